@@ -1,0 +1,3 @@
+//! The Veilsum masking protocol, both sides of it, pure: no clock, socket, file or thread.
+
+pub mod ids;
