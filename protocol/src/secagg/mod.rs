@@ -8,6 +8,7 @@
 //! Bonawitz et al. 2017, "Practical Secure Aggregation for Privacy-Preserving Machine Learning".
 
 pub mod accumulate;
+pub mod layout;
 pub mod mask;
 pub mod pack;
 pub mod quantise;

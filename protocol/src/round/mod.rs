@@ -1,0 +1,3 @@
+//! The round: what both sides do, as pure steps.
+
+pub mod params;
