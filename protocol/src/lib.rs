@@ -1,6 +1,11 @@
 //! The Veilsum masking protocol, both sides of it, pure: no clock, socket, file or thread.
 
+pub mod consortium;
 pub mod crypto;
+pub mod enrolment;
 pub mod ids;
+pub mod log;
+pub mod roster;
+pub mod round;
 pub mod secagg;
 pub mod wire;
