@@ -1,23 +1,11 @@
 //! The entries of the log: what happened, as digests and signatures, never blobs.
 
-use crate::crypto::signing::{Signature, VerifyingKey};
+use crate::crypto::signing::Signature;
 use crate::ids::{BankIndex, Digest, Epoch, Round, Timestamp};
 use crate::model::metrics::Metrics;
+use crate::roster::{Roster, RosterEntry};
 use crate::round::params::{RoundKind, Thresholds};
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
-
-/// One line of a [`Entry::Roster`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RosterLine {
-    /// Position, from 1.
-    pub index: BankIndex,
-    /// The bank's name.
-    pub name: String,
-    /// Its Ed25519 signing key.
-    pub signing_key: VerifyingKey,
-    /// SHA-256 of the public key of its TLS certificate.
-    pub tls_key: Digest,
-}
 
 /// The round is open: what is computed, from what, under which rules. Part of the round's context, so a bank that holds
 /// another one makes masks that do not cancel.
@@ -151,7 +139,7 @@ pub enum Entry {
         /// The consortium's name.
         consortium: String,
         /// Every bank, by position.
-        banks: Vec<RosterLine>,
+        banks: Vec<RosterEntry>,
     },
     /// A task was offered.
     Task {
@@ -256,6 +244,19 @@ pub enum Entry {
         /// True if shares may have left a bank: the same updates must not be sent again.
         after_release: bool,
     },
+}
+
+impl From<&Roster> for Entry {
+    fn from(roster: &Roster) -> Self {
+        Self::Roster { consortium: roster.consortium().to_owned(), banks: roster.banks().to_vec() }
+    }
+}
+
+impl Roster {
+    /// Hash of the roster's log entry: what a bank pins.
+    pub fn hash(&self) -> Digest {
+        Entry::from(self).hash()
+    }
 }
 
 impl Entry {
@@ -387,7 +388,7 @@ impl Canonical for Entry {
         match self {
             Self::Roster { consortium, banks } => {
                 w.u8(1).text(consortium).list(banks.iter(), |w, line| {
-                    w.bank(line.index).text(&line.name).fixed(&line.signing_key.0).digest(&line.tls_key);
+                    w.bank(line.index).text(&line.name).fixed(&line.signing_key).digest(&line.tls_key);
                 });
             }
             Self::Task { name, task } => {
@@ -465,10 +466,10 @@ impl Canonical for Entry {
             1 => Self::Roster {
                 consortium: r.text("consortium")?,
                 banks: r.list(70, "banks", |r| {
-                    Ok(RosterLine {
+                    Ok(RosterEntry {
                         index: r.bank("index")?,
                         name: r.text("name")?,
-                        signing_key: VerifyingKey(r.array("signing key")?),
+                        signing_key: r.array("signing key")?,
                         tls_key: r.digest("TLS key")?,
                     })
                 })?,
