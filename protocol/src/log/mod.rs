@@ -13,6 +13,7 @@
 
 pub mod checkpoint;
 pub mod entry;
+pub mod follower;
 pub mod merkle;
 pub mod note;
 pub mod proof;

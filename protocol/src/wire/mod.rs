@@ -5,5 +5,8 @@
 
 pub mod canonical;
 pub mod frame;
+pub mod message;
+pub mod outbound;
+pub mod signed;
 pub mod statement;
 pub mod stream;
