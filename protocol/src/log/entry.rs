@@ -2,7 +2,7 @@
 
 use crate::crypto::signing::Signature;
 use crate::ids::{BankIndex, Digest, Epoch, Round, Timestamp};
-use crate::model::metrics::Metrics;
+use crate::model::Metrics;
 use crate::roster::{Roster, RosterEntry};
 use crate::round::params::{RoundKind, Thresholds};
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
@@ -535,6 +535,29 @@ impl Canonical for Entry {
                 },
             },
             other => return Err(DecodeError::value("entry type", format!("{other} is unknown"))),
+        })
+    }
+}
+
+impl Metrics {
+    fn write(&self, w: &mut Writer) {
+        w.u64(self.rows).u64(self.positives);
+        for figure in [self.auc, self.ks, self.log_loss, self.calibration_error] {
+            // An undefined figure is written as NaN, which no defined one is.
+            w.f64(figure.unwrap_or(f64::NAN));
+        }
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (rows, positives) = (r.u64("rows")?, r.u64("positives")?);
+        let mut figure = |what| r.f64(what).map(|figure| (!figure.is_nan()).then_some(figure));
+        Ok(Self {
+            rows,
+            positives,
+            auc: figure("AUC")?,
+            ks: figure("KS")?,
+            log_loss: figure("log loss")?,
+            calibration_error: figure("calibration error")?,
         })
     }
 }

@@ -1,3 +1,5 @@
 //! The round: what both sides do, as pure steps.
 
+pub mod checks;
+pub mod context;
 pub mod params;
