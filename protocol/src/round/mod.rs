@@ -3,3 +3,5 @@
 pub mod checks;
 pub mod context;
 pub mod params;
+pub mod prepare;
+pub mod recover;
