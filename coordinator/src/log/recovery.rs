@@ -13,7 +13,7 @@ use veilsum_protocol::log::{
 use super::frontier::Frontier;
 use super::publish::{CHECKPOINT_FILE, PublishError, Publisher};
 use super::sequencer::Sequencer;
-use crate::atomic_file::{WriteError, durable_create_folder};
+use crate::atomic_file::durable_create_folder;
 use crate::engine::ports::{Store, StoreError};
 
 /// Entries that are read from the store at a time.
@@ -234,6 +234,7 @@ pub(super) mod tests {
 
     use super::super::sequencer::Prepared;
     use super::*;
+    use crate::atomic_file::WriteError;
     use crate::engine::ports::Commit;
     use crate::store::memory::MemoryStore;
 

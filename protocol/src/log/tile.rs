@@ -417,7 +417,7 @@ mod tests {
         );
         let highest = hashes(7, 0, 255);
         assert_eq!(highest.path(), "tile/7/000.p/255");
-        for tile in [&top[..], &[highest, highest.filled()]].concat() {
+        for tile in [&top[..], &[highest, hashes(7, 0, 256)]].concat() {
             assert_eq!(tile.path().parse::<Tile>().unwrap(), tile);
         }
     }
