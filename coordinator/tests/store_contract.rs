@@ -69,8 +69,10 @@ fn append(entries: &[&[u8]], checkpoint: &str) -> Commit {
     }
 }
 
+type Records = Vec<(String, Vec<u8>)>;
+
 /// Everything that a store tells.
-fn everything(store: &impl Store) -> (Vec<(String, Vec<u8>)>, Vec<Vec<u8>>, Option<String>) {
+fn everything(store: &impl Store) -> (Records, Vec<Vec<u8>>, Option<String>) {
     let entries = store.entries(0, store.log_size().unwrap()).unwrap();
     (store.scan("").unwrap(), entries, store.checkpoint().unwrap())
 }

@@ -176,7 +176,11 @@ fn a_full_disk_is_an_error_with_the_path_and_loses_nothing() {
         .map(Result::unwrap);
     let lines: Vec<String> = lines.collect();
     writer.wait().unwrap();
-    let acknowledged = lines.iter().filter_map(|line| committed(line)).last().unwrap();
+    let acknowledged = lines
+        .iter()
+        .filter_map(|line| committed(line))
+        .next_back()
+        .unwrap();
     let error = lines
         .iter()
         .find_map(|line| line.strip_prefix("error "))

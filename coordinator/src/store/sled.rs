@@ -87,6 +87,11 @@ impl SledStore {
                 let mut batch = Batch::default();
                 batch.insert(KEY_FORMAT, FORMAT);
                 self.apply(batch)?;
+                // sled writes its settings once, here, and never makes them durable.
+                let settings = self.folder.join("conf");
+                File::open(&settings)
+                    .and_then(|file| file.sync_all())
+                    .map_err(StoreError::io("fsync the file", &settings))?;
                 Ok(sync_folder(&self.folder)?)
             }
             found => {
