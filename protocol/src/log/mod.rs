@@ -1,7 +1,8 @@
 //! The transparency log that auditors read, in the open C2SP formats, so that other people's tools verify it too.
 //!
-//! A log is a list of entries that only ever grows. Here an entry is bytes; nothing in it is private.
+//! A log is a list of entries that only ever grows. Nothing in it is private; the tree sees entries as bytes.
 //!
+//! * [`entry`]: what the entries say.
 //! * [`merkle`]: the tree over the entries and its root (RFC 6962), grown entry by entry from a [`CompactRange`].
 //! * [`proof`]: an entry is under a root ([`InclusionProof`]); one root's tree continues another's ([`ConsistencyProof`]).
 //! * [`note`]: signed texts (C2SP `signed-note`); [`verifier_key`]: the keys that others pin to check them.
@@ -11,6 +12,8 @@
 //! Trust is a type: an [`UnverifiedNote`] becomes a [`VerifiedCheckpoint`] under a pinned [`VerifierKey`], once.
 
 pub mod checkpoint;
+pub mod entry;
+pub mod follower;
 pub mod merkle;
 pub mod note;
 pub mod proof;
