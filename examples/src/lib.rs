@@ -1,1 +1,4 @@
-//! Whole systems.
+//! Runnable scenarios for a newcomer.
+
+pub mod loans;
+pub mod score;
