@@ -1,4 +1,6 @@
 //! Runnable scenarios for a newcomer.
 
 pub mod loans;
+pub mod report;
 pub mod score;
+pub mod table;
