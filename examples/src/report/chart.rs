@@ -173,14 +173,14 @@ fn draw_curve(root: &Root<'_>, canvas: Canvas, curve: &[(f64, f64)], references:
     if let Some((mean, least, most)) = references.alone {
         let band = vec![(first, least), (last, least), (last, most), (first, most)];
         chart.draw_series([Polygon::new(band, ALONE.mix(0.16).filled())])?;
-        chart.draw_series(dashed(first, last, mean, ALONE.stroke_width(canvas.stroke - 1)))?;
+        chart.draw_series(dashed(first, last, mean, ALONE.stroke_width(2)))?;
     }
     if let Some(pooled) = references.pooled {
         chart.draw_series(dashed(
             first,
             last,
             pooled,
-            POOLED.stroke_width(canvas.stroke - 1),
+            POOLED.stroke_width(2),
         ))?;
     }
     chart.draw_series(LineSeries::new(
@@ -226,7 +226,7 @@ fn draw_calibration(root: &Root<'_>, canvas: Canvas, points: &[CalibrationPoint]
         [(0.0, 0.0), (end, end)],
         6,
         5,
-        ALONE.stroke_width(canvas.stroke - 1),
+        ALONE.stroke_width(2),
     );
     chart.draw_series(ideal)?;
     let curve: Vec<(f64, f64)> = points

@@ -88,14 +88,14 @@ impl Report {
                 h2 #results { "What each model is worth" }
                 div.scroll tabindex="0" role="region" aria-labelledby="results" {
                     table.results {
-                        caption { "Judged " (self.judged) ". AUC and KS: higher is better; log loss: lower." }
+                        caption { span { "Judged " (self.judged) ". AUC and KS: higher is better; log loss: lower." } }
                         thead {
                             tr {
                                 th scope="col" { "Model" }
                                 th.number scope="col" { "AUC" }
                                 th.number scope="col" { "KS" }
                                 th.number scope="col" { "Log loss" }
-                                th.number scope="col" { "Trained on" }
+                                th.number scope="col" { "Trained on" span.spoken { ", rows" } }
                             }
                         }
                         tbody { @for row in &self.results { (result_row(row)) } }
@@ -204,7 +204,7 @@ impl Report {
                 }
                 @if !self.checkpoint.is_empty() {
                     h3 #checkpoint { "The log's last checkpoint" }
-                    pre tabindex="0" role="region" aria-labelledby="checkpoint" { (self.checkpoint) }
+                    pre { (self.checkpoint) }
                 }
             }
         }
@@ -218,7 +218,7 @@ impl Report {
                     summary { "Show " (self.rounds.len()) " rounds" }
                     div.scroll tabindex="0" role="region" aria-labelledby="rounds" {
                         table {
-                            caption { "Measured " (self.measured) "." }
+                            caption { span { "Measured " (self.measured) "." } }
                             thead {
                                 tr {
                                     th.number scope="col" { "Round" }
@@ -299,7 +299,7 @@ fn result_row(row: &TableRow) -> Markup {
             }
             td.number { (format!("{:.3}", row.ks)) }
             td.number { (format!("{:.3}", row.log_loss)) }
-            td.number { (crate::table::grouped(row.rows)) " rows" }
+            td.number { (crate::table::grouped(row.rows)) span.unit { " rows" } }
         }
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn timeline(report: &Report) -> Markup {
         }
         div.scroll tabindex="0" role="region" aria-label="Participation by bank and round" {
             table.timeline {
-                caption { "Rounds from left to right; scroll sideways if they do not fit." }
+                caption { span { "Rounds from left to right; scroll sideways if they do not fit." } }
                 thead {
                     tr {
                         th scope="col" { "Bank" }

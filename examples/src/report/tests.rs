@@ -107,7 +107,7 @@ fn the_page_tells_the_whole_story() {
         "killed while it uploaded its masked update",
         "Q1dKvTfbVbaBWYkRkQkJh0wLkFhTg8Yx9iTq0v2mT1E=",
         "21 masked sums replayed bit for bit",
-        "11,280 rows",
+        "11,280",
     ] {
         assert!(page.contains(told), "the page lacks `{told}`");
     }
