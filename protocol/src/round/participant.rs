@@ -12,7 +12,7 @@ use crate::epoch::participant::{EpochParticipant, Identity};
 use crate::ids::{BankIndex, Digest, Epoch, Round};
 use crate::log::entry::{Entry, RoundOpen, RoundResult};
 use crate::log::follower::{FollowError, LogFollower, LoggedEntry};
-use crate::log::note::VerifierKey;
+use crate::log::VerifierKey;
 use crate::model::plan::Plan;
 use crate::roster::Roster;
 use crate::round::active::{ActiveRound, Standing};
