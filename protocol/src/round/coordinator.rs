@@ -245,6 +245,16 @@ impl CoordinatorRound {
         }
     }
 
+    /// The `RoundOpen` entry, once the round is open.
+    pub fn opened(&self) -> Option<&RoundOpen> {
+        self.open.as_ref()
+    }
+
+    /// The bundles of the banks that prepared.
+    pub fn bundles(&self) -> &BTreeMap<BankIndex, Bundle> {
+        &self.bundles
+    }
+
     /// `U2`; empty before it is fixed.
     pub fn cohort(&self) -> &[BankIndex] {
         &self.cohort
