@@ -1,5 +1,7 @@
 //! The operator's daemon: enrolment of banks, the log, and the engine of their rounds. It is trusted for availability alone.
 
+pub mod admin;
+pub mod app;
 pub mod atomic_file;
 pub mod cli;
 pub mod config;
@@ -8,3 +10,5 @@ pub mod enrol;
 pub mod log;
 pub mod store;
 pub mod transport;
+pub mod ledger;
+pub mod aggregate;
