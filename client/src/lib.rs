@@ -1,1 +1,3 @@
-//! Under construction.
+//! The bank's daemon: reads its own rows, trains, and contributes masked updates.
+
+pub mod data;
