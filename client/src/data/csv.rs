@@ -172,29 +172,28 @@ impl Place<'_> {
                 column: self.schema.label.clone(),
                 found: quoted(other),
                 expected: "the label, 0 or 1".to_owned(),
-                advice: "write 1 where the event happened and 0 where it did not, and leave out rows without a label"
-                    .to_owned(),
+                advice: "write 1 where the event happened and 0 where it did not, and leave out rows without a label",
             }),
         }
     }
 
-    fn whole(&self, found: &str, expected: &str, advice: &str) -> DataError {
+    fn whole(&self, found: &str, expected: &str, advice: &'static str) -> DataError {
         DataError::File {
             file: self.file.to_owned(),
             found: found.to_owned(),
             expected: expected.to_owned(),
-            advice: advice.to_owned(),
+            advice,
         }
     }
 
     fn broken(&self, error: csv::Error) -> DataError {
         let line = error.position().map_or(1, csv::Position::line);
-        let row = |found: String, expected: &str, advice: &str| DataError::Row {
+        let row = |found: String, expected: &str, advice: &'static str| DataError::Row {
             file: self.file.to_owned(),
             line,
             found,
             expected: expected.to_owned(),
-            advice: advice.to_owned(),
+            advice,
         };
         match error.into_kind() {
             csv::ErrorKind::Io(source) => DataError::Unreadable {
@@ -250,7 +249,7 @@ impl Cell<'_> {
                 )),
             };
         }
-        let wrong = |advice: &str| self.wrong(quoted(self.text), self.range(kind), advice);
+        let wrong = |advice: &'static str| self.wrong(quoted(self.text), self.range(kind), advice);
         let Ok(x) = self.text.parse::<f64>() else {
             return Err(wrong(
                 "write it with digits and a decimal point only; list what stands for no value under missing",
@@ -317,14 +316,14 @@ impl Cell<'_> {
         format!("{what} from {} to {}", kind.min, kind.max)
     }
 
-    fn wrong(&self, found: String, expected: String, advice: &str) -> DataError {
+    fn wrong(&self, found: String, expected: String, advice: &'static str) -> DataError {
         DataError::Cell {
             file: self.place.file.to_owned(),
             line: self.line,
             column: self.column.name.clone(),
             found,
             expected,
-            advice: advice.to_owned(),
+            advice,
         }
     }
 }

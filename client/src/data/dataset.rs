@@ -56,12 +56,12 @@ impl Dataset {
     }
 
     fn check_whole(&self, file: &Path) -> Result<(), DataError> {
-        let refuse = |found: &str, expected: String, advice: &str| {
+        let refuse = |found: &str, expected: String, advice: &'static str| {
             Err(DataError::File {
                 file: file.to_owned(),
                 found: found.to_owned(),
                 expected,
-                advice: advice.to_owned(),
+                advice,
             })
         };
         let label = &self.schema.label;

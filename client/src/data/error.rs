@@ -25,7 +25,7 @@ pub enum DataError {
         /// What should be there.
         expected: String,
         /// What to do.
-        advice: String,
+        advice: &'static str,
     },
     /// A row is broken.
     #[error("{}: line {line}: found {found}, expected {expected}; {advice}", file.display())]
@@ -39,7 +39,7 @@ pub enum DataError {
         /// What should be there.
         expected: String,
         /// What to do.
-        advice: String,
+        advice: &'static str,
     },
     /// A cell does not fit its column.
     #[error("{}: line {line}, column {column:?}: found {found}, expected {expected}; {advice}", file.display())]
@@ -55,7 +55,7 @@ pub enum DataError {
         /// What should be there.
         expected: String,
         /// What to do.
-        advice: String,
+        advice: &'static str,
     },
     /// The bank's schema file does not parse.
     #[error("{}: {source}", file.display())]

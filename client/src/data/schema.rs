@@ -20,15 +20,12 @@ pub fn read_schema(file: &Path, task: &Schema) -> Result<Schema, DataError> {
         file: file.to_owned(),
         source,
     })?;
-    let differs = |found, expected| {
-        DataError::File {
+    let differs = |found, expected| DataError::File {
         file: file.to_owned(),
         found,
         expected,
         advice: "take part only in tasks whose schema is yours: agree on one with the consortium, then put it into \
-                 this file"
-            .to_owned(),
-    }
+                 this file",
     };
     if own.version != task.version {
         let version = |of: &Schema| format!("schema version {}", of.version);
