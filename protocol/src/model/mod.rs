@@ -6,7 +6,10 @@ pub mod initialise;
 mod manifest;
 mod metrics;
 mod moments;
+pub mod optimiser;
+pub mod plan;
 mod spec;
+pub mod state;
 
 pub use manifest::{Manifest, Parameter};
 pub use metrics::{Metrics, MetricsError, ScoreSums};

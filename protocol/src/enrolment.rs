@@ -1,0 +1,210 @@
+//! A bank's request to be enrolled: its two public keys, and proof that it holds both private ones.
+//!
+//! The certificate signing request (PKCS #10, RFC 2986) proves possession of the TLS key by its own signature. The proof
+//! field does the same for the signing key and binds the two together, so that nobody enrols with another's key.
+
+use ring::signature::{ED25519, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Digest;
+use crate::roster::{NameError, check_bank_name};
+
+/// Version of the request's format.
+pub const REQUEST_VERSION: u32 = 1;
+
+/// Largest request that is read, in bytes.
+pub const REQUEST_LIMIT: usize = 16 << 10;
+
+const DOMAIN: &[u8] = b"veilsum/v1/enrolment-request\0";
+
+/// The file `<name>.request.toml`. It holds public keys only and may be mailed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolmentRequest {
+    /// [`REQUEST_VERSION`].
+    pub version: u32,
+    /// The name that the bank asks for.
+    pub name: String,
+    /// Ed25519 public key, 64 hex characters.
+    pub signing_public_key: String,
+    /// Ed25519 signature over [`proof_message`], 128 hex characters.
+    pub proof: String,
+    /// The certificate signing request, PEM.
+    pub csr: String,
+}
+
+/// Why a request is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// Larger than any honest request.
+    #[error("{found} bytes, expected at most {REQUEST_LIMIT}")]
+    TooLarge {
+        /// Bytes found.
+        found: usize,
+    },
+    /// Not TOML, or a key that is missing or unknown.
+    #[error("not an enrolment request: {0}")]
+    Toml(String),
+    /// Written by another version.
+    #[error("version {found}, expected {REQUEST_VERSION}; make the request with the client of this release")]
+    Version {
+        /// The version found.
+        found: u32,
+    },
+    /// The name is malformed.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A field is not hex of the right length.
+    #[error("{field}: expected {expected} hex characters, found {found}")]
+    Hex {
+        /// The field.
+        field: &'static str,
+        /// Characters expected.
+        expected: usize,
+        /// Characters found.
+        found: usize,
+    },
+    /// The signing key did not sign this name and this signing request.
+    #[error(
+        "proof: the signature is not by signing_public_key over this name and csr; the file was changed after \
+         `veilsum-client init`, or the keys are not the bank's"
+    )]
+    Proof,
+}
+
+impl EnrolmentRequest {
+    /// Reads and checks everything except what needs the DER of the signing request: see [`Self::verify_proof`].
+    ///
+    /// # Errors
+    /// [`RequestError`] for the first thing that is wrong.
+    pub fn from_toml(text: &str) -> Result<Self, RequestError> {
+        if text.len() > REQUEST_LIMIT {
+            return Err(RequestError::TooLarge { found: text.len() });
+        }
+        let request: Self = toml::from_str(text).map_err(|error| RequestError::Toml(error.to_string()))?;
+        if request.version != REQUEST_VERSION {
+            return Err(RequestError::Version {
+                found: request.version,
+            });
+        }
+        check_bank_name(&request.name)?;
+        request.signing_key()?;
+        request.signature()?;
+        Ok(request)
+    }
+
+    /// The Ed25519 public key.
+    ///
+    /// # Errors
+    /// [`RequestError::Hex`].
+    pub fn signing_key(&self) -> Result<[u8; 32], RequestError> {
+        from_hex("signing_public_key", &self.signing_public_key)
+    }
+
+    fn signature(&self) -> Result<[u8; 64], RequestError> {
+        from_hex("proof", &self.proof)
+    }
+
+    /// Checks that the signing key signed this name together with this signing request.
+    ///
+    /// `csr_der` is the content of [`Self::csr`]; the caller has decoded the PEM and checks the request's own signature.
+    ///
+    /// # Errors
+    /// [`RequestError::Proof`], or [`RequestError::Hex`] if the request was not read by [`Self::from_toml`].
+    pub fn verify_proof(&self, csr_der: &[u8]) -> Result<(), RequestError> {
+        UnparsedPublicKey::new(&ED25519, self.signing_key()?)
+            .verify(&proof_message(&self.name, csr_der), &self.signature()?)
+            .map_err(|_| RequestError::Proof)
+    }
+}
+
+/// What the signing key signs: `"veilsum/v1/enrolment-request\0"`, the name with a big-endian `u32` length before it, and the
+/// SHA-256 of the signing request in DER.
+pub fn proof_message(name: &str, csr_der: &[u8]) -> Vec<u8> {
+    let mut message = DOMAIN.to_vec();
+    let length = u32::try_from(name.len()).expect("a checked name has at most 32 bytes");
+    message.extend_from_slice(&length.to_be_bytes());
+    message.extend_from_slice(name.as_bytes());
+    message.extend_from_slice(&Digest::of(csr_der).0);
+    message
+}
+
+fn from_hex<const N: usize>(field: &'static str, text: &str) -> Result<[u8; N], RequestError> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| RequestError::Hex {
+        field,
+        expected: 2 * N,
+        found: text.chars().count(),
+    })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+
+    use super::*;
+
+    fn request() -> EnrolmentRequest {
+        let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        EnrolmentRequest {
+            version: REQUEST_VERSION,
+            name: "bank-a".to_owned(),
+            signing_public_key: hex::encode(key.public_key()),
+            proof: hex::encode(key.sign(&proof_message("bank-a", b"request"))),
+            csr: "PEM".to_owned(),
+        }
+    }
+
+    fn text(request: &EnrolmentRequest) -> String {
+        toml::to_string(request).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_read_back_and_its_proof_holds() {
+        let read = EnrolmentRequest::from_toml(&text(&request())).unwrap();
+        assert_eq!(read, request());
+        read.verify_proof(b"request").unwrap();
+    }
+
+    #[test]
+    fn the_proof_binds_name_csr_and_key() {
+        let good = request();
+        assert_eq!(good.verify_proof(b"another request"), Err(RequestError::Proof));
+        let renamed = EnrolmentRequest {
+            name: "bank-b".to_owned(),
+            ..good.clone()
+        };
+        assert_eq!(renamed.verify_proof(b"request"), Err(RequestError::Proof));
+        let other_key = Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap();
+        let stolen = EnrolmentRequest {
+            signing_public_key: hex::encode(other_key.public_key()),
+            ..good
+        };
+        assert_eq!(stolen.verify_proof(b"request"), Err(RequestError::Proof));
+    }
+
+    #[test]
+    fn malformed_requests_say_what_is_wrong() {
+        let refused = |change: fn(&mut EnrolmentRequest)| {
+            let mut changed = request();
+            change(&mut changed);
+            EnrolmentRequest::from_toml(&text(&changed))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(refused(|it| it.version = 2).contains("version 2, expected 1"));
+        assert!(refused(|it| it.name = "../x".to_owned()).contains("../x"));
+        assert!(refused(|it| it.proof.truncate(10)).contains("proof: expected 128 hex characters, found 10"));
+        assert!(refused(|it| it.csr = "x".repeat(REQUEST_LIMIT)).contains("expected at most"));
+        let unknown = format!("extra = 1\n{}", text(&request()));
+        assert!(
+            EnrolmentRequest::from_toml(&unknown)
+                .unwrap_err()
+                .to_string()
+                .contains("extra")
+        );
+    }
+}
