@@ -111,3 +111,19 @@ impl fmt::Debug for Digest {
         f.write_str(self.to_hex().get(..12).unwrap_or_default())
     }
 }
+
+/// Milliseconds since the Unix epoch, as told by the caller: what deadlines are measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// This moment and `seconds` more.
+    pub fn plus_seconds(self, seconds: u32) -> Self {
+        Self(self.0.saturating_add(u64::from(seconds) * 1000))
+    }
+
+    /// The same moment in whole seconds, as the log tells it.
+    pub fn timestamp(self) -> Timestamp {
+        Timestamp(self.0 / 1000)
+    }
+}

@@ -1,0 +1,128 @@
+//! All banks' keys of an epoch, and what a bank demands of them.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::crypto::signing::{Signature, VerifyingKey};
+use crate::ids::{BankIndex, Digest, Epoch, Round};
+use crate::roster::Roster;
+use crate::round::checks::Check;
+use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
+use crate::wire::message::Rejection;
+use crate::wire::signed::Signed;
+use crate::wire::statement::EpochKeys;
+
+/// Every bank's signed keys, by position. Its hash is `h_KD`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDirectory {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The first round of the epoch: where every pair's chain starts.
+    pub first_round: Round,
+    /// One per bank.
+    pub keys: Vec<Signed<EpochKeys>>,
+}
+
+impl Canonical for KeyDirectory {
+    const KIND: &'static str = "key-directory";
+
+    fn write(&self, w: &mut Writer) {
+        self.epoch.write(w);
+        self.first_round.write(w);
+        w.list(self.keys.iter(), |w, keys| {
+            w.bytes(&keys.claim().to_bytes());
+            keys.signature().write(w);
+        });
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            epoch: Epoch::read(r, "epoch")?,
+            first_round: Round::read(r, "first round")?,
+            keys: r.list(68, "keys", |r| {
+                let body = EpochKeys::from_bytes(r.bytes("epoch keys")?)?;
+                Ok(Signed::assemble(body, Signature::read(r)?))
+            })?,
+        })
+    }
+}
+
+impl Serialize for KeyDirectory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_bytes().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyDirectory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_bytes(&Vec::<u8>::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl KeyDirectory {
+    /// Every roster entry is there once, in order, signed under the key in `roster`, for this epoch and roster; no key is of low
+    /// order, malformed or used twice.
+    ///
+    /// # Errors
+    /// C-101, C-102 or C-104.
+    pub fn verify(&self, roster: &Roster, roster_hash: &Digest) -> Result<(), Rejection> {
+        if self.keys.len() != roster.banks().len() {
+            let detail = format!(
+                "found {} banks, expected {}",
+                self.keys.len(),
+                roster.banks().len()
+            );
+            return Err(Rejection::new(Check::Directory, detail));
+        }
+        let mut seen = BTreeSet::new();
+        for (keys, entry) in self.keys.iter().zip(roster.banks()) {
+            let name = &entry.name;
+            let body = check_keys(
+                keys,
+                entry.index,
+                &VerifyingKey(entry.signing_key),
+                self.epoch,
+                roster_hash,
+            )
+            .map_err(|rejection| Rejection::new(rejection.check, format!("{name}: {}", rejection.detail)))?;
+            if !seen.insert(body.public.x25519.to_vec()) || !seen.insert(body.public.mlkem.clone()) {
+                return Err(Rejection::new(
+                    Check::PeerKeys,
+                    format!("{name}: another bank has the same key"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys of `bank`, once the directory was verified.
+    pub fn of(&self, bank: BankIndex) -> Option<&EpochKeys> {
+        self.keys.get(usize::from(bank.get()) - 1).map(Signed::claim)
+    }
+}
+
+/// One bank's keys: signed by it, for this epoch and roster, usable.
+///
+/// # Errors
+/// C-101, C-102 or C-104.
+pub fn check_keys<'a>(
+    keys: &'a Signed<EpochKeys>,
+    bank: BankIndex,
+    signing_key: &VerifyingKey,
+    epoch: Epoch,
+    roster: &Digest,
+) -> Result<&'a EpochKeys, Rejection> {
+    let body = keys
+        .open(signing_key)
+        .filter(|body| body.bank == bank && body.epoch == epoch)
+        .ok_or_else(|| Rejection::new(Check::Directory, "not signed by the bank for this epoch"))?;
+    if body.roster != *roster {
+        let detail = "the bank pinned another roster; compare consortium.toml on both sides";
+        return Err(Rejection::new(Check::Roster, detail));
+    }
+    body.public
+        .validate()
+        .map_err(|error| Rejection::new(Check::PeerKeys, error.to_string()))?;
+    Ok(body)
+}

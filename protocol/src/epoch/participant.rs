@@ -1,0 +1,348 @@
+//! A bank's side of setting up an epoch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::directory::KeyDirectory;
+use super::keyring::{Keyring, PairKeys, encapsulates};
+use crate::crypto::agreement::AgreementKeys;
+use crate::crypto::entropy::Entropy;
+use crate::crypto::signing::SigningKey;
+use crate::ids::{BankIndex, Digest, Epoch};
+use crate::roster::Roster;
+use crate::round::checks::Check;
+use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
+use crate::wire::message::{Rejection, ToCoordinator};
+use crate::wire::signed::Signed;
+use crate::wire::statement::EpochKeys;
+
+/// An epoch that is not armed yet.
+struct SetUp {
+    epoch: Epoch,
+    keys: AgreementKeys,
+    /// What the directory added, once it came.
+    pairing: Option<Pairing>,
+}
+
+struct Pairing {
+    directory: KeyDirectory,
+    keyring: Keyring,
+    ciphertexts: Vec<(BankIndex, Vec<u8>)>,
+    confirmed: BTreeSet<BankIndex>,
+}
+
+/// A bank's keys: of the armed epoch, and of the one being set up.
+#[derive(Default)]
+pub struct EpochParticipant {
+    armed: Option<Keyring>,
+    set_up: Option<SetUp>,
+}
+
+/// Who this bank is.
+pub struct Identity<'a> {
+    /// Its position.
+    pub bank: BankIndex,
+    /// The roster that it pinned.
+    pub roster: &'a Roster,
+    /// Hash of that roster.
+    pub roster_hash: Digest,
+    /// Its signing key.
+    pub key: &'a SigningKey,
+}
+
+impl EpochParticipant {
+    /// The armed epoch's keys.
+    pub fn armed(&self) -> Option<&Keyring> {
+        self.armed.as_ref()
+    }
+
+    /// The armed epoch's keys, to take mask bases from.
+    pub fn armed_mut(&mut self) -> Option<&mut Keyring> {
+        self.armed.as_mut()
+    }
+
+    fn newest(&self) -> Epoch {
+        let armed = self.armed.as_ref().map(Keyring::epoch);
+        armed
+            .max(self.set_up.as_ref().map(|set_up| set_up.epoch))
+            .unwrap_or(Epoch(0))
+    }
+
+    /// The coordinator asks for keys of a new epoch. What is returned may be sent once the new state is durable.
+    ///
+    /// # Errors
+    /// C-106 if the epoch is not newer than the last one.
+    pub fn ask<E: Entropy>(
+        &mut self,
+        me: &Identity<'_>,
+        epoch: Epoch,
+        entropy: &mut E,
+    ) -> Result<Vec<ToCoordinator>, Rejection> {
+        if self.set_up.as_ref().is_none_or(|set_up| set_up.epoch != epoch) {
+            if epoch <= self.newest() {
+                let detail = format!("found epoch {epoch}, expected one after {}", self.newest());
+                return Err(Rejection::new(Check::EpochNotNew, detail));
+            }
+            self.set_up = Some(SetUp {
+                epoch,
+                keys: AgreementKeys::generate(entropy),
+                pairing: None,
+            });
+        }
+        Ok(self.pending(me))
+    }
+
+    /// The keys of all banks arrived; `logged` is the hash that the log's `KeyDirectory` entry names for the epoch.
+    ///
+    /// # Errors
+    /// C-102 to C-104. The epoch is not armed then.
+    pub fn directory<E: Entropy>(
+        &mut self,
+        me: &Identity<'_>,
+        directory: KeyDirectory,
+        logged: Option<Digest>,
+        entropy: &mut E,
+    ) -> Result<Vec<ToCoordinator>, Rejection> {
+        let Some(set_up) = self
+            .set_up
+            .as_mut()
+            .filter(|set_up| set_up.epoch == directory.epoch)
+        else {
+            return Ok(Vec::new());
+        };
+        if set_up.pairing.is_none() {
+            if logged != Some(directory.hash()) {
+                return Err(Rejection::new(
+                    Check::Directory,
+                    "the log names another directory for the epoch",
+                ));
+            }
+            directory.verify(me.roster, &me.roster_hash)?;
+            let own = EpochKeys {
+                epoch: set_up.epoch,
+                roster: me.roster_hash,
+                bank: me.bank,
+                public: set_up.keys.public(),
+            };
+            if directory.of(me.bank) != Some(&own) {
+                return Err(Rejection::new(
+                    Check::OwnKeys,
+                    "the coordinator or somebody with the signing key put others there",
+                ));
+            }
+            set_up.pairing = Some(Pairing::begin(&set_up.keys, &own, directory, entropy)?);
+        }
+        Ok(self.pending(me))
+    }
+
+    /// Ciphertexts from the peers that encapsulate for this bank.
+    ///
+    /// # Errors
+    /// C-104 if one is malformed.
+    pub fn ciphertexts(
+        &mut self,
+        me: &Identity<'_>,
+        epoch: Epoch,
+        ciphertexts: &[(BankIndex, Vec<u8>)],
+    ) -> Result<Vec<ToCoordinator>, Rejection> {
+        if let Some(set_up) = self.set_up.as_mut().filter(|set_up| set_up.epoch == epoch)
+            && let Some(pairing) = &mut set_up.pairing
+        {
+            for (peer, ciphertext) in ciphertexts {
+                pairing.receive(&set_up.keys, me, *peer, ciphertext)?;
+            }
+        }
+        Ok(self.pending(me))
+    }
+
+    /// Confirmations from peers. When the last is right, the epoch is armed and the agreement keys are wiped.
+    ///
+    /// # Errors
+    /// C-105 if one is wrong: a peer, or the coordinator between, has other keys.
+    pub fn confirmations(
+        &mut self,
+        me: &Identity<'_>,
+        epoch: Epoch,
+        confirmations: &[(BankIndex, [u8; 32])],
+    ) -> Result<Vec<ToCoordinator>, Rejection> {
+        let Some(mut set_up) = self.set_up.take_if(|set_up| set_up.epoch == epoch) else {
+            return Ok(self.pending(me));
+        };
+        let mut complete = false;
+        let mut failed = None;
+        if let Some(pairing) = &mut set_up.pairing {
+            for (peer, found) in confirmations {
+                match pairing.keyring.pair(*peer) {
+                    Some(keys) if keys.confirmed_by(*peer, found) => {
+                        pairing.confirmed.insert(*peer);
+                    }
+                    _ => failed = Some(*peer),
+                }
+            }
+            complete = failed.is_none() && pairing.confirmed.len() + 1 == me.roster.banks().len();
+        }
+        if complete {
+            self.armed = set_up.pairing.map(|pairing| pairing.keyring);
+        } else {
+            self.set_up = Some(set_up);
+        }
+        match failed {
+            Some(peer) => Err(Rejection::new(
+                Check::PairConfirmation,
+                format!("with bank {peer}"),
+            )),
+            None => Ok(self.pending(me)),
+        }
+    }
+
+    /// Everything that the coordinator may still be waiting for; sending it again changes nothing.
+    pub fn pending(&self, me: &Identity<'_>) -> Vec<ToCoordinator> {
+        let Some(set_up) = &self.set_up else {
+            return self
+                .armed
+                .iter()
+                .map(|armed| ToCoordinator::Armed { epoch: armed.epoch() })
+                .collect();
+        };
+        let epoch = set_up.epoch;
+        let Some(pairing) = &set_up.pairing else {
+            let keys = EpochKeys {
+                epoch,
+                roster: me.roster_hash,
+                bank: me.bank,
+                public: set_up.keys.public(),
+            };
+            return vec![ToCoordinator::EpochKeys(Signed::sign(me.key, keys))];
+        };
+        let mut messages = vec![ToCoordinator::PairCiphertexts {
+            epoch,
+            ciphertexts: pairing.ciphertexts.clone(),
+        }];
+        let pairs: BTreeMap<_, _> = pairing.keyring.pairs().collect();
+        if pairs.len() + 1 == me.roster.banks().len() {
+            let confirmations = pairs
+                .iter()
+                .map(|(peer, keys)| (*peer, keys.confirmation_of(me.bank)))
+                .collect();
+            messages.push(ToCoordinator::PairConfirmations { epoch, confirmations });
+        }
+        messages
+    }
+
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.list(self.armed.iter(), |w, armed| armed.write(w));
+        w.list(self.set_up.iter(), |w, set_up| {
+            set_up.epoch.write(w);
+            w.bytes(&set_up.keys.export());
+            w.list(set_up.pairing.iter(), |w, pairing| {
+                w.bytes(&pairing.directory.to_bytes());
+                pairing.keyring.write(w);
+                w.list(pairing.ciphertexts.iter(), |w, (peer, ciphertext)| {
+                    w.bank(*peer).bytes(ciphertext);
+                });
+                w.list(pairing.confirmed.iter(), |w, peer| {
+                    w.bank(*peer);
+                });
+            });
+        });
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let armed = r.list(1, "armed epoch", Keyring::read)?.pop();
+        let set_up = r.list(1, "epoch set-up", |r| {
+            Ok(SetUp {
+                epoch: Epoch::read(r, "epoch")?,
+                keys: AgreementKeys::import(r.bytes("agreement keys")?)
+                    .ok_or_else(|| DecodeError::value("agreement keys", "wrong length"))?,
+                pairing: r
+                    .list(1, "pairing", |r| {
+                        Ok(Pairing {
+                            directory: KeyDirectory::from_bytes(r.bytes("directory")?)?,
+                            keyring: Keyring::read(r)?,
+                            ciphertexts: r.list(6, "ciphertexts", |r| {
+                                Ok((r.bank("peer")?, r.bytes("ciphertext")?.to_vec()))
+                            })?,
+                            confirmed: r.list(2, "confirmed", |r| r.bank("peer"))?.into_iter().collect(),
+                        })
+                    })?
+                    .pop(),
+            })
+        })?;
+        Ok(Self {
+            armed,
+            set_up: set_up.into_iter().next(),
+        })
+    }
+}
+
+impl Pairing {
+    fn begin<E: Entropy>(
+        keys: &AgreementKeys,
+        own: &EpochKeys,
+        directory: KeyDirectory,
+        entropy: &mut E,
+    ) -> Result<Self, Rejection> {
+        let hash = directory.hash();
+        let mut keyring = Keyring::new(directory.epoch, hash, directory.first_round);
+        let mut ciphertexts = Vec::new();
+        for peer in directory
+            .keys
+            .iter()
+            .map(Signed::claim)
+            .filter(|peer| encapsulates_for(own.bank, peer.bank))
+        {
+            let bad = |error: crate::crypto::agreement::AgreementError| {
+                Rejection::new(Check::PeerKeys, format!("bank {}: {error}", peer.bank))
+            };
+            let (ciphertext, mlkem) = peer.public.encapsulate(entropy).map_err(bad)?;
+            let x25519 = keys.x25519(&peer.public).map_err(bad)?;
+            keyring.insert(
+                peer.bank,
+                PairKeys::derive(&hash, own, peer, &mlkem, &x25519, &ciphertext),
+            );
+            ciphertexts.push((peer.bank, ciphertext));
+        }
+        Ok(Self {
+            directory,
+            keyring,
+            ciphertexts,
+            confirmed: BTreeSet::new(),
+        })
+    }
+
+    /// The first ciphertext of a peer counts; another would make another key after a confirmation may have left.
+    fn receive(
+        &mut self,
+        keys: &AgreementKeys,
+        me: &Identity<'_>,
+        peer: BankIndex,
+        ciphertext: &[u8],
+    ) -> Result<(), Rejection> {
+        if self.keyring.pair(peer).is_some() || peer == me.bank || encapsulates(me.bank, peer) {
+            return Ok(());
+        }
+        let bad = |detail: String| Rejection::new(Check::PeerKeys, format!("bank {peer}: {detail}"));
+        let (Some(own), Some(theirs)) = (self.directory.of(me.bank), self.directory.of(peer)) else {
+            return Err(bad("not in the directory".to_owned()));
+        };
+        let mlkem = keys
+            .decapsulate(ciphertext)
+            .map_err(|error| bad(error.to_string()))?;
+        let x25519 = keys
+            .x25519(&theirs.public)
+            .map_err(|error| bad(error.to_string()))?;
+        let pair = PairKeys::derive(
+            &self.keyring.directory(),
+            own,
+            theirs,
+            &mlkem,
+            &x25519,
+            ciphertext,
+        );
+        self.keyring.insert(peer, pair);
+        Ok(())
+    }
+}
+
+fn encapsulates_for(bank: BankIndex, peer: BankIndex) -> bool {
+    bank != peer && encapsulates(bank, peer)
+}

@@ -1,0 +1,167 @@
+//! A reader of the log that keeps up with it: what it has acted on, and what it has seen.
+
+use crate::ids::Digest;
+use crate::log::checkpoint::VerifiedCheckpoint;
+use crate::log::entry::Entry;
+use crate::log::merkle::{CompactRange, leaf_hash};
+use crate::log::VerifierKey;
+use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
+use crate::wire::message::{Extension, Leaf};
+
+/// Why an extension is not one of the log that this reader follows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FollowError {
+    /// The checkpoint's note is not the log's.
+    #[error("the checkpoint does not verify: {0}")]
+    Checkpoint(String),
+    /// Leaves are missing before the first one.
+    #[error("the extension starts at entry {from}, expected {expected}")]
+    Gap {
+        /// Where it starts.
+        from: u64,
+        /// Where this reader stands.
+        expected: u64,
+    },
+    /// The checkpoint is smaller than one that was seen before.
+    #[error("the log was rolled back: a checkpoint of {found} entries after one of {seen}")]
+    Rollback {
+        /// Size now.
+        found: u64,
+        /// Size before.
+        seen: u64,
+    },
+    /// The leaves do not give the root, of this checkpoint or of one that was seen before.
+    #[error("the log forked or an entry was changed: the entries do not give the root signed at size {size}")]
+    Fork {
+        /// The size of the tree.
+        size: u64,
+    },
+    /// An entry is not one.
+    #[error("entry {index} cannot be read: {error}")]
+    Entry {
+        /// Its position.
+        index: u64,
+        /// What is wrong.
+        error: DecodeError,
+    },
+}
+
+/// An entry that is proven to be in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoggedEntry {
+    /// Its position.
+    pub index: u64,
+    leaf: Digest,
+    /// The entry; `None` when only its hash came.
+    pub entry: Option<Entry>,
+}
+
+/// The state of a reader.
+pub struct LogFollower {
+    key: VerifierKey,
+    acted_on: CompactRange,
+    seen: Option<(u64, Digest)>,
+}
+
+impl LogFollower {
+    /// At the start of the log of `key`.
+    pub fn new(key: VerifierKey) -> Self {
+        Self {
+            key,
+            acted_on: CompactRange::new(),
+            seen: None,
+        }
+    }
+
+    /// Number of entries that were acted on.
+    pub fn size(&self) -> u64 {
+        self.acted_on.size()
+    }
+
+    /// Size and root of the newest checkpoint that was seen.
+    pub fn seen(&self) -> Option<(u64, Digest)> {
+        self.seen
+    }
+
+    /// Checks an extension against everything seen so far and gives the entries that were not acted on yet, in order. The
+    /// caller acts on each and then calls [`LogFollower::acted_on`] with it.
+    ///
+    /// # Errors
+    /// If it is not a continuation of the same log. Nothing is changed then.
+    pub fn verify(&mut self, extension: &Extension) -> Result<Vec<LoggedEntry>, FollowError> {
+        let checkpoint = VerifiedCheckpoint::parse(extension.checkpoint.as_bytes(), &self.key)
+            .map_err(|error| FollowError::Checkpoint(error.to_string()))?;
+        let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
+        if extension.from > self.size() {
+            return Err(FollowError::Gap {
+                from: extension.from,
+                expected: self.size(),
+            });
+        }
+        if let Some((seen, _)) = self.seen
+            && size < seen
+        {
+            return Err(FollowError::Rollback { found: size, seen });
+        }
+        let mut range = self.acted_on.clone();
+        let mut entries = Vec::new();
+        let (seen_size, seen_root) = self.seen.unwrap_or((0, Digest([0; 32])));
+        for (index, leaf) in (extension.from..).zip(&extension.leaves) {
+            if index < self.size() {
+                continue;
+            }
+            let logged = match leaf {
+                Leaf::Hash(hash) => LoggedEntry {
+                    index,
+                    leaf: *hash,
+                    entry: None,
+                },
+                Leaf::Entry(bytes) => {
+                    let entry =
+                        Entry::from_bytes(bytes).map_err(|error| FollowError::Entry { index, error })?;
+                    LoggedEntry {
+                        index,
+                        leaf: leaf_hash(bytes),
+                        entry: Some(entry),
+                    }
+                }
+            };
+            range.append_leaf_hash(logged.leaf);
+            if range.size() == seen_size && range.root() != seen_root {
+                return Err(FollowError::Fork { size: seen_size });
+            }
+            entries.push(logged);
+        }
+        if range.size() != size || range.root() != root {
+            return Err(FollowError::Fork { size });
+        }
+        self.seen = Some((size, root));
+        Ok(entries)
+    }
+
+    /// Moves on past `entry`.
+    ///
+    /// # Panics
+    /// If it is not the next one: the caller handles entries in the order in which they were verified.
+    pub fn acted_on(&mut self, entry: &LoggedEntry) {
+        assert_eq!(entry.index, self.acted_on.size(), "entries are acted on in order");
+        self.acted_on.append_leaf_hash(entry.leaf);
+    }
+
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.bytes(&self.acted_on.to_bytes());
+        let (size, root) = self.seen.unwrap_or((0, Digest([0; 32])));
+        w.u64(size).digest(&root);
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>, key: VerifierKey) -> Result<Self, DecodeError> {
+        let acted_on = CompactRange::from_bytes(r.bytes("log position")?)
+            .map_err(|error| DecodeError::value("log position", error.to_string()))?;
+        let (size, root) = (r.u64("checkpoint size")?, r.digest("checkpoint root")?);
+        Ok(Self {
+            key,
+            acted_on,
+            seen: (size > 0).then_some((size, root)),
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! The transparency log that auditors read, in the open C2SP formats, so that other people's tools verify it too.
+//!
+//! A log is a list of entries that only ever grows. Nothing in it is private; the tree sees entries as bytes.
+//!
+//! * [`entry`]: what the entries say.
+//! * [`merkle`]: the tree over the entries and its root (RFC 6962), grown entry by entry from a [`CompactRange`].
+//! * [`proof`]: an entry is under a root ([`InclusionProof`]); one root's tree continues another's ([`ConsistencyProof`]).
+//! * [`note`]: signed texts (C2SP `signed-note`); [`verifier_key`]: the keys that others pin to check them.
+//! * [`checkpoint`]: the signed head of the log: origin, size, root (C2SP `tlog-checkpoint`).
+//! * [`tile`]: the files in which a log is served (C2SP `tlog-tiles`).
+//!
+//! Trust is a type: an [`UnverifiedNote`] becomes a [`VerifiedCheckpoint`] under a pinned [`VerifierKey`], once.
+
+pub mod checkpoint;
+pub mod entry;
+pub mod follower;
+pub mod merkle;
+pub mod note;
+pub mod proof;
+pub mod tile;
+pub mod verifier_key;
+
+pub use checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
+pub use merkle::{CompactRange, CompactRangeError, empty_root, leaf_hash, node_hash, root_of};
+pub use note::{NoteError, UnverifiedNote};
+pub use proof::{ConsistencyProof, InclusionProof, ProofError};
+pub use tile::{MAX_ENTRY_BYTES, Tile, TileError, TileKind, tiles_between};
+pub use verifier_key::{VerifierKey, VerifierKeyError};

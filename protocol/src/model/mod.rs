@@ -1,0 +1,17 @@
+//! What a model is, without training one: its parameters' names and shapes, model 0 from a seed, the moments
+//! that standardise its inputs, and its metrics from summed histograms. Everything here gives the same bits on
+//! every machine, so that banks and auditors can derive it for themselves.
+
+pub mod initialise;
+mod manifest;
+mod metrics;
+mod moments;
+pub mod optimiser;
+pub mod plan;
+mod spec;
+pub mod state;
+
+pub use manifest::{Manifest, Parameter};
+pub use metrics::{Metrics, MetricsError, ScoreSums};
+pub use moments::{ColumnSums, MAX_ROWS, Moments, MomentsError};
+pub use spec::{Activation, ModelSpec};

@@ -1,0 +1,190 @@
+//! What a task computes, step by step, and how a bank's part of each step is laid out.
+
+use crate::crypto::entropy::Entropy;
+use crate::ids::Digest;
+use crate::model::{ColumnSums, ScoreSums};
+use crate::round::params::RoundKind;
+use crate::secagg::layout::{Layout, Segment, SegmentKind, limbs_for};
+use crate::secagg::quantise::{Digits, QuantiseError, clip_l2};
+use crate::task::Task;
+
+/// Bits of a count of rows of one bank.
+const COUNT_BITS: u32 = 24;
+/// Bits of a fixed-point sum over the rows of one bank: 24 of the count, 32 behind the point.
+const SUM_BITS: u32 = 56;
+/// Bits of a weight.
+const WEIGHT_BITS: u32 = 32;
+
+/// A task's steps and layouts, derived from its text alone.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    task: Digest,
+    kinds: Vec<RoundKind>,
+    statistics: Layout,
+    train: Layout,
+    evaluate: Layout,
+    max_weight: u32,
+    clip_norm: f32,
+}
+
+impl Plan {
+    /// Of a task that was parsed.
+    pub fn new(task: &Task) -> Self {
+        let columns = count(task.schema.standardised().len());
+        let mut kinds = Vec::new();
+        if columns > 0 {
+            kinds.push(RoundKind::Statistics);
+        }
+        kinds.extend(std::iter::repeat_n(RoundKind::Train, task.rounds as usize));
+        kinds.push(RoundKind::Evaluate);
+        let bits = task.encoding.bits;
+        let layout = |segments| Layout {
+            digit_bits: bits,
+            range: task.encoding.range as f32,
+            segments,
+        };
+        let integers = |name: &str, values, width| Segment {
+            name: name.to_owned(),
+            kind: SegmentKind::Integers {
+                limbs: limbs_for(bits, width),
+            },
+            values,
+        };
+        let scores = || {
+            vec![
+                integers("rows", 1, COUNT_BITS),
+                integers("loss", 1, SUM_BITS),
+                integers("negatives", task.evaluation.bins, COUNT_BITS),
+                integers("positives", task.evaluation.bins, COUNT_BITS),
+            ]
+        };
+        let parameters = Segment {
+            name: "parameters".to_owned(),
+            kind: SegmentKind::Reals,
+            values: count(task.manifest().total()),
+        };
+        let mut train = vec![parameters, integers("weight", 1, WEIGHT_BITS)];
+        train.extend(scores());
+        Self {
+            task: task.hash(),
+            kinds,
+            statistics: layout(vec![
+                integers("count", columns, COUNT_BITS),
+                integers("sum", columns, SUM_BITS),
+                integers("sum-of-squares", columns, SUM_BITS),
+            ]),
+            train: layout(train),
+            evaluate: layout(scores()),
+            max_weight: task.aggregation.max_weight,
+            clip_norm: task.encoding.clip_norm as f32,
+        }
+    }
+
+    /// Hash of the task.
+    pub fn task(&self) -> Digest {
+        self.task
+    }
+
+    /// Number of steps.
+    pub fn steps(&self) -> u32 {
+        count(self.kinds.len())
+    }
+
+    /// What step `step` computes; `None` behind the last.
+    pub fn kind(&self, step: u32) -> Option<RoundKind> {
+        self.kinds.get(step as usize).copied()
+    }
+
+    /// How a bank's part of a round of `kind` is laid out.
+    pub fn layout(&self, kind: RoundKind) -> &Layout {
+        match kind {
+            RoundKind::Statistics => &self.statistics,
+            RoundKind::Train => &self.train,
+            RoundKind::Evaluate => &self.evaluate,
+        }
+    }
+
+    /// `W`, the greatest weight of a bank.
+    pub fn max_weight(&self) -> u32 {
+        self.max_weight
+    }
+
+    fn digits(&self, kind: RoundKind) -> Digits {
+        let layout = self.layout(kind);
+        Digits::with_capacity(layout.digit_bits, layout.lanes())
+    }
+
+    /// A bank's part of the statistics round: one [`ColumnSums`] per standardised input.
+    ///
+    /// # Errors
+    /// If a sum does not fit: more rows than a bank may count.
+    pub fn statistics(&self, columns: &[ColumnSums]) -> Result<Digits, QuantiseError> {
+        let mut digits = self.digits(RoundKind::Statistics);
+        for column in columns {
+            digits.push_integer(column.count, self.statistics.limbs_for(COUNT_BITS))?;
+        }
+        for column in columns {
+            digits.push_integer(column.sum, self.statistics.limbs_for(SUM_BITS))?;
+        }
+        for column in columns {
+            digits.push_integer(column.sum_of_squares, self.statistics.limbs_for(SUM_BITS))?;
+        }
+        Ok(digits)
+    }
+
+    /// A bank's part of a train round: its update (`local - global`, shape `[d]`, clipped here to the L2 norm and the range), its
+    /// weight in `1..=W`, and the scores of the model before the round.
+    ///
+    /// # Errors
+    /// If the update is not finite, the weight out of range, or a count too large.
+    pub fn train<E: Entropy + ?Sized>(
+        &self,
+        update: &mut [f32],
+        weight: u32,
+        scores: &ScoreSums,
+        entropy: &mut E,
+    ) -> Result<Digits, QuantiseError> {
+        if !(1..=self.max_weight).contains(&weight) {
+            return Err(QuantiseError::Weight {
+                weight,
+                max: self.max_weight,
+            });
+        }
+        if let Some(at) = update.iter().position(|value| !value.is_finite()) {
+            return Err(QuantiseError::NotFinite {
+                at,
+                value: update[at],
+            });
+        }
+        clip_l2(update, self.clip_norm);
+        let mut digits = self.digits(RoundKind::Train);
+        let share = f64::from(weight) / f64::from(self.max_weight);
+        digits.push_reals(update, self.train.range, share, entropy)?;
+        digits.push_integer(u64::from(weight), self.train.limbs_for(WEIGHT_BITS))?;
+        self.push_scores(&mut digits, scores)?;
+        Ok(digits)
+    }
+
+    /// A bank's part of an evaluate round.
+    ///
+    /// # Errors
+    /// If a count is too large.
+    pub fn evaluate(&self, scores: &ScoreSums) -> Result<Digits, QuantiseError> {
+        let mut digits = self.digits(RoundKind::Evaluate);
+        self.push_scores(&mut digits, scores)?;
+        Ok(digits)
+    }
+
+    fn push_scores(&self, digits: &mut Digits, scores: &ScoreSums) -> Result<(), QuantiseError> {
+        digits.push_integer(scores.rows, self.train.limbs_for(COUNT_BITS))?;
+        digits.push_integer(scores.loss, self.train.limbs_for(SUM_BITS))?;
+        for count in scores.negatives.iter().chain(&scores.positives) {
+            digits.push_integer(*count, self.train.limbs_for(COUNT_BITS))?;
+        }
+        Ok(())
+    }
+}
+
+fn count(value: usize) -> u32 {
+    u32::try_from(value).expect("a task's model, schema and rounds are bounded far below 2^32")
+}

@@ -1,0 +1,239 @@
+//! A task's state: what every bank derives for itself from the seed and the logged sums.
+
+use crate::ids::Digest;
+use crate::model::initialise::initialise;
+use crate::model::optimiser::OptimiserState;
+use crate::model::plan::Plan;
+use crate::model::{ColumnSums, Metrics, Moments, ScoreSums};
+use crate::round::params::RoundKind;
+use crate::secagg::layout::Layout;
+use crate::secagg::quantise::real_sum;
+use crate::task::Task;
+use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
+
+/// Where a task stands. The hash of its canonical form is what `RoundOpen` and `Result` name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskState {
+    /// Hash of the task.
+    pub task: Digest,
+    /// Steps that are done.
+    pub step: u32,
+    /// The moments that standardise the inputs, once the statistics round is done.
+    pub moments: Option<Moments>,
+    /// The global model's parameters, manifest order.
+    pub parameters: Vec<f32>,
+    /// The server optimiser's memory.
+    pub optimiser: OptimiserState,
+}
+
+/// What a sum gives beside the next state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Sum of the weights; 0 when the kind has none.
+    pub weight: u64,
+    /// Metrics of the model before the step.
+    pub metrics: Option<Metrics>,
+}
+
+/// The sum is not one of honest contributions to this state's step.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdvanceError {
+    /// The task has no further step.
+    #[error("the task has no step {0}")]
+    NoStep(u32),
+    /// The number of lanes is another.
+    #[error("the sum has {found} lanes, expected {expected}")]
+    Lanes {
+        /// What came.
+        found: usize,
+        /// What the layout says.
+        expected: usize,
+    },
+    /// The weights are impossible for so many survivors.
+    #[error("the weights add up to {found}, expected {survivors} to {most} for {survivors} banks")]
+    Weight {
+        /// Their sum.
+        found: u128,
+        /// Number of survivors.
+        survivors: u16,
+        /// The greatest possible sum.
+        most: u64,
+    },
+    /// Moments or metrics contradict themselves.
+    #[error("{0}")]
+    Sums(String),
+}
+
+impl TaskState {
+    /// Before the first step: model 0 from the task's seed.
+    pub fn initial(task: &Task) -> Self {
+        let parameters = initialise(&task.manifest(), task.seed);
+        let columns = task.schema.standardised().len();
+        Self {
+            task: task.hash(),
+            step: 0,
+            moments: (columns == 0).then(|| Moments {
+                mean: Vec::new(),
+                std: Vec::new(),
+            }),
+            optimiser: OptimiserState::new(&task.aggregation.optimiser, parameters.len()),
+            parameters,
+        }
+    }
+
+    /// The state after the step that `sum` is the outcome of. `sum`: one value a lane, layout order, of `survivors` banks.
+    ///
+    /// # Errors
+    /// If the sum cannot come from honest contributions.
+    pub fn advance(
+        &self,
+        task: &Task,
+        plan: &Plan,
+        sum: &[u32],
+        survivors: u16,
+    ) -> Result<(Self, Outcome), AdvanceError> {
+        let kind = plan.kind(self.step).ok_or(AdvanceError::NoStep(self.step))?;
+        let layout = plan.layout(kind);
+        if sum.len() != layout.lanes() {
+            return Err(AdvanceError::Lanes {
+                found: sum.len(),
+                expected: layout.lanes(),
+            });
+        }
+        let mut next = Self {
+            step: self.step + 1,
+            ..self.clone()
+        };
+        let outcome = match kind {
+            RoundKind::Statistics => {
+                next.moments = Some(moments(layout, sum)?);
+                Outcome {
+                    weight: 0,
+                    metrics: None,
+                }
+            }
+            RoundKind::Evaluate => Outcome {
+                weight: 0,
+                metrics: Some(metrics(layout, sum)?),
+            },
+            RoundKind::Train => {
+                let found = integers(layout, sum, "weight")?.first().copied().unwrap_or(0);
+                let most = u64::from(survivors) * u64::from(plan.max_weight());
+                let weight = u64::try_from(found)
+                    .ok()
+                    .filter(|weight| (u64::from(survivors)..=most).contains(weight))
+                    .ok_or(AdvanceError::Weight {
+                        found,
+                        survivors,
+                        most,
+                    })?;
+                let share = weight as f64 / f64::from(plan.max_weight());
+                let lanes = layout.segment(sum, "parameters").unwrap_or_default();
+                let average: Vec<f64> = lanes
+                    .iter()
+                    .map(|lane| real_sum(*lane, survivors, layout.digit_bits, layout.range) / share)
+                    .collect();
+                let aggregation = &task.aggregation;
+                next.optimiser.step(
+                    &aggregation.optimiser,
+                    aggregation.learning_rate,
+                    &mut next.parameters,
+                    &average,
+                );
+                Outcome {
+                    weight,
+                    metrics: Some(metrics(layout, sum)?),
+                }
+            }
+        };
+        Ok((next, outcome))
+    }
+}
+
+fn integers(layout: &Layout, sum: &[u32], name: &str) -> Result<Vec<u128>, AdvanceError> {
+    layout
+        .integers(sum, name)
+        .ok_or_else(|| AdvanceError::Sums(format!("the layout has no segment {name}")))
+}
+
+fn small(values: Vec<u128>) -> Result<Vec<u64>, AdvanceError> {
+    let narrow = |value| {
+        u64::try_from(value).map_err(|_| AdvanceError::Sums(format!("the count {value} is impossible")))
+    };
+    values.into_iter().map(narrow).collect()
+}
+
+fn moments(layout: &Layout, sum: &[u32]) -> Result<Moments, AdvanceError> {
+    let counts = small(integers(layout, sum, "count")?)?;
+    let sums = small(integers(layout, sum, "sum")?)?;
+    let squares = small(integers(layout, sum, "sum-of-squares")?)?;
+    let columns: Vec<ColumnSums> = counts
+        .iter()
+        .zip(&sums)
+        .zip(&squares)
+        .map(|((&count, &sum), &sum_of_squares)| ColumnSums {
+            count,
+            sum,
+            sum_of_squares,
+        })
+        .collect();
+    Moments::from_sums(&columns).map_err(|error| AdvanceError::Sums(error.to_string()))
+}
+
+fn metrics(layout: &Layout, sum: &[u32]) -> Result<Metrics, AdvanceError> {
+    let one = |name| Ok(small(integers(layout, sum, name)?)?.first().copied().unwrap_or(0));
+    let scores = ScoreSums {
+        rows: one("rows")?,
+        loss: one("loss")?,
+        negatives: small(integers(layout, sum, "negatives")?)?,
+        positives: small(integers(layout, sum, "positives")?)?,
+    };
+    scores
+        .metrics()
+        .map_err(|error| AdvanceError::Sums(error.to_string()))
+}
+
+fn write_floats(w: &mut Writer, values: &[f32]) {
+    w.list(values.iter(), |w, value| {
+        w.u32(value.to_bits());
+    });
+}
+
+fn read_floats(r: &mut Reader<'_>, what: &'static str) -> Result<Vec<f32>, DecodeError> {
+    r.list(4, what, |r| r.u32(what).map(f32::from_bits))
+}
+
+impl Canonical for TaskState {
+    const KIND: &'static str = "task-state";
+
+    fn write(&self, w: &mut Writer) {
+        w.digest(&self.task).u32(self.step);
+        w.list(self.moments.iter(), |w, moments| {
+            write_floats(w, &moments.mean);
+            write_floats(w, &moments.std);
+        });
+        write_floats(w, &self.parameters);
+        write_floats(w, &self.optimiser.momentum);
+        write_floats(w, &self.optimiser.variance);
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            task: r.digest("task")?,
+            step: r.u32("step")?,
+            moments: r
+                .list(8, "moments", |r| {
+                    Ok(Moments {
+                        mean: read_floats(r, "means")?,
+                        std: read_floats(r, "deviations")?,
+                    })
+                })?
+                .pop(),
+            parameters: read_floats(r, "parameters")?,
+            optimiser: OptimiserState {
+                momentum: read_floats(r, "momentum")?,
+                variance: read_floats(r, "variance")?,
+            },
+        })
+    }
+}

@@ -1,0 +1,198 @@
+use crate::ids::Digest;
+use crate::model::{Manifest, ModelSpec};
+
+use super::{Schema, TaskError, canonical, describe, file};
+
+/// What the consortium trains, with every range proved. Only [`Task::parse`] makes one.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Task {
+    /// Lower-case letters, digits and `-`, at most 64; fit for a file name.
+    pub name: String,
+    /// Training rounds, from 1.
+    pub rounds: u32,
+    /// Gives model 0 and nothing else, see [`crate::model::initialise`].
+    pub seed: u64,
+    /// The banks' rows.
+    pub schema: Schema,
+    /// The model.
+    pub model: ModelSpec,
+    /// How a bank trains.
+    pub training: TrainingSpec,
+    /// How updates become the next model.
+    pub aggregation: Aggregation,
+    /// How an update becomes lanes.
+    pub encoding: Encoding,
+    /// How the model is judged.
+    pub evaluation: Evaluation,
+    /// How long a phase may last.
+    pub deadlines: Deadlines,
+}
+
+/// Training inside a bank.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TrainingSpec {
+    /// The optimiser with what it alone needs.
+    pub optimiser: LocalOptimiser,
+    /// Step size.
+    pub learning_rate: f64,
+    /// L2 penalty that is added to the gradient, as PyTorch's `weight_decay`.
+    pub weight_decay: f64,
+    /// Rows in a mini-batch; the last of an epoch may be smaller.
+    pub batch_size: u32,
+    /// Passes over the training rows in one round.
+    pub local_epochs: u32,
+    /// FedProx's mu (Li et al. 2020): `mu/2 ||w - w_global||^2` is added to the loss; 0 switches it off.
+    pub fedprox_mu: f64,
+    /// Factors of the loss of negatives and of positives.
+    pub class_weights: [f64; 2],
+}
+
+/// A bank's optimiser. Its state begins anew in every round.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LocalOptimiser {
+    /// Plain stochastic gradient descent.
+    Sgd,
+    /// With heavy-ball momentum, as PyTorch's SGD.
+    Momentum {
+        /// Share of the last step that is kept, in `[0, 1)`.
+        momentum: f64,
+    },
+    /// Adam (Kingma and Ba 2015) with beta 0.9 and 0.999, epsilon 1e-8.
+    Adam,
+}
+
+/// How the sum of updates becomes the next model.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Aggregation {
+    /// The server optimiser with what it alone needs.
+    pub optimiser: ServerOptimiser,
+    /// The server's step size; 1 with FedAvg is the plain average.
+    pub learning_rate: f64,
+    /// What a bank weighs in the average.
+    pub weighting: Weighting,
+    /// `W`: no bank weighs more.
+    pub max_weight: u32,
+}
+
+/// The server optimisers of Reddi et al. 2021, algorithm 2, with FedAvgM of Hsu et al. 2019.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ServerOptimiser {
+    /// The average update, times the step size.
+    FedAvg,
+    /// With momentum.
+    FedAvgM {
+        /// Share of the last step that is kept.
+        beta1: f64,
+    },
+    /// Adam.
+    FedAdam {
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the root of the second moment.
+        tau: f64,
+    },
+    /// Yogi.
+    FedYogi {
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the root of the second moment.
+        tau: f64,
+    },
+    /// Adagrad.
+    FedAdagrad {
+        /// Decay of the first moment; the paper's default is 0.
+        beta1: f64,
+        /// Added to the root of the second moment.
+        tau: f64,
+    },
+}
+
+/// What a bank weighs in the average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weighting {
+    /// Its training rows, at least 1 and at most [`Aggregation::max_weight`].
+    Examples,
+    /// 1.
+    Equal,
+}
+
+/// How an update becomes lanes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Encoding {
+    /// `p`: bits of a digit.
+    pub bits: u8,
+    /// `R`: each coordinate of the weighted update is clamped to `[-R, R]`.
+    pub range: f64,
+    /// The update is scaled down to this L2 norm if it is longer.
+    pub clip_norm: f64,
+}
+
+/// How the model is judged.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// Share of a bank's rows that it never trains on.
+    pub hold_out: f64,
+    /// Bins of the score histogram, equal width over `[0, 1]`.
+    pub bins: u32,
+}
+
+/// How long a phase may last, in seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deadlines {
+    /// For the sealed shares.
+    pub prepare_s: u32,
+    /// For training.
+    pub ready_s: u32,
+    /// For masked uploads.
+    pub collect_s: u32,
+    /// For signatures over the survivors.
+    pub confirm_s: u32,
+    /// For the shares that strip the masks.
+    pub unmask_s: u32,
+    /// For the acknowledgement of the next model.
+    pub ack_s: u32,
+    /// How often a failed step is tried again before the task stops.
+    pub attempts: u32,
+}
+
+impl Task {
+    /// Reads a task file. Unknown keys are refused, as are keys that the chosen model or optimiser does not use.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its key, what was found and what was expected.
+    pub fn parse(text: &str) -> Result<Self, TaskError> {
+        file::parse(text)
+    }
+
+    /// The normal form: every key with its value, in a fixed order, one spelling for each value. It is TOML and
+    /// parses to an equal task; two tasks are equal if and only if their normal forms are.
+    pub fn canonical_text(&self) -> String {
+        canonical::task(self)
+    }
+
+    /// SHA-256 of [`Task::canonical_text`], so that `sha256sum` on a file of that text gives the same. Its first
+    /// line keeps it apart from everything else that is hashed in the protocol.
+    pub fn hash(&self) -> Digest {
+        Digest::of(self.canonical_text().as_bytes())
+    }
+
+    /// What the operator of a bank approves, in plain words, for a terminal.
+    pub fn describe(&self) -> String {
+        describe::task(self)
+    }
+
+    /// The parameters of the task's model.
+    pub fn manifest(&self) -> Manifest {
+        self.model.manifest(self.schema.inputs().len())
+    }
+}

@@ -1,0 +1,554 @@
+//! From a task's TOML to a checked [`Task`]: the one place where its ranges stand.
+
+use serde::Deserialize;
+
+use crate::model::{Activation, ModelSpec};
+
+use super::ranges::{integer, length, real};
+use super::schema_file::SchemaFile;
+use super::{
+    Aggregation, Deadlines, Encoding, Evaluation, LocalOptimiser, ServerOptimiser, Task, TaskError,
+    TrainingSpec, Weighting,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskFile {
+    name: String,
+    rounds: i64,
+    seed: i64,
+    schema: SchemaFile,
+    model: ModelFile,
+    training: TrainingFile,
+    #[serde(default)]
+    aggregation: AggregationFile,
+    #[serde(default)]
+    encoding: EncodingFile,
+    #[serde(default)]
+    evaluation: EvaluationFile,
+    #[serde(default)]
+    deadlines: DeadlinesFile,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelFile {
+    family: Family,
+    hidden: Option<Vec<i64>>,
+    activation: Option<Activation>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Family {
+    Logistic,
+    Mlp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TrainingFile {
+    optimiser: LocalOptimiserFile,
+    learning_rate: f64,
+    momentum: Option<f64>,
+    #[serde(default)]
+    weight_decay: f64,
+    batch_size: i64,
+    local_epochs: i64,
+    #[serde(default)]
+    fedprox_mu: f64,
+    #[serde(default = "even")]
+    class_weights: [f64; 2],
+}
+
+fn even() -> [f64; 2] {
+    [1.0, 1.0]
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LocalOptimiserFile {
+    Sgd,
+    Momentum,
+    Adam,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct AggregationFile {
+    optimiser: Option<ServerOptimiserFile>,
+    learning_rate: Option<f64>,
+    beta1: Option<f64>,
+    beta2: Option<f64>,
+    tau: Option<f64>,
+    weighting: Option<WeightingFile>,
+    max_weight: Option<i64>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ServerOptimiserFile {
+    FedAvg,
+    FedAvgM,
+    FedAdam,
+    FedYogi,
+    FedAdagrad,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WeightingFile {
+    Examples,
+    Equal,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct EncodingFile {
+    bits: Option<i64>,
+    range: Option<f64>,
+    clip_norm: Option<f64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct EvaluationFile {
+    hold_out: Option<f64>,
+    bins: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct DeadlinesFile {
+    prepare_s: Option<i64>,
+    ready_s: Option<i64>,
+    collect_s: Option<i64>,
+    confirm_s: Option<i64>,
+    unmask_s: Option<i64>,
+    ack_s: Option<i64>,
+    attempts: Option<i64>,
+}
+
+/// Parameters of the largest model: its masked update is 256 MiB at most.
+const MAX_PARAMETERS: u64 = 1 << 26;
+
+pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
+    let file: TaskFile = toml::from_str(text)?;
+    name(&file.name)?;
+    let task = Task {
+        name: file.name,
+        rounds: integer("rounds", file.rounds, 1..=100_000)?,
+        seed: integer("seed", file.seed, 0..=i64::MAX)?.unsigned_abs(),
+        schema: file.schema.check("schema.")?,
+        model: file.model.check()?,
+        training: file.training.check()?,
+        aggregation: file.aggregation.check()?,
+        encoding: file.encoding.check()?,
+        evaluation: Evaluation {
+            hold_out: real(
+                "evaluation.hold_out",
+                file.evaluation.hold_out.unwrap_or(0.2),
+                0.01..=0.5,
+            )?,
+            bins: integer("evaluation.bins", file.evaluation.bins.unwrap_or(256), 2..=4096)?,
+        },
+        deadlines: file.deadlines.check()?,
+    };
+    let parameters = task.model.parameter_count(task.schema.inputs().len());
+    if parameters > MAX_PARAMETERS {
+        return Err(TaskError::invalid(
+            "model.hidden",
+            format!("a model of {parameters} parameters"),
+            format!("at most {MAX_PARAMETERS}"),
+        ));
+    }
+    Ok(task)
+}
+
+fn name(found: &str) -> Result<(), TaskError> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if (1..=64).contains(&found.len()) && found.chars().all(fits) && !found.starts_with('-') {
+        return Ok(());
+    }
+    Err(TaskError::invalid(
+        "name",
+        format!("{found:?}"),
+        "1 to 64 lower-case letters, digits and '-', not beginning with '-'",
+    ))
+}
+
+/// A key that the chosen kind does not use would mislead whoever approves the task.
+fn unused<T>(key: &str, found: &Option<T>, why: &str) -> Result<(), TaskError> {
+    match found {
+        Some(_) => Err(TaskError::invalid(
+            key,
+            "a value",
+            format!("none: {why}; leave the key out"),
+        )),
+        None => Ok(()),
+    }
+}
+
+impl ModelFile {
+    fn check(self) -> Result<ModelSpec, TaskError> {
+        match self.family {
+            Family::Logistic => {
+                unused(
+                    "model.hidden",
+                    &self.hidden,
+                    "a logistic model has no hidden layer",
+                )?;
+                unused(
+                    "model.activation",
+                    &self.activation,
+                    "a logistic model has no hidden layer",
+                )?;
+                Ok(ModelSpec::Logistic)
+            }
+            Family::Mlp => {
+                let hidden = self.hidden.ok_or_else(|| {
+                    TaskError::invalid(
+                        "model.hidden",
+                        "nothing",
+                        "the sizes of the hidden layers, such as [64, 32]",
+                    )
+                })?;
+                length("model.hidden", &hidden, 1..=8)?;
+                let hidden = hidden
+                    .into_iter()
+                    .map(|units| integer("model.hidden", units, 1..=4096));
+                Ok(ModelSpec::Mlp {
+                    hidden: hidden.collect::<Result<_, _>>()?,
+                    activation: self.activation.unwrap_or_default(),
+                })
+            }
+        }
+    }
+}
+
+impl TrainingFile {
+    fn check(self) -> Result<TrainingSpec, TaskError> {
+        let optimiser = match self.optimiser {
+            LocalOptimiserFile::Momentum => LocalOptimiser::Momentum {
+                momentum: real("training.momentum", self.momentum.unwrap_or(0.9), 0.0..=0.9999)?,
+            },
+            other => {
+                unused(
+                    "training.momentum",
+                    &self.momentum,
+                    "only optimiser = \"momentum\" uses it",
+                )?;
+                match other {
+                    LocalOptimiserFile::Adam => LocalOptimiser::Adam,
+                    _ => LocalOptimiser::Sgd,
+                }
+            }
+        };
+        for weight in self.class_weights {
+            real("training.class_weights", weight, 0.001..=1000.0)?;
+        }
+        Ok(TrainingSpec {
+            optimiser,
+            learning_rate: real("training.learning_rate", self.learning_rate, 1e-9..=10.0)?,
+            weight_decay: zero_or("training.weight_decay", self.weight_decay, 1.0)?,
+            batch_size: integer("training.batch_size", self.batch_size, 1..=65_536)?,
+            local_epochs: integer("training.local_epochs", self.local_epochs, 1..=1000)?,
+            fedprox_mu: zero_or("training.fedprox_mu", self.fedprox_mu, 1000.0)?,
+            class_weights: self.class_weights,
+        })
+    }
+}
+
+/// A number from 0; minus zero would be a second spelling of zero in the canonical form.
+fn zero_or(key: &str, found: f64, max: f64) -> Result<f64, TaskError> {
+    real(key, found, 0.0..=max).map(f64::abs)
+}
+
+impl AggregationFile {
+    fn check(self) -> Result<Aggregation, TaskError> {
+        let beta = |key: &str, found: Option<f64>, default| zero_or(key, found.unwrap_or(default), 0.9999);
+        let beta1 = |default| beta("aggregation.beta1", self.beta1, default);
+        let beta2 = || beta("aggregation.beta2", self.beta2, 0.99);
+        let tau = || real("aggregation.tau", self.tau.unwrap_or(1e-3), 1e-9..=1.0);
+        let no_beta1 = || unused("aggregation.beta1", &self.beta1, "fedavg does not use it");
+        let no_beta2 = |name| {
+            unused(
+                "aggregation.beta2",
+                &self.beta2,
+                &format!("{name} does not use it"),
+            )
+        };
+        let no_tau = |name| unused("aggregation.tau", &self.tau, &format!("{name} does not use it"));
+        let optimiser = match self.optimiser.unwrap_or(ServerOptimiserFile::FedAvg) {
+            ServerOptimiserFile::FedAvg => {
+                no_beta1()?;
+                no_beta2("fedavg")?;
+                no_tau("fedavg")?;
+                ServerOptimiser::FedAvg
+            }
+            ServerOptimiserFile::FedAvgM => {
+                no_beta2("fedavgm")?;
+                no_tau("fedavgm")?;
+                ServerOptimiser::FedAvgM { beta1: beta1(0.9)? }
+            }
+            ServerOptimiserFile::FedAdam => ServerOptimiser::FedAdam {
+                beta1: beta1(0.9)?,
+                beta2: beta2()?,
+                tau: tau()?,
+            },
+            ServerOptimiserFile::FedYogi => ServerOptimiser::FedYogi {
+                beta1: beta1(0.9)?,
+                beta2: beta2()?,
+                tau: tau()?,
+            },
+            ServerOptimiserFile::FedAdagrad => {
+                no_beta2("fedadagrad")?;
+                ServerOptimiser::FedAdagrad {
+                    beta1: beta1(0.0)?,
+                    tau: tau()?,
+                }
+            }
+        };
+        Ok(Aggregation {
+            optimiser,
+            learning_rate: real(
+                "aggregation.learning_rate",
+                self.learning_rate.unwrap_or(1.0),
+                1e-9..=100.0,
+            )?,
+            weighting: match self.weighting.unwrap_or(WeightingFile::Examples) {
+                WeightingFile::Examples => Weighting::Examples,
+                WeightingFile::Equal => Weighting::Equal,
+            },
+            max_weight: integer(
+                "aggregation.max_weight",
+                self.max_weight.unwrap_or(8192),
+                1..=1 << 24,
+            )?,
+        })
+    }
+}
+
+impl EncodingFile {
+    fn check(self) -> Result<Encoding, TaskError> {
+        Ok(Encoding {
+            bits: integer("encoding.bits", self.bits.unwrap_or(16), 2..=24)?,
+            range: real("encoding.range", self.range.unwrap_or(1.0), 1e-6..=1e6)?,
+            clip_norm: real("encoding.clip_norm", self.clip_norm.unwrap_or(10.0), 1e-6..=1e6)?,
+        })
+    }
+}
+
+impl DeadlinesFile {
+    fn check(self) -> Result<Deadlines, TaskError> {
+        const WEEK_S: u32 = 7 * 24 * 3600;
+        let seconds = |key, found: Option<i64>, default| integer(key, found.unwrap_or(default), 1..=WEEK_S);
+        Ok(Deadlines {
+            prepare_s: seconds("deadlines.prepare_s", self.prepare_s, 30)?,
+            ready_s: seconds("deadlines.ready_s", self.ready_s, 600)?,
+            collect_s: seconds("deadlines.collect_s", self.collect_s, 120)?,
+            confirm_s: seconds("deadlines.confirm_s", self.confirm_s, 30)?,
+            unmask_s: seconds("deadlines.unmask_s", self.unmask_s, 30)?,
+            ack_s: seconds("deadlines.ack_s", self.ack_s, 30)?,
+            attempts: integer("deadlines.attempts", self.attempts.unwrap_or(3), 0..=100)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const GOOD: &str = r#"
+name = "credit"
+rounds = 5
+seed = 1
+[schema]
+version = 1
+label = "y"
+[[schema.column]]
+name = "x"
+type = "number"
+min = 0
+max = 1
+[model]
+family = "mlp"
+hidden = [4]
+[training]
+optimiser = "adam"
+learning_rate = 0.001
+batch_size = 32
+local_epochs = 1
+[aggregation]
+[encoding]
+[evaluation]
+[deadlines]
+"#;
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let task = parse(GOOD).unwrap();
+        assert_eq!(task.aggregation.optimiser, ServerOptimiser::FedAvg);
+        assert_eq!(
+            (task.aggregation.weighting, task.aggregation.max_weight),
+            (Weighting::Examples, 8192)
+        );
+        assert_eq!(
+            (task.encoding.bits, task.encoding.range, task.encoding.clip_norm),
+            (16, 1.0, 10.0)
+        );
+        assert_eq!((task.evaluation.hold_out, task.evaluation.bins), (0.2, 256));
+        assert_eq!((task.deadlines.ready_s, task.deadlines.attempts), (600, 3));
+        assert_eq!(task.training.class_weights, [1.0, 1.0]);
+        assert_eq!(task.manifest().total(), 4 + 4 + 4 + 1);
+        let without = [
+            "[aggregation]\n",
+            "[encoding]\n",
+            "[evaluation]\n",
+            "[deadlines]\n",
+        ];
+        assert_eq!(
+            parse(
+                &without
+                    .iter()
+                    .fold(GOOD.to_owned(), |text, table| text.replace(table, ""))
+            ),
+            Ok(task)
+        );
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        for (from, to, message) in [
+            (
+                "rounds = 5",
+                "rounds = -1",
+                "rounds: -1 is out of range, expected 1..=100000",
+            ),
+            ("seed = 1", "seed = -1", "seed: -1 is out of range"),
+            (
+                "\"credit\"",
+                "\"../credit\"",
+                "name: found \"../credit\", expected 1 to 64 lower-case letters",
+            ),
+            (
+                "[encoding]",
+                "[encoding]\nbits = 40",
+                "encoding.bits: 40 is out of range, expected 2..=24",
+            ),
+            (
+                "[encoding]",
+                "[encoding]\nrange = nan",
+                "encoding.range: NaN is out of range, expected 1e-6..=1000000.0",
+            ),
+            ("[encoding]", "[encoding]\nbit = 16", "unknown field `bit`"),
+            (
+                "[evaluation]",
+                "[evaluation]\nhold_out = 0.9",
+                "evaluation.hold_out: 0.9 is out of range, expected 0.01..=0.5",
+            ),
+            (
+                "[deadlines]",
+                "[deadlines]\nack_s = 0",
+                "deadlines.ack_s: 0 is out of range, expected 1..=604800",
+            ),
+            (
+                "hidden = [4]",
+                "",
+                "model.hidden: found nothing, expected the sizes of the hidden layers",
+            ),
+            (
+                "hidden = [4]",
+                "hidden = [4, 0]",
+                "model.hidden: 0 is out of range, expected 1..=4096",
+            ),
+            (
+                "\"mlp\"",
+                "\"logistic\"",
+                "model.hidden: found a value, expected none: a logistic model has no hidden layer",
+            ),
+            (
+                "hidden = [4]",
+                "hidden = [4096, 4096, 4096, 4096, 4096]",
+                "model.hidden: found a model of 67137537 parameters",
+            ),
+            (
+                "\"adam\"",
+                "\"adam\"\nmomentum = 0.9",
+                "training.momentum: found a value, expected none: only optimiser = \"momentum\" uses it",
+            ),
+            (
+                "\"adam\"",
+                "\"lbfgs\"",
+                "unknown variant `lbfgs`, expected one of `sgd`, `momentum`, `adam`",
+            ),
+            (
+                "learning_rate = 0.001",
+                "learning_rate = 0",
+                "training.learning_rate: 0.0 is out of range, expected 1e-9..=10.0",
+            ),
+            ("learning_rate = 0.001", "", "missing field `learning_rate`"),
+            (
+                "batch_size = 32",
+                "batch_size = \"32\"",
+                "invalid type: string \"32\", expected i64",
+            ),
+            (
+                "local_epochs = 1",
+                "local_epochs = 1\nclass_weights = [1, 0]",
+                "training.class_weights: 0.0 is out of range",
+            ),
+            (
+                "local_epochs = 1",
+                "local_epochs = 1\nclass_weights = [1]",
+                "expected an array of length 2",
+            ),
+            (
+                "[aggregation]",
+                "[aggregation]\ntau = 0.1",
+                "aggregation.tau: found a value, expected none: fedavg does not use it",
+            ),
+            (
+                "[aggregation]",
+                "[aggregation]\nmax_weight = 0",
+                "aggregation.max_weight: 0 is out of range, expected 1..=16777216",
+            ),
+            (
+                "max = 1",
+                "max = 0",
+                "schema.column \"x\".max: found 0.0, expected more than min, 0.0",
+            ),
+            ("version = 1", "version = 0", "schema.version: 0 is out of range"),
+            ("[training]", "[trainings]", "unknown field `trainings`"),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(message), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_the_syntax_names_its_line() {
+        let error = parse(&GOOD.replace("rounds = 5", "rounds = "))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn the_description_says_what_leaves_the_bank() {
+        let text = parse(GOOD).unwrap().describe();
+        for part in [
+            "Task credit",
+            "a neural network (hidden layers of 4 units, ReLU) that predicts \"y\" (0 or 1)",
+            "13 parameters from 1 inputs",
+            "x  number from 0 to 1",
+            "5 rounds, each with one pass over your training rows with Adam, learning rate 0.001, 32 rows at a time",
+            "about 20 % of your rows are held out",
+            "cut to length 10 and to +-1 each, in 16 bits",
+        ] {
+            assert!(text.contains(part), "{part} is not in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The task: what a consortium agrees to train, as one TOML file that each bank's operator approves.
+//!
+//! A [`Task`] holds the schema of the banks' rows, the model, and how it is trained, added up, encoded and
+//! evaluated. [`Task::parse`] proves every range once; nothing later checks them again. Two files that say
+//! the same have the same [`Task::canonical_text`], whose SHA-256 ([`Task::hash`]) is the task's name in
+//! approvals, in the log and in what the masks are bound to.
+
+mod canonical;
+mod definition;
+mod describe;
+mod error;
+mod file;
+mod ranges;
+mod scale;
+mod schema;
+mod schema_file;
+
+pub use definition::{
+    Aggregation, Deadlines, Encoding, Evaluation, LocalOptimiser, ServerOptimiser, Task, TrainingSpec,
+    Weighting,
+};
+pub use error::TaskError;
+pub use scale::Scale;
+pub use schema::{
+    CategoryColumn, Column, ColumnKind, Input, InputKind, NumberColumn, Outside, Schema, WhenMissing,
+};

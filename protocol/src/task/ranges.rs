@@ -1,0 +1,75 @@
+//! The checks that every key of a task or schema file passes through.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use super::TaskError;
+
+/// `found` as `T` when it lies in `range`. Files are read with `i64`, so that a negative number meets this
+/// message and not the parser's.
+pub(super) fn integer<T>(key: &str, found: i64, range: RangeInclusive<T>) -> Result<T, TaskError>
+where
+    T: TryFrom<i64> + PartialOrd + Display,
+{
+    match T::try_from(found) {
+        Ok(value) if range.contains(&value) => Ok(value),
+        _ => Err(out_of_range(
+            key,
+            found,
+            format!("{}..={}", range.start(), range.end()),
+        )),
+    }
+}
+
+/// `found` when it lies in `range`; NaN lies in none.
+pub(super) fn real(key: &str, found: f64, range: RangeInclusive<f64>) -> Result<f64, TaskError> {
+    if range.contains(&found) {
+        Ok(found)
+    } else {
+        Err(out_of_range(
+            key,
+            format!("{found:?}"),
+            format!("{:?}..={:?}", range.start(), range.end()),
+        ))
+    }
+}
+
+/// The number of things in a list.
+pub(super) fn length<T>(key: &str, found: &[T], range: RangeInclusive<usize>) -> Result<(), TaskError> {
+    if range.contains(&found.len()) {
+        return Ok(());
+    }
+    Err(TaskError::invalid(
+        key,
+        format!("{} entries", found.len()),
+        format!("{} to {}", range.start(), range.end()),
+    ))
+}
+
+/// Text that people see in a terminal and that stands on one line of the canonical form.
+pub(super) fn words(key: &str, found: &str, lengths: RangeInclusive<usize>) -> Result<(), TaskError> {
+    let count = found.chars().count();
+    if !lengths.contains(&count) {
+        return Err(TaskError::invalid(
+            key,
+            format!("a text of {count} characters"),
+            format!("{} to {} characters", lengths.start(), lengths.end()),
+        ));
+    }
+    if let Some(control) = found.chars().find(|c| c.is_control()) {
+        return Err(TaskError::invalid(
+            key,
+            format!("the control character {control:?}"),
+            "printable characters",
+        ));
+    }
+    Ok(())
+}
+
+fn out_of_range(key: &str, found: impl Display, expected: String) -> TaskError {
+    TaskError::OutOfRange {
+        key: key.to_owned(),
+        found: found.to_string(),
+        expected,
+    }
+}

@@ -1,0 +1,246 @@
+use serde::Deserialize;
+
+use super::{Scale, TaskError, canonical, schema_file};
+
+/// The columns of the banks' rows, and what the model is given of them.
+///
+/// It stands in the task as the table `schema`, and alone in a file of each bank's own, which must be equal.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Schema {
+    /// The consortium's number for this schema, from 1: it changes whenever the schema does.
+    pub version: u32,
+    /// The column to predict, 0 or 1.
+    pub label: String,
+    /// Columns that may be present and are never read.
+    pub leave_out: Vec<String>,
+    /// Cells that stand for "no value", compared after trimming.
+    pub missing: Vec<String>,
+    /// The columns that are read, in the order of the model's inputs.
+    pub columns: Vec<Column>,
+}
+
+/// A column that is read.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Column {
+    /// Its name in the header of the CSV.
+    pub name: String,
+    /// What its cells are.
+    pub kind: ColumnKind,
+}
+
+/// What the cells of a column are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ColumnKind {
+    /// A number or whole number; gives one standardised input.
+    Number(NumberColumn),
+    /// One of a list of values; gives one input for each.
+    Category(CategoryColumn),
+}
+
+/// A column of numbers.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NumberColumn {
+    /// Whether fractions are refused.
+    pub integer: bool,
+    /// Least value of the agreed range.
+    pub min: f64,
+    /// Greatest value of the agreed range, above `min`.
+    pub max: f64,
+    /// The scale on which the range is mapped to `[0, 1]`.
+    pub scale: Scale,
+    /// What a value outside the range does.
+    pub outside: Outside,
+    /// What a missing value does.
+    pub when_missing: WhenMissing,
+}
+
+/// A column of categories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CategoryColumn {
+    /// The agreed values, in the order of their inputs.
+    pub values: Vec<String>,
+    /// Whether any other value, and a missing one, counts as one more category; it is an error otherwise.
+    pub other_bucket: bool,
+}
+
+/// What a number outside the agreed range does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outside {
+    /// It is an error.
+    #[default]
+    Refuse,
+    /// It becomes the nearest end of the range.
+    Clip,
+}
+
+/// What a missing number does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenMissing {
+    /// It is an error.
+    #[default]
+    Refuse,
+    /// It becomes the consortium's mean, and one more input says that it was missing.
+    Mean,
+}
+
+/// One number that the model is given of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Input {
+    /// Its name in reports; no two inputs of a schema share one.
+    pub name: String,
+    /// The column that it comes from, as an index of [`Schema::columns`].
+    pub column: usize,
+    /// What it says of the column.
+    pub kind: InputKind,
+}
+
+/// What an input says of its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputKind {
+    /// The number, put on `[0, 1]` and then standardised by the consortium's moments; 0 when missing.
+    Standardised,
+    /// 1 when the number is missing, else 0.
+    Missing,
+    /// 1 when the category is this one (an index of [`CategoryColumn::values`]), else 0.
+    Category(usize),
+    /// 1 when the category is none of the agreed ones, else 0.
+    OtherCategory,
+}
+
+impl Schema {
+    /// Reads a schema file: the table `schema` of a task, alone at the root of a TOML file.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its key, what was found and what was expected.
+    pub fn parse(text: &str) -> Result<Self, TaskError> {
+        schema_file::parse(text)
+    }
+
+    /// The normal form of a schema file; it parses to an equal schema.
+    pub fn canonical_text(&self) -> String {
+        canonical::schema(self)
+    }
+
+    /// The model's inputs, in order: column by column, and within a column the number before its missing flag,
+    /// or the categories in the agreed order before the bucket for others.
+    pub fn inputs(&self) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        for (column, Column { name, kind }) in self.columns.iter().enumerate() {
+            let mut add = |name: String, kind| inputs.push(Input { name, column, kind });
+            match kind {
+                ColumnKind::Number(number) => {
+                    add(name.clone(), InputKind::Standardised);
+                    if number.when_missing == WhenMissing::Mean {
+                        add(format!("{name} is missing"), InputKind::Missing);
+                    }
+                }
+                ColumnKind::Category(category) => {
+                    for (index, value) in category.values.iter().enumerate() {
+                        add(format!("{name} = {value}"), InputKind::Category(index));
+                    }
+                    if category.other_bucket {
+                        add(format!("{name} is another"), InputKind::OtherCategory);
+                    }
+                }
+            }
+        }
+        inputs
+    }
+
+    /// Names of the standardised inputs in order, one for each number column: the statistics round and
+    /// [`crate::model::Moments`] follow it.
+    pub fn standardised(&self) -> Vec<&str> {
+        let numbers = self
+            .columns
+            .iter()
+            .filter(|column| matches!(column.kind, ColumnKind::Number(_)));
+        numbers.map(|column| column.name.as_str()).collect()
+    }
+
+    /// The first line in which the normal forms of two schemas differ, as `(this one's, the other's)`.
+    pub fn difference(&self, other: &Self) -> Option<(String, String)> {
+        let (mine, theirs) = (self.canonical_text(), other.canonical_text());
+        let (mut mine, mut theirs) = (mine.lines(), theirs.lines());
+        loop {
+            match (mine.next(), theirs.next()) {
+                (None, None) => return None,
+                (a, b) if a == b => {}
+                (a, b) => {
+                    let shown = |line: Option<&str>| line.unwrap_or("the end of the file").to_owned();
+                    return Some((shown(a), shown(b)));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const TEXT: &str = r#"
+        version = 3
+        label = "default"
+        leave_out = ["ID"]
+        missing = ["", "NA"]
+        [[column]]
+        name = "region"
+        type = "category"
+        values = ["north", "south"]
+        other = "bucket"
+        [[column]]
+        name = "income"
+        type = "number"
+        min = 0
+        max = 1e7
+        scale = "log"
+        when_missing = "mean"
+        [[column]]
+        name = "age"
+        type = "integer"
+        min = 18
+        max = 120
+        outside = "clip"
+    "#;
+
+    #[test]
+    fn inputs_follow_the_columns_in_order() {
+        let schema = Schema::parse(TEXT).unwrap();
+        let inputs = schema.inputs();
+        let names: Vec<_> = inputs
+            .iter()
+            .map(|input| (input.name.as_str(), input.column, input.kind))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("region = north", 0, InputKind::Category(0)),
+                ("region = south", 0, InputKind::Category(1)),
+                ("region is another", 0, InputKind::OtherCategory),
+                ("income", 1, InputKind::Standardised),
+                ("income is missing", 1, InputKind::Missing),
+                ("age", 2, InputKind::Standardised),
+            ]
+        );
+        assert_eq!(schema.standardised(), ["income", "age"]);
+    }
+
+    #[test]
+    fn a_difference_names_both_lines() {
+        let schema = Schema::parse(TEXT).unwrap();
+        assert_eq!(schema.difference(&schema), None);
+        let older = Schema::parse(&TEXT.replace("version = 3", "version = 2")).unwrap();
+        assert_eq!(
+            schema.difference(&older),
+            Some(("version = 3".to_owned(), "version = 2".to_owned()))
+        );
+    }
+}

@@ -1,0 +1,356 @@
+//! From a schema's TOML to a checked [`Schema`].
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::ranges::{integer, length, real, words};
+use super::schema::{CategoryColumn, Column, ColumnKind, NumberColumn, Outside, Schema, WhenMissing};
+use super::{Scale, TaskError};
+
+const NAME: std::ops::RangeInclusive<usize> = 1..=128;
+/// A whole number up to here is one and only one f64.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Far beyond any money, and small enough that no scale overflows.
+const HUGE: f64 = 1e15;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SchemaFile {
+    version: i64,
+    label: String,
+    #[serde(default)]
+    leave_out: Vec<String>,
+    #[serde(default = "empty_cell")]
+    missing: Vec<String>,
+    column: Vec<ColumnFile>,
+}
+
+fn empty_cell() -> Vec<String> {
+    vec![String::new()]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColumnFile {
+    name: String,
+    r#type: ColumnType,
+    min: Option<f64>,
+    max: Option<f64>,
+    scale: Option<Scale>,
+    outside: Option<Outside>,
+    when_missing: Option<WhenMissing>,
+    values: Option<Vec<String>>,
+    other: Option<OtherFile>,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ColumnType {
+    Number,
+    Integer,
+    Category,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum OtherFile {
+    Refuse,
+    Bucket,
+}
+
+pub(super) fn parse(text: &str) -> Result<Schema, TaskError> {
+    toml::from_str::<SchemaFile>(text)?.check("")
+}
+
+impl SchemaFile {
+    /// `prefix` is what stands before the schema's keys in the file: nothing, or `schema.` in a task.
+    pub(super) fn check(self, prefix: &str) -> Result<Schema, TaskError> {
+        let key = |name: &str| format!("{prefix}{name}");
+        let version = integer(&key("version"), self.version, 1..=u32::MAX)?;
+        words(&key("label"), &self.label, NAME)?;
+        length(&key("leave_out"), &self.leave_out, 0..=4096)?;
+        length(&key("missing"), &self.missing, 0..=16)?;
+        for cell in &self.missing {
+            words(&key("missing"), cell, 0..=32)?;
+            trimmed(&key("missing"), cell)?;
+        }
+        unique(&key("missing"), &self.missing)?;
+        length(&key("column"), &self.column, 1..=4096)?;
+        let columns = self
+            .column
+            .into_iter()
+            .enumerate()
+            .map(|(i, column)| column.check(prefix, i + 1));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+
+        let mut seen = BTreeSet::from([self.label.as_str()]);
+        for name in &self.leave_out {
+            words(&key("leave_out"), name, NAME)?;
+        }
+        let named = |list: &'static str| move |name| (list, name);
+        let left_out = self.leave_out.iter().map(String::as_str).map(named("leave_out"));
+        for (list, name) in left_out.chain(columns.iter().map(|c| c.name.as_str()).map(named("column"))) {
+            trimmed(&key(list), name)?;
+            if !seen.insert(name) {
+                return Err(TaskError::invalid(
+                    key(list),
+                    format!("the column {name:?} a second time"),
+                    "each column once, as label, in leave_out or as a column",
+                ));
+            }
+        }
+        let schema = Schema {
+            version,
+            label: self.label,
+            leave_out: self.leave_out,
+            missing: self.missing,
+            columns,
+        };
+        let inputs = schema.inputs();
+        length(&key("column: the inputs that they give"), &inputs, 1..=65_536)?;
+        let names: Vec<_> = inputs.into_iter().map(|input| input.name).collect();
+        unique(&key("column: the inputs that they give"), &names)?;
+        Ok(schema)
+    }
+}
+
+impl ColumnFile {
+    fn check(self, prefix: &str, position: usize) -> Result<Column, TaskError> {
+        words(
+            &format!("{prefix}column number {position}: name"),
+            &self.name,
+            NAME,
+        )?;
+        let path = format!("{prefix}column {:?}", self.name);
+        let kind = match self.r#type {
+            ColumnType::Category => ColumnKind::Category(self.category(&path)?),
+            ColumnType::Number | ColumnType::Integer => ColumnKind::Number(self.number(&path)?),
+        };
+        Ok(Column {
+            name: self.name,
+            kind,
+        })
+    }
+
+    fn number(&self, path: &str) -> Result<NumberColumn, TaskError> {
+        refuse(path, "values", self.values.is_some(), "only a category has it")?;
+        refuse(path, "other", self.other.is_some(), "only a category has it")?;
+        let integer = self.r#type == ColumnType::Integer;
+        let end = |key: &str, found: Option<f64>| {
+            let key = format!("{path}.{key}");
+            let found =
+                found.ok_or_else(|| TaskError::invalid(&key, "nothing", "the agreed range of the column"))?;
+            let found = real(&key, found, -HUGE..=HUGE)?;
+            if integer && (found.fract() != 0.0 || found.abs() > EXACT) {
+                return Err(TaskError::invalid(key, format!("{found:?}"), "a whole number"));
+            }
+            // Minus zero would be a second spelling of zero in the canonical form.
+            Ok(if found == 0.0 { 0.0 } else { found })
+        };
+        let (min, max) = (end("min", self.min)?, end("max", self.max)?);
+        if min >= max {
+            return Err(TaskError::invalid(
+                format!("{path}.max"),
+                format!("{max:?}"),
+                format!("more than min, {min:?}"),
+            ));
+        }
+        let scale = self.scale.unwrap_or_default();
+        // Two ends may be so near and so large that they fall together once scaled.
+        if scale.apply(min) >= scale.apply(max) {
+            return Err(TaskError::invalid(
+                format!("{path}.max"),
+                format!("{max:?}"),
+                "a wider range on this scale",
+            ));
+        }
+        Ok(NumberColumn {
+            integer,
+            min,
+            max,
+            scale,
+            outside: self.outside.unwrap_or_default(),
+            when_missing: self.when_missing.unwrap_or_default(),
+        })
+    }
+
+    fn category(&self, path: &str) -> Result<CategoryColumn, TaskError> {
+        let only = "only a number or an integer has it";
+        refuse(path, "min", self.min.is_some(), only)?;
+        refuse(path, "max", self.max.is_some(), only)?;
+        refuse(path, "scale", self.scale.is_some(), only)?;
+        refuse(path, "outside", self.outside.is_some(), only)?;
+        refuse(
+            path,
+            "when_missing",
+            self.when_missing.is_some(),
+            "a category has `other = \"bucket\"` for it",
+        )?;
+        let key = format!("{path}.values");
+        let values = self.values.clone();
+        let values =
+            values.ok_or_else(|| TaskError::invalid(&key, "nothing", "the list of agreed values"))?;
+        let other_bucket = self.other == Some(OtherFile::Bucket);
+        length(&key, &values, if other_bucket { 1 } else { 2 }..=1000)?;
+        for value in &values {
+            words(&key, value, 0..=128)?;
+            trimmed(&key, value)?;
+        }
+        unique(&key, &values)?;
+        Ok(CategoryColumn { values, other_bucket })
+    }
+}
+
+/// A key that the column's type does not use would mislead whoever reads the file.
+fn refuse(path: &str, key: &str, present: bool, why: &str) -> Result<(), TaskError> {
+    if present {
+        Err(TaskError::invalid(
+            format!("{path}.{key}"),
+            "a value",
+            format!("none: {why}"),
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// Cells are compared after trimming, so a name with blanks around it could never be met.
+fn trimmed(key: &str, found: &str) -> Result<(), TaskError> {
+    if found.trim() == found {
+        return Ok(());
+    }
+    Err(TaskError::invalid(
+        key,
+        format!("{found:?}"),
+        "no blanks at either end",
+    ))
+}
+
+fn unique(key: &str, list: &[String]) -> Result<(), TaskError> {
+    let mut seen = BTreeSet::new();
+    match list.iter().find(|entry| !seen.insert(*entry)) {
+        Some(twice) => Err(TaskError::invalid(
+            key,
+            format!("{twice:?} a second time"),
+            "each once",
+        )),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const GOOD: &str = r#"
+version = 1
+label = "y"
+leave_out = ["id"]
+[[column]]
+name = "x"
+type = "integer"
+min = -3
+max = 5
+[[column]]
+name = "c"
+type = "category"
+values = ["a", "b"]
+"#;
+
+    #[test]
+    fn defaults_are_the_strict_ones() {
+        let schema = parse(GOOD).unwrap();
+        assert_eq!(schema.missing, [""]);
+        let ColumnKind::Number(x) = &schema.columns[0].kind else {
+            panic!("{schema:?}")
+        };
+        assert_eq!(
+            (x.outside, x.when_missing, x.scale),
+            (Outside::Refuse, WhenMissing::Refuse, Scale::Linear)
+        );
+        assert_eq!((x.min, x.max, x.integer), (-3.0, 5.0, true));
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        for (from, to, message) in [
+            (
+                "version = 1",
+                "version = 0",
+                "version: 0 is out of range, expected 1..=4294967295",
+            ),
+            (
+                "min = -3",
+                "min = 0.5",
+                "column \"x\".min: found 0.5, expected a whole number",
+            ),
+            (
+                "min = -3",
+                "min = 5",
+                "column \"x\".max: found 5.0, expected more than min, 5.0",
+            ),
+            (
+                "max = 5",
+                "max = inf",
+                "column \"x\".max: inf is out of range, expected -1000000000000000.0..=",
+            ),
+            (
+                "max = 5",
+                "",
+                "column \"x\".max: found nothing, expected the agreed range of the column",
+            ),
+            (
+                "max = 5",
+                "max = 5\nvalues = [\"a\"]",
+                "column \"x\".values: found a value, expected none: only a category",
+            ),
+            (
+                "[\"a\", \"b\"]",
+                "[\"a\"]",
+                "column \"c\".values: found 1 entries, expected 2 to 1000",
+            ),
+            (
+                "[\"a\", \"b\"]",
+                "[\"a\", \"a\"]",
+                "column \"c\".values: found \"a\" a second time, expected each once",
+            ),
+            (
+                "[\"a\", \"b\"]",
+                "[\"a\", \" b\"]",
+                "column \"c\".values: found \" b\", expected no blanks",
+            ),
+            (
+                "[\"id\"]",
+                "[\"x\"]",
+                "column: found the column \"x\" a second time",
+            ),
+            (
+                "[\"id\"]",
+                "[\"y\"]",
+                "leave_out: found the column \"y\" a second time",
+            ),
+            (
+                "label = \"y\"",
+                "label = \"\"",
+                "label: found a text of 0 characters",
+            ),
+            (
+                "name = \"x\"",
+                "name = \"x\\u001b[2J\"",
+                "found the control character '\\u{1b}'",
+            ),
+            (
+                "name = \"x\"",
+                "name = \"c = a\"",
+                "found \"c = a\" a second time",
+            ),
+            ("name = \"x\"", "nam = \"x\"", "unknown field `nam`"),
+            ("type = \"integer\"", "type = \"int\"", "unknown variant `int`"),
+        ] {
+            let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(message), "{to}: {error}");
+        }
+    }
+}
