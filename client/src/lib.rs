@@ -1,4 +1,4 @@
-//! The bank's daemon: its identity, its rows, its link to the coordinator, and its part in each round.
+//! The bank's side: identity, configuration and the link to the coordinator; the bank's data; and the models that are trained on it.
 
 pub mod cli;
 pub mod config;
@@ -6,3 +6,4 @@ pub mod data;
 pub mod enrol;
 pub mod model;
 pub mod train;
+pub mod transport;
