@@ -1,1 +1,10 @@
-//! Under construction.
+//! The operator's daemon: enrolment of banks, the log, and the engine of their rounds. It is trusted for availability alone.
+
+pub mod atomic_file;
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod enrol;
+pub mod log;
+pub mod store;
+pub mod transport;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The operator's program; see `veilsum-coordinator --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    veilsum_coordinator::cli::run()
+}

@@ -17,12 +17,21 @@ pub const OVERHEAD: usize = 16 + 16;
 pub struct OpenError;
 
 /// Seals `plaintext`; the result is `salt || ciphertext || tag`.
-pub fn seal<E: Entropy + ?Sized>(key: &Secret, entropy: &mut E, associated: &[u8], plaintext: &[u8]) -> Vec<u8> {
+pub fn seal<E: Entropy + ?Sized>(
+    key: &Secret,
+    entropy: &mut E,
+    associated: &[u8],
+    plaintext: &[u8],
+) -> Vec<u8> {
     let mut salt = [0; 16];
     entropy.fill(&mut salt);
     let mut body = plaintext.to_vec();
     message_key(key, &salt)
-        .seal_in_place_append_tag(Nonce::assume_unique_for_key([0; 12]), Aad::from(associated), &mut body)
+        .seal_in_place_append_tag(
+            Nonce::assume_unique_for_key([0; 12]),
+            Aad::from(associated),
+            &mut body,
+        )
         .expect("a message of this protocol is far shorter than AES-GCM's limit");
     let mut out = Vec::with_capacity(salt.len() + body.len());
     out.extend_from_slice(&salt);
@@ -38,7 +47,11 @@ pub fn open(key: &Secret, associated: &[u8], sealed: &[u8]) -> Result<Zeroizing<
     let (salt, body) = sealed.split_first_chunk::<16>().ok_or(OpenError)?;
     let mut body = Zeroizing::new(body.to_vec());
     let length = message_key(key, salt)
-        .open_in_place(Nonce::assume_unique_for_key([0; 12]), Aad::from(associated), &mut body)
+        .open_in_place(
+            Nonce::assume_unique_for_key([0; 12]),
+            Aad::from(associated),
+            &mut body,
+        )
         .map_err(|_| OpenError)?
         .len();
     body.truncate(length);
@@ -48,7 +61,9 @@ pub fn open(key: &Secret, associated: &[u8], sealed: &[u8]) -> Result<Zeroizing<
 fn message_key(key: &Secret, salt: &[u8; 16]) -> LessSafeKey {
     let info = [b"veilsum/v1/seal\0".as_slice(), salt].concat();
     let derived = kdf::expand(key, &info);
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, derived.expose()).expect("a 32-byte key is what AES-256 takes"))
+    LessSafeKey::new(
+        UnboundKey::new(&AES_256_GCM, derived.expose()).expect("a 32-byte key is what AES-256 takes"),
+    )
 }
 
 #[cfg(test)]
@@ -78,6 +93,9 @@ mod tests {
     fn sealing_twice_never_gives_the_same_bytes() {
         let mut entropy = SeededEntropy::new(1);
         let key = entropy.secret();
-        assert_ne!(seal(&key, &mut entropy, b"", b"x"), seal(&key, &mut entropy, b"", b"x"));
+        assert_ne!(
+            seal(&key, &mut entropy, b"", b"x"),
+            seal(&key, &mut entropy, b"", b"x")
+        );
     }
 }

@@ -59,13 +59,19 @@ impl AgreementKeys {
         array.copy_from_slice(seed);
         let mlkem = DecapsulationKey::<MlKem768>::from_seed(array);
         array.as_mut_slice().zeroize();
-        Self { x25519: StaticSecret::from(*x25519.expose()), mlkem }
+        Self {
+            x25519: StaticSecret::from(*x25519.expose()),
+            mlkem,
+        }
     }
 
     /// Both private keys, for the bank's own sealed state file.
     pub fn export(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(self.x25519.as_bytes().to_vec());
-        let mut seed = self.mlkem.to_seed().expect("these keys are always made from a seed");
+        let mut seed = self
+            .mlkem
+            .to_seed()
+            .expect("these keys are always made from a seed");
         out.extend_from_slice(&seed);
         seed.as_mut_slice().zeroize();
         out
@@ -74,7 +80,10 @@ impl AgreementKeys {
     /// Reads [`AgreementKeys::export`]; `None` if the length is another.
     pub fn import(bytes: &[u8]) -> Option<Self> {
         let (x25519, seed) = bytes.split_first_chunk::<32>()?;
-        Some(Self::from_parts(&Secret::from_bytes(*x25519), seed.try_into().ok()?))
+        Some(Self::from_parts(
+            &Secret::from_bytes(*x25519),
+            seed.try_into().ok()?,
+        ))
     }
 
     /// The public halves.
@@ -133,8 +142,13 @@ impl AgreementPublic {
     ///
     /// # Errors
     /// If the key is none.
-    pub fn encapsulate<E: Entropy + ?Sized>(&self, entropy: &mut E) -> Result<(Vec<u8>, Secret), AgreementError> {
-        let (ciphertext, shared) = self.encapsulation_key()?.encapsulate_with_rng(&mut RandCore(entropy));
+    pub fn encapsulate<E: Entropy + ?Sized>(
+        &self,
+        entropy: &mut E,
+    ) -> Result<(Vec<u8>, Secret), AgreementError> {
+        let (ciphertext, shared) = self
+            .encapsulation_key()?
+            .encapsulate_with_rng(&mut RandCore(entropy));
         Ok((ciphertext.to_vec(), Secret::from_bytes(shared.into())))
     }
 }
@@ -205,7 +219,10 @@ mod tests {
         let (ciphertext, sent) = keys.public().encapsulate(&mut entropy).unwrap();
         assert_eq!(ciphertext.len(), MLKEM_CIPHERTEXT_BYTES);
         assert_eq!(keys.decapsulate(&ciphertext).unwrap(), sent);
-        assert_eq!(keys.decapsulate(&ciphertext[1..]), Err(AgreementError::Ciphertext(1087)));
+        assert_eq!(
+            keys.decapsulate(&ciphertext[1..]),
+            Err(AgreementError::Ciphertext(1087))
+        );
         let mut unreduced = keys.public();
         assert_eq!(unreduced.mlkem.len(), MLKEM_PUBLIC_BYTES);
         unreduced.mlkem[..3].fill(0xff);

@@ -39,7 +39,9 @@ impl Entropy for SystemEntropy {
     /// # Panics
     /// If the operating system gives no randomness: there is no safe way to go on without.
     fn fill(&mut self, bytes: &mut [u8]) {
-        self.0.fill(bytes).expect("the operating system's random generator answers");
+        self.0
+            .fill(bytes)
+            .expect("the operating system's random generator answers");
     }
 }
 
@@ -84,7 +86,12 @@ impl SeededEntropy {
         key[..8].copy_from_slice(&seed.to_be_bytes());
         let buffer = vec![0; super::prg::CHUNK_BYTES];
         let used = buffer.len();
-        Self { stream: super::prg::MaskStream::new(&Secret::from_bytes(key)), chunk: 0, buffer, used }
+        Self {
+            stream: super::prg::MaskStream::new(&Secret::from_bytes(key)),
+            chunk: 0,
+            buffer,
+            used,
+        }
     }
 }
 

@@ -45,7 +45,12 @@ mod tests {
                 counting(0xb0, 0xff),
                 "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c",
             ),
-            (vec![0x0b; 22], vec![], vec![], "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"),
+            (
+                vec![0x0b; 22],
+                vec![],
+                vec![],
+                "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d",
+            ),
         ];
         for (ikm, salt, info, okm) in cases {
             assert_eq!(derive(&salt, &ikm, &info).expose().as_slice(), hex(okm));
@@ -56,8 +61,15 @@ mod tests {
     fn expand_alone_is_the_second_half_of_derive() {
         // RFC 5869, case 1: PRK.
         let mut prk = [0; 32];
-        hex::decode_to_slice("077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5", &mut prk).unwrap();
+        hex::decode_to_slice(
+            "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5",
+            &mut prk,
+        )
+        .unwrap();
         let okm = expand(&Secret::from_bytes(prk), &(0xf0..=0xf9).collect::<Vec<u8>>());
-        assert_eq!(hex::encode(okm.expose()), "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf");
+        assert_eq!(
+            hex::encode(okm.expose()),
+            "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+        );
     }
 }

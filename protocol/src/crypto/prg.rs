@@ -26,7 +26,10 @@ impl MaskStream {
     /// # Panics
     /// If `out` is longer than a chunk: the chunks would overlap.
     pub fn fill(&self, chunk: u64, out: &mut [u8]) {
-        assert!(out.len() <= CHUNK_BYTES, "a chunk of the mask stream has {CHUNK_BYTES} bytes");
+        assert!(
+            out.len() <= CHUNK_BYTES,
+            "a chunk of the mask stream has {CHUNK_BYTES} bytes"
+        );
         out.fill(0);
         let mut counter = [0; 16];
         counter[4..12].copy_from_slice(&chunk.to_be_bytes());

@@ -22,7 +22,9 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError`] if it is none.
     pub fn from_pkcs8(document: &[u8]) -> Result<Self, KeyError> {
-        Ed25519KeyPair::from_pkcs8_maybe_unchecked(document).map(Self).map_err(|_| KeyError)
+        Ed25519KeyPair::from_pkcs8_maybe_unchecked(document)
+            .map(Self)
+            .map_err(|_| KeyError)
     }
 
     /// A fresh key, for simulations and tests; the daemons keep theirs as PKCS#8.
@@ -71,7 +73,9 @@ impl VerifyingKey {
 
     /// True if `signature` is this key's over `bytes`.
     pub fn verifies_bytes(&self, bytes: &[u8], signature: &Signature) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.0).verify(bytes, &signature.0).is_ok()
+        UnparsedPublicKey::new(&ED25519, self.0)
+            .verify(bytes, &signature.0)
+            .is_ok()
     }
 }
 
@@ -105,7 +109,10 @@ impl TryFrom<Vec<u8>> for Signature {
     type Error = &'static str;
 
     fn try_from(bytes: Vec<u8>) -> Result<Self, Self::Error> {
-        bytes.try_into().map(Self).map_err(|_| "an Ed25519 signature has 64 bytes")
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| "an Ed25519 signature has 64 bytes")
     }
 }
 

@@ -92,15 +92,24 @@ impl EpochCoordinator {
         if self.confirmations.len() == self.roster.banks().len() {
             messages.push(self.confirmations_for(bank));
         }
-        messages.into_iter().map(|message| EpochAction::Send(bank, message)).collect()
+        messages
+            .into_iter()
+            .map(|message| EpochAction::Send(bank, message))
+            .collect()
     }
 
     fn ciphertexts_for(&self, bank: BankIndex) -> ToBank {
-        ToBank::PairCiphertexts { epoch: self.epoch, ciphertexts: addressed_to(bank, &self.ciphertexts) }
+        ToBank::PairCiphertexts {
+            epoch: self.epoch,
+            ciphertexts: addressed_to(bank, &self.ciphertexts),
+        }
     }
 
     fn confirmations_for(&self, bank: BankIndex) -> ToBank {
-        ToBank::PairConfirmations { epoch: self.epoch, confirmations: addressed_to(bank, &self.confirmations) }
+        ToBank::PairConfirmations {
+            epoch: self.epoch,
+            confirmations: addressed_to(bank, &self.confirmations),
+        }
     }
 
     /// A message of the set-up. Repetitions and messages of other epochs change nothing.
@@ -110,23 +119,40 @@ impl EpochCoordinator {
     pub fn handle(&mut self, from: BankIndex, message: ToCoordinator) -> Result<Vec<EpochAction>, Rejection> {
         let all = self.roster.banks().len();
         match message {
-            ToCoordinator::EpochKeys(keys) if self.directory.is_none() && keys.claim().epoch == self.epoch => {
+            ToCoordinator::EpochKeys(keys)
+                if self.directory.is_none() && keys.claim().epoch == self.epoch =>
+            {
                 let entry = self
                     .roster
                     .bank(from)
                     .ok_or_else(|| Rejection::new(Check::Roster, format!("bank {from} is not in it")))?;
-                check_keys(&keys, from, &VerifyingKey(entry.signing_key), self.epoch, &self.roster_hash)?;
+                check_keys(
+                    &keys,
+                    from,
+                    &VerifyingKey(entry.signing_key),
+                    self.epoch,
+                    &self.roster_hash,
+                )?;
                 self.keys.insert(from, keys);
-                if self.keys.len() == all { Ok(self.publish_directory()) } else { Ok(Vec::new()) }
+                if self.keys.len() == all {
+                    Ok(self.publish_directory())
+                } else {
+                    Ok(Vec::new())
+                }
             }
             ToCoordinator::PairCiphertexts { epoch, ciphertexts }
-                if epoch == self.epoch && self.directory.is_some() && !self.ciphertexts.contains_key(&from) =>
+                if epoch == self.epoch
+                    && self.directory.is_some()
+                    && !self.ciphertexts.contains_key(&from) =>
             {
                 self.ciphertexts.insert(from, ciphertexts);
                 if self.ciphertexts.len() < all {
                     return Ok(Vec::new());
                 }
-                Ok(self.banks().map(|bank| EpochAction::Send(bank, self.ciphertexts_for(bank))).collect())
+                Ok(self
+                    .banks()
+                    .map(|bank| EpochAction::Send(bank, self.ciphertexts_for(bank)))
+                    .collect())
             }
             ToCoordinator::PairConfirmations { epoch, confirmations }
                 if epoch == self.epoch && !self.confirmations.contains_key(&from) =>
@@ -135,7 +161,10 @@ impl EpochCoordinator {
                 if self.confirmations.len() < all {
                     return Ok(Vec::new());
                 }
-                Ok(self.banks().map(|bank| EpochAction::Send(bank, self.confirmations_for(bank))).collect())
+                Ok(self
+                    .banks()
+                    .map(|bank| EpochAction::Send(bank, self.confirmations_for(bank)))
+                    .collect())
             }
             ToCoordinator::Armed { epoch } if epoch == self.epoch && self.armed.insert(from) => {
                 match &self.directory {
@@ -169,7 +198,10 @@ impl EpochCoordinator {
 }
 
 /// Turns what everybody sent to everybody into what was sent to `bank`.
-fn addressed_to<T: Clone>(bank: BankIndex, sent: &BTreeMap<BankIndex, Vec<(BankIndex, T)>>) -> Vec<(BankIndex, T)> {
+fn addressed_to<T: Clone>(
+    bank: BankIndex,
+    sent: &BTreeMap<BankIndex, Vec<(BankIndex, T)>>,
+) -> Vec<(BankIndex, T)> {
     let to_bank = |(from, items): (&BankIndex, &Vec<(BankIndex, T)>)| {
         let item = items.iter().find(|(to, _)| *to == bank)?;
         Some((*from, item.1.clone()))

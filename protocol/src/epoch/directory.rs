@@ -68,16 +68,29 @@ impl KeyDirectory {
     /// C-101, C-102 or C-104.
     pub fn verify(&self, roster: &Roster, roster_hash: &Digest) -> Result<(), Rejection> {
         if self.keys.len() != roster.banks().len() {
-            let detail = format!("found {} banks, expected {}", self.keys.len(), roster.banks().len());
+            let detail = format!(
+                "found {} banks, expected {}",
+                self.keys.len(),
+                roster.banks().len()
+            );
             return Err(Rejection::new(Check::Directory, detail));
         }
         let mut seen = BTreeSet::new();
         for (keys, entry) in self.keys.iter().zip(roster.banks()) {
             let name = &entry.name;
-            let body = check_keys(keys, entry.index, &VerifyingKey(entry.signing_key), self.epoch, roster_hash)
-                .map_err(|rejection| Rejection::new(rejection.check, format!("{name}: {}", rejection.detail)))?;
+            let body = check_keys(
+                keys,
+                entry.index,
+                &VerifyingKey(entry.signing_key),
+                self.epoch,
+                roster_hash,
+            )
+            .map_err(|rejection| Rejection::new(rejection.check, format!("{name}: {}", rejection.detail)))?;
             if !seen.insert(body.public.x25519.to_vec()) || !seen.insert(body.public.mlkem.clone()) {
-                return Err(Rejection::new(Check::PeerKeys, format!("{name}: another bank has the same key")));
+                return Err(Rejection::new(
+                    Check::PeerKeys,
+                    format!("{name}: another bank has the same key"),
+                ));
             }
         }
         Ok(())
@@ -108,6 +121,8 @@ pub fn check_keys<'a>(
         let detail = "the bank pinned another roster; compare consortium.toml on both sides";
         return Err(Rejection::new(Check::Roster, detail));
     }
-    body.public.validate().map_err(|error| Rejection::new(Check::PeerKeys, error.to_string()))?;
+    body.public
+        .validate()
+        .map_err(|error| Rejection::new(Check::PeerKeys, error.to_string()))?;
     Ok(body)
 }

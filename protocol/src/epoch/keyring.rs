@@ -33,15 +33,26 @@ impl PairKeys {
         x25519: &Secret,
         ciphertext: &[u8],
     ) -> Self {
-        let (low, high) = if own.bank < peer.bank { (own, peer) } else { (peer, own) };
+        let (low, high) = if own.bank < peer.bank {
+            (own, peer)
+        } else {
+            (peer, own)
+        };
         let mut info = Writer::domain("pair-key");
         info.text(SUITE);
         own.epoch.write(&mut info);
-        info.bank(low.bank).bank(high.bank).digest(&low.hash()).digest(&high.hash()).digest(&Digest::of(ciphertext));
+        info.bank(low.bank)
+            .bank(high.bank)
+            .digest(&low.hash())
+            .digest(&high.hash())
+            .digest(&Digest::of(ciphertext));
         let ikm = zeroize::Zeroizing::new([*mlkem.expose(), *x25519.expose()].concat());
         let pair = kdf::derive(&directory.0, &ikm, &info.finish());
         let split = |purpose: &str, from: BankIndex| {
-            kdf::expand(&pair, &Writer::domain("pair-key-part").text(purpose).bank(from).finish())
+            kdf::expand(
+                &pair,
+                &Writer::domain("pair-key-part").text(purpose).bank(from).finish(),
+            )
         };
         Self {
             chain: split("chain", low.bank),
@@ -53,7 +64,11 @@ impl PairKeys {
 
     /// What `from` sends to show that it has the same keys.
     pub fn confirmation_of(&self, from: BankIndex) -> [u8; 32] {
-        *kdf::expand(&self.confirmation, &Writer::domain("confirmation").bank(from).finish()).expose()
+        *kdf::expand(
+            &self.confirmation,
+            &Writer::domain("confirmation").bank(from).finish(),
+        )
+        .expose()
     }
 
     /// True if `found` is the confirmation of `from`.
@@ -91,7 +106,12 @@ pub struct Keyring {
 impl Keyring {
     /// At the start of an epoch, without pairs.
     pub fn new(epoch: Epoch, directory: Digest, first_round: Round) -> Self {
-        Self { epoch, directory, next_round: first_round, pairs: BTreeMap::new() }
+        Self {
+            epoch,
+            directory,
+            next_round: first_round,
+            pairs: BTreeMap::new(),
+        }
     }
 
     /// Adds the keys of a pair.
@@ -157,12 +177,23 @@ impl Keyring {
     }
 
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut keyring =
-            Self::new(Epoch::read(r, "epoch")?, r.digest("directory")?, Round::read(r, "next round")?);
+        let mut keyring = Self::new(
+            Epoch::read(r, "epoch")?,
+            r.digest("directory")?,
+            Round::read(r, "next round")?,
+        );
         let pairs = r.list(130, "pairs", |r| {
             let peer = r.bank("peer")?;
             let mut key = || Ok::<_, DecodeError>(Secret::from_bytes(r.array("pair key")?));
-            Ok((peer, PairKeys { chain: key()?, send: key()?, receive: key()?, confirmation: key()? }))
+            Ok((
+                peer,
+                PairKeys {
+                    chain: key()?,
+                    send: key()?,
+                    receive: key()?,
+                    confirmation: key()?,
+                },
+            ))
         })?;
         keyring.pairs.extend(pairs);
         Ok(keyring)
@@ -171,7 +202,13 @@ impl Keyring {
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Keyring(epoch {}, {} pairs, next round {})", self.epoch, self.pairs.len(), self.next_round)
+        write!(
+            f,
+            "Keyring(epoch {}, {} pairs, next round {})",
+            self.epoch,
+            self.pairs.len(),
+            self.next_round
+        )
     }
 }
 

@@ -62,7 +62,9 @@ impl EpochParticipant {
 
     fn newest(&self) -> Epoch {
         let armed = self.armed.as_ref().map(Keyring::epoch);
-        armed.max(self.set_up.as_ref().map(|set_up| set_up.epoch)).unwrap_or(Epoch(0))
+        armed
+            .max(self.set_up.as_ref().map(|set_up| set_up.epoch))
+            .unwrap_or(Epoch(0))
     }
 
     /// The coordinator asks for keys of a new epoch. What is returned may be sent once the new state is durable.
@@ -80,7 +82,11 @@ impl EpochParticipant {
                 let detail = format!("found epoch {epoch}, expected one after {}", self.newest());
                 return Err(Rejection::new(Check::EpochNotNew, detail));
             }
-            self.set_up = Some(SetUp { epoch, keys: AgreementKeys::generate(entropy), pairing: None });
+            self.set_up = Some(SetUp {
+                epoch,
+                keys: AgreementKeys::generate(entropy),
+                pairing: None,
+            });
         }
         Ok(self.pending(me))
     }
@@ -96,12 +102,19 @@ impl EpochParticipant {
         logged: Option<Digest>,
         entropy: &mut E,
     ) -> Result<Vec<ToCoordinator>, Rejection> {
-        let Some(set_up) = self.set_up.as_mut().filter(|set_up| set_up.epoch == directory.epoch) else {
+        let Some(set_up) = self
+            .set_up
+            .as_mut()
+            .filter(|set_up| set_up.epoch == directory.epoch)
+        else {
             return Ok(Vec::new());
         };
         if set_up.pairing.is_none() {
             if logged != Some(directory.hash()) {
-                return Err(Rejection::new(Check::Directory, "the log names another directory for the epoch"));
+                return Err(Rejection::new(
+                    Check::Directory,
+                    "the log names another directory for the epoch",
+                ));
             }
             directory.verify(me.roster, &me.roster_hash)?;
             let own = EpochKeys {
@@ -111,7 +124,10 @@ impl EpochParticipant {
                 public: set_up.keys.public(),
             };
             if directory.of(me.bank) != Some(&own) {
-                return Err(Rejection::new(Check::OwnKeys, "the coordinator or somebody with the signing key put others there"));
+                return Err(Rejection::new(
+                    Check::OwnKeys,
+                    "the coordinator or somebody with the signing key put others there",
+                ));
             }
             set_up.pairing = Some(Pairing::begin(&set_up.keys, &own, directory, entropy)?);
         }
@@ -170,7 +186,10 @@ impl EpochParticipant {
             self.set_up = Some(set_up);
         }
         match failed {
-            Some(peer) => Err(Rejection::new(Check::PairConfirmation, format!("with bank {peer}"))),
+            Some(peer) => Err(Rejection::new(
+                Check::PairConfirmation,
+                format!("with bank {peer}"),
+            )),
             None => Ok(self.pending(me)),
         }
     }
@@ -178,18 +197,32 @@ impl EpochParticipant {
     /// Everything that the coordinator may still be waiting for; sending it again changes nothing.
     pub fn pending(&self, me: &Identity<'_>) -> Vec<ToCoordinator> {
         let Some(set_up) = &self.set_up else {
-            return self.armed.iter().map(|armed| ToCoordinator::Armed { epoch: armed.epoch() }).collect();
+            return self
+                .armed
+                .iter()
+                .map(|armed| ToCoordinator::Armed { epoch: armed.epoch() })
+                .collect();
         };
         let epoch = set_up.epoch;
         let Some(pairing) = &set_up.pairing else {
-            let keys = EpochKeys { epoch, roster: me.roster_hash, bank: me.bank, public: set_up.keys.public() };
+            let keys = EpochKeys {
+                epoch,
+                roster: me.roster_hash,
+                bank: me.bank,
+                public: set_up.keys.public(),
+            };
             return vec![ToCoordinator::EpochKeys(Signed::sign(me.key, keys))];
         };
-        let mut messages =
-            vec![ToCoordinator::PairCiphertexts { epoch, ciphertexts: pairing.ciphertexts.clone() }];
+        let mut messages = vec![ToCoordinator::PairCiphertexts {
+            epoch,
+            ciphertexts: pairing.ciphertexts.clone(),
+        }];
         let pairs: BTreeMap<_, _> = pairing.keyring.pairs().collect();
         if pairs.len() + 1 == me.roster.banks().len() {
-            let confirmations = pairs.iter().map(|(peer, keys)| (*peer, keys.confirmation_of(me.bank))).collect();
+            let confirmations = pairs
+                .iter()
+                .map(|(peer, keys)| (*peer, keys.confirmation_of(me.bank)))
+                .collect();
             messages.push(ToCoordinator::PairConfirmations { epoch, confirmations });
         }
         messages
@@ -234,7 +267,10 @@ impl EpochParticipant {
                     .pop(),
             })
         })?;
-        Ok(Self { armed, set_up: set_up.into_iter().next() })
+        Ok(Self {
+            armed,
+            set_up: set_up.into_iter().next(),
+        })
     }
 }
 
@@ -248,16 +284,29 @@ impl Pairing {
         let hash = directory.hash();
         let mut keyring = Keyring::new(directory.epoch, hash, directory.first_round);
         let mut ciphertexts = Vec::new();
-        for peer in directory.keys.iter().map(Signed::claim).filter(|peer| encapsulates_for(own.bank, peer.bank)) {
+        for peer in directory
+            .keys
+            .iter()
+            .map(Signed::claim)
+            .filter(|peer| encapsulates_for(own.bank, peer.bank))
+        {
             let bad = |error: crate::crypto::agreement::AgreementError| {
                 Rejection::new(Check::PeerKeys, format!("bank {}: {error}", peer.bank))
             };
             let (ciphertext, mlkem) = peer.public.encapsulate(entropy).map_err(bad)?;
             let x25519 = keys.x25519(&peer.public).map_err(bad)?;
-            keyring.insert(peer.bank, PairKeys::derive(&hash, own, peer, &mlkem, &x25519, &ciphertext));
+            keyring.insert(
+                peer.bank,
+                PairKeys::derive(&hash, own, peer, &mlkem, &x25519, &ciphertext),
+            );
             ciphertexts.push((peer.bank, ciphertext));
         }
-        Ok(Self { directory, keyring, ciphertexts, confirmed: BTreeSet::new() })
+        Ok(Self {
+            directory,
+            keyring,
+            ciphertexts,
+            confirmed: BTreeSet::new(),
+        })
     }
 
     /// The first ciphertext of a peer counts; another would make another key after a confirmation may have left.
@@ -275,9 +324,20 @@ impl Pairing {
         let (Some(own), Some(theirs)) = (self.directory.of(me.bank), self.directory.of(peer)) else {
             return Err(bad("not in the directory".to_owned()));
         };
-        let mlkem = keys.decapsulate(ciphertext).map_err(|error| bad(error.to_string()))?;
-        let x25519 = keys.x25519(&theirs.public).map_err(|error| bad(error.to_string()))?;
-        let pair = PairKeys::derive(&self.keyring.directory(), own, theirs, &mlkem, &x25519, ciphertext);
+        let mlkem = keys
+            .decapsulate(ciphertext)
+            .map_err(|error| bad(error.to_string()))?;
+        let x25519 = keys
+            .x25519(&theirs.public)
+            .map_err(|error| bad(error.to_string()))?;
+        let pair = PairKeys::derive(
+            &self.keyring.directory(),
+            own,
+            theirs,
+            &mlkem,
+            &x25519,
+            ciphertext,
+        );
         self.keyring.insert(peer, pair);
         Ok(())
     }

@@ -10,7 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use thiserror::Error;
 
-use super::note::{NoteError, UnverifiedNote, VerifierKey, is_key_name};
+use super::note::{NoteError, UnverifiedNote};
+use super::verifier_key::{VerifierKey, is_key_name};
 use crate::ids::Digest;
 
 /// Why a checkpoint was refused.

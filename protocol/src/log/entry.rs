@@ -1,5 +1,7 @@
 //! The entries of the log: what happened, as digests and signatures, never blobs.
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::signing::Signature;
 use crate::ids::{BankIndex, Digest, Epoch, Round, Timestamp};
 use crate::model::Metrics;
@@ -69,7 +71,8 @@ pub struct RoundResult {
 }
 
 /// Why a round ended without a result. The numbers are part of the log's format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub enum AbortReason {
     /// Too few banks prepared in time.
     TooFewPrepared,
@@ -128,6 +131,20 @@ impl AbortReason {
             Self::Stopped => "the task was stopped",
             Self::Restarted => "the coordinator could not go on after a restart",
         }
+    }
+}
+
+impl TryFrom<u8> for AbortReason {
+    type Error = String;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        Self::from_number(number).ok_or_else(|| format!("abort reason {number} is unknown"))
+    }
+}
+
+impl From<AbortReason> for u8 {
+    fn from(reason: AbortReason) -> u8 {
+        reason.number()
     }
 }
 
@@ -248,7 +265,10 @@ pub enum Entry {
 
 impl From<&Roster> for Entry {
     fn from(roster: &Roster) -> Self {
-        Self::Roster { consortium: roster.consortium().to_owned(), banks: roster.banks().to_vec() }
+        Self::Roster {
+            consortium: roster.consortium().to_owned(),
+            banks: roster.banks().to_vec(),
+        }
     }
 }
 
@@ -263,7 +283,10 @@ impl Entry {
     /// The round that the entry belongs to, if to any.
     pub fn round(&self) -> Option<Round> {
         match self {
-            Self::Roster { .. } | Self::Task { .. } | Self::TaskApproval { .. } | Self::KeyDirectory { .. } => None,
+            Self::Roster { .. }
+            | Self::Task { .. }
+            | Self::TaskApproval { .. }
+            | Self::KeyDirectory { .. } => None,
             Self::PrepareManifest { round, .. }
             | Self::Cohort { round, .. }
             | Self::Masked { round, .. }
@@ -279,7 +302,10 @@ impl Entry {
 
     /// True if banks need the whole entry to take part; the others travel to them as leaf hashes.
     pub fn concerns_banks(&self) -> bool {
-        !matches!(self, Self::Masked { .. } | Self::Release { .. } | Self::Ack { .. } | Self::TaskApproval { .. })
+        !matches!(
+            self,
+            Self::Masked { .. } | Self::Release { .. } | Self::Ack { .. } | Self::TaskApproval { .. }
+        )
     }
 }
 
@@ -298,7 +324,10 @@ fn read_pairs<T>(
 ) -> Result<Vec<(BankIndex, T)>, DecodeError> {
     let pairs = r.list(2 + item_bytes, what, |r| Ok((r.bank(what)?, each(r)?)))?;
     if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
-        return Err(DecodeError::value(what, "banks are not in order, or one is named twice"));
+        return Err(DecodeError::value(
+            what,
+            "banks are not in order, or one is named twice",
+        ));
     }
     Ok(pairs)
 }
@@ -312,7 +341,13 @@ impl Canonical for RoundOpen {
         w.digest(&self.task);
         self.kind.write(w);
         w.u32(self.step).u32(self.attempt);
-        for digest in [&self.state, &self.last_result, &self.layout, &self.directory, &self.manifest] {
+        for digest in [
+            &self.state,
+            &self.last_result,
+            &self.layout,
+            &self.directory,
+            &self.manifest,
+        ] {
             w.digest(digest);
         }
         Thresholds::write(&self.thresholds, w);
@@ -350,7 +385,11 @@ impl Canonical for RoundResult {
         self.round.write(w);
         w.digest(&self.open);
         self.kind.write(w);
-        w.u32(self.step).digest(&self.sum).u16(self.survivors).u64(self.weight).digest(&self.next_state);
+        w.u32(self.step)
+            .digest(&self.sum)
+            .u16(self.survivors)
+            .u64(self.weight)
+            .digest(&self.next_state);
         match &self.metrics {
             None => {
                 w.u8(0);
@@ -375,7 +414,12 @@ impl Canonical for RoundResult {
             metrics: match r.u8("metrics")? {
                 0 => None,
                 1 => Some(Metrics::read(r)?),
-                other => return Err(DecodeError::value("metrics", format!("{other} is neither 0 nor 1"))),
+                other => {
+                    return Err(DecodeError::value(
+                        "metrics",
+                        format!("{other} is neither 0 nor 1"),
+                    ));
+                }
             },
         })
     }
@@ -388,22 +432,38 @@ impl Canonical for Entry {
         match self {
             Self::Roster { consortium, banks } => {
                 w.u8(1).text(consortium).list(banks.iter(), |w, line| {
-                    w.bank(line.index).text(&line.name).fixed(&line.signing_key).digest(&line.tls_key);
+                    w.bank(line.index)
+                        .text(&line.name)
+                        .fixed(&line.signing_key)
+                        .digest(&line.tls_key);
                 });
             }
             Self::Task { name, task } => {
                 w.u8(2).text(name).digest(task);
             }
-            Self::TaskApproval { task, bank, signature } => {
+            Self::TaskApproval {
+                task,
+                bank,
+                signature,
+            } => {
                 w.u8(3).digest(task).bank(*bank).fixed(&signature.0);
             }
-            Self::KeyDirectory { epoch, roster, directory, first_round } => {
+            Self::KeyDirectory {
+                epoch,
+                roster,
+                directory,
+                first_round,
+            } => {
                 w.u8(4);
                 epoch.write(w);
                 w.digest(roster).digest(directory);
                 first_round.write(w);
             }
-            Self::PrepareManifest { epoch, round, bundles } => {
+            Self::PrepareManifest {
+                epoch,
+                round,
+                bundles,
+            } => {
                 w.u8(5);
                 epoch.write(w);
                 round.write(w);
@@ -422,7 +482,13 @@ impl Canonical for Entry {
                     w.bank(*bank);
                 });
             }
-            Self::Masked { round, bank, hash, length, signature } => {
+            Self::Masked {
+                round,
+                bank,
+                hash,
+                length,
+                signature,
+            } => {
                 w.u8(8);
                 round.write(w);
                 w.bank(*bank).digest(hash).u64(*length).fixed(&signature.0);
@@ -448,12 +514,21 @@ impl Canonical for Entry {
                 w.u8(12);
                 Canonical::write(result, w);
             }
-            Self::Ack { round, bank, state, signature } => {
+            Self::Ack {
+                round,
+                bank,
+                state,
+                signature,
+            } => {
                 w.u8(13);
                 round.write(w);
                 w.bank(*bank).digest(state).fixed(&signature.0);
             }
-            Self::Abort { round, reason, after_release } => {
+            Self::Abort {
+                round,
+                reason,
+                after_release,
+            } => {
                 w.u8(14);
                 round.write(w);
                 w.u8(reason.number()).u8(u8::from(*after_release));
@@ -474,8 +549,15 @@ impl Canonical for Entry {
                     })
                 })?,
             },
-            2 => Self::Task { name: r.text("name")?, task: r.digest("task")? },
-            3 => Self::TaskApproval { task: r.digest("task")?, bank: r.bank("bank")?, signature: Signature::read(r)? },
+            2 => Self::Task {
+                name: r.text("name")?,
+                task: r.digest("task")?,
+            },
+            3 => Self::TaskApproval {
+                task: r.digest("task")?,
+                bank: r.bank("bank")?,
+                signature: Signature::read(r)?,
+            },
             4 => Self::KeyDirectory {
                 epoch: Epoch::read(r, "epoch")?,
                 roster: r.digest("roster")?,
@@ -493,7 +575,10 @@ impl Canonical for Entry {
                 banks: {
                     let banks = r.list(2, "cohort", |r| r.bank("bank"))?;
                     if !banks.is_sorted_by(|a, b| a < b) {
-                        return Err(DecodeError::value("cohort", "banks are not in order, or one is named twice"));
+                        return Err(DecodeError::value(
+                            "cohort",
+                            "banks are not in order, or one is named twice",
+                        ));
                     }
                     banks
                 },
@@ -513,7 +598,11 @@ impl Canonical for Entry {
                 round: Round::read(r, "round")?,
                 signatures: read_pairs(r, 64, "certificate", Signature::read)?,
             },
-            11 => Self::Release { round: Round::read(r, "round")?, bank: r.bank("bank")?, body: r.digest("body")? },
+            11 => Self::Release {
+                round: Round::read(r, "round")?,
+                bank: r.bank("bank")?,
+                body: r.digest("body")?,
+            },
             12 => Self::Result(Canonical::read(r)?),
             13 => Self::Ack {
                 round: Round::read(r, "round")?,
@@ -531,7 +620,12 @@ impl Canonical for Entry {
                 after_release: match r.u8("after release")? {
                     0 => false,
                     1 => true,
-                    other => return Err(DecodeError::value("after release", format!("{other} is neither 0 nor 1"))),
+                    other => {
+                        return Err(DecodeError::value(
+                            "after release",
+                            format!("{other} is neither 0 nor 1"),
+                        ));
+                    }
                 },
             },
             other => return Err(DecodeError::value("entry type", format!("{other} is unknown"))),

@@ -66,7 +66,11 @@ pub struct LogFollower {
 impl LogFollower {
     /// At the start of the log of `key`.
     pub fn new(key: VerifierKey) -> Self {
-        Self { key, acted_on: CompactRange::new(), seen: None }
+        Self {
+            key,
+            acted_on: CompactRange::new(),
+            seen: None,
+        }
     }
 
     /// Number of entries that were acted on.
@@ -89,7 +93,10 @@ impl LogFollower {
             .map_err(|error| FollowError::Checkpoint(error.to_string()))?;
         let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
         if extension.from > self.size() {
-            return Err(FollowError::Gap { from: extension.from, expected: self.size() });
+            return Err(FollowError::Gap {
+                from: extension.from,
+                expected: self.size(),
+            });
         }
         if let Some((seen, _)) = self.seen
             && size < seen
@@ -104,10 +111,19 @@ impl LogFollower {
                 continue;
             }
             let logged = match leaf {
-                Leaf::Hash(hash) => LoggedEntry { index, leaf: *hash, entry: None },
+                Leaf::Hash(hash) => LoggedEntry {
+                    index,
+                    leaf: *hash,
+                    entry: None,
+                },
                 Leaf::Entry(bytes) => {
-                    let entry = Entry::from_bytes(bytes).map_err(|error| FollowError::Entry { index, error })?;
-                    LoggedEntry { index, leaf: leaf_hash(bytes), entry: Some(entry) }
+                    let entry =
+                        Entry::from_bytes(bytes).map_err(|error| FollowError::Entry { index, error })?;
+                    LoggedEntry {
+                        index,
+                        leaf: leaf_hash(bytes),
+                        entry: Some(entry),
+                    }
                 }
             };
             range.append_leaf_hash(logged.leaf);
@@ -142,6 +158,10 @@ impl LogFollower {
         let acted_on = CompactRange::from_bytes(r.bytes("log position")?)
             .map_err(|error| DecodeError::value("log position", error.to_string()))?;
         let (size, root) = (r.u64("checkpoint size")?, r.digest("checkpoint root")?);
-        Ok(Self { key, acted_on, seen: (size > 0).then_some((size, root)) })
+        Ok(Self {
+            key,
+            acted_on,
+            seen: (size > 0).then_some((size, root)),
+        })
     }
 }

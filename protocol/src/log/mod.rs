@@ -5,7 +5,7 @@
 //! * [`entry`]: what the entries say.
 //! * [`merkle`]: the tree over the entries and its root (RFC 6962), grown entry by entry from a [`CompactRange`].
 //! * [`proof`]: an entry is under a root ([`InclusionProof`]); one root's tree continues another's ([`ConsistencyProof`]).
-//! * [`note`]: signed texts and the keys that sign them (C2SP `signed-note`).
+//! * [`note`]: signed texts (C2SP `signed-note`); [`verifier_key`]: the keys that others pin to check them.
 //! * [`checkpoint`]: the signed head of the log: origin, size, root (C2SP `tlog-checkpoint`).
 //! * [`tile`]: the files in which a log is served (C2SP `tlog-tiles`).
 //!
@@ -18,9 +18,11 @@ pub mod merkle;
 pub mod note;
 pub mod proof;
 pub mod tile;
+pub mod verifier_key;
 
 pub use checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
 pub use merkle::{CompactRange, CompactRangeError, empty_root, leaf_hash, node_hash, root_of};
-pub use note::{NoteError, UnverifiedNote, VerifierKey};
+pub use note::{NoteError, UnverifiedNote};
 pub use proof::{ConsistencyProof, InclusionProof, ProofError};
 pub use tile::{MAX_ENTRY_BYTES, Tile, TileError, TileKind, tiles_between};
+pub use verifier_key::{VerifierKey, VerifierKeyError};

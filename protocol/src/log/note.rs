@@ -8,26 +8,18 @@
 //!
 //! Signatures by keys that the reader does not know are carried along and ignored: this is how other parties add theirs.
 
-use std::fmt;
-use std::str::FromStr;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ring::signature::{ED25519, UnparsedPublicKey};
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::ids::Digest;
+use super::verifier_key::{KEY_HASH_BYTES, VerifierKey, is_key_name};
 
 /// Longest note that is read, in bytes. Every bank of a large consortium has room for its signature.
 pub const MAX_NOTE_BYTES: usize = 1_000_000;
 
-const ED25519_TYPE: u8 = 0x01;
-const KEY_HASH_BYTES: usize = 4;
-const PUBLIC_KEY_BYTES: usize = 32;
 const SIGNATURE_MARK: &str = "\u{2014} ";
 
-/// Why a note or a verifier key was refused.
+/// Why a note was refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NoteError {
     /// The note is longer than [`MAX_NOTE_BYTES`].
@@ -60,24 +52,6 @@ pub enum NoteError {
         /// What is wrong with it.
         what: &'static str,
     },
-    /// A key name is empty, or has white space or a plus sign.
-    #[error(
-        "key name {found:?}: expected one or more characters, none of them white space, control character or `+`"
-    )]
-    KeyName {
-        /// The name that was found.
-        found: String,
-    },
-    /// A verifier key is not `name+hash+base64`.
-    #[error(
-        "verifier key {found:?}: {what}; expected `<name>+<8 hex digits>+<base64 of 01 and an Ed25519 public key>`"
-    )]
-    VerifierKey {
-        /// The text that was found.
-        found: String,
-        /// What is wrong with it.
-        what: &'static str,
-    },
     /// The key that was asked for has not signed.
     #[error("the note is not signed by {key}; it is signed by: {signers}")]
     NotSignedBy {
@@ -94,122 +68,6 @@ pub enum NoteError {
         /// The verifier key that was asked for.
         key: String,
     },
-}
-
-/// Name and public key of a party that signs notes, as `name+hash+base64`: what others pin.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct VerifierKey {
-    name: String,
-    public_key: [u8; PUBLIC_KEY_BYTES],
-}
-
-impl VerifierKey {
-    /// The key `public_key` (Ed25519, RFC 8032) under a name that looks like a URL without scheme.
-    ///
-    /// # Errors
-    /// [`NoteError::KeyName`] if the name is empty or has white space, a control character or a plus sign.
-    pub fn new(name: &str, public_key: [u8; PUBLIC_KEY_BYTES]) -> Result<Self, NoteError> {
-        if !is_key_name(name) {
-            return Err(NoteError::KeyName {
-                found: name.to_owned(),
-            });
-        }
-        Ok(Self {
-            name: name.to_owned(),
-            public_key,
-        })
-    }
-
-    /// Name on the signature line.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Ed25519 public key.
-    pub fn public_key(&self) -> &[u8; PUBLIC_KEY_BYTES] {
-        &self.public_key
-    }
-
-    /// First 4 bytes of `SHA-256(name || 0A || 01 || public key)`: tells keys of one name apart, and proves nothing.
-    pub fn key_hash(&self) -> [u8; KEY_HASH_BYTES] {
-        let named = [self.name.as_bytes(), b"\n", &self.typed_key()].concat();
-        let Digest([a, b, c, d, ..]) = Digest::of(&named);
-        [a, b, c, d]
-    }
-
-    fn typed_key(&self) -> Vec<u8> {
-        [&[ED25519_TYPE], &self.public_key[..]].concat()
-    }
-
-    fn verify(&self, text: &str, signature: &[u8]) -> Result<(), NoteError> {
-        UnparsedPublicKey::new(&ED25519, &self.public_key)
-            .verify(text.as_bytes(), signature)
-            .map_err(|_| NoteError::BadSignature {
-                key: self.to_string(),
-            })
-    }
-}
-
-impl fmt::Display for VerifierKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}+{}+{}",
-            self.name,
-            hex::encode(self.key_hash()),
-            BASE64.encode(self.typed_key())
-        )
-    }
-}
-
-impl fmt::Debug for VerifierKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for VerifierKey {
-    type Err = NoteError;
-
-    fn from_str(text: &str) -> Result<Self, NoteError> {
-        let refuse = |what| NoteError::VerifierKey {
-            found: text.to_owned(),
-            what,
-        };
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(hash), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(refuse("it has fewer than three parts"));
-        };
-        let typed = BASE64
-            .decode(key)
-            .map_err(|_| refuse("the last part is not base64"))?;
-        let public_key = match typed.split_first() {
-            Some((&ED25519_TYPE, key)) => key
-                .try_into()
-                .map_err(|_| refuse("the public key has not 32 bytes"))?,
-            _ => return Err(refuse("its signature type is not Ed25519 (01)")),
-        };
-        let verifier = Self::new(name, public_key)?;
-        if hex::encode(verifier.key_hash()) != hash {
-            return Err(refuse("its hash is not that of the name and the key"));
-        }
-        Ok(verifier)
-    }
-}
-
-impl TryFrom<String> for VerifierKey {
-    type Error = NoteError;
-
-    fn try_from(text: String) -> Result<Self, NoteError> {
-        text.parse()
-    }
-}
-
-impl From<VerifierKey> for String {
-    fn from(key: VerifierKey) -> String {
-        key.to_string()
-    }
 }
 
 /// One signature line of a note. Whose it is, and whether it is valid, is not known.
@@ -283,9 +141,9 @@ impl UnverifiedNote {
             return Err(NoteError::Text);
         }
         let signature = sign(text.as_bytes());
-        key.verify(text, &signature)?;
+        check(key, text, &signature)?;
         let encoded = BASE64.encode([&key.key_hash()[..], &signature].concat());
-        Self::parse(format!("{text}\n{SIGNATURE_MARK}{} {encoded}\n", key.name).as_bytes())
+        Self::parse(format!("{text}\n{SIGNATURE_MARK}{} {encoded}\n", key.name()).as_bytes())
     }
 
     /// The signed text, with its last newline. Unverified.
@@ -313,9 +171,9 @@ impl UnverifiedNote {
         for line in self
             .signatures
             .iter()
-            .filter(|line| line.name == key.name && line.key_hash == key_hash)
+            .filter(|line| line.name == key.name() && line.key_hash == key_hash)
         {
-            key.verify(self.text(), &line.signature)?;
+            check(key, self.text(), &line.signature)?;
             signed = true;
         }
         if signed {
@@ -335,11 +193,12 @@ impl UnverifiedNote {
     }
 }
 
-pub(super) fn is_key_name(name: &str) -> bool {
-    !name.is_empty()
-        && !name
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || c == '+')
+fn check(key: &VerifierKey, text: &str, signature: &[u8]) -> Result<(), NoteError> {
+    if key.verifies(text.as_bytes(), signature) {
+        Ok(())
+    } else {
+        Err(NoteError::BadSignature { key: key.to_string() })
+    }
 }
 
 fn parse_signature(line: &str) -> Result<NoteSignature, &'static str> {
@@ -497,11 +356,10 @@ mod tests {
         assert_eq!(refused(&format!("{KNOWN_TEXT}\n")), NoteError::NoSignatures);
         assert_eq!(refused(&format!("\n\n{KNOWN_SIGNATURE}")), NoteError::Text);
         assert_eq!(refused(known_note().trim_end()), NoteError::NoSignatures);
-        assert_eq!(
+        assert!(
             refused(&known_note().replace("\u{2014} ", "- "))
                 .to_string()
-                .contains("line 1"),
-            true
+                .contains("line 1")
         );
         for (from, to, what) in [
             ("nAM=\n", "nAM\n", "base64"),
@@ -529,41 +387,5 @@ mod tests {
             UnverifiedNote::parse(&vec![b'a'; MAX_NOTE_BYTES + 1]),
             Err(NoteError::TooLong { .. })
         ));
-    }
-
-    #[test]
-    fn malformed_verifier_keys_are_refused() {
-        for (key, what) in [
-            ("PeterNeumann", "three parts"),
-            ("PeterNeumann+c74f20a3", "three parts"),
-            (
-                "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
-                "hash",
-            ),
-            (
-                "PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
-                "hash",
-            ),
-            (
-                "PeterNeumann+c74f20a3+Ahpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
-                "type",
-            ),
-            (
-                "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy1w==",
-                "32 bytes",
-            ),
-            ("PeterNeumann+c74f20a3+!", "base64"),
-            (
-                "+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
-                "key name",
-            ),
-            (
-                "Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
-                "key name",
-            ),
-        ] {
-            let error = key.parse::<VerifierKey>().unwrap_err().to_string();
-            assert!(error.contains(what), "{key}: {error}");
-        }
     }
 }

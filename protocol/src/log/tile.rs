@@ -380,7 +380,6 @@ mod tests {
         for old in sizes {
             for new in sizes {
                 let ours: Vec<Tile> = tiles_between(old, new)
-                    .into_iter()
                     .filter(|tile| tile.kind() != TileKind::Entries)
                     .collect();
                 let mut foreign = Vec::new();
@@ -395,9 +394,7 @@ mod tests {
                     }
                 }
                 assert_eq!(ours, foreign, "{old} to {new}");
-                let bundles = tiles_between(old, new)
-                    .into_iter()
-                    .filter(|tile| tile.kind() == TileKind::Entries);
+                let bundles = tiles_between(old, new).filter(|tile| tile.kind() == TileKind::Entries);
                 let level_0 = ours.iter().filter(|tile| tile.kind() == TileKind::Hashes(0));
                 assert!(
                     bundles
@@ -420,7 +417,7 @@ mod tests {
         );
         let highest = hashes(7, 0, 255);
         assert_eq!(highest.path(), "tile/7/000.p/255");
-        for tile in [&top[..], &[highest, highest.filled()]].concat() {
+        for tile in [&top[..], &[highest, hashes(7, 0, 256)]].concat() {
             assert_eq!(tile.path().parse::<Tile>().unwrap(), tile);
         }
     }

@@ -19,12 +19,16 @@ impl OptimiserState {
     pub fn new(optimiser: &ServerOptimiser, parameters: usize) -> Self {
         match optimiser {
             ServerOptimiser::FedAvg => Self::default(),
-            ServerOptimiser::FedAvgM { .. } => Self { momentum: vec![0.0; parameters], variance: Vec::new() },
+            ServerOptimiser::FedAvgM { .. } => Self {
+                momentum: vec![0.0; parameters],
+                variance: Vec::new(),
+            },
             ServerOptimiser::FedAdam { tau, .. }
             | ServerOptimiser::FedYogi { tau, .. }
-            | ServerOptimiser::FedAdagrad { tau, .. } => {
-                Self { momentum: vec![0.0; parameters], variance: vec![(tau * tau) as f32; parameters] }
-            }
+            | ServerOptimiser::FedAdagrad { tau, .. } => Self {
+                momentum: vec![0.0; parameters],
+                variance: vec![(tau * tau) as f32; parameters],
+            },
         }
     }
 
@@ -97,13 +101,24 @@ mod tests {
         // FedAvg: 1 + 0.5 * (0.5 - 0.25) = 1.125.
         assert_eq!(run(&ServerOptimiser::FedAvg, 0.5, &[0.5, -0.25]).0, 1.125);
         // FedAvgM, beta 1/2: m = 0.5, then 0.25 - 0.25 = 0; x = 1 + 0.5.
-        assert_eq!(run(&ServerOptimiser::FedAvgM { beta1: 0.5 }, 1.0, &[0.5, -0.25]).0, 1.5);
+        assert_eq!(
+            run(&ServerOptimiser::FedAvgM { beta1: 0.5 }, 1.0, &[0.5, -0.25]).0,
+            1.5
+        );
         // FedAdam, betas 1/2, tau 1/2: m = 1/4; v = 1/2 * 1/4 + 1/2 * 1/4 = 1/4; 1/4 / (1/2 + 1/2) = 1/4.
-        let adam = ServerOptimiser::FedAdam { beta1: 0.5, beta2: 0.5, tau: 0.5 };
+        let adam = ServerOptimiser::FedAdam {
+            beta1: 0.5,
+            beta2: 0.5,
+            tau: 0.5,
+        };
         assert_eq!(run(&adam, 1.0, &[0.5]).0, 1.25);
         // FedYogi, same: v = 1/4 - 1/2 * 1/4 * sign(1/4 - 1/4) = 1/4, so the same step; then, with delta 1:
         // m = 1/8 + 1/2 = 5/8, v = 1/4 - 1/2 * 1 * (-1) = 3/4.
-        let yogi = ServerOptimiser::FedYogi { beta1: 0.5, beta2: 0.5, tau: 0.5 };
+        let yogi = ServerOptimiser::FedYogi {
+            beta1: 0.5,
+            beta2: 0.5,
+            tau: 0.5,
+        };
         assert_eq!(run(&yogi, 1.0, &[0.5]).0, 1.25);
         let (x, state) = run(&yogi, 1.0, &[0.5, 1.0]);
         assert_eq!((state.momentum[0], state.variance[0]), (0.625, 0.75));

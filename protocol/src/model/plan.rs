@@ -38,10 +38,16 @@ impl Plan {
         kinds.extend(std::iter::repeat_n(RoundKind::Train, task.rounds as usize));
         kinds.push(RoundKind::Evaluate);
         let bits = task.encoding.bits;
-        let layout = |segments| Layout { digit_bits: bits, range: task.encoding.range as f32, segments };
+        let layout = |segments| Layout {
+            digit_bits: bits,
+            range: task.encoding.range as f32,
+            segments,
+        };
         let integers = |name: &str, values, width| Segment {
             name: name.to_owned(),
-            kind: SegmentKind::Integers { limbs: limbs_for(bits, width) },
+            kind: SegmentKind::Integers {
+                limbs: limbs_for(bits, width),
+            },
             values,
         };
         let scores = || {
@@ -139,10 +145,16 @@ impl Plan {
         entropy: &mut E,
     ) -> Result<Digits, QuantiseError> {
         if !(1..=self.max_weight).contains(&weight) {
-            return Err(QuantiseError::Weight { weight, max: self.max_weight });
+            return Err(QuantiseError::Weight {
+                weight,
+                max: self.max_weight,
+            });
         }
         if let Some(at) = update.iter().position(|value| !value.is_finite()) {
-            return Err(QuantiseError::NotFinite { at, value: update[at] });
+            return Err(QuantiseError::NotFinite {
+                at,
+                value: update[at],
+            });
         }
         clip_l2(update, self.clip_norm);
         let mut digits = self.digits(RoundKind::Train);

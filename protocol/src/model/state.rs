@@ -72,7 +72,10 @@ impl TaskState {
         Self {
             task: task.hash(),
             step: 0,
-            moments: (columns == 0).then(|| Moments { mean: Vec::new(), std: Vec::new() }),
+            moments: (columns == 0).then(|| Moments {
+                mean: Vec::new(),
+                std: Vec::new(),
+            }),
             optimiser: OptimiserState::new(&task.aggregation.optimiser, parameters.len()),
             parameters,
         }
@@ -92,22 +95,38 @@ impl TaskState {
         let kind = plan.kind(self.step).ok_or(AdvanceError::NoStep(self.step))?;
         let layout = plan.layout(kind);
         if sum.len() != layout.lanes() {
-            return Err(AdvanceError::Lanes { found: sum.len(), expected: layout.lanes() });
+            return Err(AdvanceError::Lanes {
+                found: sum.len(),
+                expected: layout.lanes(),
+            });
         }
-        let mut next = Self { step: self.step + 1, ..self.clone() };
+        let mut next = Self {
+            step: self.step + 1,
+            ..self.clone()
+        };
         let outcome = match kind {
             RoundKind::Statistics => {
                 next.moments = Some(moments(layout, sum)?);
-                Outcome { weight: 0, metrics: None }
+                Outcome {
+                    weight: 0,
+                    metrics: None,
+                }
             }
-            RoundKind::Evaluate => Outcome { weight: 0, metrics: Some(metrics(layout, sum)?) },
+            RoundKind::Evaluate => Outcome {
+                weight: 0,
+                metrics: Some(metrics(layout, sum)?),
+            },
             RoundKind::Train => {
                 let found = integers(layout, sum, "weight")?.first().copied().unwrap_or(0);
                 let most = u64::from(survivors) * u64::from(plan.max_weight());
                 let weight = u64::try_from(found)
                     .ok()
                     .filter(|weight| (u64::from(survivors)..=most).contains(weight))
-                    .ok_or(AdvanceError::Weight { found, survivors, most })?;
+                    .ok_or(AdvanceError::Weight {
+                        found,
+                        survivors,
+                        most,
+                    })?;
                 let share = weight as f64 / f64::from(plan.max_weight());
                 let lanes = layout.segment(sum, "parameters").unwrap_or_default();
                 let average: Vec<f64> = lanes
@@ -121,7 +140,10 @@ impl TaskState {
                     &mut next.parameters,
                     &average,
                 );
-                Outcome { weight, metrics: Some(metrics(layout, sum)?) }
+                Outcome {
+                    weight,
+                    metrics: Some(metrics(layout, sum)?),
+                }
             }
         };
         Ok((next, outcome))
@@ -129,11 +151,15 @@ impl TaskState {
 }
 
 fn integers(layout: &Layout, sum: &[u32], name: &str) -> Result<Vec<u128>, AdvanceError> {
-    layout.integers(sum, name).ok_or_else(|| AdvanceError::Sums(format!("the layout has no segment {name}")))
+    layout
+        .integers(sum, name)
+        .ok_or_else(|| AdvanceError::Sums(format!("the layout has no segment {name}")))
 }
 
 fn small(values: Vec<u128>) -> Result<Vec<u64>, AdvanceError> {
-    let narrow = |value| u64::try_from(value).map_err(|_| AdvanceError::Sums(format!("the count {value} is impossible")));
+    let narrow = |value| {
+        u64::try_from(value).map_err(|_| AdvanceError::Sums(format!("the count {value} is impossible")))
+    };
     values.into_iter().map(narrow).collect()
 }
 
@@ -145,7 +171,11 @@ fn moments(layout: &Layout, sum: &[u32]) -> Result<Moments, AdvanceError> {
         .iter()
         .zip(&sums)
         .zip(&squares)
-        .map(|((&count, &sum), &sum_of_squares)| ColumnSums { count, sum, sum_of_squares })
+        .map(|((&count, &sum), &sum_of_squares)| ColumnSums {
+            count,
+            sum,
+            sum_of_squares,
+        })
         .collect();
     Moments::from_sums(&columns).map_err(|error| AdvanceError::Sums(error.to_string()))
 }
@@ -158,7 +188,9 @@ fn metrics(layout: &Layout, sum: &[u32]) -> Result<Metrics, AdvanceError> {
         negatives: small(integers(layout, sum, "negatives")?)?,
         positives: small(integers(layout, sum, "positives")?)?,
     };
-    scores.metrics().map_err(|error| AdvanceError::Sums(error.to_string()))
+    scores
+        .metrics()
+        .map_err(|error| AdvanceError::Sums(error.to_string()))
 }
 
 fn write_floats(w: &mut Writer, values: &[f32]) {
@@ -191,7 +223,10 @@ impl Canonical for TaskState {
             step: r.u32("step")?,
             moments: r
                 .list(8, "moments", |r| {
-                    Ok(Moments { mean: read_floats(r, "means")?, std: read_floats(r, "deviations")? })
+                    Ok(Moments {
+                        mean: read_floats(r, "means")?,
+                        std: read_floats(r, "deviations")?,
+                    })
                 })?
                 .pop(),
             parameters: read_floats(r, "parameters")?,

@@ -18,7 +18,10 @@ impl Context {
     /// Of an open round with its cohort. `RoundOpen` names task, kind, step, state, last result, layout, key directory, manifest,
     /// thresholds, widths and deadline; the cohort entry names the banks.
     pub fn of(open: &RoundOpen, cohort: &[BankIndex]) -> Self {
-        let cohort = Entry::Cohort { round: open.round, banks: cohort.to_vec() };
+        let cohort = Entry::Cohort {
+            round: open.round,
+            banks: cohort.to_vec(),
+        };
         let mut w = Writer::domain("context");
         w.text(SUITE).digest(&open.hash()).digest(&cohort.hash());
         Self(Digest::of(&w.finish()))
@@ -27,10 +30,6 @@ impl Context {
     /// The digest, as statements name it.
     pub fn digest(&self) -> Digest {
         self.0
-    }
-
-    pub(crate) fn from_digest(digest: Digest) -> Self {
-        Self(digest)
     }
 
     /// `s_ij`, the mask seed of a pair, from the pair's base of the round.
@@ -57,7 +56,13 @@ pub enum SecretKind {
 }
 
 /// Commitment to one of a bank's secrets of a round. The secret has 252 random bits, so its hash hides it.
-pub fn commitment(epoch: Epoch, round: Round, bank: BankIndex, kind: SecretKind, secret: &SecretScalar) -> Digest {
+pub fn commitment(
+    epoch: Epoch,
+    round: Round,
+    bank: BankIndex,
+    kind: SecretKind,
+    secret: &SecretScalar,
+) -> Digest {
     let mut w = Writer::domain(match kind {
         SecretKind::SelfMask => "commit-self-mask",
         SecretKind::Recovery => "commit-recovery",

@@ -53,10 +53,19 @@ impl Thresholds {
     pub fn new(banks: u16, colluders: u16) -> Result<Self, ThresholdError> {
         let most = Self::most_colluders(banks)?;
         if colluders > most {
-            return Err(ThresholdError::Colluders { found: colluders, most, banks });
+            return Err(ThresholdError::Colluders {
+                found: colluders,
+                most,
+                banks,
+            });
         }
         let threshold = (banks + colluders) / 2 + 1;
-        Ok(Self { banks, colluders, threshold, min_survivors: threshold.max(colluders + 2).max(3) })
+        Ok(Self {
+            banks,
+            colluders,
+            threshold,
+            min_survivors: threshold.max(colluders + 2).max(3),
+        })
     }
 
     /// With the default, the most that are allowed.
@@ -75,7 +84,11 @@ impl Thresholds {
     }
 
     pub(crate) fn write(&self, writer: &mut Writer) {
-        writer.u16(self.banks).u16(self.colluders).u16(self.threshold).u16(self.min_survivors);
+        writer
+            .u16(self.banks)
+            .u16(self.colluders)
+            .u16(self.threshold)
+            .u16(self.min_survivors);
     }
 
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -88,7 +101,10 @@ impl Thresholds {
         let derived = Self::new(found.banks, found.colluders)
             .map_err(|error| DecodeError::value("thresholds", error.to_string()))?;
         if derived != found {
-            return Err(DecodeError::value("thresholds", format!("found {found:?}, expected {derived:?}")));
+            return Err(DecodeError::value(
+                "thresholds",
+                format!("found {found:?}, expected {derived:?}"),
+            ));
         }
         Ok(found)
     }
@@ -152,14 +168,36 @@ mod tests {
 
     #[test]
     fn examples_of_the_specification() {
-        for (n, c, t, m) in
-            [(3, 0, 2, 3), (4, 1, 3, 3), (5, 1, 4, 4), (10, 3, 7, 7), (16, 5, 11, 11), (64, 21, 43, 43), (100, 33, 67, 67), (500, 166, 334, 334)]
-        {
+        for (n, c, t, m) in [
+            (3, 0, 2, 3),
+            (4, 1, 3, 3),
+            (5, 1, 4, 4),
+            (10, 3, 7, 7),
+            (16, 5, 11, 11),
+            (64, 21, 43, 43),
+            (100, 33, 67, 67),
+            (500, 166, 334, 334),
+        ] {
             let thresholds = Thresholds::with_most_colluders(n).unwrap();
-            assert_eq!((thresholds.colluders, thresholds.threshold, thresholds.min_survivors), (c, t, m), "{n} banks");
+            assert_eq!(
+                (
+                    thresholds.colluders,
+                    thresholds.threshold,
+                    thresholds.min_survivors
+                ),
+                (c, t, m),
+                "{n} banks"
+            );
         }
         assert_eq!(Thresholds::new(2, 0), Err(ThresholdError::Banks(2)));
-        assert_eq!(Thresholds::new(5, 2), Err(ThresholdError::Colluders { found: 2, most: 1, banks: 5 }));
+        assert_eq!(
+            Thresholds::new(5, 2),
+            Err(ThresholdError::Colluders {
+                found: 2,
+                most: 1,
+                banks: 5
+            })
+        );
     }
 
     #[test]

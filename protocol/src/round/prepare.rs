@@ -83,7 +83,11 @@ pub fn prepare<E: Entropy>(
             (Some(pair), Some(base)) => {
                 let shares = shares_for(receiver);
                 let plain = Zeroizing::new(
-                    [*shares.self_mask.to_secret().expose(), *shares.recovery.to_secret().expose()].concat(),
+                    [
+                        *shares.self_mask.to_secret().expose(),
+                        *shares.recovery.to_secret().expose(),
+                    ]
+                    .concat(),
                 );
                 blob.extend_from_slice(base.expose());
                 Parcel {
@@ -91,7 +95,10 @@ pub fn prepare<E: Entropy>(
                     pair_base: pair_base_commitment(place.epoch, place.round, place.bank, receiver, base),
                 }
             }
-            _ => Parcel { sealed: Vec::new(), pair_base: Digest([0; 32]) },
+            _ => Parcel {
+                sealed: Vec::new(),
+                pair_base: Digest([0; 32]),
+            },
         });
     }
     let recovery_blob = aead::seal(&blob_key(&recovery), entropy, &blob_place(place), &blob);
@@ -101,12 +108,35 @@ pub fn prepare<E: Entropy>(
         bank: place.bank,
         parcels: root_of(&leaves(&parcels)),
         recovery_blob: Digest::of(&recovery_blob),
-        self_mask: commitment(place.epoch, place.round, place.bank, SecretKind::SelfMask, &self_mask),
-        recovery: commitment(place.epoch, place.round, place.bank, SecretKind::Recovery, &recovery),
+        self_mask: commitment(
+            place.epoch,
+            place.round,
+            place.bank,
+            SecretKind::SelfMask,
+            &self_mask,
+        ),
+        recovery: commitment(
+            place.epoch,
+            place.round,
+            place.bank,
+            SecretKind::Recovery,
+            &recovery,
+        ),
     };
     let own_shares = shares_for(place.bank);
-    let bundle = Bundle { header: Signed::sign(key, header), parcels, recovery_blob };
-    (Prepared { self_mask, bases, own_shares }, bundle)
+    let bundle = Bundle {
+        header: Signed::sign(key, header),
+        parcels,
+        recovery_blob,
+    };
+    (
+        Prepared {
+            self_mask,
+            bases,
+            own_shares,
+        },
+        bundle,
+    )
 }
 
 /// The coordinator's check of a bundle before it is logged and passed on.
@@ -132,14 +162,18 @@ pub fn check_bundle(
     }
     let sealed_bytes = 64 + aead::OVERHEAD;
     let own_place = usize::from(place.bank.get()) - 1;
-    let right_size = |(at, parcel): (usize, &Parcel)| parcel.sealed.len() == if at == own_place { 0 } else { sealed_bytes };
+    let right_size = |(at, parcel): (usize, &Parcel)| {
+        parcel.sealed.len() == if at == own_place { 0 } else { sealed_bytes }
+    };
     if !bundle.parcels.iter().enumerate().all(right_size) {
         return malformed("a parcel has a wrong length");
     }
     if bundle.recovery_blob.len() != 32 * (usize::from(banks) - 1) + aead::OVERHEAD {
         return malformed("the recovery blob has a wrong length");
     }
-    if root_of(&leaves(&bundle.parcels)) != header.parcels || Digest::of(&bundle.recovery_blob) != header.recovery_blob {
+    if root_of(&leaves(&bundle.parcels)) != header.parcels
+        || Digest::of(&bundle.recovery_blob) != header.recovery_blob
+    {
         return malformed("its parts are not the ones that the header names");
     }
     Ok(())
@@ -149,7 +183,11 @@ pub fn check_bundle(
 pub fn delivery(bundle: &Bundle, receiver: BankIndex) -> Option<Delivery> {
     let at = usize::from(receiver.get()) - 1;
     let proof = InclusionProof::build(&leaves(&bundle.parcels), u64::try_from(at).ok()?).ok()?;
-    Some(Delivery { header: bundle.header.clone(), parcel: bundle.parcels.get(at)?.clone(), path: proof.path })
+    Some(Delivery {
+        header: bundle.header.clone(),
+        parcel: bundle.parcels.get(at)?.clone(),
+        path: proof.path,
+    })
 }
 
 /// What a receiver needs to check a delivery.
@@ -197,8 +235,12 @@ pub fn open_delivery(
     {
         return Err(Rejection::new(Check::PairBase, about));
     }
-    let plain = aead::open(pair.receive_key(), &parcel_place(sender, receiver.bank), &delivery.parcel.sealed)
-        .map_err(|_| content())?;
+    let plain = aead::open(
+        pair.receive_key(),
+        &parcel_place(sender, receiver.bank),
+        &delivery.parcel.sealed,
+    )
+    .map_err(|_| content())?;
     let (self_mask, recovery) = plain.split_first_chunk::<32>().ok_or_else(content)?;
     let recovery = <[u8; 32]>::try_from(recovery).map_err(|_| content())?;
     Ok(HeldShares {
@@ -216,9 +258,18 @@ pub fn open_recovery_blob(
     bundle: &Bundle,
     recovery: &SecretScalar,
 ) -> Result<BTreeMap<BankIndex, Secret>, Rejection> {
-    let bad = || Rejection::new(Check::Commitment, format!("the recovery blob of bank {}", place.bank));
-    let plain = aead::open(&blob_key(recovery), &blob_place(place), &bundle.recovery_blob).map_err(|_| bad())?;
-    let peers = (1u16..).filter_map(BankIndex::new).zip(&bundle.parcels).filter(|(peer, _)| *peer != place.bank);
+    let bad = || {
+        Rejection::new(
+            Check::Commitment,
+            format!("the recovery blob of bank {}", place.bank),
+        )
+    };
+    let plain =
+        aead::open(&blob_key(recovery), &blob_place(place), &bundle.recovery_blob).map_err(|_| bad())?;
+    let peers = (1u16..)
+        .filter_map(BankIndex::new)
+        .zip(&bundle.parcels)
+        .filter(|(peer, _)| *peer != place.bank);
     let (bases, rest) = plain.as_chunks::<32>();
     if !rest.is_empty() || bases.len() + 1 != bundle.parcels.len() {
         return Err(bad());
@@ -239,7 +290,12 @@ fn leaves(parcels: &[Parcel]) -> Vec<Digest> {
 }
 
 fn leaf(parcel: &Parcel) -> Digest {
-    leaf_hash(&Writer::domain("parcel").bytes(&parcel.sealed).digest(&parcel.pair_base).finish())
+    leaf_hash(
+        &Writer::domain("parcel")
+            .bytes(&parcel.sealed)
+            .digest(&parcel.pair_base)
+            .finish(),
+    )
 }
 
 fn parcel_place(sender: Place, receiver: BankIndex) -> Vec<u8> {
@@ -255,7 +311,11 @@ fn blob_place(place: Place) -> Vec<u8> {
 }
 
 fn blob_key(recovery: &SecretScalar) -> Secret {
-    kdf::derive(b"", recovery.to_secret().expose(), b"veilsum/v1/recovery-blob-key\0")
+    kdf::derive(
+        b"",
+        recovery.to_secret().expose(),
+        b"veilsum/v1/recovery-blob-key\0",
+    )
 }
 
 impl Place {

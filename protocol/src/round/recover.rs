@@ -79,13 +79,22 @@ impl Recovery<'_> {
         let releasers: Vec<BankIndex> = self.releases.keys().copied().collect();
         let mut failed = Rejection::new(Check::Commitment, "too few releases");
         for left_out in subsets(&releasers, releasers.len().saturating_sub(threshold)).take(MAX_SETS) {
-            let set: Vec<BankIndex> =
-                releasers.iter().copied().filter(|bank| !left_out.contains(bank)).take(threshold).collect();
+            let set: Vec<BankIndex> = releasers
+                .iter()
+                .copied()
+                .filter(|bank| !left_out.contains(bank))
+                .take(threshold)
+                .collect();
             if set.len() < threshold {
                 continue;
             }
             match self.secrets(&set) {
-                Ok(secrets) => return Ok(Recovered { masks: self.masks(&secrets)?, set_aside: left_out }),
+                Ok(secrets) => {
+                    return Ok(Recovered {
+                        masks: self.masks(&secrets)?,
+                        set_aside: left_out,
+                    });
+                }
                 Err(rejection) => failed = rejection,
             }
         }
@@ -94,7 +103,10 @@ impl Recovery<'_> {
 
     fn secrets(&self, set: &[BankIndex]) -> Result<BTreeMap<BankIndex, SecretScalar>, Rejection> {
         let bad = |bank: BankIndex| {
-            Rejection::new(Check::Commitment, format!("bank {bank}'s secret from the shares of {set:?}"))
+            Rejection::new(
+                Check::Commitment,
+                format!("bank {bank}'s secret from the shares of {set:?}"),
+            )
         };
         let interpolation = Interpolation::at_zero(set)
             .ok_or_else(|| Rejection::new(Check::Commitment, "a bank is named twice"))?;
@@ -106,7 +118,11 @@ impl Recovery<'_> {
                 let (ReleasedShare::SelfMask(bytes) | ReleasedShare::Recovery(bytes)) = share;
                 SecretScalar::from_canonical(*bytes)
             };
-            let shares: Vec<SecretScalar> = set.iter().map(share_of).collect::<Option<_>>().ok_or_else(|| bad(*bank))?;
+            let shares: Vec<SecretScalar> = set
+                .iter()
+                .map(share_of)
+                .collect::<Option<_>>()
+                .ok_or_else(|| bad(*bank))?;
             let secret = interpolation.combine(shares.iter()).ok_or_else(|| bad(*bank))?;
             let header = self.bundles.get(bank).ok_or_else(|| bad(*bank))?.header.claim();
             let (kind, committed) = if self.survivors.contains(bank) {
@@ -132,7 +148,11 @@ impl Recovery<'_> {
                 continue;
             }
             let missing = || Rejection::new(Check::Commitment, format!("bank {bank} has no bundle"));
-            let place = Place { epoch: self.open.epoch, round: self.open.round, bank: *bank };
+            let place = Place {
+                epoch: self.open.epoch,
+                round: self.open.round,
+                bank: *bank,
+            };
             let bases = open_recovery_blob(place, self.bundles.get(bank).ok_or_else(missing)?, secret)?;
             for survivor in self.survivors {
                 let base = bases.get(survivor).ok_or_else(missing)?;
@@ -145,7 +165,11 @@ impl Recovery<'_> {
 
 /// Every subset of `items` with at most `most` members, small ones first.
 fn subsets(items: &[BankIndex], most: usize) -> impl Iterator<Item = Vec<BankIndex>> + '_ {
-    (0..=most).flat_map(move |size| Combinations { items, at: (0..size).collect(), done: size > items.len() })
+    (0..=most).flat_map(move |size| Combinations {
+        items,
+        at: (0..size).collect(),
+        done: size > items.len(),
+    })
 }
 
 struct Combinations<'a> {
@@ -161,9 +185,15 @@ impl Iterator for Combinations<'_> {
         if self.done {
             return None;
         }
-        let now = self.at.iter().filter_map(|at| self.items.get(*at).copied()).collect();
+        let now = self
+            .at
+            .iter()
+            .filter_map(|at| self.items.get(*at).copied())
+            .collect();
         let last = self.items.len();
-        let movable = (0..self.at.len()).rev().find(|place| self.at[*place] < last - (self.at.len() - place));
+        let movable = (0..self.at.len())
+            .rev()
+            .find(|place| self.at[*place] < last - (self.at.len() - place));
         match movable {
             None => self.done = true,
             Some(place) => {
@@ -185,7 +215,20 @@ mod tests {
     #[test]
     fn subsets_are_all_of_them_small_ones_first() {
         let banks: Vec<_> = (1..=3).map(|bank| BankIndex::new(bank).unwrap()).collect();
-        let found: Vec<Vec<u16>> = subsets(&banks, 2).map(|set| set.iter().map(|bank| bank.get()).collect()).collect();
-        assert_eq!(found, [vec![], vec![1], vec![2], vec![3], vec![1, 2], vec![1, 3], vec![2, 3]]);
+        let found: Vec<Vec<u16>> = subsets(&banks, 2)
+            .map(|set| set.iter().map(|bank| bank.get()).collect())
+            .collect();
+        assert_eq!(
+            found,
+            [
+                vec![],
+                vec![1],
+                vec![2],
+                vec![3],
+                vec![1, 2],
+                vec![1, 3],
+                vec![2, 3]
+            ]
+        );
     }
 }

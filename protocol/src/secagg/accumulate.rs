@@ -12,13 +12,20 @@ pub struct Accumulator {
 impl Accumulator {
     /// Zero, for vectors of `lanes` lanes.
     pub fn new(ring: Ring, lanes: usize) -> Self {
-        Self { ring, lanes: vec![0; lanes] }
+        Self {
+            ring,
+            lanes: vec![0; lanes],
+        }
     }
 
     /// Starts folding one bank's vector, which may arrive in pieces of any length.
     pub fn begin(&mut self) -> Fold<'_> {
         let held = Vec::with_capacity(self.ring.chunk_bytes());
-        Fold { accumulator: self, held, next_lane: 0 }
+        Fold {
+            accumulator: self,
+            held,
+            next_lane: 0,
+        }
     }
 
     /// Applies `masks` to the whole sum (the signs as they stand in it).
@@ -83,7 +90,11 @@ impl Fold<'_> {
 
     fn fold_held(&mut self) -> Result<(), PackError> {
         let ring = self.accumulator.ring;
-        let rest = self.accumulator.lanes.get_mut(self.next_lane..).unwrap_or_default();
+        let rest = self
+            .accumulator
+            .lanes
+            .get_mut(self.next_lane..)
+            .unwrap_or_default();
         let count = rest.len().min(ring.chunk_lanes());
         let mut lanes = rest.iter_mut();
         unpack(ring, &self.held, count, |value| {

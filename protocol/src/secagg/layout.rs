@@ -74,7 +74,9 @@ impl Layout {
     /// The sums of the integers of segment `name`; `None` if it is not there or not of integers.
     pub fn integers(&self, lanes: &[u32], name: &str) -> Option<Vec<u128>> {
         let segment = self.segments.iter().find(|segment| segment.name == name)?;
-        let SegmentKind::Integers { limbs } = segment.kind else { return None };
+        let SegmentKind::Integers { limbs } = segment.kind else {
+            return None;
+        };
         let lanes = self.segment(lanes, name)?;
         let sum = |limbs: &[u32]| super::quantise::integer_sum(limbs, self.digit_bits);
         Some(lanes.chunks(usize::from(limbs)).map(sum).collect())
@@ -100,20 +102,26 @@ impl Canonical for Layout {
     const KIND: &'static str = "layout";
 
     fn write(&self, writer: &mut Writer) {
-        writer.u8(self.digit_bits).u32(self.range.to_bits()).list(self.segments.iter(), |w, segment| {
-            w.text(&segment.name);
-            match segment.kind {
-                SegmentKind::Reals => w.u8(0).u8(1),
-                SegmentKind::Integers { limbs } => w.u8(1).u8(limbs),
-            };
-            w.u32(segment.values);
-        });
+        writer
+            .u8(self.digit_bits)
+            .u32(self.range.to_bits())
+            .list(self.segments.iter(), |w, segment| {
+                w.text(&segment.name);
+                match segment.kind {
+                    SegmentKind::Reals => w.u8(0).u8(1),
+                    SegmentKind::Integers { limbs } => w.u8(1).u8(limbs),
+                };
+                w.u32(segment.values);
+            });
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let digit_bits = r.u8("digit bits")?;
         if !DIGIT_BITS.contains(&digit_bits) {
-            return Err(DecodeError::value("digit bits", format!("{digit_bits} is outside {DIGIT_BITS:?}")));
+            return Err(DecodeError::value(
+                "digit bits",
+                format!("{digit_bits} is outside {DIGIT_BITS:?}"),
+            ));
         }
         let range = f32::from_bits(r.u32("range")?);
         let segments = r.list(10, "segments", |r| {
@@ -123,9 +131,17 @@ impl Canonical for Layout {
                 (1, limbs) => SegmentKind::Integers { limbs },
                 (kind, _) => return Err(DecodeError::value("segment kind", format!("{kind} is unknown"))),
             };
-            Ok(Segment { name, kind, values: r.u32("values")? })
+            Ok(Segment {
+                name,
+                kind,
+                values: r.u32("values")?,
+            })
         })?;
-        Ok(Self { digit_bits, range, segments })
+        Ok(Self {
+            digit_bits,
+            range,
+            segments,
+        })
     }
 }
 

@@ -40,7 +40,10 @@ pub struct Masks {
 impl Masks {
     /// No masks yet.
     pub fn new(ring: Ring) -> Self {
-        Self { ring, streams: Vec::new() }
+        Self {
+            ring,
+            streams: Vec::new(),
+        }
     }
 
     /// One more keystream.

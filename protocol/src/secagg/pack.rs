@@ -28,7 +28,10 @@ pub fn pack(ring: Ring, lanes: &[u32], out: &mut Vec<u8>) {
 pub fn unpack(ring: Ring, packed: &[u8], lanes: usize, mut each: impl FnMut(u32)) -> Result<(), PackError> {
     let expected = ring.packed_bytes(lanes);
     if packed.len() != expected {
-        return Err(PackError::Length { found: packed.len(), expected });
+        return Err(PackError::Length {
+            found: packed.len(),
+            expected,
+        });
     }
     let (mut held, mut count) = (0u64, 0u32);
     let width = u32::from(ring.bits());
@@ -109,8 +112,20 @@ mod tests {
     fn short_long_and_unclean_vectors_are_refused() {
         let ring = Ring::for_sum(5, 8).unwrap();
         let packed = [0xff, 0x0f, 0x00];
-        assert_eq!(unpacked(ring, &packed[..2], 2), Err(PackError::Length { found: 2, expected: 3 }));
-        assert_eq!(unpacked(ring, &[0; 4], 2), Err(PackError::Length { found: 4, expected: 3 }));
+        assert_eq!(
+            unpacked(ring, &packed[..2], 2),
+            Err(PackError::Length {
+                found: 2,
+                expected: 3
+            })
+        );
+        assert_eq!(
+            unpacked(ring, &[0; 4], 2),
+            Err(PackError::Length {
+                found: 4,
+                expected: 3
+            })
+        );
         assert_eq!(unpacked(ring, &[0xff, 0x0f, 0x80], 2), Err(PackError::Filling));
     }
 }

@@ -11,7 +11,9 @@ use crate::crypto::entropy::Entropy;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum QuantiseError {
     /// NaN or infinity.
-    #[error("value {at} of the update is {value}: training diverged; lower the learning rate or check the data")]
+    #[error(
+        "value {at} of the update is {value}: training diverged; lower the learning rate or check the data"
+    )]
     NotFinite {
         /// Its place in the vector.
         at: usize,
@@ -49,13 +51,20 @@ pub struct Digits {
 impl Digits {
     /// Empty, with room for `lanes`.
     pub fn with_capacity(digit_bits: u8, lanes: usize) -> Self {
-        Self { digit_bits, lanes: Vec::with_capacity(lanes) }
+        Self {
+            digit_bits,
+            lanes: Vec::with_capacity(lanes),
+        }
     }
 
     /// From lanes that were stored; `None` if one is not a digit.
     pub fn from_lanes(digit_bits: u8, lanes: Vec<u32>) -> Option<Self> {
         let digits = Self { digit_bits, lanes };
-        digits.lanes.iter().all(|lane| *lane <= digits.greatest()).then_some(digits)
+        digits
+            .lanes
+            .iter()
+            .all(|lane| *lane <= digits.greatest())
+            .then_some(digits)
     }
 
     /// The digits, one a lane.
@@ -87,7 +96,10 @@ impl Digits {
             entropy.fill(&mut uniform);
             for (at, (&value, random)) in values.iter().zip(uniform.as_chunks::<4>().0).enumerate() {
                 if !value.is_finite() {
-                    return Err(QuantiseError::NotFinite { at: 1024 * block + at, value });
+                    return Err(QuantiseError::NotFinite {
+                        at: 1024 * block + at,
+                        value,
+                    });
                 }
                 let u = f64::from(value).clamp(-range, range) * scale;
                 let random = f64::from(u32::from_le_bytes(*random)) / 4_294_967_296.0;
@@ -112,7 +124,11 @@ impl Digits {
             rest >>= self.digit_bits;
         }
         if rest != 0 {
-            return Err(QuantiseError::TooLarge { value, limbs, digit_bits: self.digit_bits });
+            return Err(QuantiseError::TooLarge {
+                value,
+                limbs,
+                digit_bits: self.digit_bits,
+            });
         }
         Ok(())
     }
@@ -120,7 +136,12 @@ impl Digits {
 
 impl std::fmt::Debug for Digits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Digits({} lanes of {} bits)", self.lanes.len(), self.digit_bits)
+        write!(
+            f,
+            "Digits({} lanes of {} bits)",
+            self.lanes.len(),
+            self.digit_bits
+        )
     }
 }
 
@@ -133,14 +154,21 @@ pub fn real_sum(sum: u32, survivors: u16, digit_bits: u8, range: f32) -> f64 {
 
 /// The sum of the integers behind the lanes of one value, least significant limb first; at most 6 limbs of 20 bits.
 pub fn integer_sum(limbs: &[u32], digit_bits: u8) -> u128 {
-    limbs.iter().rev().fold(0u128, |sum, limb| (sum << digit_bits) + u128::from(*limb))
+    limbs
+        .iter()
+        .rev()
+        .fold(0u128, |sum, limb| (sum << digit_bits) + u128::from(*limb))
 }
 
 /// Scales `update` so that its L2 norm is at most `limit` (DP-FedAvg, McMahan et al. 2018, algorithm 1).
 ///
 /// `update`: shape `[d]`. Returns the factor, in (0, 1]; a zero vector gives 1.
 pub fn clip_l2(update: &mut [f32], limit: f32) -> f64 {
-    let norm = update.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    let norm = update
+        .iter()
+        .map(|value| f64::from(*value).powi(2))
+        .sum::<f64>()
+        .sqrt();
     if norm <= f64::from(limit) || !norm.is_finite() {
         return 1.0;
     }
@@ -191,7 +219,9 @@ mod tests {
         let step = 2.0 / 65_535.0;
         let value = (-1.0 + 30_000.3 * step) as f32;
         let mut digits = Digits::with_capacity(16, 10_000);
-        digits.push_reals(&vec![value; 10_000], 1.0, 1.0, &mut SeededEntropy::new(5)).unwrap();
+        digits
+            .push_reals(&vec![value; 10_000], 1.0, 1.0, &mut SeededEntropy::new(5))
+            .unwrap();
         let mean = digits.lanes().iter().map(|lane| f64::from(*lane)).sum::<f64>() / 10_000.0;
         let exact = (f64::from(value) + 1.0) / step;
         assert!((mean - exact).abs() < 0.023, "{mean} {exact}");

@@ -21,7 +21,9 @@ impl Ring {
         }
         let greatest_sum = u64::from(banks) * ((1u64 << digit_bits) - 1);
         let bits = u64::BITS - greatest_sum.leading_zeros();
-        Some(Self { bits: u8::try_from(bits).ok()? })
+        Some(Self {
+            bits: u8::try_from(bits).ok()?,
+        })
     }
 
     /// `b`, at most 29.
@@ -67,8 +69,19 @@ mod tests {
 
     #[test]
     fn widths_of_the_specification() {
-        for (banks, digit, bits) in [(16, 16, 20), (100, 16, 23), (5, 16, 19), (3, 16, 18), (500, 20, 29), (5, 8, 11)] {
-            assert_eq!(Ring::for_sum(banks, digit).unwrap().bits(), bits, "{banks} banks, {digit} bits");
+        for (banks, digit, bits) in [
+            (16, 16, 20),
+            (100, 16, 23),
+            (5, 16, 19),
+            (3, 16, 18),
+            (500, 20, 29),
+            (5, 8, 11),
+        ] {
+            assert_eq!(
+                Ring::for_sum(banks, digit).unwrap().bits(),
+                bits,
+                "{banks} banks, {digit} bits"
+            );
         }
         // 16-bit updates against 32-bit floats: no more than 0.65 at 16 banks and 0.73 at 100.
         let ratio = |banks| f64::from(Ring::for_sum(banks, 16).unwrap().bits()) / 32.0;

@@ -63,7 +63,12 @@ impl Polynomial {
     /// The share of `bank`.
     pub fn share(&self, bank: BankIndex) -> SecretScalar {
         let x = Scalar::from(bank.get());
-        SecretScalar(self.0.iter().rev().fold(Scalar::ZERO, |sum, coefficient| sum * x + coefficient))
+        SecretScalar(
+            self.0
+                .iter()
+                .rev()
+                .fold(Scalar::ZERO, |sum, coefficient| sum * x + coefficient),
+        )
     }
 }
 
@@ -82,7 +87,13 @@ impl Interpolation {
         }
         let mut denominators: Vec<Scalar> = points
             .iter()
-            .map(|own| points.iter().filter(|other| *other != own).map(|other| other - own).product())
+            .map(|own| {
+                points
+                    .iter()
+                    .filter(|other| *other != own)
+                    .map(|other| other - own)
+                    .product()
+            })
             .collect();
         Scalar::invert_batch_alloc(&mut denominators);
         let coefficients = points
@@ -94,11 +105,20 @@ impl Interpolation {
     }
 
     /// The secret of `shares`, in the order of the banks; `None` if there are more or fewer.
-    pub fn combine<'a>(&self, shares: impl ExactSizeIterator<Item = &'a SecretScalar>) -> Option<SecretScalar> {
+    pub fn combine<'a>(
+        &self,
+        shares: impl ExactSizeIterator<Item = &'a SecretScalar>,
+    ) -> Option<SecretScalar> {
         if shares.len() != self.0.len() {
             return None;
         }
-        Some(SecretScalar(self.0.iter().zip(shares).map(|(coefficient, share)| coefficient * share.0).sum()))
+        Some(SecretScalar(
+            self.0
+                .iter()
+                .zip(shares)
+                .map(|(coefficient, share)| coefficient * share.0)
+                .sum(),
+        ))
     }
 }
 
@@ -150,8 +170,14 @@ mod tests {
             scalar("d3cb090a075eb154e82fdb4b3cb507f110040905468bb9c46da8bdea643a9a02"),
         ];
         for pair in [[0usize, 1], [0, 2], [1, 2]] {
-            let banks: Vec<_> = pair.iter().map(|at| bank(u16::try_from(*at).unwrap() + 1)).collect();
-            let combined = Interpolation::at_zero(&banks).unwrap().combine(pair.iter().map(|at| &shares[*at])).unwrap();
+            let banks: Vec<_> = pair
+                .iter()
+                .map(|at| bank(u16::try_from(*at).unwrap() + 1))
+                .collect();
+            let combined = Interpolation::at_zero(&banks)
+                .unwrap()
+                .combine(pair.iter().map(|at| &shares[*at]))
+                .unwrap();
             assert_eq!(combined.to_secret(), secret.to_secret());
         }
     }
@@ -162,7 +188,11 @@ mod tests {
         assert!(SecretScalar::from_canonical([0xff; 32]).is_none());
         // The field's order itself (RFC 8032: 2^252 + 27742317777372353535851937790883648493), little-endian.
         let mut order = [0; 32];
-        hex::decode_to_slice("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010", &mut order).unwrap();
+        hex::decode_to_slice(
+            "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010",
+            &mut order,
+        )
+        .unwrap();
         assert!(SecretScalar::from_canonical(order).is_none());
     }
 }

@@ -41,7 +41,10 @@ pub enum DecodeError {
 impl DecodeError {
     /// A field whose value is not allowed.
     pub fn value(what: &'static str, problem: impl Into<String>) -> Self {
-        Self::Value { what, problem: problem.into() }
+        Self::Value {
+            what,
+            problem: problem.into(),
+        }
     }
 }
 
@@ -119,7 +122,11 @@ impl Writer {
     }
 
     /// A list: its length as `u32`, then each item.
-    pub fn list<T>(&mut self, items: impl ExactSizeIterator<Item = T>, mut each: impl FnMut(&mut Self, T)) -> &mut Self {
+    pub fn list<T>(
+        &mut self,
+        items: impl ExactSizeIterator<Item = T>,
+        mut each: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
         self.u32(length(items.len()));
         for item in items {
             each(self, item);
@@ -134,7 +141,8 @@ impl Writer {
 }
 
 fn length(value: usize) -> u32 {
-    u32::try_from(value).expect("a canonical field is always shorter than 4 GiB: every message has a limit far below")
+    u32::try_from(value)
+        .expect("a canonical field is always shorter than 4 GiB: every message has a limit far below")
 }
 
 /// Reads fields in order, never past the end.
@@ -146,7 +154,9 @@ impl<'a> Reader<'a> {
     /// Expects the domain of `kind` at the start.
     pub fn domain(bytes: &'a [u8], kind: &'static str) -> Result<Self, DecodeError> {
         let head = Writer::domain(kind).finish();
-        let left = bytes.strip_prefix(head.as_slice()).ok_or(DecodeError::Domain { expected: kind })?;
+        let left = bytes
+            .strip_prefix(head.as_slice())
+            .ok_or(DecodeError::Domain { expected: kind })?;
         Ok(Self { left })
     }
 
@@ -236,7 +246,11 @@ impl<'a> Reader<'a> {
         let count = usize::try_from(self.u32(what)?).map_err(|_| DecodeError::value(what, "too long"))?;
         let needed = count.saturating_mul(item_bytes.max(1));
         if needed > self.left.len() {
-            return Err(DecodeError::Short { what, needed, left: self.left.len() });
+            return Err(DecodeError::Short {
+                what,
+                needed,
+                left: self.left.len(),
+            });
         }
         Ok(count)
     }
@@ -309,9 +323,12 @@ mod tests {
         const KIND: &'static str = "sample";
 
         fn write(&self, writer: &mut Writer) {
-            writer.bytes(&self.a).bytes(&self.b).list(self.list.iter(), |w, x| {
-                w.u16(*x);
-            });
+            writer
+                .bytes(&self.a)
+                .bytes(&self.b)
+                .list(self.list.iter(), |w, x| {
+                    w.u16(*x);
+                });
         }
 
         fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -344,22 +361,44 @@ mod tests {
 
     #[test]
     fn fields_of_unequal_length_do_not_run_into_each_other() {
-        let one = Sample { a: b"ab".to_vec(), b: b"c".to_vec(), list: vec![] };
-        let two = Sample { a: b"a".to_vec(), b: b"bc".to_vec(), list: vec![] };
+        let one = Sample {
+            a: b"ab".to_vec(),
+            b: b"c".to_vec(),
+            list: vec![],
+        };
+        let two = Sample {
+            a: b"a".to_vec(),
+            b: b"bc".to_vec(),
+            list: vec![],
+        };
         assert_ne!(one.to_bytes(), two.to_bytes());
     }
 
     #[test]
     fn trailing_bytes_and_length_bombs_are_refused() {
-        let mut bytes = Sample { a: vec![], b: vec![], list: vec![] }.to_bytes();
+        let mut bytes = Sample {
+            a: vec![],
+            b: vec![],
+            list: vec![],
+        }
+        .to_bytes();
         bytes.push(0);
         assert_eq!(Sample::from_bytes(&bytes), Err(DecodeError::NotCanonical(1)));
         let mut bomb = Writer::domain("sample");
         bomb.u32(u32::MAX);
-        assert!(matches!(Sample::from_bytes(&bomb.finish()), Err(DecodeError::Short { what: "a", .. })));
+        assert!(matches!(
+            Sample::from_bytes(&bomb.finish()),
+            Err(DecodeError::Short { what: "a", .. })
+        ));
         let mut bomb = Writer::domain("sample");
         bomb.bytes(b"").bytes(b"").u32(u32::MAX);
-        assert!(matches!(Sample::from_bytes(&bomb.finish()), Err(DecodeError::Short { what: "list", .. })));
-        assert_eq!(Sample::from_bytes(b"veilsum/v1/other\0"), Err(DecodeError::Domain { expected: "sample" }));
+        assert!(matches!(
+            Sample::from_bytes(&bomb.finish()),
+            Err(DecodeError::Short { what: "list", .. })
+        ));
+        assert_eq!(
+            Sample::from_bytes(b"veilsum/v1/other\0"),
+            Err(DecodeError::Domain { expected: "sample" })
+        );
     }
 }

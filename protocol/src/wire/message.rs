@@ -201,6 +201,9 @@ pub struct Rejection {
 impl Rejection {
     /// A failed check in words.
     pub fn new(check: Check, detail: impl Into<String>) -> Self {
-        Self { check, detail: detail.into() }
+        Self {
+            check,
+            detail: detail.into(),
+        }
     }
 }

@@ -29,7 +29,12 @@ impl OutboundMessage {
 
     /// The first message of a connection.
     pub fn hello(software: &str, log_size: u64, armed: Option<Epoch>) -> Self {
-        Self(ToCoordinator::Hello { wire: WIRE_VERSION, software: software.to_owned(), log_size, armed })
+        Self(ToCoordinator::Hello {
+            wire: WIRE_VERSION,
+            software: software.to_owned(),
+            log_size,
+            armed,
+        })
     }
 
     /// The message for the wire.
@@ -81,5 +86,8 @@ fn encode_trailer(trailer: &Signed<Trailer>) -> Vec<u8> {
 /// Reads the bytes behind an upload; `None` if they are no trailer.
 pub fn decode_trailer(bytes: &[u8]) -> Option<Signed<Trailer>> {
     let (body, signature) = bytes.split_last_chunk::<64>()?;
-    Some(Signed::assemble(Trailer::from_bytes(body).ok()?, crate::crypto::signing::Signature(*signature)))
+    Some(Signed::assemble(
+        Trailer::from_bytes(body).ok()?,
+        crate::crypto::signing::Signature(*signature),
+    ))
 }

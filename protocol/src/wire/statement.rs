@@ -134,7 +134,10 @@ impl Canonical for EpochKeys {
 
     fn write(&self, w: &mut Writer) {
         self.epoch.write(w);
-        w.digest(&self.roster).bank(self.bank).fixed(&self.public.x25519).bytes(&self.public.mlkem);
+        w.digest(&self.roster)
+            .bank(self.bank)
+            .fixed(&self.public.x25519)
+            .bytes(&self.public.mlkem);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -190,13 +193,15 @@ impl Canonical for Release {
     const KIND: &'static str = "release";
 
     fn write(&self, w: &mut Writer) {
-        w.digest(&self.context).bank(self.bank).list(self.shares.iter(), |w, (bank, share)| {
-            w.bank(*bank);
-            match share {
-                ReleasedShare::SelfMask(share) => w.u8(1).fixed(share),
-                ReleasedShare::Recovery(share) => w.u8(2).fixed(share),
-            };
-        });
+        w.digest(&self.context)
+            .bank(self.bank)
+            .list(self.shares.iter(), |w, (bank, share)| {
+                w.bank(*bank);
+                match share {
+                    ReleasedShare::SelfMask(share) => w.u8(1).fixed(share),
+                    ReleasedShare::Recovery(share) => w.u8(2).fixed(share),
+                };
+            });
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {

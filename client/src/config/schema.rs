@@ -1,0 +1,325 @@
+//! The keys of `bank.toml`, their defaults and their ranges.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use veilsum_protocol::roster::check_bank_name;
+
+use super::layers::{ConfigError, load};
+
+/// The bank's configuration. Relative paths are taken from the folder of the file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The bank's name in the roster.
+    pub name: String,
+    /// The pinned consortium file.
+    #[serde(default = "default_consortium")]
+    pub consortium: PathBuf,
+    /// Folder of the protocol's state. Losing it costs the rounds in progress; a copy of it must never run twice.
+    #[serde(default = "default_state")]
+    pub state: PathBuf,
+    /// Certificate, keys and the hold-out salt.
+    #[serde(default)]
+    pub identity: Identity,
+    /// The bank's table.
+    #[serde(default)]
+    pub data: Data,
+    /// What training may use.
+    #[serde(default)]
+    pub compute: Compute,
+    /// The connection to the coordinator.
+    #[serde(default)]
+    pub link: Link,
+}
+
+/// Files of the bank's identity.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// TLS certificate as issued on admission, PEM.
+    pub certificate: PathBuf,
+    /// TLS private key, PEM, mode 0600.
+    pub key: PathBuf,
+    /// Ed25519 private key, PEM, mode 0600.
+    pub signing_key: PathBuf,
+    /// Salt that chooses the rows never trained on, 64 hex characters, mode 0600.
+    pub hold_out_salt: PathBuf,
+}
+
+/// The bank's table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// The table, CSV.
+    pub file: PathBuf,
+    /// The agreed schema, TOML; it must equal the task's.
+    pub schema: PathBuf,
+}
+
+/// What training may use.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Compute {
+    /// `cpu`, or `cuda:0` and so on.
+    pub device: String,
+    /// Threads of training on the CPU (1 to 1024).
+    pub threads: u32,
+}
+
+/// The connection to the coordinator.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Link {
+    /// Largest message in bytes (1024 to 16777216); the coordinator's `limits.message_bytes` or more.
+    pub message_bytes: usize,
+    /// Bytes of one stream that may be in flight unread (16384 to 67108864). Throughput is at most this per round trip, and this much
+    /// memory the coordinator can pin on each of at most 8 streams.
+    pub stream_window_bytes: u32,
+    /// Bytes sent that are not acknowledged (65536 to 268435456): memory that an upload takes at most.
+    pub send_window_bytes: u32,
+    /// A connection must stand in this many seconds (1 to 120).
+    pub connect_s: u32,
+    /// A silent connection is given up after this many seconds (5 to 600); a sign of life goes out three times as often.
+    pub idle_s: u32,
+    /// A message or a chunk must have moved after this many seconds (1 to 600), or the connection is given up.
+    pub stall_s: u32,
+}
+
+fn default_consortium() -> PathBuf {
+    "consortium.toml".into()
+}
+
+fn default_state() -> PathBuf {
+    "state".into()
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            certificate: "bank.crt.pem".into(),
+            key: "identity/tls.key.pem".into(),
+            signing_key: "identity/signing.key.pem".into(),
+            hold_out_salt: "identity/hold-out.salt".into(),
+        }
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            file: "data.csv".into(),
+            schema: "schema.toml".into(),
+        }
+    }
+}
+
+impl Default for Compute {
+    fn default() -> Self {
+        Self {
+            device: "cpu".to_owned(),
+            threads: 1,
+        }
+    }
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            message_bytes: 4 << 20,
+            stream_window_bytes: 1 << 20,
+            send_window_bytes: 2 << 20,
+            connect_s: 10,
+            idle_s: 30,
+            stall_s: 30,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file, lays the environment over it and checks every range.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file, key, what was found and what is known.
+    pub fn load(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut config: Self = load(path, environment)?;
+        config.check(path)?;
+        let root = path.parent().unwrap_or(Path::new(""));
+        let Identity {
+            certificate,
+            key,
+            signing_key,
+            hold_out_salt,
+        } = &mut config.identity;
+        let Data { file, schema } = &mut config.data;
+        let (consortium, state) = (&mut config.consortium, &mut config.state);
+        for place in [
+            consortium,
+            state,
+            certificate,
+            key,
+            signing_key,
+            hold_out_salt,
+            file,
+            schema,
+        ] {
+            *place = root.join(&place);
+        }
+        Ok(config)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let range = |key, found: String, expected: String| ConfigError::Range {
+            path: path.to_owned(),
+            key,
+            found,
+            expected,
+        };
+        if let Err(error) = check_bank_name(&self.name) {
+            return Err(range("name", format!("{:?}", self.name), error.to_string()));
+        }
+        let device = self.compute.device.as_str();
+        let cuda = device
+            .strip_prefix("cuda:")
+            .is_some_and(|number| number.parse::<u8>().is_ok());
+        if device != "cpu" && !cuda {
+            return Err(range(
+                "compute.device",
+                format!("{device:?}"),
+                "cpu or cuda:0, cuda:1, ...".to_owned(),
+            ));
+        }
+        let link = &self.link;
+        for (key, found, least, most) in [
+            ("compute.threads", u64::from(self.compute.threads), 1, 1024),
+            (
+                "link.message_bytes",
+                u64::try_from(link.message_bytes).unwrap_or(u64::MAX),
+                1024,
+                1 << 24,
+            ),
+            (
+                "link.stream_window_bytes",
+                link.stream_window_bytes.into(),
+                16_384,
+                64 << 20,
+            ),
+            (
+                "link.send_window_bytes",
+                link.send_window_bytes.into(),
+                65_536,
+                256 << 20,
+            ),
+            ("link.connect_s", link.connect_s.into(), 1, 120),
+            ("link.idle_s", link.idle_s.into(), 5, 600),
+            ("link.stall_s", link.stall_s.into(), 1, 600),
+        ] {
+            if !(least..=most).contains(&found) {
+                return Err(range(key, found.to_string(), format!("{least} to {most}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The configuration file that `init` writes: every key with its default and what it does.
+pub fn template(name: &str) -> String {
+    let Identity {
+        certificate,
+        key,
+        signing_key,
+        hold_out_salt,
+    } = Identity::default();
+    let Data { file, schema } = Data::default();
+    let Compute { device, threads } = Compute::default();
+    let Link {
+        message_bytes,
+        stream_window_bytes,
+        send_window_bytes,
+        connect_s,
+        idle_s,
+        stall_s,
+    } = Link::default();
+    let (consortium, state) = (default_consortium(), default_state());
+    format!(
+        r#"# Configuration of a bank. Relative paths are taken from this folder. Every key can also be set by the environment:
+# VEILSUM__COMPUTE__THREADS=8 sets threads in [compute].
+
+name = {name:?}
+consortium = {consortium:?}   # from the admission; compare its SHA-256 with the other banks
+state = {state:?}                  # the protocol's state; a copy of it must never run
+
+[identity]
+certificate = {certificate:?}     # from the admission
+key = {key:?}     # mode 0600, as the two below
+signing_key = {signing_key:?}
+hold_out_salt = {hold_out_salt:?}   # chooses the rows that are never trained on
+
+[data]
+file = {file:?}
+schema = {schema:?}           # as agreed in the consortium
+
+[compute]
+device = {device:?}                   # or "cuda:0"
+threads = {threads}
+
+[link]                             # memory: 8 stream windows, the send window and 2 messages
+message_bytes = {message_bytes}
+stream_window_bytes = {stream_window_bytes}
+send_window_bytes = {send_window_bytes}
+connect_s = {connect_s}
+idle_s = {idle_s}
+stall_s = {stall_s}
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bank.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path, []).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_template_states_the_defaults() {
+        let from_template = read(&template("bank-a")).unwrap();
+        let shortest = read("name = \"bank-a\"").unwrap();
+        assert_eq!(from_template.link, shortest.link);
+        assert_eq!(from_template.compute, shortest.compute);
+        assert_eq!(
+            from_template.data.file.file_name(),
+            shortest.data.file.file_name()
+        );
+        assert!(from_template.identity.certificate.is_absolute());
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        for (line, part) in [
+            ("name = \"Bank\"", "name: \"Bank\""),
+            (
+                "name = \"a\"\n[compute]\ndevice = \"gpu\"",
+                "compute.device: \"gpu\"",
+            ),
+            (
+                "name = \"a\"\n[compute]\nthreads = 0",
+                "compute.threads: 0 is out of range, expected 1 to 1024",
+            ),
+            ("name = \"a\"\n[link]\nidle_s = 601", "link.idle_s: 601"),
+            ("name = \"a\"\n[data]\nfiles = \"x\"", "files"),
+        ] {
+            let error = read(line).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

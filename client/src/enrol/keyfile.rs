@@ -1,0 +1,153 @@
+//! Files of the identity folder: private keys that only their owner may read, and public files that are replaced whole.
+//!
+//! Trusted: whoever can read here is the bank. Lost: the keys cannot be made again, and the bank enrols under another name.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject as _;
+use zeroize::Zeroizing;
+
+use super::EnrolError;
+
+const KEY_LIMIT: u64 = 16 << 10;
+
+/// Writes a new file that only its owner may read and write, durably.
+///
+/// # Errors
+/// [`EnrolError::Exists`] if there is one already.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), EnrolError> {
+    let mut file = match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(EnrolError::Exists {
+                path: path.to_owned(),
+            });
+        }
+        Err(error) => return Err(EnrolError::file(path)(error)),
+    };
+    file.write_all(content)
+        .and_then(|()| file.sync_all())
+        .map_err(EnrolError::file(path))?;
+    sync_parent(path)
+}
+
+/// Reads a private key, and refuses one that others than its owner may read.
+///
+/// # Errors
+/// [`EnrolError::KeyMode`] with the command that repairs it.
+pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, EnrolError> {
+    let mut file = File::open(path).map_err(EnrolError::file(path))?;
+    let facts = file.metadata().map_err(EnrolError::file(path))?;
+    let mode = facts.permissions().mode() & 0o7777;
+    if mode & !0o600 != 0 {
+        return Err(EnrolError::KeyMode {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    if facts.len() > KEY_LIMIT {
+        return Err(EnrolError::content(
+            path,
+            format!("{} bytes, expected a key", facts.len()),
+        ));
+    }
+    let mut content = Zeroizing::new(Vec::with_capacity(
+        usize::try_from(facts.len()).unwrap_or_default(),
+    ));
+    file.read_to_end(&mut content).map_err(EnrolError::file(path))?;
+    Ok(content)
+}
+
+/// Reads the private key in a PEM file (PKCS #8, RFC 5958) as DER, and refuses one that others than its owner may read.
+///
+/// # Errors
+/// [`EnrolError::KeyMode`] with the command that repairs it, [`EnrolError::Content`] if it is not a PKCS #8 key.
+pub fn read_pkcs8(path: &Path) -> Result<Zeroizing<Vec<u8>>, EnrolError> {
+    let pem = read_private(path)?;
+    let key = PrivatePkcs8KeyDer::from_pem_slice(&pem)
+        .map_err(|error| EnrolError::content(path, format!("no PKCS #8 private key in PEM: {error}")))?;
+    Ok(Zeroizing::new(key.secret_pkcs8_der().to_vec()))
+}
+
+/// Replaces a public file as a whole: a reader sees the old content or the new one, also after a crash.
+///
+/// # Errors
+/// [`EnrolError::File`].
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), EnrolError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    File::create(&temporary)
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+        .map_err(EnrolError::file(&temporary))?;
+    fs::rename(&temporary, path).map_err(EnrolError::file(path))?;
+    sync_parent(path)
+}
+
+fn sync_parent(path: &Path) -> Result<(), EnrolError> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    File::open(parent)
+        .and_then(|folder| folder.sync_all())
+        .map_err(EnrolError::file(parent))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_readable_by_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        write_private(&path, b"secret").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(*read_private(&path).unwrap(), b"secret");
+        assert!(matches!(
+            write_private(&path, b"other"),
+            Err(EnrolError::Exists { .. })
+        ));
+        for (mode, good) in [
+            (0o400, true),
+            (0o640, false),
+            (0o604, false),
+            (0o700, false),
+            (0o600, true),
+        ] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let read = read_private(&path);
+            assert_eq!(read.is_ok(), good, "{mode:o}");
+            if let Err(error) = read {
+                assert!(
+                    error
+                        .to_string()
+                        .contains(&format!("chmod 600 '{}'", path.display())),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_public_file_is_replaced_without_a_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

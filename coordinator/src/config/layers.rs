@@ -1,0 +1,208 @@
+//! Layers of a configuration: the file, and over it the environment.
+//!
+//! `VEILSUM__SECTION__KEY` sets `key` in `[section]`, `VEILSUM__KEY` a key at the top. The value is read as TOML, and as a plain
+//! text where it is not TOML, so that numbers, lists and paths need no quotes.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+const PREFIX: &str = "VEILSUM__";
+
+/// Largest configuration file that is read, in bytes.
+const FILE_LIMIT: usize = 1 << 20;
+
+/// Why a configuration is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{path}: {error}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The file is not TOML, or has a key or value that is not known here.
+    #[error("{path}: {problem}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What was found and expected, with line and column.
+        problem: String,
+    },
+    /// A variable sets a key or value that is not known here.
+    #[error("{path} with the environment ({variables}): {problem}")]
+    Environment {
+        /// The file under the variables.
+        path: PathBuf,
+        /// The variables that were applied.
+        variables: String,
+        /// What was found and expected.
+        problem: String,
+    },
+    /// A value is out of its range.
+    #[error("{path}: {key}: {found} is out of range, expected {expected}")]
+    Range {
+        /// The file.
+        path: PathBuf,
+        /// Section and key.
+        key: &'static str,
+        /// The value.
+        found: String,
+        /// The range, with its unit.
+        expected: String,
+    },
+}
+
+/// Reads a file and lays `VEILSUM__` variables over it.
+pub(super) fn load<T: DeserializeOwned>(
+    path: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<T, ConfigError> {
+    let content = |problem: String| ConfigError::Content {
+        path: path.to_owned(),
+        problem,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File {
+        path: path.to_owned(),
+        error,
+    })?;
+    if text.len() > FILE_LIMIT {
+        return Err(content(format!(
+            "{} bytes, expected at most {FILE_LIMIT}",
+            text.len()
+        )));
+    }
+    let mut table: Table = toml::from_str(&text).map_err(|error| content(error.to_string()))?;
+    let mut variables: Vec<_> = environment
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect();
+    variables.sort();
+    if variables.is_empty() {
+        // Straight from the text, so that an error tells line and column.
+        return toml::from_str(&text).map_err(|error| content(error.to_string()));
+    }
+    let names = variables
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let wrong = |problem: String| ConfigError::Environment {
+        path: path.to_owned(),
+        variables: names.clone(),
+        problem,
+    };
+    for (name, value) in &variables {
+        set(&mut table, name, value).map_err(wrong)?;
+    }
+    T::deserialize(Value::Table(table)).map_err(|error| wrong(error.to_string()))
+}
+
+fn set(table: &mut Table, name: &str, value: &str) -> Result<(), String> {
+    let lower = name.strip_prefix(PREFIX).unwrap_or_default().to_ascii_lowercase();
+    let mut path = lower.split("__").collect::<Vec<_>>();
+    let key = path.pop().unwrap_or_default();
+    if key.is_empty() || path.iter().any(|section| section.is_empty()) {
+        return Err(format!("{name}: expected {PREFIX}SECTION__KEY"));
+    }
+    let mut section = table;
+    for step in path {
+        let entry = section.entry(step).or_insert_with(|| Value::Table(Table::new()));
+        section = entry
+            .as_table_mut()
+            .ok_or_else(|| format!("{name}: {step} is a value, not a section"))?;
+    }
+    let as_toml = toml::from_str::<Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut it| it.remove("value"));
+    section.insert(
+        key.to_owned(),
+        as_toml.unwrap_or_else(|| Value::String(value.to_owned())),
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        name: String,
+        #[serde(default)]
+        limits: SampleLimits,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct SampleLimits {
+        idle_s: u64,
+        hosts: Vec<String>,
+    }
+
+    fn sample(text: &str, environment: &[(&str, &str)]) -> Result<Sample, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sample.toml");
+        std::fs::write(&path, text).unwrap();
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load(&path, environment).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn variables_go_over_the_file() {
+        let text = "name = \"a\"\n[limits]\nidle_s = 1\n";
+        let read = sample(
+            text,
+            &[
+                ("VEILSUM__LIMITS__IDLE_S", "7"),
+                ("VEILSUM__NAME", "C:/b c"),
+                ("VEILSUM__LIMITS__HOSTS", "[\"x\"]"),
+                ("OTHER__NAME", "z"),
+            ],
+        );
+        let limits = SampleLimits {
+            idle_s: 7,
+            hosts: vec!["x".to_owned()],
+        };
+        assert_eq!(
+            read.unwrap(),
+            Sample {
+                name: "C:/b c".to_owned(),
+                limits
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_file_and_key() {
+        let unknown = sample("name = \"a\"\n[limits]\nidel_s = 1\n", &[]).unwrap_err();
+        for part in ["sample.toml", "line 3", "idel_s", "idle_s"] {
+            assert!(unknown.contains(part), "{unknown}");
+        }
+        let variable = sample("name = \"a\"", &[("VEILSUM__LIMITS__IDEL_S", "1")]).unwrap_err();
+        for part in ["VEILSUM__LIMITS__IDEL_S", "idel_s", "idle_s"] {
+            assert!(variable.contains(part), "{variable}");
+        }
+        assert!(
+            sample("name = \"a\"", &[("VEILSUM__NAME__X", "1")])
+                .unwrap_err()
+                .contains("not a section")
+        );
+        assert!(
+            sample("name = \"a\"", &[("VEILSUM____X", "1")])
+                .unwrap_err()
+                .contains("expected VEILSUM__")
+        );
+        assert!(sample("name = ", &[]).unwrap_err().contains("line 1"));
+    }
+}

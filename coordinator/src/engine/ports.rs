@@ -1,0 +1,182 @@
+//! What the engine asks of the outside. The engine owns these traits; backends implement them.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use veilsum_protocol::log::MAX_ENTRY_BYTES;
+
+/// Longest record in bytes. What is larger is a blob, of which a record holds the hash.
+pub const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// One atomic, durable step. Nothing of it, or all of it, is there after a crash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// Records to write, new or over what was there. A key occurs once, here or in `deletes`.
+    pub puts: Vec<(String, Vec<u8>)>,
+    /// Keys of records to remove; a key that is not there is no error.
+    pub deletes: Vec<String>,
+    /// Appended to the log, in order.
+    pub entries: Vec<Vec<u8>>,
+    /// The signed head of the log with these entries, in place of the last one.
+    pub checkpoint: Option<String>,
+}
+
+impl Commit {
+    /// What every store refuses before it writes anything.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for an empty key, a key that occurs twice, a record above [`MAX_RECORD_BYTES`], an entry or
+    /// a checkpoint that the log's format does not hold.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let refuse = |what: String| Err(StoreError::Refused { what });
+        let mut seen = BTreeSet::new();
+        for key in self.puts.iter().map(|(key, _)| key).chain(&self.deletes) {
+            if key.is_empty() {
+                return refuse("found an empty key, expected at least one character".to_owned());
+            }
+            if !seen.insert(key) {
+                return refuse(format!("found key {key:?} twice in one commit, expected it once"));
+            }
+        }
+        for (key, value) in &self.puts {
+            if value.len() > MAX_RECORD_BYTES {
+                let found = value.len();
+                return refuse(format!(
+                    "found {found} bytes under key {key:?}, expected at most {MAX_RECORD_BYTES}; store it as a blob"
+                ));
+            }
+        }
+        if let Some(entry) = self.entries.iter().find(|entry| entry.len() > MAX_ENTRY_BYTES) {
+            let found = entry.len();
+            return refuse(format!(
+                "found a log entry of {found} bytes, expected at most {MAX_ENTRY_BYTES}"
+            ));
+        }
+        match &self.checkpoint {
+            Some(text) if text.len() > MAX_RECORD_BYTES => refuse(format!(
+                "found a checkpoint of {} bytes, expected at most {MAX_RECORD_BYTES}",
+                text.len()
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why the store could not do what it was asked to.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The operating system refused.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// File or folder it was done to.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Somebody else has the store open.
+    #[error("{}: already in use by another process; stop the other coordinator or give this one its own folder", path.display())]
+    InUse {
+        /// Folder of the store.
+        path: PathBuf,
+    },
+    /// The store was written by another version, or by another program.
+    #[error("{}: found store format {found}, expected {expected}; use the version that wrote it, or another folder", path.display())]
+    Format {
+        /// Folder of the store.
+        path: PathBuf,
+        /// Format of the store.
+        found: String,
+        /// Format that this version reads and writes.
+        expected: String,
+    },
+    /// What the store holds cannot be.
+    #[error("{}: the store is damaged: {what}; restore it from a backup of the whole folder", path.display())]
+    Damaged {
+        /// Folder of the store.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The commit is not one that a store takes; nothing was written.
+    #[error("the commit was refused: {what}")]
+    Refused {
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// There are no such entries.
+    #[error(
+        "found a request for log entries {from} to {to}, expected a range within the {size} entries of the log"
+    )]
+    NoSuchEntries {
+        /// First entry asked for.
+        from: u64,
+        /// One past the last entry asked for.
+        to: u64,
+        /// Entries that there are.
+        size: u64,
+    },
+    /// A commit failed half-way, so that nobody knows what is on the disk.
+    #[error("{}: an earlier commit failed and may or may not be on the disk; restart the coordinator", path.display())]
+    Failed {
+        /// Folder of the store.
+        path: PathBuf,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: the system refused `action` on `path`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Records by key, and the entries and head of the log.
+///
+/// There is one writer. What [`commit`](Store::commit) has answered is there after a crash of the process, and of the
+/// machine if its disk keeps what it acknowledged.
+pub trait Store: Send {
+    /// Does the whole step, durably, or nothing of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] leaves the store as it was. After any other error the outcome is not known: every further
+    /// call of `commit` fails, and what holds is found out by opening the store again.
+    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError>;
+
+    /// The record under this key.
+    ///
+    /// # Errors
+    /// Fails only if the disk does.
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Every record whose key begins with `prefix`, in the order of the keys' bytes.
+    ///
+    /// # Errors
+    /// Fails only if the disk does.
+    fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+
+    /// Number of entries of the log.
+    ///
+    /// # Errors
+    /// Fails only if the disk does.
+    fn log_size(&self) -> Result<u64, StoreError>;
+
+    /// Entries `from..to` of the log, from 0.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchEntries`] unless `from <= to <= log_size`.
+    fn entries(&self, from: u64, to: u64) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// The last checkpoint that was committed.
+    ///
+    /// # Errors
+    /// Fails only if the disk does.
+    fn checkpoint(&self) -> Result<Option<String>, StoreError>;
+}

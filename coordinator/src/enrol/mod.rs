@@ -1,0 +1,82 @@
+//! Enrolment: the consortium's authority, the banks' requests, and the consortium file that every bank pins.
+//!
+//! Private keys never leave their owner: the authority and the coordinator's keys are made here and stay here, a bank's keys
+//! are made at the bank, which sends a signing request.
+
+pub mod ca;
+pub mod init;
+pub mod inspect;
+pub mod keyfile;
+pub mod request;
+pub mod roster;
+
+use std::path::{Path, PathBuf};
+
+/// Why a step of enrolment failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// A file could not be read or written.
+    #[error("{path}: {error}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A private key that others may read.
+    #[error(
+        "{path}: mode {mode:04o} lets others at this private key, expected 0600 or 0400; run: chmod 600 '{path}'"
+    )]
+    KeyMode {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Something exists that would be overwritten.
+    #[error("{path} exists already; it is not overwritten. Choose another folder")]
+    Exists {
+        /// What exists.
+        path: PathBuf,
+    },
+    /// A file's content is not what it should be.
+    #[error("{path}: {problem}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What was found and expected.
+        problem: String,
+    },
+    /// An argument is out of its range.
+    #[error("{0}")]
+    Argument(String),
+    /// Keys or certificates could not be made.
+    #[error("cannot make {what}: {problem}")]
+    Make {
+        /// Key or certificate.
+        what: &'static str,
+        /// What the library says.
+        problem: String,
+    },
+}
+
+impl EnrolError {
+    fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::File { path, error }
+    }
+
+    fn content(path: &Path, problem: impl ToString) -> Self {
+        Self::Content {
+            path: path.to_owned(),
+            problem: problem.to_string(),
+        }
+    }
+
+    fn make<E: ToString>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |problem| Self::Make {
+            what,
+            problem: problem.to_string(),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Admission of banks: verified requests become certificates and entries of the consortium file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use veilsum_protocol::consortium::{Consortium, ConsortiumBank, ConsortiumError};
+use veilsum_protocol::ids::{BankIndex, Digest};
+use veilsum_protocol::roster::RosterEntry;
+
+use super::ca::Authority;
+use super::init::{CONSORTIUM_FILE, Folder};
+use super::request::{VerifiedRequest, verify};
+use super::{EnrolError, keyfile};
+
+/// What enrolment did.
+#[derive(Debug, Clone, Serialize)]
+pub struct EnrolReport {
+    /// SHA-256 of the consortium file, for banks to compare with each other.
+    pub consortium_sha256: String,
+    /// Banks in the roster now.
+    pub banks: usize,
+    /// The banks of this call.
+    pub admitted: Vec<Admission>,
+}
+
+/// One bank of an enrolment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Admission {
+    /// Roster position.
+    pub index: u16,
+    /// Name.
+    pub name: String,
+    /// Whether it was in the roster already, with the same keys, and got a new certificate only.
+    pub renewed: bool,
+    /// The folder to hand to the bank: `bank.crt.pem` and `consortium.toml`, both public.
+    pub folder: PathBuf,
+}
+
+/// Verifies requests, issues certificates valid for `days`, and gives positions: new banks follow the old ones, in the order of
+/// their names. All requests are good, or nothing changes.
+///
+/// A request of an enrolled bank with the same keys renews its certificate, so the call may be repeated after a crash.
+///
+/// # Errors
+/// [`EnrolError::Content`] with the request at fault.
+pub fn enrol(
+    dir: &Path,
+    requests: &[PathBuf],
+    days: u32,
+    now: OffsetDateTime,
+) -> Result<EnrolReport, EnrolError> {
+    let folder = Folder::at(dir);
+    let consortium_path = folder.consortium();
+    let text = fs::read_to_string(&consortium_path).map_err(EnrolError::file(&consortium_path))?;
+    // The check of the roster comes after the additions: a new consortium has no banks yet.
+    let mut consortium: Consortium =
+        toml::from_str(&text).map_err(|error| EnrolError::content(&consortium_path, error))?;
+    let authority = Authority::load(&folder.identity("ca.crt.pem"), &folder.identity("ca.key.pem"))?;
+
+    let verified = read_requests(requests)?;
+    let mut admitted = Vec::new();
+    for (name, (path, request)) in &verified {
+        let entry =
+            position(&mut consortium, request).map_err(|problem| EnrolError::content(path, problem))?;
+        let certificate = authority.issue_bank(name, &request.public_key, days, now)?;
+        admitted.push((entry, certificate));
+    }
+    let roster = consortium.roster().map_err(|error| match error {
+        ConsortiumError::Roster(error) => EnrolError::Argument(error.to_string()),
+        other => EnrolError::content(&consortium_path, other),
+    })?;
+
+    let text = consortium
+        .to_toml()
+        .map_err(EnrolError::make("the consortium file"))?;
+    keyfile::replace(&consortium_path, text.as_bytes())?;
+    let mut report = Vec::new();
+    for ((index, renewed), certificate) in admitted {
+        let Some(bank) = roster.bank(index) else { continue };
+        let admission = folder.admission(&bank.name);
+        fs::create_dir_all(&admission).map_err(EnrolError::file(&admission))?;
+        keyfile::replace(&admission.join("bank.crt.pem"), certificate.as_bytes())?;
+        report.push(Admission {
+            index: index.get(),
+            name: bank.name.clone(),
+            renewed,
+            folder: admission,
+        });
+    }
+    for bank in roster.banks() {
+        let admission = folder.admission(&bank.name);
+        fs::create_dir_all(&admission).map_err(EnrolError::file(&admission))?;
+        keyfile::replace(&admission.join(CONSORTIUM_FILE), text.as_bytes())?;
+    }
+    report.sort_by_key(|admission| admission.index);
+    Ok(EnrolReport {
+        consortium_sha256: Digest::of(text.as_bytes()).to_hex(),
+        banks: roster.banks().len(),
+        admitted: report,
+    })
+}
+
+type Requests<'a> = BTreeMap<String, (&'a Path, VerifiedRequest)>;
+
+fn read_requests(paths: &[PathBuf]) -> Result<Requests<'_>, EnrolError> {
+    let mut verified = Requests::new();
+    for path in paths {
+        let text = fs::read_to_string(path).map_err(EnrolError::file(path))?;
+        let request = verify(&text).map_err(|problem| EnrolError::content(path, problem))?;
+        if let Some((earlier, _)) = verified.get(&request.name) {
+            let problem = format!(
+                "bank {:?} is requested in {} already",
+                request.name,
+                earlier.display()
+            );
+            return Err(EnrolError::content(path, problem));
+        }
+        verified.insert(request.name.clone(), (path, request));
+    }
+    Ok(verified)
+}
+
+/// The position of a request's bank, and whether it had it before.
+fn position(consortium: &mut Consortium, request: &VerifiedRequest) -> Result<(BankIndex, bool), String> {
+    let next = u16::try_from(consortium.banks.len() + 1)
+        .ok()
+        .and_then(BankIndex::new);
+    let index = next.ok_or("the roster is full")?;
+    let new = ConsortiumBank::from(&RosterEntry {
+        index,
+        name: request.name.clone(),
+        signing_key: request.signing_key,
+        tls_key: request.tls_key,
+    });
+    match consortium.banks.iter().find(|bank| bank.name == request.name) {
+        None => {
+            consortium.banks.push(new);
+            Ok((index, false))
+        }
+        Some(old)
+            if *old
+                == (ConsortiumBank {
+                    index: old.index,
+                    ..new
+                }) =>
+        {
+            Ok((old.index, true))
+        }
+        Some(old) => Err(format!(
+            "bank {:?} is enrolled at position {} with other keys; a name keeps its keys, so enrol the new keys under another name",
+            old.name, old.index
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use rcgen::KeyPair;
+
+    use super::*;
+    use crate::enrol::init::{init, tests::options};
+    use crate::enrol::inspect::verify_bank;
+    use crate::enrol::request::tests::request;
+
+    struct Scene {
+        scratch: tempfile::TempDir,
+        dir: PathBuf,
+        now: OffsetDateTime,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let scratch = tempfile::tempdir().unwrap();
+            let options = options(scratch.path());
+            let now = OffsetDateTime::now_utc();
+            init(&options, now).unwrap();
+            Self {
+                scratch,
+                dir: options.dir,
+                now,
+            }
+        }
+
+        fn request(&self, name: &str, key: &KeyPair, seed: u8) -> PathBuf {
+            let path = self.scratch.path().join(format!("{name}-{seed}.request.toml"));
+            fs::write(&path, toml::to_string(&request(name, key, seed)).unwrap()).unwrap();
+            path
+        }
+
+        fn three(&self) -> Vec<PathBuf> {
+            [("bank-c", 3), ("bank-a", 1), ("bank-b", 2)]
+                .map(|(name, seed)| self.request(name, &KeyPair::generate().unwrap(), seed))
+                .to_vec()
+        }
+
+        fn enrol(&self, requests: &[PathBuf]) -> Result<EnrolReport, String> {
+            enrol(&self.dir, requests, 30, self.now).map_err(|error| error.to_string())
+        }
+
+        fn consortium(&self) -> String {
+            fs::read_to_string(self.dir.join(CONSORTIUM_FILE)).unwrap()
+        }
+    }
+
+    #[test]
+    fn the_first_batch_takes_positions_by_name_and_later_banks_follow() {
+        let scene = Scene::new();
+        let report = scene.enrol(&scene.three()).unwrap();
+        let names: Vec<_> = report
+            .admitted
+            .iter()
+            .map(|it| (it.index, it.name.as_str(), it.renewed))
+            .collect();
+        assert_eq!(
+            names,
+            [(1, "bank-a", false), (2, "bank-b", false), (3, "bank-c", false)]
+        );
+        let later = scene.request("aa-bank", &KeyPair::generate().unwrap(), 9);
+        let report = scene.enrol(&[later]).unwrap();
+        assert_eq!((report.banks, report.admitted[0].index), (4, 4));
+
+        let (file, roster) = Consortium::from_toml(&scene.consortium()).unwrap();
+        for bank in roster.banks() {
+            let folder = scene.dir.join("admissions").join(&bank.name);
+            assert_eq!(
+                fs::read_to_string(folder.join(CONSORTIUM_FILE)).unwrap(),
+                scene.consortium()
+            );
+            let certificate = fs::read(folder.join("bank.crt.pem")).unwrap();
+            let facts =
+                verify_bank(&certificate, file.ca_pem.as_bytes(), scene.now.unix_timestamp()).unwrap();
+            assert_eq!(facts.tls_key, bank.tls_key);
+        }
+    }
+
+    #[test]
+    fn the_same_keys_renew_and_other_keys_are_refused() {
+        let scene = Scene::new();
+        let requests = scene.three();
+        scene.enrol(&requests).unwrap();
+        let before = scene.consortium();
+        let report = scene.enrol(&requests[..1]).unwrap();
+        assert!(report.admitted[0].renewed);
+        assert_eq!(scene.consortium(), before);
+        let stranger = scene.request("bank-a", &KeyPair::generate().unwrap(), 1);
+        assert!(
+            scene
+                .enrol(&[stranger])
+                .unwrap_err()
+                .contains("position 1 with other keys")
+        );
+        assert_eq!(scene.consortium(), before);
+    }
+
+    #[test]
+    fn one_bad_request_stops_the_batch() {
+        let scene = Scene::new();
+        let before = scene.consortium();
+        let mut requests = scene.three();
+        assert!(scene.enrol(&requests[..2]).unwrap_err().contains("2 banks"));
+        let twice = scene.request("bank-a", &KeyPair::generate().unwrap(), 8);
+        requests.push(twice);
+        assert!(scene.enrol(&requests).unwrap_err().contains("already"));
+        requests.pop();
+        let shared = KeyPair::generate().unwrap();
+        let same_key = [
+            scene.request("bank-x", &shared, 20),
+            scene.request("bank-y", &shared, 21),
+        ];
+        assert!(
+            scene
+                .enrol(&[requests.clone(), same_key.to_vec()].concat())
+                .unwrap_err()
+                .contains("same TLS key")
+        );
+        let broken = scene.scratch.path().join("broken.toml");
+        fs::write(&broken, "version = 1").unwrap();
+        assert!(
+            scene
+                .enrol(&[requests, vec![broken]].concat())
+                .unwrap_err()
+                .contains("broken.toml")
+        );
+        assert_eq!(scene.consortium(), before);
+        assert!(!scene.dir.join("admissions").exists());
+    }
+}

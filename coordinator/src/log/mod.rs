@@ -1,0 +1,28 @@
+//! The transparency log: entries are sequenced, committed with the round that they belong to, and then published.
+//!
+//! The order is the law, because each step may be the last before a crash:
+//!
+//! 1. blobs that an entry names, durable under their hash;
+//! 2. one commit of the store with the round's record, the entries and the signed head: **the commit point**. Before it
+//!    nothing has happened, after it everything will be published;
+//! 3. tiles and entry bundles, which can be written again to the same bytes;
+//! 4. `checkpoint`, by rename;
+//! 5. only then is anyone told.
+//!
+//! ```text
+//! let prepared = sequencer.prepare(entries, sign)?;
+//! store.commit(&Commit { entries, checkpoint: Some(prepared.note()), .. })?;   // the commit point
+//! publisher.publish(prepared.entries(), prepared.checkpoint())?;               // tiles, then checkpoint
+//! sequencer.advance(&prepared)?;
+//! ```
+//!
+//! After an error of any step the sequencer and the publisher are thrown away and made again by [`recover`].
+
+mod frontier;
+pub mod publish;
+pub mod recovery;
+pub mod sequencer;
+
+pub use publish::{CHECKPOINT_FILE, PublishError, Publisher};
+pub use recovery::{RecoveryError, recover};
+pub use sequencer::{Prepared, SequenceError, Sequencer};

@@ -1,0 +1,179 @@
+//! An upload stream: the bytes that are missing, a trailer, and the engine's decision.
+
+use std::io;
+use std::time::Duration;
+
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
+use veilsum_protocol::ids::{BankIndex, Round};
+use veilsum_protocol::wire::stream::{Rejected, STREAM_FRAME_LIMIT, TRAILER_LIMIT, UploadReply};
+
+use super::frames::{StreamEnd, moving, read_body, write_message};
+use super::ports::{Inbound, UploadGate, Uploaded};
+use super::spool::{Incoming, Spool};
+
+/// Bytes that are gathered before they are written to the disk: the memory that one upload takes beside the connection's window.
+const CHUNK: usize = 256 << 10;
+
+pub(super) struct Upload<'a, M, O> {
+    pub(super) connection: &'a Connection,
+    pub(super) gate: &'a dyn UploadGate,
+    pub(super) spool: &'a Spool,
+    pub(super) inbound: &'a mpsc::Sender<Inbound<M, O>>,
+    pub(super) bank: BankIndex,
+    pub(super) round: Round,
+    pub(super) length: u64,
+    pub(super) stall: Duration,
+}
+
+impl<M: Send, O: Send> Upload<'_, M, O> {
+    /// Serves the stream to its end. The caller sees to it that a bank has one upload at a time.
+    pub(super) async fn receive(
+        &self,
+        send: &mut SendStream,
+        recv: &mut RecvStream,
+    ) -> Result<(), StreamEnd> {
+        let reply = match self.transfer(send, recv).await? {
+            Ok(()) => UploadReply::Stored,
+            Err(rejected) => UploadReply::Rejected(rejected),
+        };
+        self.reply(send, &reply).await?;
+        send.finish().map_err(StreamEnd::lost)?;
+        // The answer is on its way only when the bank has it: leaving earlier could cut it off.
+        moving(self.stall, "the answer to an upload", send.stopped())
+            .await
+            .map(|_| ())
+    }
+
+    async fn transfer(
+        &self,
+        send: &mut SendStream,
+        recv: &mut RecvStream,
+    ) -> Result<Result<(), Rejected>, StreamEnd> {
+        match self.gate.expected(self.bank, self.round) {
+            Ok(expected) if expected == self.length => {}
+            Ok(expected) => {
+                let text = format!(
+                    "an upload of {} bytes, expected {expected} in round {}",
+                    self.length, self.round
+                );
+                return Ok(Err(Rejected::new(Rejected::WRONG_LENGTH, text)));
+            }
+            Err(rejected) => return Ok(Err(rejected)),
+        }
+        let (spool, bank, round, length) = (self.spool.clone(), self.bank, self.round, self.length);
+        let mut incoming = match on_disk(move || spool.resume(bank, round, length)).await? {
+            Ok(incoming) => incoming,
+            Err(error) => return Ok(Err(self.cannot_store(&error))),
+        };
+        let was_complete = incoming.complete;
+        self.reply(
+            send,
+            &UploadReply::From {
+                offset: incoming.offset,
+            },
+        )
+        .await?;
+        while incoming.offset < self.length {
+            let chunk = self.chunk(recv, self.length - incoming.offset).await?;
+            let (returned, written) = on_disk(move || {
+                let written = incoming.append(&chunk);
+                (incoming, written)
+            })
+            .await?;
+            incoming = returned;
+            if let Err(error) = written {
+                return Ok(Err(self.cannot_store(&error)));
+            }
+        }
+        let trailer = match read_body(recv, TRAILER_LIMIT, Some(self.stall), self.stall).await? {
+            Ok(trailer) => trailer,
+            Err(error) => {
+                return Ok(Err(Rejected::new(
+                    Rejected::TRAILER_TOO_LONG,
+                    format!("the trailer: {error}"),
+                )));
+            }
+        };
+        let (incoming, durable) = on_disk(move || {
+            let durable = incoming.finish();
+            (incoming, durable)
+        })
+        .await?;
+        durable.map_err(StreamEnd::Spool)?;
+        let decision = self.decide(&incoming, trailer).await?;
+        if decision.is_err() && !was_complete {
+            match std::fs::remove_file(incoming.path()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StreamEnd::Spool(error)),
+            }
+        }
+        Ok(decision)
+    }
+
+    /// Up to [`CHUNK`] bytes, never more than `missing`.
+    async fn chunk(&self, recv: &mut RecvStream, missing: u64) -> Result<Vec<u8>, StreamEnd> {
+        let most = usize::try_from(missing).unwrap_or(CHUNK).min(CHUNK);
+        let mut chunk = Vec::with_capacity(most);
+        while chunk.len() < most {
+            match moving(self.stall, "an upload", recv.read_chunk(most - chunk.len(), true)).await? {
+                Some(more) => chunk.extend_from_slice(&more.bytes),
+                // What came stays in the spool for the next try.
+                None if chunk.is_empty() => return Err(StreamEnd::lost("the bank ended the upload early")),
+                None => break,
+            }
+        }
+        Ok(chunk)
+    }
+
+    /// Hands the upload to the engine and waits for its decision, as long as the bank is there to hear it.
+    async fn decide(&self, incoming: &Incoming, trailer: Vec<u8>) -> Result<Result<(), Rejected>, StreamEnd> {
+        let (answer, decision) = oneshot::channel();
+        let uploaded = Uploaded {
+            bank: self.bank,
+            round: self.round,
+            path: incoming.path().to_owned(),
+            length: self.length,
+            sha256: incoming.sha256(),
+            trailer,
+            answer,
+        };
+        let stopping = || {
+            Rejected::new(
+                Rejected::TRY_AGAIN,
+                "the coordinator is stopping; try again later",
+            )
+        };
+        let work = async {
+            match self.inbound.send(Inbound::Uploaded(uploaded)).await {
+                Ok(()) => decision.await.unwrap_or_else(|_| Err(stopping())),
+                Err(_) => Err(stopping()),
+            }
+        };
+        tokio::select! {
+            decision = work => Ok(decision),
+            reason = self.connection.closed() => Err(StreamEnd::lost(reason)),
+        }
+    }
+
+    async fn reply(&self, send: &mut SendStream, reply: &UploadReply) -> Result<(), StreamEnd> {
+        write_message(send, reply, STREAM_FRAME_LIMIT, self.stall).await
+    }
+
+    fn cannot_store(&self, error: &io::Error) -> Rejected {
+        tracing::error!(bank = %self.bank, round = %self.round, %error, "an upload cannot be stored");
+        Rejected::new(
+            Rejected::TRY_AGAIN,
+            "the coordinator cannot store the upload now; try again later",
+        )
+    }
+}
+
+/// Runs disk work off the threads that serve the network.
+pub(super) async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StreamEnd> {
+    spawn_blocking(work).await.map_err(StreamEnd::lost)
+}

@@ -1,0 +1,673 @@
+//! A bank's whole side of the protocol, as a pure step: an event in, actions out, in the order in which they must become true.
+//!
+//! The bank acts on the log, not on requests: `RoundOpen` means compute, `Cohort` mask and upload, `Survivors` confirm, `Certificate`
+//! release, `Result` derive. [`Action::Persist`] comes before every [`Action::Send`] that depends on it; whoever runs the machine
+//! makes [`Participant::snapshot`] durable there, and a machine restored from it never answers differently.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::crypto::entropy::Entropy;
+use crate::crypto::signing::SigningKey;
+use crate::epoch::participant::{EpochParticipant, Identity};
+use crate::ids::{BankIndex, Digest, Epoch, Round};
+use crate::log::entry::{Entry, RoundOpen, RoundResult};
+use crate::log::follower::{FollowError, LogFollower, LoggedEntry};
+use crate::log::note::VerifierKey;
+use crate::model::plan::Plan;
+use crate::roster::Roster;
+use crate::round::active::{ActiveRound, Standing};
+use crate::round::checks::Check;
+use crate::round::params::{ThresholdError, Thresholds};
+use crate::round::prepare::{Place, prepare};
+use crate::secagg::mask::Masks;
+use crate::wire::canonical::Canonical;
+use crate::wire::message::{Extension, Rejection, ToBank, ToCoordinator};
+use crate::wire::outbound::{OutboundMessage, OutboundUpdate};
+use crate::wire::signed::Signed;
+use crate::wire::statement::{Approval, Derived};
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The daemon started with this machine restored.
+    Started,
+    /// The control stream is up (again).
+    Connected,
+    /// A message of the coordinator, other than [`ToBank::Log`], which goes through [`Participant::verify_log`].
+    Message(ToBank),
+    /// The next entry of the log, verified.
+    Entry(LoggedEntry),
+    /// A task's text was fetched or read again: its plan, and the hash of its initial state.
+    TaskKnown(Box<Plan>, Digest),
+    /// The bank's operator approved a task.
+    Approved(Digest),
+    /// The digits of the round are durable.
+    Computed(Round),
+    /// The masked vector is durable.
+    Masked {
+        /// The round.
+        round: Round,
+        /// Bytes of the packed vector.
+        length: u64,
+        /// SHA-256 of the packed vector.
+        hash: Digest,
+    },
+    /// The next state was derived from the logged sum and is durable.
+    Derived {
+        /// The round.
+        round: Round,
+        /// Hash of the derived state.
+        state: Digest,
+    },
+}
+
+/// What to do, in this order.
+pub enum Action {
+    /// Make [`Participant::snapshot`] durable before anything that follows.
+    Persist,
+    /// Send a control message.
+    Send(OutboundMessage),
+    /// Fetch a task's text and come back with [`Event::TaskKnown`], before the next entry.
+    FetchTask(Digest),
+    /// Compute the contribution to the round, make its digits durable, come back with [`Event::Computed`].
+    Compute(RoundOpen),
+    /// Mask the digits, make the packed vector durable, come back with [`Event::Masked`].
+    Mask(Round, Masks),
+    /// Upload the packed vector with this trailer; again after every reconnection until the round goes on.
+    Upload(OutboundUpdate),
+    /// Fetch the sum, derive the next state, make it durable, come back with [`Event::Derived`], before the next entry.
+    Derive(RoundOpen, RoundResult),
+    /// The round is over for this bank: its digits and masked vector can go.
+    Close(Round),
+    /// Tell the bank's operator.
+    Notice(Notice),
+}
+
+/// Something that the bank's operator should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// All pair keys of the epoch are confirmed.
+    Armed(Epoch),
+    /// A round was opened for a task that nobody approved here.
+    NotApproved(Digest),
+    /// The coordinator or a peer broke a rule; the bank does not go along.
+    Refused(Rejection),
+    /// The coordinator refused something that this bank sent.
+    Rejected(Rejection),
+    /// A round ended without a result.
+    Aborted(Round, crate::log::entry::AbortReason),
+}
+
+/// How far this bank has derived a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Steps that are done.
+    pub step: u32,
+    /// Hash of the state.
+    pub state: Digest,
+    /// Hash of the last `Result` entry; zeros before the first.
+    pub last_result: Digest,
+}
+
+/// Who a participant is and what it pins.
+pub struct Pinned {
+    /// Its position in the roster.
+    pub bank: BankIndex,
+    /// The roster.
+    pub roster: Roster,
+    /// The log's verifier key.
+    pub log_key: VerifierKey,
+    /// The bank's signing key.
+    pub key: SigningKey,
+}
+
+/// The machine.
+pub struct Participant {
+    pub(super) me: BankIndex,
+    pub(super) roster: Roster,
+    pub(super) roster_hash: Digest,
+    pub(super) thresholds: Thresholds,
+    pub(super) key: SigningKey,
+    pub(super) follower: LogFollower,
+    pub(super) epochs: EpochParticipant,
+    pub(super) directories: BTreeMap<Epoch, Digest>,
+    pub(super) plans: BTreeMap<Digest, Plan>,
+    pub(super) approved: BTreeSet<Digest>,
+    pub(super) progress: BTreeMap<Digest, Progress>,
+    pub(super) last_open: Option<RoundOpen>,
+    pub(super) last_round: Round,
+    pub(super) active: Option<ActiveRound>,
+    pub(super) derived: Option<Signed<Derived>>,
+    /// The result that is being derived; not part of a snapshot, because the log gives it again.
+    pub(super) awaited: Option<RoundResult>,
+}
+
+/// The parts of a machine that checks need, borrowed apart from the round.
+macro_rules! standing {
+    ($self:ident) => {
+        Standing {
+            me: $self.me,
+            roster: &$self.roster,
+            thresholds: &$self.thresholds,
+            key: &$self.key,
+        }
+    };
+}
+
+macro_rules! identity {
+    ($self:ident) => {
+        Identity {
+            bank: $self.me,
+            roster: &$self.roster,
+            roster_hash: $self.roster_hash,
+            key: &$self.key,
+        }
+    };
+}
+
+impl Participant {
+    /// A bank that has not seen the log yet.
+    ///
+    /// # Errors
+    /// If the roster's size allows no thresholds.
+    pub fn new(pinned: Pinned) -> Result<Self, ThresholdError> {
+        let banks =
+            u16::try_from(pinned.roster.banks().len()).map_err(|_| ThresholdError::Banks(u16::MAX))?;
+        Ok(Self {
+            me: pinned.bank,
+            roster_hash: pinned.roster.hash(),
+            thresholds: Thresholds::with_most_colluders(banks)?,
+            roster: pinned.roster,
+            key: pinned.key,
+            follower: LogFollower::new(pinned.log_key),
+            epochs: EpochParticipant::default(),
+            directories: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            approved: BTreeSet::new(),
+            progress: BTreeMap::new(),
+            last_open: None,
+            last_round: Round(0),
+            active: None,
+            derived: None,
+            awaited: None,
+        })
+    }
+
+    /// Number of log entries that this bank has acted on.
+    pub fn log_size(&self) -> u64 {
+        self.follower.size()
+    }
+
+    /// The epoch that this bank is armed for.
+    pub fn armed(&self) -> Option<Epoch> {
+        self.epochs.armed().map(crate::epoch::keyring::Keyring::epoch)
+    }
+
+    /// How far a task was derived; `None` if it is not known here.
+    pub fn progress(&self, task: &Digest) -> Option<Progress> {
+        self.progress.get(task).copied()
+    }
+
+    /// True if the operator approved `task`.
+    pub fn is_approved(&self, task: &Digest) -> bool {
+        self.approved.contains(task)
+    }
+
+    /// The first message of a connection.
+    pub fn hello(&self, software: &str) -> OutboundMessage {
+        OutboundMessage::hello(software, self.log_size(), self.armed())
+    }
+
+    /// Checks an extension of the log. The caller hands the entries to [`Participant::handle`], in order.
+    ///
+    /// # Errors
+    /// If it is not a continuation of the log that this bank follows (C-601).
+    pub fn verify_log(&mut self, extension: &Extension) -> Result<Vec<LoggedEntry>, FollowError> {
+        self.follower.verify(extension)
+    }
+
+    /// One step.
+    pub fn handle<E: Entropy>(&mut self, event: Event, entropy: &mut E) -> Vec<Action> {
+        match event {
+            Event::Started => self.resume(),
+            Event::Connected => self.resend(),
+            Event::Message(message) => self.message(message, entropy),
+            Event::Entry(logged) => {
+                self.follower.acted_on(&logged);
+                logged.entry.map(|entry| self.entry(entry)).unwrap_or_default()
+            }
+            Event::TaskKnown(plan, initial) => {
+                let start = Progress {
+                    step: 0,
+                    state: initial,
+                    last_result: Digest([0; 32]),
+                };
+                self.progress.entry(plan.task()).or_insert(start);
+                self.plans.insert(plan.task(), *plan);
+                vec![Action::Persist]
+            }
+            Event::Approved(task) => {
+                self.approved.insert(task);
+                vec![
+                    Action::Persist,
+                    send(ToCoordinator::Approval(self.approval(task))),
+                ]
+            }
+            Event::Computed(round) => self.computed(round),
+            Event::Masked { round, length, hash } => self.masked(round, length, hash),
+            Event::Derived { round, state } => self.derive(round, state),
+        }
+    }
+
+    fn approval(&self, task: Digest) -> Signed<Approval> {
+        Signed::sign(&self.key, Approval { task, bank: self.me })
+    }
+
+    /// What a restart interrupted.
+    fn resume(&mut self) -> Vec<Action> {
+        let Some(active) = &self.active else {
+            return Vec::new();
+        };
+        match (
+            &active.open,
+            active.computed,
+            active.masks(self.me),
+            &active.trailer,
+        ) {
+            (Some(open), false, ..) if active.complaints.is_some() => vec![Action::Compute(open.clone())],
+            (_, true, Some(masks), None) => vec![Action::Mask(active.round, masks)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whatever the coordinator may still be waiting for. Everything here was durable before it was first sent.
+    fn resend(&self) -> Vec<Action> {
+        let mut messages = self.epochs.pending(&identity!(self));
+        messages.extend(
+            self.approved
+                .iter()
+                .map(|task| ToCoordinator::Approval(self.approval(*task))),
+        );
+        messages.extend(self.derived.map(ToCoordinator::Derived));
+        let mut actions: Vec<Action> = messages.into_iter().map(send).collect();
+        let Some(active) = &self.active else {
+            return actions;
+        };
+        if let Some(release) = &active.release {
+            actions.push(send(ToCoordinator::Release {
+                round: active.round,
+                release: release.clone(),
+            }));
+        } else if active.survivors.is_some() {
+            actions.extend(self.confirm(active));
+        } else if let Some(trailer) = active.trailer {
+            actions.push(Action::Upload(OutboundUpdate::new(active.round, trailer)));
+        } else if let (None, Some((statement, complaints))) = (&active.cohort, active.ready(&standing!(self)))
+        {
+            actions.push(send(ToCoordinator::Ready {
+                statement,
+                complaints,
+            }));
+        } else if active.open.is_none() {
+            actions.push(send(ToCoordinator::Bundle(Box::new(active.bundle.clone()))));
+        }
+        actions
+    }
+
+    fn message<E: Entropy>(&mut self, message: ToBank, entropy: &mut E) -> Vec<Action> {
+        let before = self.armed();
+        let me = identity!(self);
+        let answer = match message {
+            ToBank::EpochAsk { epoch } => self.epochs.ask(&me, epoch, entropy),
+            ToBank::Directory(directory) => {
+                let logged = self.directories.get(&directory.epoch).copied();
+                self.epochs.directory(&me, *directory, logged, entropy)
+            }
+            ToBank::PairCiphertexts { epoch, ciphertexts } => {
+                self.epochs.ciphertexts(&me, epoch, &ciphertexts)
+            }
+            ToBank::PairConfirmations { epoch, confirmations } => {
+                self.epochs.confirmations(&me, epoch, &confirmations)
+            }
+            ToBank::PrepareAsk { epoch, round } => return self.prepare(epoch, round, entropy),
+            ToBank::Deliveries { round, deliveries } => return self.deliveries(round, deliveries),
+            ToBank::Rejected(rejection) => return vec![Action::Notice(Notice::Rejected(rejection))],
+            ToBank::Welcome { .. } | ToBank::Log(_) => return Vec::new(),
+        };
+        match answer {
+            Err(rejection) => self.refuse(rejection, None),
+            Ok(messages) => {
+                let mut actions = vec![Action::Persist];
+                actions.extend(messages.into_iter().map(send));
+                if let (true, Some(epoch)) = (self.armed() != before, self.armed()) {
+                    actions.extend(self.close(self.last_round));
+                    actions.push(Action::Notice(Notice::Armed(epoch)));
+                }
+                actions
+            }
+        }
+    }
+
+    fn refuse(&self, rejection: Rejection, round: Option<Round>) -> Vec<Action> {
+        let objection = ToCoordinator::Objection {
+            check: rejection.check,
+            round,
+            about: None,
+        };
+        vec![send(objection), Action::Notice(Notice::Refused(rejection))]
+    }
+
+    fn prepare<E: Entropy>(&mut self, epoch: Epoch, round: Round, entropy: &mut E) -> Vec<Action> {
+        if let Some(active) = self.active.as_ref().filter(|active| active.round == round) {
+            return vec![send(ToCoordinator::Bundle(Box::new(active.bundle.clone())))];
+        }
+        if round <= self.last_round {
+            let detail = format!("found round {round}, expected one after {}", self.last_round);
+            return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
+        }
+        let Some(keyring) = self.epochs.armed_mut().filter(|keyring| keyring.epoch() == epoch) else {
+            return self.refuse(
+                Rejection::new(Check::EpochKeysMissing, format!("epoch {epoch}")),
+                Some(round),
+            );
+        };
+        let next = keyring.next_round();
+        let Some(bases) = keyring.take_bases(round) else {
+            let detail = format!("round {round} is out of reach of the key chain, which stands at {next}");
+            return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
+        };
+        let place = Place {
+            epoch,
+            round,
+            bank: self.me,
+        };
+        let (prepared, bundle) = prepare(place, &self.thresholds, keyring, bases, &self.key, entropy);
+        let mut actions: Vec<Action> = self
+            .active
+            .take()
+            .iter()
+            .map(|old| Action::Close(old.round))
+            .collect();
+        self.last_round = round;
+        self.active = Some(ActiveRound::new(round, prepared, bundle.clone()));
+        actions.extend([Action::Persist, send(ToCoordinator::Bundle(Box::new(bundle)))]);
+        actions
+    }
+
+    fn deliveries(&mut self, round: Round, deliveries: Vec<crate::wire::message::Delivery>) -> Vec<Action> {
+        if let Some(active) = self
+            .active
+            .as_mut()
+            .filter(|active| active.round == round && active.deliveries.is_none())
+        {
+            active.deliveries = Some(deliveries);
+        }
+        self.begin()
+    }
+
+    /// The round is open and the parcels are here: compute.
+    fn begin(&mut self) -> Vec<Action> {
+        let (Some(active), Some(keyring)) = (&mut self.active, self.epochs.armed()) else {
+            return Vec::new();
+        };
+        if !active.open_parcels(&standing!(self), keyring) {
+            return Vec::new();
+        }
+        let open = active.open.clone();
+        let mut actions = vec![Action::Persist];
+        actions.extend(open.map(Action::Compute));
+        actions
+    }
+
+    fn entry(&mut self, entry: Entry) -> Vec<Action> {
+        match entry {
+            Entry::Roster { .. } if entry.hash() != self.roster_hash => {
+                let detail = "the coordinator logged another roster; install the new consortium.toml after comparing it";
+                self.refuse(Rejection::new(Check::Roster, detail), None)
+            }
+            Entry::Task { task, .. } => vec![Action::FetchTask(task)],
+            Entry::KeyDirectory { epoch, directory, .. } => {
+                self.directories.insert(epoch, directory);
+                // Older ones serve nobody: an epoch is set up after the last one.
+                self.directories.retain(|old, _| old.0 + 1 >= epoch.0);
+                Vec::new()
+            }
+            Entry::PrepareManifest { round, bundles, .. } => {
+                let me = self.me;
+                self.in_round(round, |active| {
+                    active.accept_manifest(me, &bundles).map(|()| Vec::new())
+                })
+            }
+            Entry::RoundOpen(open) => self.round_open(open),
+            Entry::Cohort { round, banks } => {
+                let me = self.me;
+                self.in_round(round, |active| {
+                    if !active.accept_cohort(me, &banks)? {
+                        return Ok(Vec::new());
+                    }
+                    let masks = active.masks(me).map(|masks| Action::Mask(round, masks));
+                    Ok(std::iter::once(Action::Persist).chain(masks).collect())
+                })
+            }
+            Entry::Survivors { round, list } => {
+                let me = self.me;
+                let actions = self.in_round(round, |active| {
+                    Ok(if active.accept_survivors(me, &list)? {
+                        vec![Action::Persist]
+                    } else {
+                        Vec::new()
+                    })
+                });
+                let confirmed = matches!(actions.first(), Some(Action::Persist));
+                let confirm = self
+                    .active
+                    .as_ref()
+                    .filter(|_| confirmed)
+                    .and_then(|active| self.confirm(active));
+                actions.into_iter().chain(confirm).collect()
+            }
+            Entry::Certificate { round, signatures } => {
+                let standing = standing!(self);
+                let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
+                    return Vec::new();
+                };
+                match active.accept_certificate(&standing, &signatures) {
+                    Ok(false) => Vec::new(),
+                    Ok(true) => {
+                        let release = active.release.clone();
+                        let release = release.map(|release| send(ToCoordinator::Release { round, release }));
+                        std::iter::once(Action::Persist).chain(release).collect()
+                    }
+                    Err(rejection) => self.refuse(rejection, Some(round)),
+                }
+            }
+            Entry::Result(result) => self.result(result),
+            Entry::Abort { round, reason, .. } => {
+                let mut actions = self.close(round);
+                actions.extend([Action::Persist, Action::Notice(Notice::Aborted(round, reason))]);
+                actions
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn in_round(
+        &mut self,
+        round: Round,
+        step: impl FnOnce(&mut ActiveRound) -> Result<Vec<Action>, Rejection>,
+    ) -> Vec<Action> {
+        let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
+            return Vec::new();
+        };
+        match step(active) {
+            Ok(actions) => actions,
+            Err(rejection) => self.refuse(rejection, Some(round)),
+        }
+    }
+
+    fn confirm(&self, active: &ActiveRound) -> Option<Action> {
+        let signature = self.key.sign(&active.survivor_statement()?);
+        Some(send(ToCoordinator::Confirm {
+            round: active.round,
+            signature,
+        }))
+    }
+
+    fn round_open(&mut self, open: RoundOpen) -> Vec<Action> {
+        self.last_open = Some(open.clone());
+        let round = open.round;
+        if self.active.as_ref().is_none_or(|active| active.round != round) {
+            return Vec::new();
+        }
+        if !self.approved.contains(&open.task) {
+            let mut actions = self.refuse(
+                Rejection::new(Check::TaskNotApproved, open.task.to_hex()),
+                Some(round),
+            );
+            actions.push(Action::Notice(Notice::NotApproved(open.task)));
+            return actions;
+        }
+        if let Err(rejection) = self.check_step(&open) {
+            return self.refuse(rejection, Some(round));
+        }
+        let (Some(active), Some(keyring)) = (&mut self.active, self.epochs.armed()) else {
+            return Vec::new();
+        };
+        if let Err(rejection) = active.accept_open(&self.thresholds, keyring, &open) {
+            return self.refuse(rejection, Some(round));
+        }
+        self.begin()
+    }
+
+    /// The round continues what this bank derived itself, under the task that it approved.
+    fn check_step(&self, open: &RoundOpen) -> Result<(), Rejection> {
+        let (Some(plan), Some(progress)) = (self.plans.get(&open.task), self.progress.get(&open.task)) else {
+            return Err(Rejection::new(
+                Check::TaskNotApproved,
+                "its text is not known here",
+            ));
+        };
+        if open.state != progress.state
+            || open.last_result != progress.last_result
+            || open.step != progress.step
+        {
+            let detail = format!(
+                "found state {:?} at step {}, derived {:?} at step {}",
+                open.state, open.step, progress.state, progress.step
+            );
+            return Err(Rejection::new(Check::OtherState, detail));
+        }
+        let layout = plan.layout(open.kind);
+        let rules = plan.kind(open.step) == Some(open.kind)
+            && layout.digest() == open.layout
+            && layout.digit_bits == open.digit_bits;
+        if !rules {
+            return Err(Rejection::new(
+                Check::RoundRules,
+                format!("step {} of the task is another", open.step),
+            ));
+        }
+        Ok(())
+    }
+
+    fn computed(&mut self, round: Round) -> Vec<Action> {
+        let standing = standing!(self);
+        let Some(active) = self
+            .active
+            .as_mut()
+            .filter(|active| active.round == round && active.cohort.is_none())
+        else {
+            return Vec::new();
+        };
+        active.computed = true;
+        let ready = active.ready(&standing);
+        let ready = ready.map(|(statement, complaints)| {
+            send(ToCoordinator::Ready {
+                statement,
+                complaints,
+            })
+        });
+        std::iter::once(Action::Persist).chain(ready).collect()
+    }
+
+    fn masked(&mut self, round: Round, length: u64, hash: Digest) -> Vec<Action> {
+        let standing = standing!(self);
+        let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
+            return Vec::new();
+        };
+        match active.sign_trailer(&standing, length, hash) {
+            None => Vec::new(),
+            Some(trailer) => vec![
+                Action::Persist,
+                Action::Upload(OutboundUpdate::new(round, trailer)),
+            ],
+        }
+    }
+
+    fn result(&mut self, result: RoundResult) -> Vec<Action> {
+        let open = self
+            .last_open
+            .as_ref()
+            .filter(|open| open.hash() == result.open)
+            .cloned();
+        let known = open.filter(|open| {
+            self.progress
+                .get(&open.task)
+                .is_some_and(|progress| progress.step == open.step)
+        });
+        match known {
+            Some(open) => {
+                self.awaited = Some(result.clone());
+                vec![Action::Derive(open, result)]
+            }
+            None => self.close(result.round),
+        }
+    }
+
+    fn derive(&mut self, round: Round, state: Digest) -> Vec<Action> {
+        let Some(result) = self.awaited.take().filter(|result| result.round == round) else {
+            return Vec::new();
+        };
+        let Some(open) = self.last_open.as_ref().filter(|open| open.hash() == result.open) else {
+            return Vec::new();
+        };
+        let Some(progress) = self.progress.get_mut(&open.task) else {
+            return Vec::new();
+        };
+        let mut actions;
+        if state == result.next_state {
+            *progress = Progress {
+                step: open.step + 1,
+                state,
+                last_result: Entry::Result(result).hash(),
+            };
+            let derived = Signed::sign(
+                &self.key,
+                Derived {
+                    round,
+                    bank: self.me,
+                    state,
+                },
+            );
+            self.derived = Some(derived);
+            actions = self.close(round);
+            actions.extend([Action::Persist, send(ToCoordinator::Derived(derived))]);
+        } else {
+            let detail = format!("derived {state:?}, the log says {:?}", result.next_state);
+            actions = self.close(round);
+            actions.push(Action::Persist);
+            actions.extend(self.refuse(Rejection::new(Check::DerivedState, detail), Some(round)));
+        }
+        actions
+    }
+
+    fn close(&mut self, round: Round) -> Vec<Action> {
+        self.last_round = self.last_round.max(round);
+        let closed = self.active.take_if(|active| active.round <= round);
+        closed.iter().map(|active| Action::Close(active.round)).collect()
+    }
+}
+
+fn send(message: ToCoordinator) -> Action {
+    Action::Send(OutboundMessage::new(message))
+}

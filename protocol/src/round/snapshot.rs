@@ -1,0 +1,257 @@
+//! A participant as bytes: what a bank keeps on its own disk, and nowhere else.
+//!
+//! The bytes hold every secret of the open round and of the epoch. The daemon writes them to one file of mode 0600, replaces it
+//! atomically and overwrites what it replaced, so that a wiped key does not live on in an old copy.
+
+use zeroize::Zeroizing;
+
+use crate::crypto::secret::Secret;
+use crate::crypto::signing::Signature;
+use crate::epoch::participant::EpochParticipant;
+use crate::ids::{BankIndex, Digest, Epoch, Round};
+use crate::log::entry::RoundOpen;
+use crate::log::follower::LogFollower;
+use crate::round::active::ActiveRound;
+use crate::round::participant::{Participant, Pinned, Progress};
+use crate::round::prepare::{HeldShares, Prepared};
+use crate::secagg::shamir::SecretScalar;
+use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
+use crate::wire::frame;
+use crate::wire::message::MESSAGE_LIMIT;
+use crate::wire::signed::Signed;
+
+/// The snapshot cannot be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// It is damaged, or of another version.
+    #[error(
+        "the bank's state cannot be read: {0}; restore it from a backup, or start a new key epoch without it"
+    )]
+    Damaged(#[from] DecodeError),
+    /// It belongs to another roster, bank or key.
+    #[error("the bank's state belongs to another bank or roster; found {found}, expected {expected}")]
+    Other {
+        /// What the state names.
+        found: String,
+        /// What the configuration says.
+        expected: String,
+    },
+    /// The roster allows no thresholds.
+    #[error(transparent)]
+    Thresholds(#[from] crate::round::params::ThresholdError),
+}
+
+const DOMAIN: &str = "participant-snapshot";
+
+impl Participant {
+    /// The whole machine, secrets included.
+    pub fn snapshot(&self) -> Zeroizing<Vec<u8>> {
+        let mut w = Writer::domain(DOMAIN);
+        w.bank(self.me).digest(&self.roster_hash);
+        self.follower.write(&mut w);
+        self.epochs.write(&mut w);
+        w.list(self.directories.iter(), |w, (epoch, directory)| {
+            epoch.write(w);
+            w.digest(directory);
+        });
+        w.list(self.approved.iter(), |w, task| {
+            w.digest(task);
+        });
+        w.list(self.progress.iter(), |w, (task, progress)| {
+            w.digest(task)
+                .u32(progress.step)
+                .digest(&progress.state)
+                .digest(&progress.last_result);
+        });
+        w.list(self.last_open.iter(), |w, open| {
+            w.bytes(&open.to_bytes());
+        });
+        self.last_round.write(&mut w);
+        w.list(self.derived.iter(), |w, derived| write_signed(w, derived));
+        w.list(self.active.iter(), |w, active| active.write(w));
+        Zeroizing::new(w.finish())
+    }
+
+    /// The machine that [`Participant::snapshot`] wrote. Plans are told again by [`Event::TaskKnown`](super::participant::Event).
+    ///
+    /// # Errors
+    /// If the bytes are damaged or belong to another bank or roster.
+    pub fn restore(pinned: Pinned, bytes: &[u8]) -> Result<Self, RestoreError> {
+        let log_key = pinned.log_key.clone();
+        let mut machine = Self::new(pinned)?;
+        let mut r = Reader::domain(bytes, DOMAIN)?;
+        let (me, roster) = (r.bank("bank")?, r.digest("roster")?);
+        if (me, roster) != (machine.me, machine.roster_hash) {
+            return Err(RestoreError::Other {
+                found: format!("bank {me} of roster {roster:?}"),
+                expected: format!("bank {} of roster {:?}", machine.me, machine.roster_hash),
+            });
+        }
+        machine.follower = LogFollower::read(&mut r, log_key)?;
+        machine.epochs = EpochParticipant::read(&mut r)?;
+        machine.directories = r
+            .list(40, "directories", |r| {
+                Ok((Epoch::read(r, "epoch")?, r.digest("directory")?))
+            })?
+            .into_iter()
+            .collect();
+        machine.approved = r
+            .list(32, "approvals", |r| r.digest("task"))?
+            .into_iter()
+            .collect();
+        machine.progress = r
+            .list(100, "progress", |r| {
+                let task = r.digest("task")?;
+                let (step, state) = (r.u32("step")?, r.digest("state")?);
+                Ok((
+                    task,
+                    Progress {
+                        step,
+                        state,
+                        last_result: r.digest("last result")?,
+                    },
+                ))
+            })?
+            .into_iter()
+            .collect();
+        machine.last_open = r
+            .list(4, "last open", |r| RoundOpen::from_bytes(r.bytes("round open")?))?
+            .pop();
+        machine.last_round = Round::read(&mut r, "last round")?;
+        machine.derived = r.list(68, "derived", read_signed)?.pop();
+        machine.active = r.list(1, "active round", ActiveRound::read)?.into_iter().next();
+        match r.left() {
+            0 => Ok(machine),
+            left => Err(DecodeError::NotCanonical(left).into()),
+        }
+    }
+}
+
+fn write_signed<T: Canonical>(w: &mut Writer, signed: &Signed<T>) {
+    w.bytes(&signed.claim().to_bytes());
+    signed.signature().write(w);
+}
+
+fn read_signed<T: Canonical>(r: &mut Reader<'_>) -> Result<Signed<T>, DecodeError> {
+    let body = T::from_bytes(r.bytes("statement")?)?;
+    Ok(Signed::assemble(body, Signature::read(r)?))
+}
+
+fn write_scalar(w: &mut Writer, scalar: &SecretScalar) {
+    w.fixed(scalar.to_secret().expose());
+}
+
+fn read_scalar(r: &mut Reader<'_>) -> Result<SecretScalar, DecodeError> {
+    SecretScalar::from_canonical(r.array("scalar")?)
+        .ok_or_else(|| DecodeError::value("scalar", "not reduced"))
+}
+
+fn write_shares(w: &mut Writer, shares: &HeldShares) {
+    write_scalar(w, &shares.self_mask);
+    write_scalar(w, &shares.recovery);
+}
+
+fn read_shares(r: &mut Reader<'_>) -> Result<HeldShares, DecodeError> {
+    Ok(HeldShares {
+        self_mask: read_scalar(r)?,
+        recovery: read_scalar(r)?,
+    })
+}
+
+fn write_digests(w: &mut Writer, digests: impl ExactSizeIterator<Item = (BankIndex, Digest)>) {
+    w.list(digests, |w, (bank, digest)| {
+        w.bank(bank).digest(&digest);
+    });
+}
+
+fn read_digests<C: FromIterator<(BankIndex, Digest)>>(r: &mut Reader<'_>) -> Result<C, DecodeError> {
+    Ok(
+        r.list(34, "digests", |r| Ok((r.bank("bank")?, r.digest("digest")?)))?
+            .into_iter()
+            .collect(),
+    )
+}
+
+fn write_banks(w: &mut Writer, banks: &[BankIndex]) {
+    w.list(banks.iter(), |w, bank| {
+        w.bank(*bank);
+    });
+}
+
+fn read_banks(r: &mut Reader<'_>) -> Result<Vec<BankIndex>, DecodeError> {
+    r.list(2, "banks", |r| r.bank("bank"))
+}
+
+/// Messages that the bank may send again, or still has to open, in the form in which they travel.
+fn write_message<T: serde::Serialize>(w: &mut Writer, message: &T) {
+    w.bytes(&frame::encode(message, MESSAGE_LIMIT).expect("it travelled, or was made, under the same limit"));
+}
+
+fn read_message<T: serde::de::DeserializeOwned>(r: &mut Reader<'_>) -> Result<T, DecodeError> {
+    frame::decode(r.bytes("message")?, MESSAGE_LIMIT)
+        .map_err(|error| DecodeError::value("message", error.to_string()))
+}
+
+impl ActiveRound {
+    fn write(&self, w: &mut Writer) {
+        self.round.write(w);
+        write_scalar(w, &self.prepared.self_mask);
+        w.list(self.prepared.bases.iter(), |w, (bank, base)| {
+            w.bank(*bank).fixed(base.expose());
+        });
+        write_shares(w, &self.prepared.own_shares);
+        write_message(w, &self.bundle);
+        w.list(self.manifest.iter(), |w, manifest| {
+            write_digests(w, manifest.iter().map(|(bank, hash)| (*bank, *hash)))
+        });
+        w.list(self.open.iter(), |w, open| {
+            w.bytes(&open.to_bytes());
+        });
+        w.list(self.deliveries.iter(), |w, deliveries| {
+            write_message(w, deliveries)
+        });
+        w.list(self.held.iter(), |w, (bank, shares)| {
+            w.bank(*bank);
+            write_shares(w, shares);
+        });
+        w.list(self.complaints.iter(), |w, banks| write_banks(w, banks));
+        w.u8(u8::from(self.computed));
+        w.list(self.cohort.iter(), |w, banks| write_banks(w, banks));
+        w.list(self.trailer.iter(), |w, trailer| write_signed(w, trailer));
+        w.list(self.survivors.iter(), |w, list| {
+            write_digests(w, list.iter().map(|(bank, hash)| (*bank, *hash)))
+        });
+        w.list(self.release.iter(), |w, release| write_signed(w, release));
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let round = Round::read(r, "round")?;
+        let prepared = Prepared {
+            self_mask: read_scalar(r)?,
+            bases: r
+                .list(34, "bases", |r| {
+                    Ok((r.bank("peer")?, Secret::from_bytes(r.array("base")?)))
+                })?
+                .into_iter()
+                .collect(),
+            own_shares: read_shares(r)?,
+        };
+        let mut active = Self::new(round, prepared, read_message(r)?);
+        active.manifest = r.list(4, "manifest", read_digests)?.pop();
+        active.open = r
+            .list(4, "open", |r| RoundOpen::from_bytes(r.bytes("round open")?))?
+            .pop();
+        active.deliveries = r.list(4, "deliveries", read_message)?.pop();
+        active.held = r
+            .list(66, "held shares", |r| Ok((r.bank("bank")?, read_shares(r)?)))?
+            .into_iter()
+            .collect();
+        active.complaints = r.list(4, "complaints", read_banks)?.pop();
+        active.computed = r.u8("computed")? == 1;
+        active.cohort = r.list(4, "cohort", read_banks)?.pop();
+        active.trailer = r.list(68, "trailer", read_signed)?.pop();
+        active.survivors = r.list(4, "survivors", read_digests)?.pop();
+        active.release = r.list(68, "release", read_signed)?.pop();
+        Ok(active)
+    }
+}
