@@ -4,7 +4,7 @@ use crate::ids::Digest;
 use crate::log::checkpoint::VerifiedCheckpoint;
 use crate::log::entry::Entry;
 use crate::log::merkle::{CompactRange, leaf_hash};
-use crate::log::note::VerifierKey;
+use crate::log::VerifierKey;
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 use crate::wire::message::{Extension, Leaf};
 
