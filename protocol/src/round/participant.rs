@@ -63,6 +63,7 @@ pub enum Event {
 }
 
 /// What to do, in this order.
+#[expect(clippy::large_enum_variant, reason = "a handful of actions live at a time, and not for long")]
 pub enum Action {
     /// Make [`Participant::snapshot`] durable before anything that follows.
     Persist,
