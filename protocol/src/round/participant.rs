@@ -29,6 +29,7 @@ use crate::wire::statement::{Approval, Derived};
 
 /// Something happened.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one event lives at a time")]
 pub enum Event {
     /// The daemon started with this machine restored.
     Started,
@@ -63,7 +64,6 @@ pub enum Event {
 }
 
 /// What to do, in this order.
-#[expect(clippy::large_enum_variant, reason = "a handful of actions live at a time, and not for long")]
 pub enum Action {
     /// Make [`Participant::snapshot`] durable before anything that follows.
     Persist,
