@@ -1,10 +1,10 @@
 //! A reader of the log that keeps up with it: what it has acted on, and what it has seen.
 
 use crate::ids::Digest;
+use crate::log::VerifierKey;
 use crate::log::checkpoint::VerifiedCheckpoint;
 use crate::log::entry::Entry;
 use crate::log::merkle::{CompactRange, leaf_hash};
-use crate::log::VerifierKey;
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 use crate::wire::message::{Extension, Leaf};
 
