@@ -84,8 +84,7 @@ impl Trust {
             let refuse = |problem: String| format!("{}: {problem}", path.display());
             let (file, roster) =
                 Consortium::from_toml(&read(path)?).map_err(|error| refuse(error.to_string()))?;
-            let key = file.log_key.parse().map_err(|error| refuse(format!("{error}")))?;
-            return Ok((key, vec![roster]));
+            return Ok((file.log_key, vec![roster]));
         }
         if let Some(path) = &self.key_file {
             let key = read(path)?.trim().parse();
