@@ -6,7 +6,6 @@ use tokio::sync::mpsc;
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
-use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator};
 use veilsum_protocol::wire::stream::Rejected;
@@ -49,7 +48,10 @@ fn failure(error: impl ToString) -> RunError {
 /// # Errors
 /// [`RunError`], in words for the operator.
 pub fn run(config: &Config) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failure)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(failure)?;
     let result = runtime.block_on(serve(config));
     // A summation that is still running is done again at the next start.
     runtime.shutdown_background();
@@ -66,12 +68,16 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     })?;
     let named = |problem: String| configuration(format!("{}: {problem}", path.display()));
     let (consortium, roster) = Consortium::from_toml(&text).map_err(|error| named(error.to_string()))?;
-    let verifier: VerifierKey = consortium.log_key.parse().map_err(|error| named(format!("log_key: {error}")))?;
+    let verifier = consortium.log_key.clone();
     let key = keyfile::read_pkcs8(&config.identity.log_key).map_err(configuration)?;
     let key = SigningKey::from_pkcs8(&key)
         .map_err(|error| configuration(format!("{}: {error}", config.identity.log_key.display())))?;
-    let identity = ServerIdentity::load(&config.identity.certificate, &config.identity.key, &consortium.ca_pem)
-        .map_err(configuration)?;
+    let identity = ServerIdentity::load(
+        &config.identity.certificate,
+        &config.identity.key,
+        &consortium.ca_pem,
+    )
+    .map_err(configuration)?;
 
     let store = SledStore::open(&config.folders.data.join("store")).map_err(failure)?;
     let ledger = StoredLedger::open(store, &config.folders.log, &verifier, key).map_err(failure)?;
@@ -90,9 +96,17 @@ async fn serve(config: &Config) -> Result<(), RunError> {
 
     let listener = Listener::bind(config.listen, &identity, &config.limits).map_err(failure)?;
     let address = listener.local_addr().map_err(failure)?;
-    let admin = admin::serve(&config.folders.data, inputs.clone())
-        .map_err(|error| failure(format!("{}: {error}", config.folders.data.join(admin::SOCKET).display())))?;
-    tracing::info!("{SOFTWARE} serves {} banks of {} on {address} (UDP)", roster.banks().len(), roster.consortium());
+    let admin = admin::serve(&config.folders.data, inputs.clone()).map_err(|error| {
+        failure(format!(
+            "{}: {error}",
+            config.folders.data.join(admin::SOCKET).display()
+        ))
+    })?;
+    tracing::info!(
+        "{SOFTWARE} serves {} banks of {} on {address} (UDP)",
+        roster.banks().len(),
+        roster.consortium()
+    );
 
     let services = Services {
         roster: Arc::new(roster),
@@ -104,7 +118,8 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     let (stopped, stop) = tokio::sync::watch::channel(false);
     tokio::spawn(admin);
     tokio::spawn(forward(network, inputs));
-    let network = tokio::spawn(listener.serve::<ToCoordinator, ToBank>(services, inbound, until(stop.clone())));
+    let network =
+        tokio::spawn(listener.serve::<ToCoordinator, ToBank>(services, inbound, until(stop.clone())));
     let mut engine = tokio::spawn(engine.run(engine_inputs, until(stop)));
     let ended = tokio::select! {
         ended = &mut engine => Some(ended),
@@ -128,7 +143,8 @@ async fn until(mut stop: tokio::sync::watch::Receiver<bool>) {
 
 async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return std::future::pending().await;
     };
@@ -142,8 +158,14 @@ async fn signal() {
 async fn forward(mut network: mpsc::Receiver<Inbound<ToCoordinator, ToBank>>, inputs: mpsc::Sender<Input>) {
     while let Some(inbound) = network.recv().await {
         let input = match inbound {
-            Inbound::Connected { bank, session } => Input::Connected(bank, session.id, Box::new(Outlet(session))),
-            Inbound::Message { bank, session, message } => Input::Message(bank, session, Box::new(message)),
+            Inbound::Connected { bank, session } => {
+                Input::Connected(bank, session.id, Box::new(Outlet(session)))
+            }
+            Inbound::Message {
+                bank,
+                session,
+                message,
+            } => Input::Message(bank, session, Box::new(message)),
             Inbound::Disconnected { bank, session } => Input::Disconnected(bank, session),
             Inbound::Uploaded(uploaded) => Input::Uploaded(upload(uploaded)),
         };
@@ -192,7 +214,11 @@ impl UploadGate for Door {
     fn expected(&self, bank: BankIndex, round: Round) -> Result<u64, Rejected> {
         self.0.expected(bank, round).map_err(|rejection| {
             // A bank that is early asks again; the gate opens for the cohort a moment after the log told it.
-            let code = if rejection.check == Check::Phase { rejection.check.number() } else { Rejected::TRY_AGAIN };
+            let code = if rejection.check == Check::Phase {
+                rejection.check.number()
+            } else {
+                Rejected::TRY_AGAIN
+            };
             Rejected::new(code, rejection.to_string())
         })
     }

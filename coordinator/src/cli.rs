@@ -221,7 +221,9 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
             app::RunError::Configuration(problem) => Failure::usage(problem),
             app::RunError::Failure(problem) => Failure::finding(problem),
         }),
-        Command::Task { command: TaskCommand::Create { dir, file } } => {
+        Command::Task {
+            command: TaskCommand::Create { dir, file },
+        } => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
             // Looked at here first, so that a mistake is told without a running coordinator.
@@ -231,9 +233,13 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                 format!("task {task}\nnext: each bank runs `veilsum-client approve`")
             })
         }
-        Command::Task { command: TaskCommand::Stop { dir, task } } => {
+        Command::Task {
+            command: TaskCommand::Stop { dir, task },
+        } => {
             let task = ask_for_task(&load(dir)?, Request::StopTask(task.clone()))?;
-            print(cli.json, &serde_json::json!({ "stopped": task.to_hex() }), || format!("stopped task {task}"))
+            print(cli.json, &serde_json::json!({ "stopped": task.to_hex() }), || {
+                format!("stopped task {task}")
+            })
         }
         Command::Status { dir } => match admin::ask(&load(dir)?.folders.data, &Request::Status)? {
             Answer::Status(status) => print(cli.json, &status, || describe(&status)),
@@ -275,7 +281,10 @@ fn describe(status: &Status) -> String {
             TaskStatus::Stopped(why) => format!("stopped: {why}"),
         };
         let approved = task.approved.join(", ");
-        lines.push(format!("task {}: step {} of {}, {state}; approved by {approved}", task.name, task.step, task.steps));
+        lines.push(format!(
+            "task {}: step {} of {}, {state}; approved by {approved}",
+            task.name, task.step, task.steps
+        ));
     }
     if let Some(result) = &status.last_result {
         let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));

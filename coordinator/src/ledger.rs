@@ -34,7 +34,13 @@ impl<S: Store> StoredLedger<S> {
     pub fn open(store: S, folder: &Path, verifier: &VerifierKey, key: SigningKey) -> Result<Self, Fault> {
         let (sequencer, publisher) = recover(&store, folder, verifier).map_err(Fault::new)?;
         let checkpoint = store.checkpoint()?.unwrap_or_default();
-        Ok(Self { store, sequencer, publisher, key, checkpoint })
+        Ok(Self {
+            store,
+            sequencer,
+            publisher,
+            key,
+            checkpoint,
+        })
     }
 }
 
@@ -45,7 +51,12 @@ impl<S: Store> Ledger for StoredLedger<S> {
         deletes: Vec<String>,
         entries: Vec<Vec<u8>>,
     ) -> Result<(), Fault> {
-        let mut commit = Commit { puts, deletes, entries: Vec::new(), checkpoint: None };
+        let mut commit = Commit {
+            puts,
+            deletes,
+            entries: Vec::new(),
+            checkpoint: None,
+        };
         if entries.is_empty() {
             return Ok(self.store.commit(&commit)?);
         }
@@ -55,7 +66,9 @@ impl<S: Store> Ledger for StoredLedger<S> {
         commit.checkpoint = Some(prepared.note().to_owned());
         self.store.commit(&commit)?;
         self.sequencer.advance(&prepared).map_err(Fault::new)?;
-        self.publisher.publish(prepared.entries(), prepared.checkpoint()).map_err(Fault::new)?;
+        self.publisher
+            .publish(prepared.entries(), prepared.checkpoint())
+            .map_err(Fault::new)?;
         prepared.note().clone_into(&mut self.checkpoint);
         Ok(())
     }
@@ -96,12 +109,21 @@ impl Archive {
     pub fn open(data: &Path) -> Result<Self, Fault> {
         let rounds = data.join("rounds");
         durable_create_folder(&rounds).map_err(Fault::new)?;
-        Ok(Self { blobs: BlobStore::open(data)?, rounds, published: RwLock::default() })
+        Ok(Self {
+            blobs: BlobStore::open(data)?,
+            rounds,
+            published: RwLock::default(),
+        })
     }
 
     /// Opens a blob that banks may fetch, with its length; `None` if there is none, or it is not for them.
     pub fn open_published(&self, hash: &Digest) -> Option<(File, u64)> {
-        if !self.published.read().unwrap_or_else(PoisonError::into_inner).contains(hash) {
+        if !self
+            .published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(hash)
+        {
             return None;
         }
         let file = self.blobs.open_blob(hash).ok()??;
@@ -124,11 +146,17 @@ impl Blobs for Archive {
     }
 
     fn publish(&self, hash: &Digest) {
-        self.published.write().unwrap_or_else(PoisonError::into_inner).insert(*hash);
+        self.published
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(*hash);
     }
 
     fn index_bundles(&self, round: Round, bundles: &BTreeMap<BankIndex, Digest>) -> Result<(), Fault> {
-        let named: BTreeMap<u16, String> = bundles.iter().map(|(bank, hash)| (bank.get(), hash.to_hex())).collect();
+        let named: BTreeMap<u16, String> = bundles
+            .iter()
+            .map(|(bank, hash)| (bank.get(), hash.to_hex()))
+            .collect();
         let text = serde_json::to_vec_pretty(&named).map_err(Fault::new)?;
         durable_write(&self.rounds.join(format!("{round}.json")), &text).map_err(Fault::new)
     }

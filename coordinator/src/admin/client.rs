@@ -37,7 +37,10 @@ pub enum AskError {
 /// [`AskError::NotRunning`] or [`AskError::NoAnswer`].
 pub fn ask(data: &Path, request: &Request) -> Result<Answer, AskError> {
     let path = data.join(SOCKET);
-    let stream = UnixStream::connect(&path).map_err(|error| AskError::NotRunning { path: path.clone(), error })?;
+    let stream = UnixStream::connect(&path).map_err(|error| AskError::NotRunning {
+        path: path.clone(),
+        error,
+    })?;
     let talk = || -> io::Result<Answer> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -48,5 +51,8 @@ pub fn ask(data: &Path, request: &Request) -> Result<Answer, AskError> {
         BufReader::new(&stream).read_line(&mut answer)?;
         Ok(serde_json::from_str(&answer)?)
     };
-    talk().map_err(|error| AskError::NoAnswer { path, problem: error.to_string() })
+    talk().map_err(|error| AskError::NoAnswer {
+        path,
+        problem: error.to_string(),
+    })
 }

@@ -42,10 +42,14 @@ pub fn serve(data: &Path, inputs: mpsc::Sender<Input>) -> io::Result<impl Future
 async fn answer(stream: UnixStream, inputs: mpsc::Sender<Input>) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(REQUEST_LIMIT)).read_line(&mut line).await?;
+    BufReader::new(read.take(REQUEST_LIMIT))
+        .read_line(&mut line)
+        .await?;
     let answer = match serde_json::from_str(&line) {
         Ok(request) => handle(request, &inputs).await,
-        Err(error) => Answer::Refused(format!("the request cannot be read: {error}; use the command line of the same version")),
+        Err(error) => Answer::Refused(format!(
+            "the request cannot be read: {error}; use the command line of the same version"
+        )),
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');

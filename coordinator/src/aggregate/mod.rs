@@ -2,4 +2,4 @@
 
 mod sum;
 
-pub use sum::{Summation, SumError, Summed, sum};
+pub use sum::{SumError, Summation, Summed, sum};

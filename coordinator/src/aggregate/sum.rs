@@ -70,8 +70,12 @@ pub fn sum(work: Summation, blobs: &dyn Blobs) -> Result<Summed, SumError> {
         .ok_or_else(|| Fault::new(format!("round {}: the ring is out of range", work.open.round)))?;
     let mut accumulator = Accumulator::new(ring, layout.lanes());
     for (bank, hash) in &work.survivors {
-        fold(&mut accumulator, blobs, hash)
-            .map_err(|what| Fault::new(format!("round {}: the stored update of bank {bank}: {what}", work.open.round)))?;
+        fold(&mut accumulator, blobs, hash).map_err(|what| {
+            Fault::new(format!(
+                "round {}: the stored update of bank {bank}: {what}",
+                work.open.round
+            ))
+        })?;
     }
     accumulator.apply(&work.masks);
     let lanes = accumulator.into_lanes();
@@ -81,17 +85,27 @@ pub fn sum(work: Summation, blobs: &dyn Blobs) -> Result<Summed, SumError> {
     pack(ring, &lanes, &mut packed);
     let sum = blobs.put(&packed)?;
     let state_hash = blobs.put(&state.to_bytes())?;
-    Ok(Summed { sum, state, state_hash, outcome })
+    Ok(Summed {
+        sum,
+        state,
+        state_hash,
+        outcome,
+    })
 }
 
 fn fold(accumulator: &mut Accumulator, blobs: &dyn Blobs, hash: &Digest) -> Result<(), String> {
-    let mut file = blobs.open(hash).map_err(|error| error.to_string())?.ok_or("it is gone")?;
+    let mut file = blobs
+        .open(hash)
+        .map_err(|error| error.to_string())?
+        .ok_or("it is gone")?;
     let mut fold = accumulator.begin();
     let mut digest = Context::new(&SHA256);
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let count = file.read(&mut buffer).map_err(|error| error.to_string())?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
         digest.update(bytes);
         fold.push(bytes).map_err(|error| error.to_string())?;
     }

@@ -117,7 +117,10 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn start() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start: Millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)), since: Instant::now() }
+        Self {
+            start: Millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
+            since: Instant::now(),
+        }
     }
 
     pub(super) fn now(&self) -> Millis {
@@ -154,8 +157,13 @@ impl<L: Ledger> Engine<L> {
     fn next_wake(&self) -> Option<Duration> {
         let now = self.clock.now();
         let round = self.round.as_ref().and_then(CoordinatorRound::next_deadline);
-        let grace = self.assembled.map(|(_, at)| at.plus_seconds(self.reconnect_grace_s));
-        let next = round.into_iter().chain(grace.filter(|at| self.round.is_none() && *at > now)).min()?;
+        let grace = self
+            .assembled
+            .map(|(_, at)| at.plus_seconds(self.reconnect_grace_s));
+        let next = round
+            .into_iter()
+            .chain(grace.filter(|at| self.round.is_none() && *at > now))
+            .min()?;
         // One millisecond more: a deadline that is rounded down to now would be looked at again and again.
         Some(Duration::from_millis(next.0.saturating_sub(now.0) + 1))
     }
@@ -209,7 +217,9 @@ impl<L: Ledger> Engine<L> {
     }
 
     pub(super) fn name(&self, bank: BankIndex) -> String {
-        self.roster.bank(bank).map_or_else(|| bank.to_string(), |entry| entry.name.clone())
+        self.roster
+            .bank(bank)
+            .map_or_else(|| bank.to_string(), |entry| entry.name.clone())
     }
 
     pub(super) fn names(&self, banks: &[BankIndex]) -> Vec<String> {
@@ -218,18 +228,22 @@ impl<L: Ledger> Engine<L> {
 
     fn message(&mut self, bank: BankIndex, message: ToCoordinator) -> Result<(), Fault> {
         match message {
-            ToCoordinator::Hello { wire, software, log_size, armed } => {
-                self.hello(bank, wire, software, log_size, armed)
-            }
+            ToCoordinator::Hello {
+                wire,
+                software,
+                log_size,
+                armed,
+            } => self.hello(bank, wire, software, log_size, armed),
             ToCoordinator::EpochKeys(_)
             | ToCoordinator::PairCiphertexts { .. }
             | ToCoordinator::PairConfirmations { .. }
             | ToCoordinator::Armed { .. } => self.epoch_message(bank, message),
             ToCoordinator::Approval(approval) => self.approval(bank, &approval),
             ToCoordinator::Bundle(bundle) => self.round_event(Some(bank), Event::Bundle(bank, bundle)),
-            ToCoordinator::Ready { statement, complaints } => {
-                self.round_event(Some(bank), Event::Ready(bank, statement, complaints))
-            }
+            ToCoordinator::Ready {
+                statement,
+                complaints,
+            } => self.round_event(Some(bank), Event::Ready(bank, statement, complaints)),
             ToCoordinator::Confirm { round, signature } if self.is_open(round) => {
                 self.round_event(Some(bank), Event::Confirm(bank, signature))
             }
@@ -238,8 +252,12 @@ impl<L: Ledger> Engine<L> {
             }
             ToCoordinator::Derived(derived) => self.round_event(Some(bank), Event::Derived(bank, derived)),
             ToCoordinator::Objection { check, round, about } => {
-                let about = about.map(|about| format!(" about {}", self.name(about))).unwrap_or_default();
-                let round = round.map(|round| format!(" in round {round}")).unwrap_or_default();
+                let about = about
+                    .map(|about| format!(" about {}", self.name(about)))
+                    .unwrap_or_default();
+                let round = round
+                    .map(|round| format!(" in round {round}"))
+                    .unwrap_or_default();
                 tracing::warn!("{} refuses{round}{about}: {check}", self.name(bank));
                 Ok(())
             }
@@ -249,7 +267,9 @@ impl<L: Ledger> Engine<L> {
     }
 
     fn is_open(&self, round: Round) -> bool {
-        self.round.as_ref().is_some_and(|machine| machine.round() == round)
+        self.round
+            .as_ref()
+            .is_some_and(|machine| machine.round() == round)
     }
 
     pub(super) fn reject(&self, bank: BankIndex, rejection: Rejection) {
@@ -266,27 +286,44 @@ impl<L: Ledger> Engine<L> {
         armed: Option<Epoch>,
     ) -> Result<(), Fault> {
         if wire != WIRE_VERSION {
-            let detail = format!("the bank speaks version {wire}, this coordinator ({SOFTWARE}) version {WIRE_VERSION}");
+            let detail = format!(
+                "the bank speaks version {wire}, this coordinator ({SOFTWARE}) version {WIRE_VERSION}"
+            );
             self.reject(bank, Rejection::new(Check::Version, detail));
             return Ok(());
         }
         if log_size > self.ledger.log_size() {
             let found = self.ledger.log_size();
-            let detail = format!("the bank has seen {log_size} entries, this log has {found}: it was set back");
+            let detail =
+                format!("the bank has seen {log_size} entries, this log has {found}: it was set back");
             self.reject(bank, Rejection::new(Check::LogFork, detail));
             return Ok(());
         }
         let software: String = software.chars().filter(|c| !c.is_control()).take(64).collect();
         tracing::info!("{} is connected ({software})", self.name(bank));
         self.sessions.greeted(bank, software, log_size);
-        self.sessions.send(bank, ToBank::Welcome { wire: WIRE_VERSION, software: SOFTWARE.to_owned() });
+        self.sessions.send(
+            bank,
+            ToBank::Welcome {
+                wire: WIRE_VERSION,
+                software: SOFTWARE.to_owned(),
+            },
+        );
         self.sessions.extend_log(&self.ledger)?;
         self.epoch_hello(bank, armed)?;
         self.round_event(None, Event::Connected(bank))
     }
 
     fn uploaded(&mut self, upload: Upload) -> Result<(), Fault> {
-        let Upload { bank, round, path, length, hash, trailer, answer } = upload;
+        let Upload {
+            bank,
+            round,
+            path,
+            length,
+            hash,
+            trailer,
+            answer,
+        } = upload;
         let result = match (decode_trailer(&trailer), self.is_open(round)) {
             (None, _) => Err(Rejection::new(Check::Malformed, "the trailer is none")),
             (_, false) => Err(Rejection::new(Check::Phase, format!("round {round} is over"))),
@@ -311,15 +348,27 @@ impl<L: Ledger> Engine<L> {
         };
         let (name, hash) = (task.name.clone(), task.hash());
         if self.tasks.by_hash(&hash).is_some() {
-            return Ok(Err(format!("task {name} exists already with the very same text; change it, or let it run")));
+            return Ok(Err(format!(
+                "task {name} exists already with the very same text; change it, or let it run"
+            )));
         }
-        if self.tasks.records().any(|record| record.name == name && record.status == TaskStatus::Running) {
-            return Ok(Err(format!("a task named {name} is running; stop it first, or choose another name")));
+        if self
+            .tasks
+            .records()
+            .any(|record| record.name == name && record.status == TaskStatus::Running)
+        {
+            return Ok(Err(format!(
+                "a task named {name} is running; stop it first, or choose another name"
+            )));
         }
         let loaded = LoadedTask::create(task, self.tasks.next_order(), self.blobs.as_ref())?;
-        let entry = Entry::Task { name: name.clone(), task: hash };
+        let entry = Entry::Task {
+            name: name.clone(),
+            task: hash,
+        };
         let entries = vec![entry.to_bytes()];
-        self.ledger.commit(vec![loaded.record.put()?], Vec::new(), entries)?;
+        self.ledger
+            .commit(vec![loaded.record.put()?], Vec::new(), entries)?;
         self.tasks.push(loaded);
         self.blobs.publish(&hash);
         tracing::info!("task {name} is offered to the banks; each bank's operator approves it");

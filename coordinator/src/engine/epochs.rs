@@ -16,18 +16,29 @@ pub(super) const LAST: &str = "epoch/last";
 impl<L: Ledger> Engine<L> {
     /// Sets up an epoch when none is armed and every bank is there to agree on keys.
     pub(super) fn start_epoch_if_needed(&mut self) -> Result<(), Fault> {
-        let all_here = self.roster.banks().iter().all(|entry| self.sessions.is_up(entry.index));
+        let all_here = self
+            .roster
+            .banks()
+            .iter()
+            .all(|entry| self.sessions.is_up(entry.index));
         if self.armed.is_some() || self.set_up.is_some() || self.round.is_some() || !all_here {
             return Ok(());
         }
         self.last_epoch = Epoch(self.last_epoch.0 + 1);
         let number = (LAST.to_owned(), self.last_epoch.0.to_be_bytes().to_vec());
         self.ledger.commit(vec![number], Vec::new(), Vec::new())?;
-        tracing::info!("key epoch {}: {} banks agree on pair keys", self.last_epoch, self.roster.banks().len());
+        tracing::info!(
+            "key epoch {}: {} banks agree on pair keys",
+            self.last_epoch,
+            self.roster.banks().len()
+        );
         let first_round = Round(self.last_round.0 + 1);
         let machine = EpochCoordinator::new(self.roster.clone(), self.last_epoch, first_round);
         let banks: Vec<BankIndex> = self.sessions.banks().collect();
-        let actions = banks.into_iter().flat_map(|bank| machine.connected(bank)).collect();
+        let actions = banks
+            .into_iter()
+            .flat_map(|bank| machine.connected(bank))
+            .collect();
         self.set_up = Some(machine);
         self.epoch_actions(actions)
     }
@@ -46,7 +57,8 @@ impl<L: Ledger> Engine<L> {
                 self.name(bank)
             );
             self.armed = None;
-            self.ledger.commit(Vec::new(), vec![ARMED.to_owned()], Vec::new())?;
+            self.ledger
+                .commit(Vec::new(), vec![ARMED.to_owned()], Vec::new())?;
         }
         // A bank that armed a later epoch than this coordinator finished: numbers must not be used twice.
         self.last_epoch = self.last_epoch.max(armed.unwrap_or(Epoch(0)));
@@ -54,7 +66,9 @@ impl<L: Ledger> Engine<L> {
     }
 
     pub(super) fn epoch_message(&mut self, bank: BankIndex, message: ToCoordinator) -> Result<(), Fault> {
-        let Some(machine) = &mut self.set_up else { return Ok(()) };
+        let Some(machine) = &mut self.set_up else {
+            return Ok(());
+        };
         match machine.handle(bank, message) {
             Ok(actions) => self.epoch_actions(actions),
             Err(rejection) => {
@@ -68,7 +82,8 @@ impl<L: Ledger> Engine<L> {
         for action in actions {
             match action {
                 EpochAction::Log(entry) => {
-                    self.ledger.commit(Vec::new(), Vec::new(), vec![entry.to_bytes()])?;
+                    self.ledger
+                        .commit(Vec::new(), Vec::new(), vec![entry.to_bytes()])?;
                     // Banks compare what follows with the log, so the entry reaches them first.
                     self.sessions.extend_log(&self.ledger)?;
                 }
@@ -76,7 +91,10 @@ impl<L: Ledger> Engine<L> {
                 EpochAction::Armed(directory) => {
                     let put = (ARMED.to_owned(), directory.to_bytes());
                     self.ledger.commit(vec![put], Vec::new(), Vec::new())?;
-                    tracing::info!("key epoch {} is armed: every pair of banks has confirmed its keys", directory.epoch);
+                    tracing::info!(
+                        "key epoch {} is armed: every pair of banks has confirmed its keys",
+                        directory.epoch
+                    );
                     self.armed = Some(*directory);
                     self.set_up = None;
                 }

@@ -29,7 +29,11 @@ impl Gate {
                 .filter(|bank| machine.expected_upload(*bank).is_ok())
                 .collect();
             let length = machine.expected_upload(*welcome.first()?).ok()?;
-            Some(Collection { round: machine.round(), length, welcome })
+            Some(Collection {
+                round: machine.round(),
+                length,
+                welcome,
+            })
         });
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = collection;
     }
@@ -43,7 +47,9 @@ impl Gate {
         match collection.as_ref() {
             Some(open) if open.round == round && open.welcome.contains(&bank) => Ok(open.length),
             _ => {
-                let detail = format!("round {round} takes no update of bank {bank} now; it is stored, or came too late");
+                let detail = format!(
+                    "round {round} takes no update of bank {bank} now; it is stored, or came too late"
+                );
                 Err(Rejection::new(Check::Phase, detail))
             }
         }

@@ -23,7 +23,14 @@ impl<L: Ledger> Engine<L> {
     /// # Errors
     /// If the store or a blob cannot be read.
     pub fn recover(parts: Parts<L>) -> Result<Self, Fault> {
-        let Parts { ledger, blobs, roster, gate, reconnect_grace_s, inputs } = parts;
+        let Parts {
+            ledger,
+            blobs,
+            roster,
+            gate,
+            reconnect_grace_s,
+            inputs,
+        } = parts;
         let tasks = TaskBook::load(&ledger, blobs.as_ref())?;
         let armed = match ledger.get(epochs::ARMED)? {
             None => None,
@@ -81,12 +88,17 @@ impl<L: Ledger> Engine<L> {
         let records: Vec<Record> = journal
             .iter()
             .map(|(key, bytes)| {
-                frame::decode(bytes, frame::MAX_BODY).map_err(|error| Fault::new(format!("store key {key}: {error}")))
+                frame::decode(bytes, frame::MAX_BODY)
+                    .map_err(|error| Fault::new(format!("store key {key}: {error}")))
             })
             .collect::<Result<_, _>>()?;
         self.round = CoordinatorRound::restore(self.roster.clone(), records, self.clock.now());
         if let Some(machine) = &self.round {
-            tracing::info!("round {}: goes on in phase {} after a restart", machine.round(), machine.phase().name());
+            tracing::info!(
+                "round {}: goes on in phase {} after a restart",
+                machine.round(),
+                machine.phase().name()
+            );
         }
         Ok(())
     }
@@ -103,12 +115,16 @@ impl<L: Ledger> Engine<L> {
         }
         self.armed = None;
         let put = (ROSTER.to_owned(), hash.0.to_vec());
-        self.ledger.commit(vec![put], vec![epochs::ARMED.to_owned()], vec![entry.to_bytes()])
+        self.ledger
+            .commit(vec![put], vec![epochs::ARMED.to_owned()], vec![entry.to_bytes()])
     }
 }
 
 fn number(ledger: &dyn Ledger, key: &str) -> Result<u64, Fault> {
-    let Some(bytes) = ledger.get(key)? else { return Ok(0) };
-    let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| Fault::new(format!("store key {key}: not a number")))?;
+    let Some(bytes) = ledger.get(key)? else {
+        return Ok(0);
+    };
+    let bytes =
+        <[u8; 8]>::try_from(bytes).map_err(|_| Fault::new(format!("store key {key}: not a number")))?;
     Ok(u64::from_be_bytes(bytes))
 }

@@ -39,10 +39,18 @@ impl<L: Ledger> Engine<L> {
             return Ok(());
         }
         let thresholds = self.thresholds()?;
-        let (Some(task), Some(directory)) = (self.tasks.current(), &self.armed) else { return Ok(()) };
+        let (Some(task), Some(directory)) = (self.tasks.current(), &self.armed) else {
+            return Ok(());
+        };
         let record = &task.record;
-        let Some(kind) = task.plan.kind(record.step) else { return Ok(()) };
-        let here = record.approved.iter().filter(|bank| self.sessions.is_up(**bank)).count();
+        let Some(kind) = task.plan.kind(record.step) else {
+            return Ok(());
+        };
+        let here = record
+            .approved
+            .iter()
+            .filter(|bank| self.sessions.is_up(**bank))
+            .count();
         let now = self.clock.now();
         if here < usize::from(thresholds.min_survivors) {
             self.assembled = None;
@@ -106,7 +114,9 @@ impl<L: Ledger> Engine<L> {
     }
 
     fn round_event_at(&mut self, now: Millis, from: Option<BankIndex>, event: Event) -> Result<(), Fault> {
-        let Some(machine) = &mut self.round else { return Ok(()) };
+        let Some(machine) = &mut self.round else {
+            return Ok(());
+        };
         match (machine.handle(now, event), from) {
             (Ok(actions), _) => self.round_actions(actions),
             (Err(rejection), Some(bank)) => {
@@ -157,7 +167,12 @@ impl<L: Ledger> Engine<L> {
                 Record::Published { result, .. } => puts.extend(self.advance_task(&result.0)?),
                 Record::Closed(reason) => {
                     deletes.extend(self.ledger.scan(JOURNAL)?.into_iter().map(|(key, _)| key));
-                    puts.extend(reason.map(|reason| self.count_attempt(reason)).transpose()?.flatten());
+                    puts.extend(
+                        reason
+                            .map(|reason| self.count_attempt(reason))
+                            .transpose()?
+                            .flatten(),
+                    );
                 }
                 _ => {}
             }
@@ -194,8 +209,12 @@ impl<L: Ledger> Engine<L> {
 
     /// The task's record after a published result, to be committed with it.
     fn advance_task(&mut self, result: &RoundResult) -> Result<Option<(String, Vec<u8>)>, Fault> {
-        let Some(plan) = self.round.as_ref().map(CoordinatorRound::plan) else { return Ok(None) };
-        let (Some(task), Some(summed)) = (self.tasks.by_hash(&plan.task), self.summed.take()) else { return Ok(None) };
+        let Some(plan) = self.round.as_ref().map(CoordinatorRound::plan) else {
+            return Ok(None);
+        };
+        let (Some(task), Some(summed)) = (self.tasks.by_hash(&plan.task), self.summed.take()) else {
+            return Ok(None);
+        };
         task.state = Arc::new(summed.state);
         task.record.state = result.next_state;
         task.record.step = result.step + 1;
@@ -209,12 +228,20 @@ impl<L: Ledger> Engine<L> {
 
     /// The task's record after a failed attempt, to be committed with the abort.
     fn count_attempt(&mut self, reason: AbortReason) -> Result<Option<(String, Vec<u8>)>, Fault> {
-        let Some(plan) = self.round.as_ref().map(CoordinatorRound::plan) else { return Ok(None) };
-        let Some(task) = self.tasks.by_hash(&plan.task) else { return Ok(None) };
+        let Some(plan) = self.round.as_ref().map(CoordinatorRound::plan) else {
+            return Ok(None);
+        };
+        let Some(task) = self.tasks.by_hash(&plan.task) else {
+            return Ok(None);
+        };
         task.record.attempt += 1;
         let attempts = task.task.deadlines.attempts;
         if task.record.attempt >= attempts && task.record.status == TaskStatus::Running {
-            let why = format!("step {} failed {attempts} times, at last: {}", task.record.step, reason.words());
+            let why = format!(
+                "step {} failed {attempts} times, at last: {}",
+                task.record.step,
+                reason.words()
+            );
             task.record.status = TaskStatus::Stopped(why);
         }
         Ok(Some(task.record.put()?))
@@ -225,7 +252,9 @@ impl<L: Ledger> Engine<L> {
         survivors: Vec<(BankIndex, Digest)>,
         masks: veilsum_protocol::secagg::mask::Masks,
     ) -> Result<(), Fault> {
-        let Some(open) = self.round.as_ref().and_then(CoordinatorRound::opened).cloned() else { return Ok(()) };
+        let Some(open) = self.round.as_ref().and_then(CoordinatorRound::opened).cloned() else {
+            return Ok(());
+        };
         let task = self
             .tasks
             .by_hash(&open.task)
@@ -249,7 +278,12 @@ impl<L: Ledger> Engine<L> {
     }
 
     pub(super) fn sum_ended(&mut self, round: Round, result: Result<Summed, SumError>) -> Result<(), Fault> {
-        let Some(open) = self.round.as_ref().and_then(CoordinatorRound::opened).filter(|open| open.round == round) else {
+        let Some(open) = self
+            .round
+            .as_ref()
+            .and_then(CoordinatorRound::opened)
+            .filter(|open| open.round == round)
+        else {
             return Ok(());
         };
         match result {
@@ -281,7 +315,11 @@ impl<L: Ledger> Engine<L> {
 
     fn round_closed(&mut self, result: Result<Digest, AbortReason>) {
         if let (Err(reason), Some(machine)) = (result, &self.round) {
-            tracing::warn!("round {}: ended without a result: {}", machine.round(), reason.words());
+            tracing::warn!(
+                "round {}: ended without a result: {}",
+                machine.round(),
+                reason.words()
+            );
         }
         self.round = None;
         self.assembled = None;
@@ -298,7 +336,9 @@ impl<L: Ledger> Engine<L> {
 
     /// A bank's operator approved a task.
     pub(super) fn approval(&mut self, bank: BankIndex, approval: &Signed<Approval>) -> Result<(), Fault> {
-        let Some(entry) = self.roster.bank(bank) else { return Ok(()) };
+        let Some(entry) = self.roster.bank(bank) else {
+            return Ok(());
+        };
         let name = entry.name.clone();
         let key = VerifyingKey(entry.signing_key);
         let Some(body) = approval.open(&key).filter(|body| body.bank == bank).copied() else {
@@ -306,7 +346,10 @@ impl<L: Ledger> Engine<L> {
             return Ok(());
         };
         let Some(task) = self.tasks.by_hash(&body.task) else {
-            self.reject(bank, Rejection::new(Check::TaskNotApproved, "the approved task is not known here"));
+            self.reject(
+                bank,
+                Rejection::new(Check::TaskNotApproved, "the approved task is not known here"),
+            );
             return Ok(());
         };
         if !task.record.approved.insert(bank) {
@@ -314,7 +357,11 @@ impl<L: Ledger> Engine<L> {
         }
         tracing::info!("{name} approved task {}", task.record.name);
         let put = task.record.put()?;
-        let entry = Entry::TaskApproval { task: body.task, bank, signature: approval.signature() };
+        let entry = Entry::TaskApproval {
+            task: body.task,
+            bank,
+            signature: approval.signature(),
+        };
         self.ledger.commit(vec![put], Vec::new(), vec![entry.to_bytes()])
     }
 
@@ -326,14 +373,24 @@ impl<L: Ledger> Engine<L> {
                 tracing::info!("round {round}: open to {} banks", machine.bundles().len());
             }
             Record::Cohort { banks, .. } => {
-                tracing::info!("round {round}: {} banks are ready; they upload masked updates", banks.len());
+                tracing::info!(
+                    "round {round}: {} banks are ready; they upload masked updates",
+                    banks.len()
+                );
             }
             Record::Survivors { .. } => {
                 let survivors = machine.survivors();
-                let dropped: Vec<BankIndex> =
-                    machine.cohort().iter().copied().filter(|bank| !survivors.contains(bank)).collect();
+                let dropped: Vec<BankIndex> = machine
+                    .cohort()
+                    .iter()
+                    .copied()
+                    .filter(|bank| !survivors.contains(bank))
+                    .collect();
                 if !dropped.is_empty() {
-                    tracing::warn!("round {round}: goes on without {}", self.names(&dropped).join(", "));
+                    tracing::warn!(
+                        "round {round}: goes on without {}",
+                        self.names(&dropped).join(", ")
+                    );
                 }
             }
             Record::Published { result, .. } => {

@@ -34,7 +34,15 @@ pub(super) struct Sessions {
 impl Sessions {
     /// A control stream is up. Nothing is sent before the bank's hello.
     pub(super) fn connected(&mut self, bank: BankIndex, id: u64, outlet: Box<dyn Outlet>) {
-        self.open.insert(bank, Session { id, outlet, software: String::new(), log_sent: None });
+        self.open.insert(
+            bank,
+            Session {
+                id,
+                outlet,
+                software: String::new(),
+                log_sent: None,
+            },
+        );
     }
 
     /// The bank said hello and has acted on `log_size` entries.
@@ -48,7 +56,9 @@ impl Sessions {
 
     /// A control stream is gone; true if it was the bank's current one and the bank had said hello.
     pub(super) fn disconnected(&mut self, bank: BankIndex, id: u64, now: Millis) -> bool {
-        let Some(session) = self.open.get(&bank).filter(|session| session.id == id) else { return false };
+        let Some(session) = self.open.get(&bank).filter(|session| session.id == id) else {
+            return false;
+        };
         let greeted = session.log_sent.is_some();
         self.open.remove(&bank);
         self.lost.insert(bank, now);
@@ -62,12 +72,17 @@ impl Sessions {
 
     /// Banks that said hello.
     pub(super) fn banks(&self) -> impl Iterator<Item = BankIndex> {
-        self.open.iter().filter(|(_, session)| session.log_sent.is_some()).map(|(bank, _)| *bank)
+        self.open
+            .iter()
+            .filter(|(_, session)| session.log_sent.is_some())
+            .map(|(bank, _)| *bank)
     }
 
     /// True if the bank said hello and is still there.
     pub(super) fn is_up(&self, bank: BankIndex) -> bool {
-        self.open.get(&bank).is_some_and(|session| session.log_sent.is_some())
+        self.open
+            .get(&bank)
+            .is_some_and(|session| session.log_sent.is_some())
     }
 
     /// What software a connected bank runs.
@@ -85,21 +100,35 @@ impl Sessions {
         if let Some(session) = self.open.get(&bank)
             && !session.outlet.send(message)
         {
-            tracing::warn!(bank = bank.get(), "a message could not be queued; the bank must connect again");
+            tracing::warn!(
+                bank = bank.get(),
+                "a message could not be queued; the bank must connect again"
+            );
         }
     }
 
     /// Brings every connected bank up to the end of the log.
     pub(super) fn extend_log(&mut self, ledger: &dyn Ledger) -> Result<(), Fault> {
         let size = ledger.log_size();
-        let behind = self.open.values().filter_map(|session| session.log_sent).filter(|sent| *sent < size).min();
+        let behind = self
+            .open
+            .values()
+            .filter_map(|session| session.log_sent)
+            .filter(|sent| *sent < size)
+            .min();
         let Some(from) = behind else { return Ok(()) };
         let entries = ledger.entries(from, size)?;
         for session in self.open.values_mut() {
-            let Some(sent) = session.log_sent.filter(|sent| *sent < size) else { continue };
+            let Some(sent) = session.log_sent.filter(|sent| *sent < size) else {
+                continue;
+            };
             let skip = usize::try_from(sent - from).unwrap_or(usize::MAX);
             let leaves = entries.iter().skip(skip).map(|bytes| leaf(bytes)).collect();
-            let extension = Extension { from: sent, leaves, checkpoint: ledger.checkpoint().to_owned() };
+            let extension = Extension {
+                from: sent,
+                leaves,
+                checkpoint: ledger.checkpoint().to_owned(),
+            };
             if session.outlet.send(ToBank::Log(extension)) {
                 session.log_sent = Some(size);
             }

@@ -154,14 +154,19 @@ impl<L: Ledger> Engine<L> {
     /// One line: what is waited for, and until when.
     fn waiting_line(&self) -> String {
         let all = self.roster.banks();
-        let absent: Vec<BankIndex> =
-            all.iter().map(|entry| entry.index).filter(|bank| !self.sessions.is_up(*bank)).collect();
+        let absent: Vec<BankIndex> = all
+            .iter()
+            .map(|entry| entry.index)
+            .filter(|bank| !self.sessions.is_up(*bank))
+            .collect();
         if let Some(machine) = &self.round {
             let waiting = machine.waiting_for();
             if waiting.is_empty() {
                 return format!("round {}: phase {}", machine.round(), machine.phase().name());
             }
-            let left = machine.deadline().map(|at| at.0.saturating_sub(self.clock.now().0) / 1000);
+            let left = machine
+                .deadline()
+                .map(|at| at.0.saturating_sub(self.clock.now().0) / 1000);
             return format!(
                 "round {}: phase {}, {} banks have answered; waiting for {}, {} s left",
                 machine.round(),

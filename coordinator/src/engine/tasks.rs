@@ -90,27 +90,46 @@ impl LoadedTask {
             last_result: Digest([0; 32]),
             approved: BTreeSet::new(),
         };
-        Ok(Self { record, task: Arc::new(task), plan: Arc::new(plan), state: Arc::new(state) })
+        Ok(Self {
+            record,
+            task: Arc::new(task),
+            plan: Arc::new(plan),
+            state: Arc::new(state),
+        })
     }
 
     /// The task of a record, its text and state from their blobs.
     fn load(record: TaskRecord, blobs: &dyn Blobs) -> Result<Self, Fault> {
-        let broken = |what: &str| Fault::new(format!("task {}: {what}; restore the data folder from a backup", record.name));
+        let broken = |what: &str| {
+            Fault::new(format!(
+                "task {}: {what}; restore the data folder from a backup",
+                record.name
+            ))
+        };
         let text = read(blobs, &record.task)?.ok_or_else(|| broken("its text is gone"))?;
         let text = String::from_utf8(text).map_err(|_| broken("its text is not UTF-8"))?;
-        let task = Task::parse(&text).map_err(|error| broken(&format!("its text cannot be read: {error}")))?;
+        let task =
+            Task::parse(&text).map_err(|error| broken(&format!("its text cannot be read: {error}")))?;
         let state = read(blobs, &record.state)?.ok_or_else(|| broken("its state is gone"))?;
         let state = TaskState::from_bytes(&state).map_err(|error| broken(&format!("its state: {error}")))?;
         let plan = Plan::new(&task);
-        Ok(Self { record, task: Arc::new(task), plan: Arc::new(plan), state: Arc::new(state) })
+        Ok(Self {
+            record,
+            task: Arc::new(task),
+            plan: Arc::new(plan),
+            state: Arc::new(state),
+        })
     }
 }
 
 fn read(blobs: &dyn Blobs, hash: &Digest) -> Result<Option<Vec<u8>>, Fault> {
     use std::io::Read;
-    let Some(mut file) = blobs.open(hash)? else { return Ok(None) };
+    let Some(mut file) = blobs.open(hash)? else {
+        return Ok(None);
+    };
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|error| Fault::new(format!("blob {hash}: {error}")))?;
+    file.read_to_end(&mut bytes)
+        .map_err(|error| Fault::new(format!("blob {hash}: {error}")))?;
     Ok(Some(bytes))
 }
 
@@ -155,7 +174,9 @@ impl TaskBook {
 
     /// The task whose steps are run.
     pub(super) fn current(&self) -> Option<&LoadedTask> {
-        self.tasks.iter().find(|task| task.record.status == TaskStatus::Running)
+        self.tasks
+            .iter()
+            .find(|task| task.record.status == TaskStatus::Running)
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &TaskRecord> {
