@@ -1,4 +1,4 @@
-//! The bank's daemon: reads its own rows, trains, and contributes masked updates.
+//! The bank's daemon: its identity, its rows, its training, its link to the coordinator, and its part in each round.
 
 pub mod cli;
 pub mod config;
@@ -6,3 +6,4 @@ pub mod data;
 pub mod enrol;
 pub mod model;
 pub mod train;
+pub mod transport;
