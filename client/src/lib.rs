@@ -5,5 +5,6 @@ pub mod config;
 pub mod data;
 pub mod enrol;
 pub mod model;
+pub mod participant;
 pub mod train;
 pub mod transport;
