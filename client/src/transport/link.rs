@@ -7,7 +7,7 @@ use quinn::{Connection, VarInt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use veilsum_protocol::ids::{Digest, Round};
 use veilsum_protocol::wire::stream::CloseCode;
 
@@ -19,6 +19,9 @@ use super::upload::{self, UploadError};
 
 /// Messages that wait for the connection to take them.
 const QUEUE: usize = 64;
+
+/// How long a connection must have stood for the delays to start anew: a coordinator that admits and then fails is not to be rushed.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// What happens on the link. `R` comes from the coordinator.
 #[derive(Debug, PartialEq, Eq)]
@@ -180,8 +183,12 @@ async fn keep_up<S, R>(
         let work = async {
             let reason = match connect(&options).await {
                 Ok(admitted) => {
-                    backoff.reset();
-                    converse(admitted, &options, &events, &publish).await
+                    let since = Instant::now();
+                    let reason = converse(admitted, &options, &events, &publish).await;
+                    if since.elapsed() >= STEADY {
+                        backoff.reset();
+                    }
+                    reason
                 }
                 Err(reason) => reason,
             };

@@ -215,5 +215,5 @@ impl std::fmt::Debug for Keyring {
 /// True if `bank` is the one of the pair that encapsulates: the lower position when the sum of both is even, else the
 /// higher, so that the work is spread evenly.
 pub fn encapsulates(bank: BankIndex, peer: BankIndex) -> bool {
-    (bank < peer) == ((bank.get() + peer.get()) % 2 == 0)
+    (bank < peer) == (bank.get() + peer.get()).is_multiple_of(2)
 }

@@ -77,7 +77,11 @@ impl EpochParticipant {
         epoch: Epoch,
         entropy: &mut E,
     ) -> Result<Vec<ToCoordinator>, Rejection> {
-        if self.set_up.as_ref().is_none_or(|set_up| set_up.epoch != epoch) {
+        let current = match &self.set_up {
+            Some(set_up) => Some(set_up.epoch),
+            None => self.armed.as_ref().map(Keyring::epoch),
+        };
+        if current != Some(epoch) {
             if epoch <= self.newest() {
                 let detail = format!("found epoch {epoch}, expected one after {}", self.newest());
                 return Err(Rejection::new(Check::EpochNotNew, detail));
@@ -99,7 +103,7 @@ impl EpochParticipant {
         &mut self,
         me: &Identity<'_>,
         directory: KeyDirectory,
-        logged: Option<Digest>,
+        logged: Digest,
         entropy: &mut E,
     ) -> Result<Vec<ToCoordinator>, Rejection> {
         let Some(set_up) = self
@@ -110,7 +114,7 @@ impl EpochParticipant {
             return Ok(Vec::new());
         };
         if set_up.pairing.is_none() {
-            if logged != Some(directory.hash()) {
+            if logged != directory.hash() {
                 return Err(Rejection::new(
                     Check::Directory,
                     "the log names another directory for the epoch",

@@ -245,6 +245,16 @@ impl CoordinatorRound {
         }
     }
 
+    /// The `RoundOpen` entry, once the round is open.
+    pub fn opened(&self) -> Option<&RoundOpen> {
+        self.open.as_ref()
+    }
+
+    /// The bundles of the banks that prepared.
+    pub fn bundles(&self) -> &BTreeMap<BankIndex, Bundle> {
+        &self.bundles
+    }
+
     /// `U2`; empty before it is fixed.
     pub fn cohort(&self) -> &[BankIndex] {
         &self.cohort
@@ -328,7 +338,7 @@ impl CoordinatorRound {
             Event::Bundle(bank, bundle) => self.bundle(bank, bundle)?,
             Event::Ready(bank, statement, complaints) => self.ready(bank, statement, complaints)?,
             Event::Uploaded(bank, trailer, length, hash) => self.uploaded(bank, trailer, length, hash)?,
-            Event::Confirm(bank, signature) => self.confirm(now, bank, signature)?,
+            Event::Confirm(bank, signature) => self.confirm(bank, signature)?,
             Event::Release(bank, release) => self.release(bank, release)?,
             Event::Summed(result) => self.summed(now, *result),
             Event::SumFailed => self.abort(AbortReason::BadSum),
@@ -532,12 +542,7 @@ impl CoordinatorRound {
             .collect()
     }
 
-    fn confirm(
-        &mut self,
-        now: Millis,
-        bank: BankIndex,
-        signature: Signature,
-    ) -> Result<Vec<Action>, Rejection> {
+    fn confirm(&mut self, bank: BankIndex, signature: Signature) -> Result<Vec<Action>, Rejection> {
         if let Some(first) = self.confirmed.get(&bank) {
             return same(*first == signature);
         }
@@ -558,20 +563,7 @@ impl CoordinatorRound {
         if !self.signing_key(bank)?.verifies(&statement, &signature) {
             return Err(Rejection::new(Check::Signature, "under the list of survivors"));
         }
-        let mut actions = vec![self.accept(Record::Confirmed(bank, signature), Vec::new())];
-        if self.confirmed.len() >= usize::from(self.plan.thresholds.threshold) {
-            let signatures = self
-                .confirmed
-                .iter()
-                .map(|(bank, signature)| (*bank, *signature))
-                .collect();
-            let entry = Entry::Certificate {
-                round: self.plan.round,
-                signatures,
-            };
-            actions.push(self.accept(Record::Certified { at: now }, vec![entry]));
-        }
-        Ok(actions)
+        Ok(vec![self.accept(Record::Confirmed(bank, signature), Vec::new())])
     }
 
     fn release(&mut self, bank: BankIndex, release: Signed<Release>) -> Result<Vec<Action>, Rejection> {
@@ -630,6 +622,10 @@ impl CoordinatorRound {
     }
 
     fn summed(&mut self, now: Millis, result: RoundResult) -> Vec<Action> {
+        if self.phase != Phase::Sum {
+            // The round was stopped meanwhile.
+            return Vec::new();
+        }
         let entry = Entry::Result(result.clone());
         vec![self.accept(
             Record::Published {
@@ -692,6 +688,18 @@ impl CoordinatorRound {
                     list: self.survivor_list(),
                 };
                 actions.push(self.accept(Record::Survivors { at: now }, vec![entry]));
+            }
+            // Not where the last signature is accepted: a restart may come between that record and this one.
+            Phase::Confirm if self.confirmed.len() >= usize::from(self.plan.thresholds.threshold) => {
+                let entry = Entry::Certificate {
+                    round: self.plan.round,
+                    signatures: self
+                        .confirmed
+                        .iter()
+                        .map(|(bank, signature)| (*bank, *signature))
+                        .collect(),
+                };
+                actions.push(self.accept(Record::Certified { at: now }, vec![entry]));
             }
             Phase::Confirm if expired => return self.abort(AbortReason::TooFewConfirmations),
             Phase::Unmask => actions.extend(self.recover(expired)),

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::entropy::Entropy;
 use crate::crypto::signing::SigningKey;
+use crate::epoch::directory::KeyDirectory;
 use crate::epoch::participant::{EpochParticipant, Identity};
 use crate::ids::{BankIndex, Digest, Epoch, Round};
+use crate::log::VerifierKey;
 use crate::log::entry::{Entry, RoundOpen, RoundResult};
 use crate::log::follower::{FollowError, LogFollower, LoggedEntry};
-use crate::log::VerifierKey;
 use crate::model::plan::Plan;
 use crate::roster::Roster;
 use crate::round::active::{ActiveRound, Standing};
@@ -28,6 +29,7 @@ use crate::wire::statement::{Approval, Derived};
 
 /// Something happened.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one event lives at a time")]
 pub enum Event {
     /// The daemon started with this machine restored.
     Started,
@@ -56,7 +58,7 @@ pub enum Event {
     Derived {
         /// The round.
         round: Round,
-        /// Hash of the derived state.
+        /// Hash of the derived state; zeros if the sum leads to no state, which is refused as any other wrong one (C-501).
         state: Digest,
     },
 }
@@ -138,8 +140,11 @@ pub struct Participant {
     pub(super) last_round: Round,
     pub(super) active: Option<ActiveRound>,
     pub(super) derived: Option<Signed<Derived>>,
-    /// The result that is being derived; not part of a snapshot, because the log gives it again.
-    pub(super) awaited: Option<RoundResult>,
+    /// The entry whose effect is under way: a task that is fetched or a result that is derived. Until that is done the entry does not
+    /// count as acted on, so a snapshot stands before it and the log gives it again after a restart.
+    pub(super) awaited: Option<LoggedEntry>,
+    /// A directory that came before its entry in the log. The coordinator sends it again after a restart.
+    pub(super) early_directory: Option<KeyDirectory>,
 }
 
 /// The parts of a machine that checks need, borrowed apart from the round.
@@ -190,6 +195,7 @@ impl Participant {
             active: None,
             derived: None,
             awaited: None,
+            early_directory: None,
         })
     }
 
@@ -218,7 +224,8 @@ impl Participant {
         OutboundMessage::hello(software, self.log_size(), self.armed())
     }
 
-    /// Checks an extension of the log. The caller hands the entries to [`Participant::handle`], in order.
+    /// Checks an extension of the log. The caller hands the entries to [`Participant::handle`], in order and behind those that it
+    /// still has; after a reconnection some may come again, which changes nothing.
     ///
     /// # Errors
     /// If it is not a continuation of the log that this bank follows (C-601).
@@ -232,11 +239,14 @@ impl Participant {
             Event::Started => self.resume(),
             Event::Connected => self.resend(),
             Event::Message(message) => self.message(message, entropy),
-            Event::Entry(logged) => {
-                self.follower.acted_on(&logged);
-                logged.entry.map(|entry| self.entry(entry)).unwrap_or_default()
-            }
+            Event::Entry(logged) => self.logged(logged, entropy),
             Event::TaskKnown(plan, initial) => {
+                let fetched = self.awaited.take_if(
+                    |logged| matches!(&logged.entry, Some(Entry::Task { task, .. }) if *task == plan.task()),
+                );
+                if let Some(logged) = fetched {
+                    self.follower.acted_on(&logged);
+                }
                 let start = Progress {
                     step: 0,
                     state: initial,
@@ -257,6 +267,28 @@ impl Participant {
             Event::Masked { round, length, hash } => self.masked(round, length, hash),
             Event::Derived { round, state } => self.derive(round, state),
         }
+    }
+
+    /// Acts on an entry once. After a reconnection the log may give entries again that are acted on or under way.
+    fn logged<E: Entropy>(&mut self, logged: LoggedEntry, entropy: &mut E) -> Vec<Action> {
+        let under_way = self
+            .awaited
+            .as_ref()
+            .is_some_and(|awaited| awaited.index == logged.index);
+        if under_way || logged.index < self.follower.size() {
+            return Vec::new();
+        }
+        let actions = match logged.entry.clone() {
+            Some(entry) => self.entry(entry, entropy),
+            None => Vec::new(),
+        };
+        let waits = |action: &Action| matches!(action, Action::FetchTask(_) | Action::Derive(..));
+        if actions.iter().any(waits) {
+            self.awaited = Some(logged);
+        } else {
+            self.follower.acted_on(&logged);
+        }
+        actions
     }
 
     fn approval(&self, task: Digest) -> Signed<Approval> {
@@ -319,10 +351,7 @@ impl Participant {
         let me = identity!(self);
         let answer = match message {
             ToBank::EpochAsk { epoch } => self.epochs.ask(&me, epoch, entropy),
-            ToBank::Directory(directory) => {
-                let logged = self.directories.get(&directory.epoch).copied();
-                self.epochs.directory(&me, *directory, logged, entropy)
-            }
+            ToBank::Directory(directory) => return self.directory(*directory, entropy),
             ToBank::PairCiphertexts { epoch, ciphertexts } => {
                 self.epochs.ciphertexts(&me, epoch, &ciphertexts)
             }
@@ -334,6 +363,27 @@ impl Participant {
             ToBank::Rejected(rejection) => return vec![Action::Notice(Notice::Rejected(rejection))],
             ToBank::Welcome { .. } | ToBank::Log(_) => return Vec::new(),
         };
+        self.epoch_answer(before, answer)
+    }
+
+    /// A directory serves once the log names it; one that overtook its entry waits for it.
+    fn directory<E: Entropy>(&mut self, directory: KeyDirectory, entropy: &mut E) -> Vec<Action> {
+        let Some(logged) = self.directories.get(&directory.epoch).copied() else {
+            self.early_directory = Some(directory);
+            return Vec::new();
+        };
+        let before = self.armed();
+        let answer = self
+            .epochs
+            .directory(&identity!(self), directory, logged, entropy);
+        self.epoch_answer(before, answer)
+    }
+
+    fn epoch_answer(
+        &mut self,
+        before: Option<Epoch>,
+        answer: Result<Vec<ToCoordinator>, Rejection>,
+    ) -> Vec<Action> {
         match answer {
             Err(rejection) => self.refuse(rejection, None),
             Ok(messages) => {
@@ -419,7 +469,7 @@ impl Participant {
         actions
     }
 
-    fn entry(&mut self, entry: Entry) -> Vec<Action> {
+    fn entry<E: Entropy>(&mut self, entry: Entry, entropy: &mut E) -> Vec<Action> {
         match entry {
             Entry::Roster { .. } if entry.hash() != self.roster_hash => {
                 let detail = "the coordinator logged another roster; install the new consortium.toml after comparing it";
@@ -429,8 +479,12 @@ impl Participant {
             Entry::KeyDirectory { epoch, directory, .. } => {
                 self.directories.insert(epoch, directory);
                 // Older ones serve nobody: an epoch is set up after the last one.
-                self.directories.retain(|old, _| old.0 + 1 >= epoch.0);
-                Vec::new()
+                self.directories
+                    .retain(|old, _| old.0.saturating_add(1) >= epoch.0);
+                match self.early_directory.take_if(|early| early.epoch == epoch) {
+                    Some(early) => self.directory(early, entropy),
+                    None => Vec::new(),
+                }
             }
             Entry::PrepareManifest { round, bundles, .. } => {
                 let me = self.me;
@@ -514,10 +568,15 @@ impl Participant {
     }
 
     fn round_open(&mut self, open: RoundOpen) -> Vec<Action> {
-        self.last_open = Some(open.clone());
         let round = open.round;
+        if let Some(last) = self.last_open.as_ref().filter(|last| round <= last.round) {
+            let detail = format!("found round {round} opened after round {}", last.round);
+            return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
+        }
+        self.last_open = Some(open.clone());
         if self.active.as_ref().is_none_or(|active| active.round != round) {
-            return Vec::new();
+            // Without this bank; and every earlier round is over for good.
+            return self.close(round);
         }
         if !self.approved.contains(&open.task) {
             let mut actions = self.refuse(
@@ -616,16 +675,20 @@ impl Participant {
                 .is_some_and(|progress| progress.step == open.step)
         });
         match known {
-            Some(open) => {
-                self.awaited = Some(result.clone());
-                vec![Action::Derive(open, result)]
-            }
+            Some(open) => vec![Action::Derive(open, result)],
             None => self.close(result.round),
         }
     }
 
     fn derive(&mut self, round: Round, state: Digest) -> Vec<Action> {
-        let Some(result) = self.awaited.take().filter(|result| result.round == round) else {
+        let derived = self
+            .awaited
+            .take_if(|logged| matches!(&logged.entry, Some(Entry::Result(result)) if result.round == round));
+        let Some(logged) = derived else {
+            return Vec::new();
+        };
+        self.follower.acted_on(&logged);
+        let Some(Entry::Result(result)) = logged.entry else {
             return Vec::new();
         };
         let Some(open) = self.last_open.as_ref().filter(|open| open.hash() == result.open) else {
