@@ -118,8 +118,7 @@ impl Consortium {
         let path = Folder::at(&dir.join(COORDINATOR)).consortium();
         let text = fs::read_to_string(&path).map_err(DemoError::file(&path))?;
         let (file, _) = ConsortiumFile::from_toml(&text).map_err(|error| DemoError::content(&path, error))?;
-        let log_key = file.log_key.parse().map_err(|error| DemoError::content(&path, error))?;
-        Ok(Self { setup, programs, keeper, tell, log_key })
+        Ok(Self { setup, programs, keeper, tell, log_key: file.log_key })
     }
 
     /// What it was made of.

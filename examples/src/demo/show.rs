@@ -10,7 +10,7 @@ use veilsum_client::train::{DeviceChoice, Runtime};
 use veilsum_coordinator::engine::tasks::TaskStatus;
 use veilsum_protocol::round::params::RoundKind;
 
-use super::consortium::{Consortium, Setup};
+use super::consortium::{Consortium, Member, Setup};
 use super::history::{History, RoundEnd, RoundStory};
 use super::outage::Outage;
 use super::supply::{self, Change, Deal, Supply};
@@ -188,17 +188,13 @@ fn follow(
     let mut told = 0;
     let mut last_news = Instant::now();
     narrator.begin(rounds + 2);
-    let all = supply.banks.len();
     loop {
         let status = consortium.status()?;
         // While the coordinator writes, a look may come at a bad moment; the log is read to its end again below.
         if history.follow(&consortium.log_folder(), consortium.log_key()).unwrap_or(false) {
             last_news = Instant::now();
         }
-        for story in history.rounds().filter(|story| story.round > told && story.end.is_some()) {
-            told = story.round;
-            narrator.say(&line(story, all, rounds));
-        }
+        tell_new(&history, &mut told, &supply.banks, rounds, narrator);
         if let Some(status) = status {
             if let Some(outage) = &mut outage
                 && let Some(news) = outage.look(consortium, &status, &history)?
@@ -223,10 +219,17 @@ fn follow(
     }
     narrator.end();
     history.follow(&consortium.log_folder(), consortium.log_key())?;
-    for story in history.rounds().filter(|story| story.round > told && story.end.is_some()) {
-        narrator.say(&line(story, all, rounds));
-    }
+    tell_new(&history, &mut told, &supply.banks, rounds, narrator);
     Ok((history, outage))
+}
+
+/// Rounds that have ended since the last call, in order.
+fn tell_new(history: &History, told: &mut u64, banks: &[Member], rounds: u32, narrator: &Narrator) {
+    let last = *told;
+    for story in history.rounds().filter(|story| story.round > last && story.end.is_some()) {
+        *told = story.round;
+        narrator.say(&line(story, banks.len(), rounds));
+    }
 }
 
 /// The bank with the smallest table is ready first, so there is a moment between its promise and its upload. None if too
