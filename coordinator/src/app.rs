@@ -6,7 +6,6 @@ use tokio::sync::mpsc;
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
-use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator};
 use veilsum_protocol::wire::stream::Rejected;
@@ -69,10 +68,7 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     })?;
     let named = |problem: String| configuration(format!("{}: {problem}", path.display()));
     let (consortium, roster) = Consortium::from_toml(&text).map_err(|error| named(error.to_string()))?;
-    let verifier: VerifierKey = consortium
-        .log_key
-        .parse()
-        .map_err(|error| named(format!("log_key: {error}")))?;
+    let verifier = consortium.log_key.clone();
     let key = keyfile::read_pkcs8(&config.identity.log_key).map_err(configuration)?;
     let key = SigningKey::from_pkcs8(&key)
         .map_err(|error| configuration(format!("{}: {error}", config.identity.log_key.display())))?;

@@ -60,6 +60,8 @@ pub struct LoggedEntry {
 pub struct LogFollower {
     key: VerifierKey,
     acted_on: CompactRange,
+    /// What was handed out, acted on or not; not part of a snapshot, because the log gives it again.
+    verified: CompactRange,
     seen: Option<(u64, Digest)>,
 }
 
@@ -69,6 +71,7 @@ impl LogFollower {
         Self {
             key,
             acted_on: CompactRange::new(),
+            verified: CompactRange::new(),
             seen: None,
         }
     }
@@ -83,8 +86,9 @@ impl LogFollower {
         self.seen
     }
 
-    /// Checks an extension against everything seen so far and gives the entries that were not acted on yet, in order. The
-    /// caller acts on each and then calls [`LogFollower::acted_on`] with it.
+    /// Checks an extension against everything seen so far and gives its entries that were not acted on yet, in order. The
+    /// caller puts them behind those that it still has, acts on each and then calls [`LogFollower::acted_on`] with it. After a
+    /// reconnection an extension may give entries again that were handed out but not acted on.
     ///
     /// # Errors
     /// If it is not a continuation of the same log. Nothing is changed then.
@@ -92,10 +96,15 @@ impl LogFollower {
         let checkpoint = VerifiedCheckpoint::parse(extension.checkpoint.as_bytes(), &self.key)
             .map_err(|error| FollowError::Checkpoint(error.to_string()))?;
         let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
-        if extension.from > self.size() {
+        let start = if extension.from <= self.size() {
+            &self.acted_on
+        } else {
+            &self.verified
+        };
+        if extension.from > start.size() {
             return Err(FollowError::Gap {
                 from: extension.from,
-                expected: self.size(),
+                expected: start.size(),
             });
         }
         if let Some((seen, _)) = self.seen
@@ -103,11 +112,11 @@ impl LogFollower {
         {
             return Err(FollowError::Rollback { found: size, seen });
         }
-        let mut range = self.acted_on.clone();
+        let mut range = start.clone();
         let mut entries = Vec::new();
         let (seen_size, seen_root) = self.seen.unwrap_or((0, Digest([0; 32])));
         for (index, leaf) in (extension.from..).zip(&extension.leaves) {
-            if index < self.size() {
+            if index < start.size() {
                 continue;
             }
             let logged = match leaf {
@@ -136,6 +145,7 @@ impl LogFollower {
             return Err(FollowError::Fork { size });
         }
         self.seen = Some((size, root));
+        self.verified = range;
         Ok(entries)
     }
 
@@ -160,6 +170,7 @@ impl LogFollower {
         let (size, root) = (r.u64("checkpoint size")?, r.digest("checkpoint root")?);
         Ok(Self {
             key,
+            verified: acted_on.clone(),
             acted_on,
             seen: (size > 0).then_some((size, root)),
         })

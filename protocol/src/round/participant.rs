@@ -224,7 +224,8 @@ impl Participant {
         OutboundMessage::hello(software, self.log_size(), self.armed())
     }
 
-    /// Checks an extension of the log. The caller hands the entries to [`Participant::handle`], in order.
+    /// Checks an extension of the log. The caller hands the entries to [`Participant::handle`], in order and behind those that it
+    /// still has; after a reconnection some may come again, which changes nothing.
     ///
     /// # Errors
     /// If it is not a continuation of the log that this bank follows (C-601).

@@ -1,0 +1,57 @@
+//! The log and the blobs beside it, in memory.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use veilsum_protocol::ids::Digest;
+use veilsum_protocol::log::entry::Entry;
+use veilsum_protocol::log::{Checkpoint, CompactRange, leaf_hash};
+use veilsum_protocol::wire::canonical::Canonical;
+use veilsum_protocol::wire::message::{Extension, Leaf};
+
+use crate::consortium::{LOG, log_key, log_signing_key};
+
+/// Blobs by hash; what a bank fetches comes from here.
+pub type Blobs = Rc<RefCell<BTreeMap<Digest, Vec<u8>>>>;
+
+#[derive(Default)]
+pub struct Log {
+    pub entries: Vec<Entry>,
+    range: CompactRange,
+}
+
+impl Log {
+    pub fn append(&mut self, entry: Entry) {
+        self.range.append_leaf_hash(leaf_hash(&entry.to_bytes()));
+        self.entries.push(entry);
+    }
+
+    pub fn size(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Everything from `from` on as it travels to a bank.
+    pub fn extension(&self, from: u64) -> Extension {
+        let leaf = |entry: &Entry| {
+            let bytes = entry.to_bytes();
+            if entry.concerns_banks() {
+                Leaf::Entry(bytes)
+            } else {
+                Leaf::Hash(leaf_hash(&bytes))
+            }
+        };
+        let checkpoint = Checkpoint {
+            origin: LOG.to_owned(),
+            size: self.size(),
+            root: self.range.root(),
+        };
+        let key = log_signing_key();
+        let signed = checkpoint.sign(&log_key(), |bytes| key.sign_bytes(bytes).0).unwrap();
+        Extension {
+            from,
+            leaves: self.entries[from as usize..].iter().map(leaf).collect(),
+            checkpoint: signed.note().as_str().to_owned(),
+        }
+    }
+}

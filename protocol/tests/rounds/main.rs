@@ -1,0 +1,10 @@
+//! Whole rounds in memory: real machines on both sides, a bad network, banks and a coordinator that die.
+
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod consortium;
+mod honest;
+mod ledger;
+mod node;
+mod office;
+mod world;

@@ -1,0 +1,369 @@
+//! The coordinator as its daemon runs it: machine, journal, log, spool and the summing engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use veilsum_protocol::epoch::coordinator::{EpochAction, EpochCoordinator};
+use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis, Round};
+use veilsum_protocol::log::entry::{AbortReason, Entry, RoundResult};
+use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::round::coordinator::{Action, CoordinatorRound, Event};
+use veilsum_protocol::round::params::Thresholds;
+use veilsum_protocol::round::record::{Limits, Record, RoundPlan};
+use veilsum_protocol::secagg::accumulate::Accumulator;
+use veilsum_protocol::secagg::mask::Masks;
+use veilsum_protocol::secagg::pack::pack;
+use veilsum_protocol::secagg::ring::Ring;
+use veilsum_protocol::task::Task;
+use veilsum_protocol::wire::canonical::Canonical;
+use veilsum_protocol::wire::frame;
+use veilsum_protocol::wire::message::{MESSAGE_LIMIT, Rejection, ToBank, ToCoordinator};
+use veilsum_protocol::wire::outbound::decode_trailer;
+
+use crate::consortium::{bank, roster};
+use crate::ledger::{Blobs, Log};
+
+/// How a round ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub round: Round,
+    pub end: Result<Digest, AbortReason>,
+    /// One value a lane; empty without a result.
+    pub sum: Vec<u32>,
+    pub survivors: Vec<BankIndex>,
+    pub cohort: Vec<BankIndex>,
+    pub acknowledged: Vec<BankIndex>,
+}
+
+pub struct Office {
+    pub banks: u16,
+    pub log: Log,
+    pub blobs: Blobs,
+    pub epoch: Option<EpochCoordinator>,
+    pub armed: Option<(Epoch, Digest)>,
+    pub approved: BTreeMap<Digest, BTreeSet<BankIndex>>,
+    pub task: Task,
+    pub state: TaskState,
+    pub last_result: Digest,
+    pub next_round: Round,
+    pub attempt: u32,
+    pub machine: Option<CoordinatorRound>,
+    journal: Vec<Vec<u8>>,
+    pub connected: BTreeSet<BankIndex>,
+    spool: BTreeMap<(Round, BankIndex), Vec<u8>>,
+    sum: Vec<u32>,
+    pub outcome: Option<Outcome>,
+    pub rejections: Vec<(BankIndex, Rejection)>,
+    pub objections: Vec<(BankIndex, ToCoordinator)>,
+    pub notices: Vec<String>,
+    /// Dies when this many commits more are durable, before anything that follows.
+    pub kill_after_commits: Option<usize>,
+    pub life: u64,
+}
+
+/// What comes out of the office.
+pub enum Out {
+    Send(BankIndex, ToBank),
+    Sum(Vec<(BankIndex, Digest)>, Masks),
+    Died,
+}
+
+impl Office {
+    pub fn new(banks: u16, task: Task, blobs: Blobs) -> Self {
+        let mut log = Log::default();
+        log.append(Entry::from(&roster(banks)));
+        Self {
+            banks,
+            log,
+            blobs,
+            epoch: None,
+            armed: None,
+            approved: BTreeMap::new(),
+            state: TaskState::initial(&task),
+            task,
+            last_result: Digest([0; 32]),
+            next_round: Round(1),
+            attempt: 0,
+            machine: None,
+            journal: Vec::new(),
+            connected: BTreeSet::new(),
+            spool: BTreeMap::new(),
+            sum: Vec::new(),
+            outcome: None,
+            rejections: Vec::new(),
+            objections: Vec::new(),
+            notices: Vec::new(),
+            kill_after_commits: None,
+            life: 0,
+        }
+    }
+
+    pub fn offer(&mut self, task: &Task) {
+        let text = task.canonical_text();
+        self.blobs.borrow_mut().insert(task.hash(), text.into_bytes());
+        self.log.append(Entry::Task {
+            name: task.name.clone(),
+            task: task.hash(),
+        });
+    }
+
+    pub fn plan(&self) -> Option<RoundPlan> {
+        let plan = Plan::new(&self.task);
+        let kind = plan.kind(self.state.step)?;
+        let layout = plan.layout(kind);
+        let (epoch, directory) = self.armed?;
+        Some(RoundPlan {
+            epoch,
+            directory,
+            round: self.next_round,
+            task: self.task.hash(),
+            kind,
+            step: self.state.step,
+            attempt: self.attempt,
+            state: self.state.hash(),
+            last_result: self.last_result,
+            layout: layout.digest(),
+            lanes: layout.lanes() as u64,
+            digit_bits: layout.digit_bits,
+            thresholds: Thresholds::with_most_colluders(self.banks).unwrap(),
+            approved: self.approved.get(&self.task.hash()).into_iter().flatten().copied().collect(),
+            limits: Limits::new(&self.task.deadlines, 5),
+        })
+    }
+
+    pub fn start_round(&mut self, now: Millis) -> Vec<Out> {
+        let plan = self.plan().expect("armed, and the task has another step");
+        self.next_round = Round(self.next_round.0 + 1);
+        self.journal.clear();
+        self.outcome = None;
+        self.sum.clear();
+        let (machine, actions) =
+            CoordinatorRound::start(roster(self.banks), plan, self.connected.clone(), now);
+        self.machine = Some(machine);
+        self.perform(actions)
+    }
+
+    /// The machine again from its journal; every connection is gone.
+    pub fn restart(&mut self, now: Millis) {
+        self.connected.clear();
+        let records: Vec<Record> = self
+            .journal
+            .iter()
+            .map(|bytes| frame::decode(bytes, MESSAGE_LIMIT).unwrap())
+            .collect();
+        self.machine = CoordinatorRound::restore(roster(self.banks), records, now);
+    }
+
+    pub fn handle(&mut self, now: Millis, from: Option<BankIndex>, event: Event) -> Vec<Out> {
+        let Some(machine) = &mut self.machine else {
+            return Vec::new();
+        };
+        match machine.handle(now, event) {
+            Ok(actions) => self.perform(actions),
+            Err(rejection) => {
+                let Some(bank) = from else {
+                    panic!("nobody to reject: {rejection}");
+                };
+                self.rejections.push((bank, rejection.clone()));
+                vec![Out::Send(bank, ToBank::Rejected(rejection))]
+            }
+        }
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) -> Vec<Out> {
+        let mut out = Vec::new();
+        for action in actions {
+            match action {
+                Action::Commit(records, entries) => {
+                    self.journal
+                        .extend(records.iter().map(|record| frame::encode(record, MESSAGE_LIMIT).unwrap()));
+                    for entry in entries {
+                        if let Entry::Result(_) = &entry {
+                            self.last_result = entry.hash();
+                        }
+                        self.log.append(entry);
+                    }
+                    if let Some(left) = &mut self.kill_after_commits {
+                        *left = left.saturating_sub(1);
+                        if *left == 0 {
+                            self.kill_after_commits = None;
+                            self.machine = None;
+                            self.life += 1;
+                            out.push(Out::Died);
+                            return out;
+                        }
+                    }
+                }
+                Action::Send(bank, message) => out.push(Out::Send(bank, message)),
+                Action::Sum(survivors, masks) => out.push(Out::Sum(survivors, masks)),
+                Action::Notice(notice) => self.notices.push(notice),
+                Action::Close(end) => self.close(end),
+            }
+        }
+        out
+    }
+
+    fn close(&mut self, end: Result<Digest, AbortReason>) {
+        let machine = self.machine.as_ref().unwrap();
+        assert!(self.outcome.is_none(), "a round ends once");
+        match &end {
+            Ok(next) => {
+                assert_eq!(self.state.hash(), *next);
+                self.attempt = 0;
+            }
+            Err(_) => self.attempt += 1,
+        }
+        let round = machine.round();
+        let acks = self.log.entries.iter().filter_map(|entry| match entry {
+            Entry::Ack { round: of, bank, .. } if *of == round => Some(*bank),
+            _ => None,
+        });
+        self.outcome = Some(Outcome {
+            round,
+            end,
+            sum: self.sum.clone(),
+            survivors: machine.survivors(),
+            cohort: machine.cohort().to_vec(),
+            acknowledged: acks.collect(),
+        });
+    }
+
+    /// What the engine does: the survivors' vectors added up, the masks off, the next state derived.
+    pub fn sum(&mut self, now: Millis, survivors: &[(BankIndex, Digest)], masks: &Masks) -> Vec<Out> {
+        let Some(open) = self.machine.as_ref().and_then(|machine| machine.opened().cloned()) else {
+            return Vec::new();
+        };
+        let plan = Plan::new(&self.task);
+        let ring = Ring::for_sum(self.banks, open.digit_bits).unwrap();
+        let mut accumulator = Accumulator::new(ring, plan.layout(open.kind).lanes());
+        for (bank, hash) in survivors {
+            let vector = &self.spool[&(open.round, *bank)];
+            assert_eq!(Digest::of(vector), *hash);
+            let mut fold = accumulator.begin();
+            // In pieces that fall anywhere, as they do on a network.
+            for piece in vector.chunks(37) {
+                fold.push(piece).unwrap();
+            }
+            fold.finish().unwrap();
+        }
+        accumulator.apply(masks);
+        self.sum = accumulator.into_lanes();
+        let mut packed = Vec::new();
+        pack(ring, &self.sum, &mut packed);
+        let count = survivors.len() as u16;
+        let Ok((next, outcome)) = self.state.advance(&self.task, &plan, &self.sum, count) else {
+            self.sum.clear();
+            return self.handle(now, None, Event::SumFailed);
+        };
+        let result = RoundResult {
+            round: open.round,
+            open: open.hash(),
+            kind: open.kind,
+            step: open.step,
+            sum: Digest::of(&packed),
+            survivors: count,
+            weight: outcome.weight,
+            next_state: next.hash(),
+            metrics: outcome.metrics,
+        };
+        self.blobs.borrow_mut().insert(result.sum, packed);
+        self.state = next;
+        self.handle(now, None, Event::Summed(Box::new(result)))
+    }
+
+    pub fn upload(&mut self, now: Millis, from: BankIndex, trailer: &[u8], vector: Vec<u8>) -> Vec<Out> {
+        let Some(machine) = &self.machine else {
+            return Vec::new();
+        };
+        let trailer = decode_trailer(trailer).unwrap();
+        let (length, hash) = (vector.len() as u64, Digest::of(&vector));
+        if machine.expected_upload(from).is_ok() {
+            self.spool.insert((machine.round(), from), vector);
+        }
+        self.handle(now, Some(from), Event::Uploaded(from, trailer, length, hash))
+    }
+
+    pub fn receive(&mut self, now: Millis, from: BankIndex, message: ToCoordinator) -> Vec<Out> {
+        let event = match message {
+            ToCoordinator::Hello { log_size, .. } => return self.welcome(now, from, log_size),
+            ToCoordinator::EpochKeys(_)
+            | ToCoordinator::PairCiphertexts { .. }
+            | ToCoordinator::PairConfirmations { .. }
+            | ToCoordinator::Armed { .. } => return self.epoch_message(from, message),
+            ToCoordinator::Approval(approval) => {
+                let task = approval.claim().task;
+                if self.approved.entry(task).or_default().insert(from) {
+                    self.log.append(Entry::TaskApproval {
+                        task,
+                        bank: from,
+                        signature: approval.signature(),
+                    });
+                }
+                return Vec::new();
+            }
+            ToCoordinator::Bundle(bundle) => Event::Bundle(from, bundle),
+            ToCoordinator::Ready {
+                statement,
+                complaints,
+            } => Event::Ready(from, statement, complaints),
+            ToCoordinator::Confirm { round, signature } if self.is_round(round) => {
+                Event::Confirm(from, signature)
+            }
+            ToCoordinator::Release { round, release } if self.is_round(round) => Event::Release(from, release),
+            ToCoordinator::Derived(derived) => Event::Derived(from, derived),
+            ToCoordinator::Objection { .. } => {
+                self.objections.push((from, message));
+                return Vec::new();
+            }
+            _ => return Vec::new(),
+        };
+        self.handle(now, Some(from), event)
+    }
+
+    fn is_round(&self, round: Round) -> bool {
+        self.machine.as_ref().is_some_and(|machine| machine.round() == round)
+    }
+
+    fn welcome(&mut self, now: Millis, from: BankIndex, log_size: u64) -> Vec<Out> {
+        self.connected.insert(from);
+        let mut out = vec![Out::Send(from, ToBank::Log(self.log.extension(log_size)))];
+        let epoch = self.epoch.as_ref().map(|epoch| epoch.connected(from)).unwrap_or_default();
+        out.extend(self.epoch_actions(epoch));
+        out.extend(self.handle(now, Some(from), Event::Connected(from)));
+        out
+    }
+
+    pub fn start_epoch(&mut self, number: Epoch) -> Vec<Out> {
+        let epoch = EpochCoordinator::new(roster(self.banks), number, self.next_round);
+        let actions = (1..=self.banks)
+            .map(bank)
+            .filter(|bank| self.connected.contains(bank))
+            .flat_map(|bank| epoch.connected(bank))
+            .collect();
+        self.epoch = Some(epoch);
+        self.epoch_actions(actions)
+    }
+
+    fn epoch_message(&mut self, from: BankIndex, message: ToCoordinator) -> Vec<Out> {
+        let Some(epoch) = &mut self.epoch else {
+            return Vec::new();
+        };
+        let actions = epoch.handle(from, message).unwrap();
+        self.epoch_actions(actions)
+    }
+
+    fn epoch_actions(&mut self, actions: Vec<EpochAction>) -> Vec<Out> {
+        let mut out = Vec::new();
+        for action in actions {
+            match action {
+                EpochAction::Log(entry) => self.log.append(entry),
+                EpochAction::Send(bank, message) => out.push(Out::Send(bank, message)),
+                EpochAction::Armed(directory) => {
+                    self.armed = Some((directory.epoch, directory.hash()));
+                }
+            }
+        }
+        out
+    }
+}
+

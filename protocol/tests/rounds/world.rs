@@ -1,0 +1,451 @@
+//! A consortium in memory: banks, coordinator, a network that can be bad, and a clock that only events move.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use veilsum_protocol::crypto::entropy::{Entropy, SeededEntropy};
+use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis, Round};
+use veilsum_protocol::round::coordinator::Event;
+use veilsum_protocol::round::participant::{Event as BankEvent, Notice};
+use veilsum_protocol::secagg::mask::Masks;
+use veilsum_protocol::wire::frame;
+use veilsum_protocol::wire::message::{MESSAGE_LIMIT, ToBank};
+
+use crate::consortium::{bank, contribution, task};
+use crate::ledger::Blobs;
+use crate::node::{Contribute, Effect, Node, Out, Step};
+use crate::office::{self, Office, Outcome};
+
+/// What goes wrong on the network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Every message comes a second time, later and out of order.
+    pub double: bool,
+    /// Each message takes up to this long.
+    pub delay_ms: u64,
+    /// One message in this many is lost, and the connection with it.
+    pub lose_one_in: u64,
+}
+
+enum Item {
+    ToBank(BankIndex, u64, Vec<u8>),
+    ToOffice(BankIndex, u64, Vec<u8>),
+    Upload(BankIndex, u64, Vec<u8>, Vec<u8>),
+    Effect(BankIndex, u64, Effect),
+    Restart(BankIndex),
+    Reconnect(BankIndex, u64),
+    Summed(u64, Vec<(BankIndex, Digest)>, Masks),
+    OfficeRestart,
+    Tick,
+}
+
+/// More events than any test needs: something goes round in circles.
+const MAX_EVENTS: usize = 200_000;
+
+pub struct World {
+    pub now: Millis,
+    queue: BTreeMap<(u64, u64), Item>,
+    sequence: u64,
+    random: SeededEntropy,
+    pub faults: Faults,
+    pub banks: BTreeMap<BankIndex, Node>,
+    pub office: Office,
+    pub contribute: Contribute,
+    /// How long a killed bank stays down; `None`: for ever.
+    pub down_ms: Option<u64>,
+    /// True: the coordinator's messages come before the log entries that were committed before them.
+    pub overtakes: bool,
+    /// How long work takes at a bank.
+    pub work_ms: BTreeMap<BankIndex, u64>,
+    connection: BTreeMap<BankIndex, u64>,
+    /// No two messages of one stream overtake each other.
+    busy_until: BTreeMap<(BankIndex, bool), u64>,
+    told: BTreeMap<BankIndex, u64>,
+    /// Every answer of a bank that must never have a second, different form.
+    answers: BTreeMap<(BankIndex, Round, Step), Vec<u8>>,
+}
+
+impl World {
+    /// Banks enrolled and connected, one epoch armed, one task offered and approved.
+    pub fn new(banks: u16, seed: u64) -> Self {
+        Self::with(banks, seed, Faults::default())
+    }
+
+    pub fn with(banks: u16, seed: u64, faults: Faults) -> Self {
+        let mut world = Self::unarmed(banks, seed, faults);
+        world.arm(Epoch(1));
+        let task = world.office.task.clone();
+        world.office.offer(&task);
+        world.office_out(Vec::new());
+        let all = usize::from(banks);
+        world.run(|world| {
+            world.office.approved.get(&world.office.task.hash()).is_some_and(|banks| banks.len() == all)
+        });
+        world
+    }
+
+    pub fn unarmed(banks: u16, seed: u64, faults: Faults) -> Self {
+        let blobs: Blobs = Rc::new(RefCell::new(BTreeMap::new()));
+        let mut world = Self {
+            now: Millis(1_700_000_000_000),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            random: SeededEntropy::new(seed),
+            faults,
+            banks: (1..=banks).map(|i| (bank(i), Node::new(bank(i), banks, blobs.clone()))).collect(),
+            office: Office::new(banks, task("credit"), blobs),
+            contribute: Box::new(contribution),
+            down_ms: Some(1_000),
+            overtakes: seed % 2 == 1,
+            work_ms: BTreeMap::new(),
+            connection: BTreeMap::new(),
+            busy_until: BTreeMap::new(),
+            told: BTreeMap::new(),
+            answers: BTreeMap::new(),
+        };
+        for bank in world.all() {
+            world.connect(bank);
+        }
+        world
+    }
+
+    /// Sets up an epoch until every bank and the coordinator are armed.
+    pub fn arm(&mut self, epoch: Epoch) {
+        let out = self.office.start_epoch(epoch);
+        self.office_out(out);
+        self.run(|world| world.office.armed.is_some_and(|(armed, _)| armed == epoch));
+    }
+
+    pub fn all(&self) -> Vec<BankIndex> {
+        self.banks.keys().copied().collect()
+    }
+
+    pub fn node(&mut self, position: u16) -> &mut Node {
+        self.banks.get_mut(&bank(position)).unwrap()
+    }
+
+    /// One round, to its end; and then until nothing is under way.
+    pub fn round(&mut self) -> Outcome {
+        self.start_round();
+        self.run(|world| world.office.outcome.is_some());
+        self.settle();
+        let outcome = self.office.outcome.clone().unwrap();
+        if outcome.end.is_ok() {
+            assert_eq!(outcome.sum, self.expected_sum(&outcome), "the sum is that of the survivors");
+        }
+        outcome
+    }
+
+    pub fn start_round(&mut self) {
+        let out = self.office.start_round(self.now);
+        self.office_out(out);
+        self.plan_tick();
+    }
+
+    /// The survivors' digits, added without any mask.
+    pub fn expected_sum(&self, outcome: &Outcome) -> Vec<u32> {
+        let mut sum = vec![0; outcome.sum.len()];
+        for bank in &outcome.survivors {
+            let digits = &self.banks[bank].contributed[&outcome.round];
+            assert_eq!(digits.len(), sum.len());
+            for (total, digit) in sum.iter_mut().zip(digits) {
+                *total += digit;
+            }
+        }
+        sum
+    }
+
+    /// All banks that are up stand at the coordinator's state.
+    pub fn assert_same_state(&self) {
+        let expected = self.office.state.clone();
+        let hash = veilsum_protocol::wire::canonical::Canonical::hash(&expected);
+        for (bank, node) in self.banks.iter().filter(|(_, node)| node.is_up()) {
+            assert_eq!(node.state(&expected.task), hash, "bank {bank}");
+        }
+    }
+
+    /// Nobody refused anything and nobody was refused.
+    pub fn assert_no_complaints(&self) {
+        assert_eq!(self.office.rejections, []);
+        assert_eq!(self.office.objections, []);
+        for node in self.banks.values() {
+            let bad = |notice: &&Notice| matches!(notice, Notice::Refused(_) | Notice::Rejected(_));
+            assert_eq!(node.notices.iter().find(bad), None, "bank {}", node.bank);
+        }
+    }
+
+    /// Takes events until `done`.
+    pub fn run(&mut self, done: impl Fn(&Self) -> bool) {
+        for _ in 0..MAX_EVENTS {
+            if done(self) {
+                return;
+            }
+            assert!(self.step(), "nothing is under way and the end was not reached");
+        }
+        panic!("no end after {MAX_EVENTS} events");
+    }
+
+    /// Takes events until there are none.
+    pub fn settle(&mut self) {
+        for _ in 0..MAX_EVENTS {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("no rest after {MAX_EVENTS} events");
+    }
+
+    fn step(&mut self) -> bool {
+        let Some(((at, _), item)) = self.queue.pop_first() else {
+            return false;
+        };
+        self.now = Millis(at);
+        match item {
+            Item::ToBank(bank, connection, bytes) if self.is_current(bank, connection) => {
+                let message: ToBank = frame::decode(&bytes, MESSAGE_LIMIT).unwrap();
+                let out = self.banks.get_mut(&bank).unwrap().receive(message);
+                self.node_out(bank, out);
+            }
+            Item::ToOffice(bank, connection, bytes) if self.is_current(bank, connection) => {
+                let message = frame::decode(&bytes, MESSAGE_LIMIT).unwrap();
+                let out = self.office.receive(self.now, bank, message);
+                self.office_out(out);
+            }
+            Item::Upload(bank, connection, trailer, vector) if self.is_current(bank, connection) => {
+                let out = self.office.upload(self.now, bank, &trailer, vector);
+                self.office_out(out);
+            }
+            Item::Effect(bank, life, effect) if self.banks[&bank].life == life => {
+                let node = self.banks.get_mut(&bank).unwrap();
+                let out = node.work(effect, &self.contribute);
+                self.node_out(bank, out);
+            }
+            Item::Restart(bank) if !self.banks[&bank].is_up() => self.restart(bank),
+            Item::Reconnect(bank, connection) if self.is_current(bank, connection) => self.connect(bank),
+            Item::Summed(life, survivors, masks) if self.office.life == life => {
+                let out = self.office.sum(self.now, &survivors, &masks);
+                self.office_out(out);
+            }
+            Item::OfficeRestart => {
+                self.office.restart(self.now);
+                for bank in self.all() {
+                    self.connect(bank);
+                }
+            }
+            Item::Tick => {
+                let out = self.office.handle(self.now, None, Event::Tick);
+                self.office_out(out);
+            }
+            _ => {}
+        }
+        self.plan_tick();
+        true
+    }
+
+    fn is_current(&self, bank: BankIndex, connection: u64) -> bool {
+        self.connection.get(&bank) == Some(&connection)
+    }
+
+    fn random(&mut self, below: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.random.fill(&mut bytes);
+        u64::from_be_bytes(bytes) % below.max(1)
+    }
+
+    fn push(&mut self, after_ms: u64, item: Item) {
+        self.sequence += 1;
+        self.queue.insert((self.now.0 + after_ms, self.sequence), item);
+    }
+
+    fn plan_tick(&mut self) {
+        if self.office.outcome.is_some() {
+            return;
+        }
+        let wanted = self.office.machine.as_ref().and_then(|machine| machine.next_deadline());
+        if let Some(at) = wanted {
+            let after = at.0.saturating_sub(self.now.0).max(1);
+            let is_planned = self
+                .queue
+                .iter()
+                .any(|((planned, _), item)| matches!(item, Item::Tick) && *planned <= self.now.0 + after);
+            if !is_planned {
+                self.push(after, Item::Tick);
+            }
+        }
+    }
+
+    /// A new connection: hello, then what the bank may still have to say.
+    pub fn connect(&mut self, bank: BankIndex) {
+        if !self.banks[&bank].is_up() {
+            return;
+        }
+        *self.connection.entry(bank).or_default() += 1;
+        self.told.insert(bank, u64::MAX);
+        let node = self.banks.get_mut(&bank).unwrap();
+        let hello = node.hello();
+        let out = node.handle(BankEvent::Connected);
+        self.to_office(bank, hello);
+        self.node_out(bank, out);
+    }
+
+    /// The connection breaks; whatever is on its way is lost.
+    pub fn disconnect(&mut self, bank: BankIndex) {
+        *self.connection.entry(bank).or_default() += 1;
+        if self.office.connected.remove(&bank) {
+            let out = self.office.handle(self.now, Some(bank), Event::Disconnected(bank));
+            self.office_out(out);
+        }
+    }
+
+    pub fn kill(&mut self, position: u16) {
+        self.node(position).die();
+        self.died(bank(position));
+    }
+
+    fn died(&mut self, bank: BankIndex) {
+        self.disconnect(bank);
+        if let Some(down) = self.down_ms {
+            self.push(down, Item::Restart(bank));
+        }
+    }
+
+    pub fn restart(&mut self, bank: BankIndex) {
+        let out = self.banks.get_mut(&bank).unwrap().start();
+        self.node_out(bank, out);
+        self.connect(bank);
+    }
+
+    /// Something else than a message reaches a bank.
+    pub fn tell(&mut self, position: u16, event: BankEvent) {
+        let out = self.node(position).handle(event);
+        self.node_out(bank(position), out);
+    }
+
+    fn node_out(&mut self, bank: BankIndex, out: Vec<Out>) {
+        let life = self.banks[&bank].life;
+        for one in out {
+            match one {
+                Out::Message(step, bytes) => {
+                    self.remember(bank, step, &bytes);
+                    self.to_office(bank, bytes);
+                }
+                Out::Upload { round, trailer, vector } => {
+                    self.remember_answer(bank, round, Step::Upload, &trailer);
+                    let connection = self.connection[&bank];
+                    for (after, connection) in self.transit(bank, true, connection) {
+                        self.push(after, Item::Upload(bank, connection, trailer.clone(), vector.clone()));
+                    }
+                }
+                Out::Later(effect) => {
+                    let work = self.work_ms.get(&bank).copied().unwrap_or(1);
+                    self.push(work, Item::Effect(bank, life, effect));
+                }
+            }
+        }
+        // It may have died over one of these; what it had sent before is on its way, in vain.
+        if !self.banks[&bank].is_up() && self.connection.contains_key(&bank) {
+            self.died(bank);
+        }
+    }
+
+    fn remember(&mut self, bank: BankIndex, step: Step, bytes: &[u8]) {
+        use veilsum_protocol::wire::message::ToCoordinator as Message;
+        let round = match frame::decode::<Message>(bytes, MESSAGE_LIMIT).unwrap() {
+            Message::Bundle(bundle) => bundle.header.claim().round,
+            Message::Ready { statement, .. } => statement.claim().round,
+            Message::Confirm { round, .. } | Message::Release { round, .. } => round,
+            Message::Derived(derived) => derived.claim().round,
+            _ => return,
+        };
+        self.remember_answer(bank, round, step, bytes);
+    }
+
+    fn remember_answer(&mut self, bank: BankIndex, round: Round, step: Step, bytes: &[u8]) {
+        let first = self.answers.entry((bank, round, step)).or_insert_with(|| bytes.to_vec());
+        assert_eq!(first, bytes, "bank {bank} answered {step:?} of round {round} twice, differently");
+    }
+
+    fn to_office(&mut self, bank: BankIndex, bytes: Vec<u8>) {
+        let Some(connection) = self.connection.get(&bank).copied() else {
+            return;
+        };
+        for (after, connection) in self.transit(bank, true, connection) {
+            self.push(after, Item::ToOffice(bank, connection, bytes.clone()));
+        }
+    }
+
+    fn office_out(&mut self, out: Vec<office::Out>) {
+        for one in out {
+            match one {
+                office::Out::Send(bank, message) => {
+                    if let ToBank::Log(_) = &message {
+                        self.told.insert(bank, self.office.log.size());
+                    } else if !self.overtakes {
+                        self.push_log(bank);
+                    }
+                    self.to_bank(bank, &message);
+                }
+                office::Out::Sum(survivors, masks) => {
+                    let life = self.office.life;
+                    self.push(1, Item::Summed(life, survivors, masks));
+                }
+                office::Out::Died => {
+                    for bank in self.all() {
+                        *self.connection.entry(bank).or_default() += 1;
+                    }
+                    self.push(500, Item::OfficeRestart);
+                    return;
+                }
+            }
+        }
+        for bank in self.office.connected.clone() {
+            self.push_log(bank);
+        }
+    }
+
+    fn push_log(&mut self, bank: BankIndex) {
+        let size = self.office.log.size();
+        let told = self.told.get(&bank).copied().unwrap_or(u64::MAX);
+        if told < size {
+            self.told.insert(bank, size);
+            self.to_bank(bank, &ToBank::Log(self.office.log.extension(told)));
+        }
+    }
+
+    fn to_bank(&mut self, bank: BankIndex, message: &ToBank) {
+        let Some(connection) = self.connection.get(&bank).copied() else {
+            return;
+        };
+        let bytes = frame::encode(message, MESSAGE_LIMIT).unwrap();
+        let mut times = self.transit(bank, false, connection);
+        if let (ToBank::Log(_), [first, second]) = (message, times.as_mut_slice()) {
+            // An older head of the log after a newer one would be a rollback: doubled, it still comes in order.
+            *second = *first;
+        }
+        for (after, connection) in times {
+            self.push(after, Item::ToBank(bank, connection, bytes.clone()));
+        }
+    }
+
+    /// When a message arrives: once, twice, or never and the connection is gone.
+    fn transit(&mut self, bank: BankIndex, up: bool, connection: u64) -> Vec<(u64, u64)> {
+        if self.faults.lose_one_in > 0 && self.random(self.faults.lose_one_in) == 0 {
+            self.disconnect(bank);
+            let again = self.connection[&bank];
+            let after = 50 + self.random(200);
+            self.push(after, Item::Reconnect(bank, again));
+            return Vec::new();
+        }
+        let at = self.now.0 + 1 + self.random(self.faults.delay_ms + 1);
+        let free = self.busy_until.entry((bank, up)).or_default();
+        let at = at.max(*free);
+        *free = at;
+        let after = at - self.now.0;
+        let mut times = vec![(after, connection)];
+        if self.faults.double {
+            times.push((after + 1 + self.random(2_000), connection));
+        }
+        times
+    }
+}
