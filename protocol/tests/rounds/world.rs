@@ -80,7 +80,11 @@ impl World {
         world.office_out(Vec::new());
         let all = usize::from(banks);
         world.run(|world| {
-            world.office.approved.get(&world.office.task.hash()).is_some_and(|banks| banks.len() == all)
+            world
+                .office
+                .approved
+                .get(&world.office.task.hash())
+                .is_some_and(|banks| banks.len() == all)
         });
         world
     }
@@ -93,7 +97,9 @@ impl World {
             sequence: 0,
             random: SeededEntropy::new(seed),
             faults,
-            banks: (1..=banks).map(|i| (bank(i), Node::new(bank(i), banks, blobs.clone()))).collect(),
+            banks: (1..=banks)
+                .map(|i| (bank(i), Node::new(bank(i), banks, blobs.clone())))
+                .collect(),
             office: Office::new(banks, task("credit"), blobs),
             contribute: Box::new(contribution),
             down_ms: Some(1_000),
@@ -132,7 +138,11 @@ impl World {
         self.settle();
         let outcome = self.office.outcome.clone().unwrap();
         if outcome.end.is_ok() {
-            assert_eq!(outcome.sum, self.expected_sum(&outcome), "the sum is that of the survivors");
+            assert_eq!(
+                outcome.sum,
+                self.expected_sum(&outcome),
+                "the sum is that of the survivors"
+            );
         }
         outcome
     }
@@ -262,7 +272,11 @@ impl World {
         if self.office.outcome.is_some() {
             return;
         }
-        let wanted = self.office.machine.as_ref().and_then(|machine| machine.next_deadline());
+        let wanted = self
+            .office
+            .machine
+            .as_ref()
+            .and_then(|machine| machine.next_deadline());
         if let Some(at) = wanted {
             let after = at.0.saturating_sub(self.now.0).max(1);
             let is_planned = self
@@ -293,7 +307,9 @@ impl World {
     pub fn disconnect(&mut self, bank: BankIndex) {
         *self.connection.entry(bank).or_default() += 1;
         if self.office.connected.remove(&bank) {
-            let out = self.office.handle(self.now, Some(bank), Event::Disconnected(bank));
+            let out = self
+                .office
+                .handle(self.now, Some(bank), Event::Disconnected(bank));
             self.office_out(out);
         }
     }
@@ -330,11 +346,18 @@ impl World {
                     self.remember(bank, step, &bytes);
                     self.to_office(bank, bytes);
                 }
-                Out::Upload { round, trailer, vector } => {
+                Out::Upload {
+                    round,
+                    trailer,
+                    vector,
+                } => {
                     self.remember_answer(bank, round, Step::Upload, &trailer);
                     let connection = self.connection[&bank];
                     for (after, connection) in self.transit(bank, true, connection) {
-                        self.push(after, Item::Upload(bank, connection, trailer.clone(), vector.clone()));
+                        self.push(
+                            after,
+                            Item::Upload(bank, connection, trailer.clone(), vector.clone()),
+                        );
                     }
                 }
                 Out::Later(effect) => {
@@ -362,8 +385,14 @@ impl World {
     }
 
     fn remember_answer(&mut self, bank: BankIndex, round: Round, step: Step, bytes: &[u8]) {
-        let first = self.answers.entry((bank, round, step)).or_insert_with(|| bytes.to_vec());
-        assert_eq!(first, bytes, "bank {bank} answered {step:?} of round {round} twice, differently");
+        let first = self
+            .answers
+            .entry((bank, round, step))
+            .or_insert_with(|| bytes.to_vec());
+        assert_eq!(
+            first, bytes,
+            "bank {bank} answered {step:?} of round {round} twice, differently"
+        );
     }
 
     fn to_office(&mut self, bank: BankIndex, bytes: Vec<u8>) {
