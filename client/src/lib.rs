@@ -1,9 +1,10 @@
-//! The bank's side: identity, configuration and the link to the coordinator; the bank's data; and the models that are trained on it.
+//! The bank's daemon: its identity, its rows, its training, its link to the coordinator, and its part in each round.
 
 pub mod cli;
 pub mod config;
 pub mod data;
 pub mod enrol;
 pub mod model;
+pub mod participant;
 pub mod train;
 pub mod transport;
