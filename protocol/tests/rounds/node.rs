@@ -60,11 +60,7 @@ pub enum Effect {
 /// What comes out of a bank.
 pub enum Out {
     Message(Step, Vec<u8>),
-    Upload {
-        round: Round,
-        trailer: Vec<u8>,
-        vector: Vec<u8>,
-    },
+    Upload { round: Round, trailer: Vec<u8>, vector: Vec<u8> },
     Later(Effect),
 }
 
@@ -98,6 +94,10 @@ pub struct Node {
     pub contributed: BTreeMap<Round, Vec<u32>>,
     pub uploaded: BTreeMap<Round, Vec<u8>>,
     pub snapshots: usize,
+    /// Rounds in the order in which contributions to them were computed.
+    pub computed: Vec<Round>,
+    /// It was killed by its own [`Kill`] just now.
+    pub fell: bool,
 }
 
 impl Node {
@@ -118,6 +118,8 @@ impl Node {
             contributed: BTreeMap::new(),
             uploaded: BTreeMap::new(),
             snapshots: 0,
+            computed: Vec::new(),
+            fell: false,
         }
     }
 
@@ -190,6 +192,7 @@ impl Node {
         for action in machine.handle(event, &mut self.entropy) {
             if !self.perform(action, &mut out) {
                 self.die();
+                self.fell = true;
                 break;
             }
         }
@@ -224,14 +227,8 @@ impl Node {
             }
             Action::Upload(update) => {
                 let vector = self.disk.masked[&update.round()].clone();
-                assert_eq!(
-                    (update.length(), update.hash()),
-                    (vector.len() as u64, Digest::of(&vector))
-                );
-                let first = self
-                    .uploaded
-                    .entry(update.round())
-                    .or_insert_with(|| vector.clone());
+                assert_eq!((update.length(), update.hash()), (vector.len() as u64, Digest::of(&vector)));
+                let first = self.uploaded.entry(update.round()).or_insert_with(|| vector.clone());
                 assert_eq!(*first, vector, "a second masked vector for a round");
                 let upload = Out::Upload {
                     round: update.round(),
@@ -288,9 +285,8 @@ impl Node {
                     } => plan.train(&mut update, weight, &scores, &mut self.entropy),
                     Contribution::Evaluate(scores) => plan.evaluate(&scores),
                 };
-                self.disk
-                    .digits
-                    .insert(open.round, digits.unwrap().lanes().to_vec());
+                self.computed.push(open.round);
+                self.disk.digits.insert(open.round, digits.unwrap().lanes().to_vec());
                 self.handle(Event::Computed(open.round))
             }
             Effect::Mask(round, masks) => match self.disk.digits.get(&round) {
@@ -344,10 +340,7 @@ impl Node {
         assert_eq!(Digest::of(&packed), result.sum);
         let ring = Ring::for_sum(self.banks, open.digit_bits).unwrap();
         let mut sum = Vec::new();
-        unpack(ring, &packed, plan.layout(open.kind).lanes(), |lane| {
-            sum.push(lane)
-        })
-        .unwrap();
+        unpack(ring, &packed, plan.layout(open.kind).lanes(), |lane| sum.push(lane)).unwrap();
         let progress = self.machine.as_ref().unwrap().progress(&open.task).unwrap();
         match self.disk.states[&progress.state].advance(task, &plan, &sum, result.survivors) {
             Err(_) => Digest([0; 32]),

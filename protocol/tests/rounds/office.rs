@@ -52,6 +52,11 @@ pub struct Office {
     pub connected: BTreeSet<BankIndex>,
     spool: BTreeMap<(Round, BankIndex), Vec<u8>>,
     sum: Vec<u32>,
+    /// Derived, but not yet published.
+    next_state: Option<TaskState>,
+    /// Changes the journal before a restart reads it: a disk that lies, or a bank that lied to it.
+    pub alter_journal: Option<fn(&mut Record)>,
+    pub commits: usize,
     pub outcome: Option<Outcome>,
     pub rejections: Vec<(BankIndex, Rejection)>,
     pub objections: Vec<(BankIndex, ToCoordinator)>,
@@ -89,6 +94,9 @@ impl Office {
             connected: BTreeSet::new(),
             spool: BTreeMap::new(),
             sum: Vec::new(),
+            next_state: None,
+            alter_journal: None,
+            commits: 0,
             outcome: None,
             rejections: Vec::new(),
             objections: Vec::new(),
@@ -126,13 +134,7 @@ impl Office {
             lanes: layout.lanes() as u64,
             digit_bits: layout.digit_bits,
             thresholds: Thresholds::with_most_colluders(self.banks).unwrap(),
-            approved: self
-                .approved
-                .get(&self.task.hash())
-                .into_iter()
-                .flatten()
-                .copied()
-                .collect(),
+            approved: self.approved.get(&self.task.hash()).into_iter().flatten().copied().collect(),
             limits: Limits::new(&self.task.deadlines, 5),
         })
     }
@@ -152,12 +154,24 @@ impl Office {
     /// The machine again from its journal; every connection is gone.
     pub fn restart(&mut self, now: Millis) {
         self.connected.clear();
-        let records: Vec<Record> = self
+        self.next_state = None;
+        let mut records: Vec<Record> = self
             .journal
             .iter()
             .map(|bytes| frame::decode(bytes, MESSAGE_LIMIT).unwrap())
             .collect();
+        if let Some(alter) = self.alter_journal {
+            records.iter_mut().for_each(alter);
+        }
+        let closed = records.iter().find_map(|record| match record {
+            Record::Closed(reason) => Some(*reason),
+            _ => None,
+        });
         self.machine = CoordinatorRound::restore(roster(self.banks), records, now);
+        if let (Some(reason), None) = (closed, &self.outcome) {
+            let end = reason.map_or(Ok(self.state.hash()), Err);
+            self.close(end);
+        }
     }
 
     pub fn handle(&mut self, now: Millis, from: Option<BankIndex>, event: Event) -> Vec<Out> {
@@ -181,14 +195,13 @@ impl Office {
         for action in actions {
             match action {
                 Action::Commit(records, entries) => {
-                    self.journal.extend(
-                        records
-                            .iter()
-                            .map(|record| frame::encode(record, MESSAGE_LIMIT).unwrap()),
-                    );
+                    self.commits += 1;
+                    self.journal
+                        .extend(records.iter().map(|record| frame::encode(record, MESSAGE_LIMIT).unwrap()));
                     for entry in entries {
                         if let Entry::Result(_) = &entry {
                             self.last_result = entry.hash();
+                            self.state = self.next_state.take().expect("derived before it is published");
                         }
                         self.log.append(entry);
                     }
@@ -239,11 +252,7 @@ impl Office {
 
     /// What the engine does: the survivors' vectors added up, the masks off, the next state derived.
     pub fn sum(&mut self, now: Millis, survivors: &[(BankIndex, Digest)], masks: &Masks) -> Vec<Out> {
-        let Some(open) = self
-            .machine
-            .as_ref()
-            .and_then(|machine| machine.opened().cloned())
-        else {
+        let Some(open) = self.machine.as_ref().and_then(|machine| machine.opened().cloned()) else {
             return Vec::new();
         };
         let plan = Plan::new(&self.task);
@@ -280,7 +289,7 @@ impl Office {
             metrics: outcome.metrics,
         };
         self.blobs.borrow_mut().insert(result.sum, packed);
-        self.state = next;
+        self.next_state = Some(next);
         self.handle(now, None, Event::Summed(Box::new(result)))
     }
 
@@ -322,9 +331,7 @@ impl Office {
             ToCoordinator::Confirm { round, signature } if self.is_round(round) => {
                 Event::Confirm(from, signature)
             }
-            ToCoordinator::Release { round, release } if self.is_round(round) => {
-                Event::Release(from, release)
-            }
+            ToCoordinator::Release { round, release } if self.is_round(round) => Event::Release(from, release),
             ToCoordinator::Derived(derived) => Event::Derived(from, derived),
             ToCoordinator::Objection { .. } => {
                 self.objections.push((from, message));
@@ -336,19 +343,13 @@ impl Office {
     }
 
     fn is_round(&self, round: Round) -> bool {
-        self.machine
-            .as_ref()
-            .is_some_and(|machine| machine.round() == round)
+        self.machine.as_ref().is_some_and(|machine| machine.round() == round)
     }
 
     fn welcome(&mut self, now: Millis, from: BankIndex, log_size: u64) -> Vec<Out> {
         self.connected.insert(from);
         let mut out = vec![Out::Send(from, ToBank::Log(self.log.extension(log_size)))];
-        let epoch = self
-            .epoch
-            .as_ref()
-            .map(|epoch| epoch.connected(from))
-            .unwrap_or_default();
+        let epoch = self.epoch.as_ref().map(|epoch| epoch.connected(from)).unwrap_or_default();
         out.extend(self.epoch_actions(epoch));
         out.extend(self.handle(now, Some(from), Event::Connected(from)));
         out
@@ -387,3 +388,4 @@ impl Office {
         out
     }
 }
+
