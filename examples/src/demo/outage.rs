@@ -1,4 +1,4 @@
-//! One bank's power failure: killed in the middle of a round, back some rounds later.
+//! One bank's failure: killed in the middle of a round, back some rounds later.
 
 use veilsum_coordinator::engine::status::Status;
 
@@ -58,14 +58,14 @@ impl Outage {
             Stage::Waiting => {
                 let Some(round) = self.moment(status) else { return Ok(None) };
                 consortium.kill(bank);
-                let told = format!("round {round}: {bank} loses power after its peers have mixed its masks into theirs");
+                let told = format!("round {round}: {bank} is killed; it has joined the round, so the others add masks that only its update would cancel");
                 (Stage::Killed { round }, told)
             }
             Stage::Killed { round } => {
                 let Some(story) = history.round(*round).filter(|story| story.end.is_some()) else { return Ok(None) };
                 if matches!(story.end, Some(RoundEnd::Published { .. })) && story.lost().contains(bank) {
                     let told = format!(
-                        "round {round}: the others released their shares of {bank}'s masks for this round; the sum came out without it"
+                        "round {round}: the others put their shares together and took those masks out; the sum is theirs alone"
                     );
                     (Stage::Away { round: *round }, told)
                 } else {
@@ -82,7 +82,7 @@ impl Outage {
                     return Ok(None);
                 }
                 consortium.start_bank(bank)?;
-                let told = format!("after round {last}: {bank} has power again and reads what it missed from the log");
+                let told = format!("after round {last}: {bank} starts again and reads what it missed from the log");
                 (Stage::Back { round: *round, restarted_after: last }, told)
             }
             Stage::Back { round, restarted_after } => {
