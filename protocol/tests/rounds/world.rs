@@ -435,7 +435,8 @@ impl World {
             match one {
                 office::Out::Send(bank, message) => {
                     if let ToBank::Log(extension) = &message {
-                        self.told.insert(bank, extension.from + extension.leaves.len() as u64);
+                        self.told
+                            .insert(bank, extension.from + extension.leaves.len() as u64);
                     } else if !self.overtakes {
                         self.push_log(bank);
                     }
