@@ -58,7 +58,9 @@ impl Log {
             root: self.range.root(),
         };
         let key = log_signing_key();
-        let signed = checkpoint.sign(&log_key(), |bytes| key.sign_bytes(bytes).0).unwrap();
+        let signed = checkpoint
+            .sign(&log_key(), |bytes| key.sign_bytes(bytes).0)
+            .unwrap();
         Extension {
             from,
             leaves: self.entries[from as usize..].iter().map(leaf).collect(),

@@ -57,6 +57,8 @@ pub struct World {
     pub tamper_up: Option<fn(BankIndex, &mut ToCoordinator)>,
     /// A coordinator that lies to a bank.
     pub tamper_down: Option<fn(BankIndex, &mut ToBank)>,
+    /// A bit of every upload of this bank is flipped on its way.
+    pub flips_upload_of: Option<BankIndex>,
     /// How long a killed bank stays down; `None`: for ever.
     pub down_ms: Option<u64>,
     /// True: the coordinator's messages come before the log entries that were committed before them.
@@ -85,7 +87,11 @@ impl World {
         world.office_out(Vec::new());
         let all = usize::from(banks);
         world.run(|world| {
-            world.office.approved.get(&world.office.task.hash()).is_some_and(|banks| banks.len() == all)
+            world
+                .office
+                .approved
+                .get(&world.office.task.hash())
+                .is_some_and(|banks| banks.len() == all)
         });
         world
     }
@@ -98,11 +104,14 @@ impl World {
             sequence: 0,
             random: SeededEntropy::new(seed),
             faults,
-            banks: (1..=banks).map(|i| (bank(i), Node::new(bank(i), banks, blobs.clone()))).collect(),
+            banks: (1..=banks)
+                .map(|i| (bank(i), Node::new(bank(i), banks, blobs.clone())))
+                .collect(),
             office: Office::new(banks, task("credit"), blobs),
             contribute: Box::new(contribution),
             tamper_up: None,
             tamper_down: None,
+            flips_upload_of: None,
             down_ms: Some(1_000),
             overtakes: seed % 2 == 1,
             work_ms: BTreeMap::new(),
@@ -139,7 +148,11 @@ impl World {
         self.settle();
         let outcome = self.office.outcome.clone().unwrap();
         if outcome.end.is_ok() {
-            assert_eq!(outcome.sum, self.expected_sum(&outcome), "the sum is that of the survivors");
+            assert_eq!(
+                outcome.sum,
+                self.expected_sum(&outcome),
+                "the sum is that of the survivors"
+            );
         }
         outcome
     }
@@ -226,7 +239,10 @@ impl World {
                 let out = self.office.receive(self.now, bank, message);
                 self.office_out(out);
             }
-            Item::Upload(bank, connection, trailer, vector) if self.is_current(bank, connection) => {
+            Item::Upload(bank, connection, trailer, mut vector) if self.is_current(bank, connection) => {
+                if self.flips_upload_of == Some(bank) {
+                    vector[3] ^= 1;
+                }
                 let out = self.office.upload(self.now, bank, &trailer, vector);
                 self.office_out(out);
             }
@@ -284,7 +300,11 @@ impl World {
         if self.office.outcome.is_some() {
             return;
         }
-        let wanted = self.office.machine.as_ref().and_then(|machine| machine.next_deadline());
+        let wanted = self
+            .office
+            .machine
+            .as_ref()
+            .and_then(|machine| machine.next_deadline());
         if let Some(at) = wanted {
             let after = at.0.saturating_sub(self.now.0).max(1);
             let is_planned = self
@@ -315,7 +335,9 @@ impl World {
     pub fn disconnect(&mut self, bank: BankIndex) {
         *self.connection.entry(bank).or_default() += 1;
         if self.office.connected.remove(&bank) {
-            let out = self.office.handle(self.now, Some(bank), Event::Disconnected(bank));
+            let out = self
+                .office
+                .handle(self.now, Some(bank), Event::Disconnected(bank));
             self.office_out(out);
         }
     }
@@ -352,11 +374,18 @@ impl World {
                     self.remember(bank, step, &bytes);
                     self.to_office(bank, bytes);
                 }
-                Out::Upload { round, trailer, vector } => {
+                Out::Upload {
+                    round,
+                    trailer,
+                    vector,
+                } => {
                     self.remember_answer(bank, round, Step::Upload, &trailer);
                     let connection = self.connection[&bank];
                     for (after, connection) in self.transit(bank, true, connection) {
-                        self.push(after, Item::Upload(bank, connection, trailer.clone(), vector.clone()));
+                        self.push(
+                            after,
+                            Item::Upload(bank, connection, trailer.clone(), vector.clone()),
+                        );
                     }
                 }
                 Out::Later(effect) => {
@@ -388,8 +417,14 @@ impl World {
     }
 
     fn remember_answer(&mut self, bank: BankIndex, round: Round, step: Step, bytes: &[u8]) {
-        let first = self.answers.entry((bank, round, step)).or_insert_with(|| bytes.to_vec());
-        assert_eq!(first, bytes, "bank {bank} answered {step:?} of round {round} twice, differently");
+        let first = self
+            .answers
+            .entry((bank, round, step))
+            .or_insert_with(|| bytes.to_vec());
+        assert_eq!(
+            first, bytes,
+            "bank {bank} answered {step:?} of round {round} twice, differently"
+        );
     }
 
     fn to_office(&mut self, bank: BankIndex, bytes: Vec<u8>) {
@@ -406,7 +441,8 @@ impl World {
             match one {
                 office::Out::Send(bank, message) => {
                     if let ToBank::Log(extension) = &message {
-                        self.told.insert(bank, extension.from + extension.leaves.len() as u64);
+                        self.told
+                            .insert(bank, extension.from + extension.leaves.len() as u64);
                     } else if !self.overtakes {
                         self.push_log(bank);
                     }
