@@ -73,18 +73,27 @@ struct Trust {
     /// A file with the log's key
     #[arg(long)]
     key_file: Option<PathBuf>,
-    /// The consortium's file, got from a bank: pins the log's key and the banks' keys
+    /// The consortium's file, got from a bank: pins the log's key and the banks' keys; one for each roster of the log
     #[arg(long)]
-    consortium: Option<PathBuf>,
+    consortium: Vec<PathBuf>,
 }
 
 impl Trust {
     fn pins(&self) -> Result<(VerifierKey, Vec<Roster>), String> {
-        if let Some(path) = &self.consortium {
-            let refuse = |problem: String| format!("{}: {problem}", path.display());
-            let (file, roster) =
-                Consortium::from_toml(&read(path)?).map_err(|error| refuse(error.to_string()))?;
-            return Ok((file.log_key, vec![roster]));
+        let mut pinned = Vec::new();
+        for path in &self.consortium {
+            let file = Consortium::from_toml(&read(path)?);
+            pinned.push(file.map_err(|error| format!("{}: {error}", path.display()))?);
+        }
+        if let Some((first, _)) = pinned.first() {
+            let key = first.log_key.clone();
+            if let Some((other, _)) = pinned.iter().find(|(file, _)| file.log_key != key) {
+                return Err(format!(
+                    "found the log keys {key} and {}, expected files of one log",
+                    other.log_key
+                ));
+            }
+            return Ok((key, pinned.into_iter().map(|(_, roster)| roster).collect()));
         }
         if let Some(path) = &self.key_file {
             let key = read(path)?.trim().parse();

@@ -85,14 +85,25 @@ struct Bank {
 }
 
 impl Bank {
-    async fn run(mut self, session: u64, inputs: mpsc::Sender<Input>, mut wire: mpsc::UnboundedReceiver<ToBank>) {
+    async fn run(
+        mut self,
+        session: u64,
+        inputs: mpsc::Sender<Input>,
+        mut wire: mpsc::UnboundedReceiver<ToBank>,
+    ) {
         let hello = self.machine.hello("test bank").message().clone();
-        inputs.send(Input::Message(self.index, session, Box::new(hello))).await.unwrap();
+        inputs
+            .send(Input::Message(self.index, session, Box::new(hello)))
+            .await
+            .unwrap();
         let actions = self.machine.handle(Event::Connected, &mut self.entropy);
         self.act(actions, session, &inputs).await;
         while let Some(message) = wire.recv().await {
             if !self.alive {
-                inputs.send(Input::Disconnected(self.index, session)).await.unwrap();
+                inputs
+                    .send(Input::Disconnected(self.index, session))
+                    .await
+                    .unwrap();
                 return;
             }
             match message {
@@ -116,7 +127,10 @@ impl Bank {
             let event = match action {
                 Action::Send(message) => {
                     let message = Box::new(message.message().clone());
-                    inputs.send(Input::Message(self.index, session, message)).await.unwrap();
+                    inputs
+                        .send(Input::Message(self.index, session, message))
+                        .await
+                        .unwrap();
                     continue;
                 }
                 Action::FetchTask(hash) => {
@@ -143,7 +157,11 @@ impl Bank {
                     })
                     .unwrap();
                     std::fs::write(self.upload_path(round), &packed).unwrap();
-                    Event::Masked { round, length: packed.len() as u64, hash: Digest::of(&packed) }
+                    Event::Masked {
+                        round,
+                        length: packed.len() as u64,
+                        hash: Digest::of(&packed),
+                    }
                 }
                 Action::Upload(update) => {
                     let (answer, answered) = oneshot::channel();
@@ -165,11 +183,17 @@ impl Bank {
                     let layout = plan.layout(open.kind);
                     let mut lanes = Vec::new();
                     let ring = layout.ring(open.thresholds.banks).unwrap();
-                    unpack(ring, &self.fetch(&result.sum), layout.lanes(), |lane| lanes.push(lane)).unwrap();
+                    unpack(ring, &self.fetch(&result.sum), layout.lanes(), |lane| {
+                        lanes.push(lane)
+                    })
+                    .unwrap();
                     let (next, _) = state.advance(&task, &plan, &lanes, result.survivors).unwrap();
                     let hash = next.hash();
                     self.task = Some((task, plan, next));
-                    Event::Derived { round: result.round, state: hash }
+                    Event::Derived {
+                        round: result.round,
+                        state: hash,
+                    }
                 }
                 Action::Notice(veilsum_protocol::round::participant::Notice::Refused(rejection)) => {
                     panic!("{} refused: {rejection}", self.index)
@@ -187,7 +211,12 @@ impl Bank {
     fn fetch(&self, hash: &Digest) -> Vec<u8> {
         use std::io::Read;
         let mut bytes = Vec::new();
-        self.archive.open_published(hash).expect("the blob is published").0.read_to_end(&mut bytes).unwrap();
+        self.archive
+            .open_published(hash)
+            .expect("the blob is published")
+            .0
+            .read_to_end(&mut bytes)
+            .unwrap();
         bytes
     }
 
@@ -228,7 +257,11 @@ impl World {
         };
         let roster = Roster::new("test/engine", (1..=banks).map(entry).collect()).unwrap();
         let log_key = VerifierKey::new("test/engine", signing_key(0).verifying_key().0).unwrap();
-        Self { folder: tempfile::tempdir().unwrap(), roster, log_key }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            roster,
+            log_key,
+        }
     }
 
     fn path(&self) -> &Path {
@@ -236,9 +269,17 @@ impl World {
     }
 
     /// Opens the coordinator as its daemon would at a start.
-    fn engine(&self) -> (Engine<StoredLedger<SledStore>>, Arc<Archive>, mpsc::Sender<Input>, mpsc::Receiver<Input>) {
+    fn engine(
+        &self,
+    ) -> (
+        Engine<StoredLedger<SledStore>>,
+        Arc<Archive>,
+        mpsc::Sender<Input>,
+        mpsc::Receiver<Input>,
+    ) {
         let store = SledStore::open(&self.path().join("store")).unwrap();
-        let ledger = StoredLedger::open(store, &self.path().join("log"), &self.log_key, signing_key(0)).unwrap();
+        let ledger =
+            StoredLedger::open(store, &self.path().join("log"), &self.log_key, signing_key(0)).unwrap();
         let archive = Arc::new(Archive::open(self.path()).unwrap());
         let (inputs, receiver) = mpsc::channel(64);
         let engine = Engine::recover(Parts {
@@ -253,7 +294,13 @@ impl World {
         (engine, archive, inputs, receiver)
     }
 
-    async fn join(&self, index: u16, dies_in: Option<u64>, archive: &Arc<Archive>, inputs: &mpsc::Sender<Input>) {
+    async fn join(
+        &self,
+        index: u16,
+        dies_in: Option<u64>,
+        archive: &Arc<Archive>,
+        inputs: &mpsc::Sender<Input>,
+    ) {
         let bank = BankIndex::new(index).unwrap();
         let pinned = Pinned {
             bank,
@@ -273,7 +320,10 @@ impl World {
             alive: true,
         };
         let (wire, receiver) = mpsc::unbounded_channel();
-        inputs.send(Input::Connected(bank.index, 1, Box::new(Wire(wire)))).await.unwrap();
+        inputs
+            .send(Input::Connected(bank.index, 1, Box::new(Wire(wire))))
+            .await
+            .unwrap();
         tokio::spawn(bank.run(1, inputs.clone(), receiver));
     }
 }
@@ -309,7 +359,10 @@ fn finished(status: &Status) -> bool {
 
 async fn create(inputs: &mpsc::Sender<Input>, text: &str) -> Result<Digest, String> {
     let (sender, receiver) = oneshot::channel();
-    inputs.send(Input::CreateTask(text.to_owned(), sender)).await.unwrap();
+    inputs
+        .send(Input::CreateTask(text.to_owned(), sender))
+        .await
+        .unwrap();
     receiver.await.unwrap()
 }
 
@@ -319,11 +372,18 @@ async fn a_task_runs_to_its_end_and_goes_on_without_a_bank_that_died() {
     let (engine, archive, inputs, receiver) = world.engine();
     let running = tokio::spawn(engine.run(receiver, std::future::pending()));
     create(&inputs, TASK).await.unwrap();
-    assert!(create(&inputs, TASK).await.unwrap_err().contains("exists already"));
+    assert!(
+        create(&inputs, TASK)
+            .await
+            .unwrap_err()
+            .contains("exists already")
+    );
     assert!(create(&inputs, "name = 3").await.unwrap_err().contains("name"));
     for index in 1..=5 {
         // Bank 4 dies in the second round, when the cohort already counts on its masks.
-        world.join(index, (index == 4).then_some(2), &archive, &inputs).await;
+        world
+            .join(index, (index == 4).then_some(2), &archive, &inputs)
+            .await;
     }
     let end = wait_for(&inputs, finished).await;
     let last = end.last_result.unwrap();
@@ -349,7 +409,10 @@ async fn a_restart_goes_on_from_the_journal() {
             world.join(index, None, &archive, &inputs).await;
         }
         let reached = if start == 0 {
-            wait_for(&inputs, |status| status.tasks.first().is_some_and(|task| task.step >= 1)).await
+            wait_for(&inputs, |status| {
+                status.tasks.first().is_some_and(|task| task.step >= 1)
+            })
+            .await
         } else {
             wait_for(&inputs, finished).await
         };

@@ -440,6 +440,12 @@ impl History {
         self.rosters.iter().rev().find(|roster| roster.index < index)
     }
 
+    /// The signing key that a position had at an entry.
+    pub(crate) fn key_at(&self, index: u64, bank: BankIndex) -> Option<[u8; 32]> {
+        let roster = self.roster_at(index)?;
+        roster.value.bank(bank).map(|entry| entry.signing_key)
+    }
+
     /// The last of `items` before an entry that `wanted` picks.
     pub(crate) fn last_before<T>(
         items: &[Logged<T>],

@@ -92,10 +92,7 @@ pub(crate) fn approvals(history: &History, ledger: &mut Ledger) {
             task: approval.task,
             bank: approval.bank,
         };
-        let key = history
-            .roster_at(logged.index)
-            .and_then(|roster| roster.value.bank(approval.bank))
-            .map(|entry| VerifyingKey(entry.signing_key));
+        let key = history.key_at(logged.index, approval.bank).map(VerifyingKey);
         problems.unless(
             key.is_some_and(|key| key.verifies(&statement, &approval.signature)),
             || {

@@ -28,7 +28,7 @@ impl Openings {
         };
         manifest(round, open, &roster.value, ledger);
         self.rules(history, round, open, roster, ledger);
-        cohort(history, round, &open.value, ledger);
+        cohort(history, round, &open.value, &roster.value, ledger);
     }
 
     fn rules(
@@ -125,7 +125,7 @@ fn manifest(round: &RoundHistory, open: &Logged<RoundOpen>, roster: &Roster, led
     );
 }
 
-fn cohort(history: &History, round: &RoundHistory, open: &RoundOpen, ledger: &mut Ledger) {
+fn cohort(history: &History, round: &RoundHistory, open: &RoundOpen, roster: &Roster, ledger: &mut Ledger) {
     let (Some(cohort), Some(manifest)) = (&round.cohort, &round.manifest) else {
         return;
     };
@@ -147,10 +147,18 @@ fn cohort(history: &History, round: &RoundHistory, open: &RoundOpen, ledger: &mu
             || format!("bank {bank}, which is not in the manifest"),
             || "banks that prepared the round".to_owned(),
         );
-        let approved =
-            |approval: &super::history::ApprovalEntry| approval.bank == *bank && approval.task == open.task;
+        // Positions are handed out anew with a new roster; the approval must be of the bank that has this one now.
+        let key = roster.bank(*bank).map(|entry| entry.signing_key);
+        let approved = history.approvals.iter().any(|logged| {
+            let approval = &logged.value;
+            logged.index < cohort.index
+                && approval.bank == *bank
+                && approval.task == open.task
+                && key.is_some()
+                && history.key_at(logged.index, *bank) == key
+        });
         problems.unless(
-            History::last_before(&history.approvals, cohort.index, approved).is_some(),
+            approved,
             || format!("bank {bank}, whose approval is not in the log"),
             || "banks that approved the task before".to_owned(),
         );

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use veilsum_protocol::consortium::{CONSORTIUM_VERSION, Consortium, ConsortiumBank};
+
 use crate::rounds::story;
-use crate::world::World;
+use crate::world::{NAME, World};
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_veilsum-auditor"))
@@ -97,6 +99,37 @@ fn a_log_with_a_changed_byte_or_of_another_key_does_not_verify() {
         let output = run(folder, &["verify", "log", "--key", other]);
         assert_eq!(output.status.code(), Some(1));
         assert!(out(&output).contains("FAILED  log"), "{}", out(&output));
+    });
+}
+
+#[test]
+fn a_consortium_file_pins_the_log_and_the_banks() {
+    let world = story();
+    let file = |banks: usize| {
+        let roster = world.consortium.roster.banks();
+        let file = Consortium {
+            version: CONSORTIUM_VERSION,
+            name: NAME.to_owned(),
+            address: "localhost:7443".to_owned(),
+            server_name: "localhost".to_owned(),
+            log_key: world.consortium.verifier_key(),
+            ca_pem: "PEM\n".to_owned(),
+            banks: roster.iter().take(banks).map(ConsortiumBank::from).collect(),
+        };
+        file.to_toml().unwrap()
+    };
+    world.on_disk(|folder, _| {
+        fs::write(folder.join("true.toml"), file(5)).unwrap();
+        fs::write(folder.join("fewer.toml"), file(4)).unwrap();
+        let verify = |pins: &[&str]| run(folder, &[&["verify", "log"], pins].concat());
+        let output = verify(&["--consortium", "true.toml"]);
+        assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+        assert!(!out(&output).contains("no roster was pinned"));
+        let both = verify(&["--consortium", "fewer.toml", "--consortium", "true.toml"]);
+        assert_eq!(both.status.code(), Some(0));
+        let output = verify(&["--consortium", "fewer.toml"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(out(&output).contains("FAILED  roster"), "{}", out(&output));
     });
 }
 

@@ -15,14 +15,25 @@ use crate::consortium::{LOG, log_key, log_signing_key};
 /// Blobs by hash; what a bank fetches comes from here.
 pub type Blobs = Rc<RefCell<BTreeMap<Digest, Vec<u8>>>>;
 
+/// What a lying coordinator logs in the place of an entry.
+pub type Rewrite = Box<dyn FnMut(&Entry) -> Option<Vec<Entry>>>;
+
 #[derive(Default)]
 pub struct Log {
     pub entries: Vec<Entry>,
     range: CompactRange,
+    pub rewrite: Option<Rewrite>,
 }
 
 impl Log {
     pub fn append(&mut self, entry: Entry) {
+        match self.rewrite.as_mut().and_then(|rewrite| rewrite(&entry)) {
+            Some(others) => others.into_iter().for_each(|other| self.push(other)),
+            None => self.push(entry),
+        }
+    }
+
+    fn push(&mut self, entry: Entry) {
         self.range.append_leaf_hash(leaf_hash(&entry.to_bytes()));
         self.entries.push(entry);
     }
@@ -47,7 +58,9 @@ impl Log {
             root: self.range.root(),
         };
         let key = log_signing_key();
-        let signed = checkpoint.sign(&log_key(), |bytes| key.sign_bytes(bytes).0).unwrap();
+        let signed = checkpoint
+            .sign(&log_key(), |bytes| key.sign_bytes(bytes).0)
+            .unwrap();
         Extension {
             from,
             leaves: self.entries[from as usize..].iter().map(leaf).collect(),

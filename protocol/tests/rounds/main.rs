@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod consortium;
+mod crash;
+mod dropout;
 mod honest;
 mod ledger;
 mod node;

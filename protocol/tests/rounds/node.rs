@@ -94,6 +94,10 @@ pub struct Node {
     pub contributed: BTreeMap<Round, Vec<u32>>,
     pub uploaded: BTreeMap<Round, Vec<u8>>,
     pub snapshots: usize,
+    /// Rounds in the order in which contributions to them were computed.
+    pub computed: Vec<Round>,
+    /// It was killed by its own [`Kill`] just now.
+    pub fell: bool,
 }
 
 impl Node {
@@ -114,6 +118,8 @@ impl Node {
             contributed: BTreeMap::new(),
             uploaded: BTreeMap::new(),
             snapshots: 0,
+            computed: Vec::new(),
+            fell: false,
         }
     }
 
@@ -186,6 +192,7 @@ impl Node {
         for action in machine.handle(event, &mut self.entropy) {
             if !self.perform(action, &mut out) {
                 self.die();
+                self.fell = true;
                 break;
             }
         }
@@ -278,6 +285,7 @@ impl Node {
                     } => plan.train(&mut update, weight, &scores, &mut self.entropy),
                     Contribution::Evaluate(scores) => plan.evaluate(&scores),
                 };
+                self.computed.push(open.round);
                 self.disk.digits.insert(open.round, digits.unwrap().lanes().to_vec());
                 self.handle(Event::Computed(open.round))
             }

@@ -52,6 +52,11 @@ pub struct Office {
     pub connected: BTreeSet<BankIndex>,
     spool: BTreeMap<(Round, BankIndex), Vec<u8>>,
     sum: Vec<u32>,
+    /// Derived, but not yet published.
+    next_state: Option<TaskState>,
+    /// Changes the journal before a restart reads it: a disk that lies, or a bank that lied to it.
+    pub alter_journal: Option<fn(&mut Record)>,
+    pub commits: usize,
     pub outcome: Option<Outcome>,
     pub rejections: Vec<(BankIndex, Rejection)>,
     pub objections: Vec<(BankIndex, ToCoordinator)>,
@@ -89,6 +94,9 @@ impl Office {
             connected: BTreeSet::new(),
             spool: BTreeMap::new(),
             sum: Vec::new(),
+            next_state: None,
+            alter_journal: None,
+            commits: 0,
             outcome: None,
             rejections: Vec::new(),
             objections: Vec::new(),
@@ -146,12 +154,24 @@ impl Office {
     /// The machine again from its journal; every connection is gone.
     pub fn restart(&mut self, now: Millis) {
         self.connected.clear();
-        let records: Vec<Record> = self
+        self.next_state = None;
+        let mut records: Vec<Record> = self
             .journal
             .iter()
             .map(|bytes| frame::decode(bytes, MESSAGE_LIMIT).unwrap())
             .collect();
+        if let Some(alter) = self.alter_journal {
+            records.iter_mut().for_each(alter);
+        }
+        let closed = records.iter().find_map(|record| match record {
+            Record::Closed(reason) => Some(*reason),
+            _ => None,
+        });
         self.machine = CoordinatorRound::restore(roster(self.banks), records, now);
+        if let (Some(reason), None) = (closed, &self.outcome) {
+            let end = reason.map_or(Ok(self.state.hash()), Err);
+            self.close(end);
+        }
     }
 
     pub fn handle(&mut self, now: Millis, from: Option<BankIndex>, event: Event) -> Vec<Out> {
@@ -175,11 +195,13 @@ impl Office {
         for action in actions {
             match action {
                 Action::Commit(records, entries) => {
+                    self.commits += 1;
                     self.journal
                         .extend(records.iter().map(|record| frame::encode(record, MESSAGE_LIMIT).unwrap()));
                     for entry in entries {
                         if let Entry::Result(_) = &entry {
                             self.last_result = entry.hash();
+                            self.state = self.next_state.take().expect("derived before it is published");
                         }
                         self.log.append(entry);
                     }
@@ -267,7 +289,7 @@ impl Office {
             metrics: outcome.metrics,
         };
         self.blobs.borrow_mut().insert(result.sum, packed);
-        self.state = next;
+        self.next_state = Some(next);
         self.handle(now, None, Event::Summed(Box::new(result)))
     }
 

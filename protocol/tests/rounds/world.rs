@@ -10,7 +10,7 @@ use veilsum_protocol::round::coordinator::Event;
 use veilsum_protocol::round::participant::{Event as BankEvent, Notice};
 use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::wire::frame;
-use veilsum_protocol::wire::message::{MESSAGE_LIMIT, ToBank};
+use veilsum_protocol::wire::message::{MESSAGE_LIMIT, ToBank, ToCoordinator};
 
 use crate::consortium::{bank, contribution, task};
 use crate::ledger::Blobs;
@@ -33,6 +33,7 @@ enum Item {
     ToOffice(BankIndex, u64, Vec<u8>),
     Upload(BankIndex, u64, Vec<u8>, Vec<u8>),
     Effect(BankIndex, u64, Effect),
+    Died(BankIndex, u64),
     Restart(BankIndex),
     Reconnect(BankIndex, u64),
     Summed(u64, Vec<(BankIndex, Digest)>, Masks),
@@ -52,6 +53,10 @@ pub struct World {
     pub banks: BTreeMap<BankIndex, Node>,
     pub office: Office,
     pub contribute: Contribute,
+    /// A bank that lies: what it sends in the place of what its machine made.
+    pub tamper_up: Option<fn(BankIndex, &mut ToCoordinator)>,
+    /// A coordinator that lies to a bank.
+    pub tamper_down: Option<fn(BankIndex, &mut ToBank)>,
     /// How long a killed bank stays down; `None`: for ever.
     pub down_ms: Option<u64>,
     /// True: the coordinator's messages come before the log entries that were committed before them.
@@ -80,7 +85,11 @@ impl World {
         world.office_out(Vec::new());
         let all = usize::from(banks);
         world.run(|world| {
-            world.office.approved.get(&world.office.task.hash()).is_some_and(|banks| banks.len() == all)
+            world
+                .office
+                .approved
+                .get(&world.office.task.hash())
+                .is_some_and(|banks| banks.len() == all)
         });
         world
     }
@@ -93,9 +102,13 @@ impl World {
             sequence: 0,
             random: SeededEntropy::new(seed),
             faults,
-            banks: (1..=banks).map(|i| (bank(i), Node::new(bank(i), banks, blobs.clone()))).collect(),
+            banks: (1..=banks)
+                .map(|i| (bank(i), Node::new(bank(i), banks, blobs.clone())))
+                .collect(),
             office: Office::new(banks, task("credit"), blobs),
             contribute: Box::new(contribution),
+            tamper_up: None,
+            tamper_down: None,
             down_ms: Some(1_000),
             overtakes: seed % 2 == 1,
             work_ms: BTreeMap::new(),
@@ -132,7 +145,11 @@ impl World {
         self.settle();
         let outcome = self.office.outcome.clone().unwrap();
         if outcome.end.is_ok() {
-            assert_eq!(outcome.sum, self.expected_sum(&outcome), "the sum is that of the survivors");
+            assert_eq!(
+                outcome.sum,
+                self.expected_sum(&outcome),
+                "the sum is that of the survivors"
+            );
         }
         outcome
     }
@@ -196,19 +213,26 @@ impl World {
         panic!("no rest after {MAX_EVENTS} events");
     }
 
-    fn step(&mut self) -> bool {
+    /// Takes one event; false if there is none.
+    pub fn step(&mut self) -> bool {
         let Some(((at, _), item)) = self.queue.pop_first() else {
             return false;
         };
         self.now = Millis(at);
         match item {
             Item::ToBank(bank, connection, bytes) if self.is_current(bank, connection) => {
-                let message: ToBank = frame::decode(&bytes, MESSAGE_LIMIT).unwrap();
+                let mut message: ToBank = frame::decode(&bytes, MESSAGE_LIMIT).unwrap();
+                if let Some(tamper) = self.tamper_down {
+                    tamper(bank, &mut message);
+                }
                 let out = self.banks.get_mut(&bank).unwrap().receive(message);
                 self.node_out(bank, out);
             }
             Item::ToOffice(bank, connection, bytes) if self.is_current(bank, connection) => {
-                let message = frame::decode(&bytes, MESSAGE_LIMIT).unwrap();
+                let mut message = frame::decode(&bytes, MESSAGE_LIMIT).unwrap();
+                if let Some(tamper) = self.tamper_up {
+                    tamper(bank, &mut message);
+                }
                 let out = self.office.receive(self.now, bank, message);
                 self.office_out(out);
             }
@@ -220,6 +244,14 @@ impl World {
                 let node = self.banks.get_mut(&bank).unwrap();
                 let out = node.work(effect, &self.contribute);
                 self.node_out(bank, out);
+            }
+            Item::Died(bank, connection) => {
+                if self.is_current(bank, connection) {
+                    self.disconnect(bank);
+                }
+                if let Some(down) = self.down_ms {
+                    self.push(down, Item::Restart(bank));
+                }
             }
             Item::Restart(bank) if !self.banks[&bank].is_up() => self.restart(bank),
             Item::Reconnect(bank, connection) if self.is_current(bank, connection) => self.connect(bank),
@@ -262,7 +294,11 @@ impl World {
         if self.office.outcome.is_some() {
             return;
         }
-        let wanted = self.office.machine.as_ref().and_then(|machine| machine.next_deadline());
+        let wanted = self
+            .office
+            .machine
+            .as_ref()
+            .and_then(|machine| machine.next_deadline());
         if let Some(at) = wanted {
             let after = at.0.saturating_sub(self.now.0).max(1);
             let is_planned = self
@@ -293,7 +329,9 @@ impl World {
     pub fn disconnect(&mut self, bank: BankIndex) {
         *self.connection.entry(bank).or_default() += 1;
         if self.office.connected.remove(&bank) {
-            let out = self.office.handle(self.now, Some(bank), Event::Disconnected(bank));
+            let out = self
+                .office
+                .handle(self.now, Some(bank), Event::Disconnected(bank));
             self.office_out(out);
         }
     }
@@ -303,11 +341,11 @@ impl World {
         self.died(bank(position));
     }
 
+    /// The coordinator hears of it when everything that the bank had sent is there.
     fn died(&mut self, bank: BankIndex) {
-        self.disconnect(bank);
-        if let Some(down) = self.down_ms {
-            self.push(down, Item::Restart(bank));
-        }
+        let last = self.busy_until.get(&(bank, true)).copied().unwrap_or_default();
+        let after = last.saturating_sub(self.now.0) + 1;
+        self.push(after, Item::Died(bank, self.connection[&bank]));
     }
 
     pub fn restart(&mut self, bank: BankIndex) {
@@ -330,11 +368,18 @@ impl World {
                     self.remember(bank, step, &bytes);
                     self.to_office(bank, bytes);
                 }
-                Out::Upload { round, trailer, vector } => {
+                Out::Upload {
+                    round,
+                    trailer,
+                    vector,
+                } => {
                     self.remember_answer(bank, round, Step::Upload, &trailer);
                     let connection = self.connection[&bank];
                     for (after, connection) in self.transit(bank, true, connection) {
-                        self.push(after, Item::Upload(bank, connection, trailer.clone(), vector.clone()));
+                        self.push(
+                            after,
+                            Item::Upload(bank, connection, trailer.clone(), vector.clone()),
+                        );
                     }
                 }
                 Out::Later(effect) => {
@@ -343,27 +388,37 @@ impl World {
                 }
             }
         }
-        // It may have died over one of these; what it had sent before is on its way, in vain.
-        if !self.banks[&bank].is_up() && self.connection.contains_key(&bank) {
+        // It may have died over one of these.
+        if std::mem::take(&mut self.banks.get_mut(&bank).unwrap().fell) {
             self.died(bank);
         }
     }
 
     fn remember(&mut self, bank: BankIndex, step: Step, bytes: &[u8]) {
-        use veilsum_protocol::wire::message::ToCoordinator as Message;
-        let round = match frame::decode::<Message>(bytes, MESSAGE_LIMIT).unwrap() {
-            Message::Bundle(bundle) => bundle.header.claim().round,
-            Message::Ready { statement, .. } => statement.claim().round,
-            Message::Confirm { round, .. } | Message::Release { round, .. } => round,
-            Message::Derived(derived) => derived.claim().round,
+        let round = match frame::decode(bytes, MESSAGE_LIMIT).unwrap() {
+            ToCoordinator::Bundle(bundle) => bundle.header.claim().round,
+            ToCoordinator::Ready { statement, .. } => statement.claim().round,
+            ToCoordinator::Confirm { round, .. } | ToCoordinator::Release { round, .. } => round,
+            ToCoordinator::Derived(derived) => derived.claim().round,
             _ => return,
         };
         self.remember_answer(bank, round, step, bytes);
     }
 
+    /// True if the bank ever gave that answer.
+    pub fn answered(&self, position: u16, round: Round, step: Step) -> bool {
+        self.answers.contains_key(&(bank(position), round, step))
+    }
+
     fn remember_answer(&mut self, bank: BankIndex, round: Round, step: Step, bytes: &[u8]) {
-        let first = self.answers.entry((bank, round, step)).or_insert_with(|| bytes.to_vec());
-        assert_eq!(first, bytes, "bank {bank} answered {step:?} of round {round} twice, differently");
+        let first = self
+            .answers
+            .entry((bank, round, step))
+            .or_insert_with(|| bytes.to_vec());
+        assert_eq!(
+            first, bytes,
+            "bank {bank} answered {step:?} of round {round} twice, differently"
+        );
     }
 
     fn to_office(&mut self, bank: BankIndex, bytes: Vec<u8>) {
@@ -379,8 +434,8 @@ impl World {
         for one in out {
             match one {
                 office::Out::Send(bank, message) => {
-                    if let ToBank::Log(_) = &message {
-                        self.told.insert(bank, self.office.log.size());
+                    if let ToBank::Log(extension) = &message {
+                        self.told.insert(bank, extension.from + extension.leaves.len() as u64);
                     } else if !self.overtakes {
                         self.push_log(bank);
                     }

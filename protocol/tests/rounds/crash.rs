@@ -1,0 +1,165 @@
+//! Banks and coordinators that crash and come back from what they had made durable.
+
+use veilsum_protocol::ids::{Digest, Epoch};
+use veilsum_protocol::round::participant::Event;
+
+use crate::consortium::{bank, task};
+use crate::node::{Kill, Step};
+use crate::world::{Faults, World};
+
+/// With three banks every one is needed, so the round ends well only if the crashed bank goes on.
+fn rounds_with(kills: impl IntoIterator<Item = Kill>) {
+    let mut world = World::new(3, 4);
+    for (at, kill) in kills.into_iter().enumerate() {
+        if world.office.plan().is_none() {
+            world = World::new(3, 4 + at as u64);
+        }
+        world.node(2).kill = Some(kill);
+        let outcome = world.round();
+        assert!(outcome.end.is_ok(), "{kill:?}: {outcome:?}");
+        assert_eq!(world.node(2).kill, None, "{kill:?} was never reached");
+        assert_eq!(outcome.acknowledged.len(), 3, "{kill:?}");
+        world.assert_same_state();
+    }
+}
+
+#[test]
+fn a_bank_that_crashes_around_a_message_gives_the_same_answer() {
+    let steps = [
+        Step::Bundle,
+        Step::Ready,
+        Step::Upload,
+        Step::Confirm,
+        Step::Release,
+        Step::Derived,
+    ];
+    rounds_with(steps.into_iter().flat_map(|step| [Kill::Before(step), Kill::After(step)]));
+}
+
+#[test]
+fn a_bank_that_crashes_around_any_snapshot_goes_on() {
+    let mut world = World::new(3, 4);
+    let before = world.node(2).snapshots;
+    world.round();
+    let count = world.node(2).snapshots - before;
+    assert!(count >= 8, "{count}");
+    rounds_with((1..=count).flat_map(|at| [Kill::Persisted(at), Kill::BeforePersist(at)]));
+}
+
+#[test]
+fn every_bank_crashes_in_another_phase_of_one_round() {
+    let mut world = World::new(5, 5);
+    let steps = [Step::Bundle, Step::Ready, Step::Upload, Step::Confirm, Step::Release];
+    for round in 0..5u16 {
+        for (position, step) in (0u16..).zip(steps) {
+            world.node((position + round) % 5 + 1).kill = Some(Kill::After(step));
+        }
+        let outcome = world.round();
+        assert!(outcome.end.is_ok(), "{outcome:?}");
+        assert_eq!(outcome.survivors.len(), 5);
+        world.assert_same_state();
+    }
+}
+
+#[test]
+fn an_epoch_is_armed_whatever_snapshot_a_bank_crashes_around() {
+    for at in 1..=4 {
+        for kill in [Kill::Persisted(at), Kill::BeforePersist(at)] {
+            let mut world = World::unarmed(3, 6, Faults::default());
+            world.node(2).kill = Some(kill);
+            world.arm(Epoch(1));
+            world.settle();
+            assert_eq!(world.node(2).kill, None, "{kill:?} was never reached");
+            for node in world.banks.values() {
+                assert_eq!(node.machine.as_ref().unwrap().armed(), Some(Epoch(1)), "{kill:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_epoch_takes_over_between_rounds() {
+    let mut world = World::new(3, 7);
+    world.round();
+    world.arm(Epoch(2));
+    let outcome = world.round();
+    assert!(outcome.end.is_ok(), "{outcome:?}");
+    world.assert_same_state();
+    world.assert_no_complaints();
+}
+
+#[test]
+fn a_snapshot_taken_while_a_result_is_derived_does_not_lose_it() {
+    let mut world = World::new(3, 8);
+    // Bank 2 takes an hour to derive; meanwhile its operator approves another task, which makes a snapshot, and it crashes.
+    world.start_round();
+    world.run(|world| world.banks[&bank(2)].uploaded.len() == 1);
+    world.work_ms.insert(bank(2), 3_600_000);
+    world.run(|world| world.office.outcome.is_some());
+    let log_size = world.node(2).machine.as_ref().unwrap().log_size();
+    world.tell(2, Event::Approved(Digest([7; 32])));
+    world.work_ms.clear();
+    world.kill(2);
+    world.settle();
+    assert!(world.node(2).machine.as_ref().unwrap().log_size() > log_size);
+    world.assert_same_state();
+}
+
+#[test]
+fn a_snapshot_taken_while_a_task_is_fetched_does_not_lose_it() {
+    let mut world = World::new(3, 8);
+    let other = task("another");
+    world.work_ms.insert(bank(2), 3_600_000);
+    world.office.offer(&other);
+    let hash = other.hash();
+    world.connect(bank(2));
+    for _ in 0..200 {
+        world.step();
+    }
+    world.tell(2, Event::Approved(Digest([7; 32])));
+    world.work_ms.clear();
+    world.kill(2);
+    world.settle();
+    assert!(world.node(2).machine.as_ref().unwrap().progress(&hash).is_some());
+}
+
+#[test]
+fn the_coordinator_goes_on_from_every_commit() {
+    for banks in [3u16, 5] {
+        let mut world = World::new(banks, 9);
+        let before = world.office.commits;
+        world.round();
+        let count = world.office.commits - before;
+        assert!(count > 4 * usize::from(banks), "{count}");
+        for at in 1..=count {
+            if world.office.plan().is_none() {
+                world = World::new(banks, 9 + at as u64);
+            }
+            world.office.kill_after_commits = Some(at);
+            let outcome = world.round();
+            assert_eq!(world.office.kill_after_commits, None, "commit {at} was never reached");
+            assert!(outcome.end.is_ok(), "{banks} banks, commit {at}: {outcome:?}");
+            assert_eq!(outcome.survivors.len(), usize::from(banks), "commit {at}");
+            world.assert_same_state();
+        }
+    }
+}
+
+#[test]
+fn everything_at_once() {
+    for seed in 0..6 {
+        let faults = Faults {
+            double: true,
+            delay_ms: 400,
+            lose_one_in: 40,
+        };
+        let mut world = World::with(5, seed, faults);
+        for round in 0..5 {
+            world.node(1 + (seed + round) as u16 % 5).kill = Some(Kill::Persisted(1 + (seed * 3 + round) as usize % 7));
+            world.office.kill_after_commits = Some(1 + (seed * 5 + round * 7) as usize % 25);
+            let outcome = world.round();
+            assert!(outcome.end.is_ok(), "seed {seed}, round {round}: {outcome:?}");
+            world.assert_same_state();
+        }
+    }
+}
