@@ -1,6 +1,8 @@
 //! The bank's daemon: its identity, its rows, its training, its link to the coordinator, and its part in each round.
 
+pub mod app;
 pub mod cli;
+mod command;
 pub mod config;
 pub mod data;
 pub mod enrol;

@@ -72,7 +72,7 @@ impl Dataset {
                 "export the data again",
             );
         }
-        let positives = self.labels.iter().filter(|label| **label == 1).count();
+        let positives = self.positives();
         if positives == 0 || positives == self.labels.len() {
             let only = if positives == 0 { 0 } else { 1 };
             return refuse(
@@ -94,6 +94,11 @@ impl Dataset {
     /// How many rows, held out or not.
     pub fn len(&self) -> usize {
         self.labels.len()
+    }
+
+    /// How many rows have label 1.
+    pub fn positives(&self) -> usize {
+        self.labels.iter().filter(|label| **label == 1).count()
     }
 
     /// Whether there is no row; a dataset that was read has at least two.

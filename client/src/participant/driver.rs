@@ -1,7 +1,7 @@
 //! The daemon's loop: it hands the participant one event after another and does what the participant says, in that order.
 //!
 //! Everything from the coordinator goes through one queue. While an entry of the log waits for a blob, the participant is given
-//! nothing more: its log position has moved past that entry, and a snapshot taken now would lose it after a crash.
+//! nothing more: later entries rest on what the blob leads to.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -31,6 +31,7 @@ use super::durable::FileError;
 use super::home::Home;
 use super::jobs::{self, Base, Derivation, Done};
 use super::model_files::ModelFileError;
+use super::round_files::MaskedFile;
 use super::state_file::StateFileError;
 use super::states::StateError;
 use super::status::TaskStatus;
@@ -78,7 +79,7 @@ enum Input {
     Entry(Box<LoggedEntry>),
     Approved(Digest),
     News(News),
-    Masked(Event),
+    Masked(Round, MaskedFile),
 }
 
 /// A task whose text is here.
@@ -237,7 +238,9 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 self.step(Event::Entry(*logged));
             }
             Input::Approved(task) => self.step(Event::Approved(task)),
-            Input::Masked(event) => self.step(event),
+            Input::Masked(round, MaskedFile { length, hash }) => {
+                self.step(Event::Masked { round, length, hash });
+            }
             Input::News(news) => self.news(news)?,
         }
         Ok(())
@@ -317,30 +320,25 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     fn done(&mut self, done: Done) -> Result<(), DriverError> {
         match done {
             Done::Closed => return Err(DriverError::LinkEnded),
-            Done::Fetched(hash, text) => {
-                self.held = false;
-                match tasks::parse(hash, &text) {
-                    Ok(task) => {
-                        self.parts.home.tasks.save(&hash, &text)?;
-                        self.offered(&task);
-                        self.learn(task)?;
-                    }
-                    Err(error) => self
-                        .parts
-                        .voice
-                        .mention(&format!("{error}; this bank stays out of it")),
+            Done::Fetched(hash, text) => match tasks::parse(hash, &text) {
+                Ok(task) => {
+                    self.held = false;
+                    self.parts.home.tasks.save(&hash, &text)?;
+                    self.offered(&task);
+                    self.learn(task)?;
                 }
-            }
+                // A bank that does not know a task's plan cannot tell what later entries mean, so it goes no further.
+                Err(error) => self.parts.voice.tell(
+                    None,
+                    &format!("REFUSED, this bank follows the log no further: {error}"),
+                ),
+            },
             Done::Derived(derivation) => self.derived(*derivation),
             Done::Masked(round, masked) if round <= self.closed => {
                 drop(masked);
                 self.parts.home.rounds.close(round)?;
             }
-            Done::Masked(round, Ok(masked)) => self.inputs.push_back(Input::Masked(Event::Masked {
-                round,
-                length: masked.length,
-                hash: masked.hash,
-            })),
+            Done::Masked(round, Ok(masked)) => self.inputs.push_back(Input::Masked(round, masked)),
             Done::Masked(round, Err(problem)) => {
                 let text = format!("this bank sits the round out, its contribution is gone: {problem}");
                 self.parts.voice.tell(Some(round), &text);
@@ -439,8 +437,9 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     }
 
     fn fetch_task(&mut self, hash: Digest) -> Result<(), DriverError> {
-        if self.tasks.contains_key(&hash) {
-            return Ok(());
+        if let Some(known) = self.tasks.get(&hash) {
+            let task = Task::clone(&known.task);
+            return self.learn(task);
         }
         self.held = true;
         let job = jobs::fetch_task(self.parts.channel.clone(), hash, self.notes.0.clone());

@@ -111,7 +111,7 @@ pub(super) fn wipe(path: &Path) -> Result<(), FileError> {
 }
 
 fn overwrite(mut file: &File) -> io::Result<()> {
-    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut left = file.metadata()?.len();
     while left > 0 {
         let count = usize::try_from(left).unwrap_or(ZEROS.len()).min(ZEROS.len());

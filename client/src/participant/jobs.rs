@@ -53,7 +53,7 @@ pub(super) enum Done {
 pub(super) struct Derivation {
     pub(super) result: RoundResult,
     pub(super) task: Digest,
-    /// Hash of what was derived; that of the state before if nothing could be.
+    /// Hash of what was derived; zeros if nothing could be.
     pub(super) hash: Digest,
     /// The state, if it is the one of the log.
     pub(super) state: Option<Arc<TaskState>>,
@@ -143,12 +143,12 @@ pub(super) async fn derive<C: Channel>(
 }
 
 impl Base {
-    /// The state stays as it is, which the participant will find to be another than the log's.
+    /// There is no next state, which the participant will find to be another than the log's.
     fn refused(&self, problem: String) -> Derivation {
         Derivation {
             result: self.result.clone(),
             task: self.open.task,
-            hash: self.open.state,
+            hash: Digest([0; 32]),
             state: None,
             objection: Some(format!("the published sum is not one of this step: {problem}")),
         }
