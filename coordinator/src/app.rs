@@ -6,7 +6,6 @@ use tokio::sync::mpsc;
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
-use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator};
 use veilsum_protocol::wire::stream::Rejected;
 
@@ -212,15 +211,9 @@ struct Door(Arc<Gate>);
 
 impl UploadGate for Door {
     fn expected(&self, bank: BankIndex, round: Round) -> Result<u64, Rejected> {
-        self.0.expected(bank, round).map_err(|rejection| {
-            // A bank that is early asks again; the gate opens for the cohort a moment after the log told it.
-            let code = if rejection.check == Check::Phase {
-                rejection.check.number()
-            } else {
-                Rejected::TRY_AGAIN
-            };
-            Rejected::new(code, rejection.to_string())
-        })
+        self.0
+            .expected(bank, round)
+            .map_err(|rejection| rejected(&rejection))
     }
 }
 

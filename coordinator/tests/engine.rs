@@ -192,7 +192,7 @@ impl Bank {
                     self.task = Some((task, plan, next));
                     Event::Derived {
                         round: result.round,
-                        state: hash,
+                        state: Some(hash),
                     }
                 }
                 Action::Notice(veilsum_protocol::round::participant::Notice::Refused(rejection)) => {

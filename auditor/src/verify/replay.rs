@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use veilsum_protocol::crypto::signing::VerifyingKey;
 use veilsum_protocol::epoch::directory::KeyDirectory;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::entry::{RoundOpen, RoundResult};
@@ -16,6 +17,7 @@ use veilsum_protocol::secagg::ring::Ring;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Bundle, MESSAGE_LIMIT};
+use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::{Release, ReleasedShare};
 
 use super::archive::{Archive, ArchiveError};
@@ -196,6 +198,13 @@ impl<'a> Replay<'a> {
         self.tasks.insert(hash, derivation);
     }
 
+    fn signed_release(&self, index: u64, bank: BankIndex, bytes: &[u8]) -> Result<Release, String> {
+        let signed = Signed::<Release>::from_bytes(bytes).ok_or("no signed release")?;
+        let key = self.history.key_at(index, bank).map(VerifyingKey);
+        let release = key.and_then(|key| signed.open(&key).cloned());
+        release.ok_or_else(|| format!("shares without a valid signature of bank {bank}"))
+    }
+
     fn releases(&mut self, parts: &Parts<'_>, ledger: &mut Ledger) -> BTreeMap<BankIndex, Release> {
         let context = Context::of(parts.open, parts.cohort).digest();
         let survivors: BTreeSet<BankIndex> = parts.survivors.iter().map(|(bank, _)| *bank).collect();
@@ -207,7 +216,7 @@ impl<'a> Replay<'a> {
                 .archive
                 .blob(&body, MESSAGE_LIMIT as u64)
                 .map_err(|error| error.to_string())
-                .and_then(|bytes| Release::from_bytes(&bytes).map_err(|error| error.to_string()));
+                .and_then(|bytes| self.signed_release(logged.index, bank, &bytes));
             let release = match read {
                 Ok(release) => release,
                 Err(found) => {

@@ -21,6 +21,7 @@ use veilsum_protocol::secagg::ring::Ring;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{Bundle, MESSAGE_LIMIT};
+use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::{Derived, Release, ReleasedShare, SurvivorList, Trailer};
 
 use crate::world::{BANKS, EPOCH, World, bank};
@@ -167,15 +168,14 @@ impl World {
         let consortium = Rc::clone(&self.consortium);
         let mut one = |me: BankIndex| {
             let mut keyring = consortium.keyring(me);
-            let bases = keyring.take_bases(round).unwrap();
+            let taken = keyring.take_round(me, round).unwrap();
             let place = Place {
                 epoch: EPOCH,
                 round,
                 bank: me,
             };
             let key = &consortium.keys[&me];
-            let (prepared, bundle) =
-                prepare(place, &consortium.thresholds, &keyring, bases, key, &mut *entropy);
+            let (prepared, bundle) = prepare(place, &consortium.thresholds, taken, key, &mut *entropy);
             let bank = Bank {
                 prepared,
                 bundle,
@@ -299,7 +299,9 @@ impl World {
             bank: me,
             shares: indices(script.cohort).into_iter().map(share).collect(),
         };
-        let body = self.blob(&release.to_bytes());
+        let key = &self.consortium.keys[&me];
+        let body = Signed::sign(key, release).to_bytes();
+        let body = self.blob(&body);
         self.log(&Entry::Release {
             round: Round(script.round),
             bank: me,
@@ -354,12 +356,10 @@ fn exchange(world: &World, round: Round, banks: &mut BTreeMap<BankIndex, Bank>) 
         .map(|(me, bank)| (*me, bank.bundle.clone()))
         .collect();
     for (me, own) in banks {
-        let keyring = world.consortium.keyring(*me);
         let receiver = Receiver {
             bank: *me,
             banks: BANKS,
-            keyring: &keyring,
-            bases: &own.prepared.bases,
+            prepared: &own.prepared,
         };
         for (sender, bundle) in bundles.iter().filter(|(sender, _)| *sender != me) {
             let place = Place {

@@ -277,7 +277,7 @@ mod tests {
         fs::write(&path, text.replace("rounds = 1", "rounds = 2")).unwrap();
         assert!(matches!(tasks.text(&hash), Err(TasksError::Damaged { .. })));
         assert!(matches!(
-            parse(hash, TEXT.as_bytes()),
+            parse(Digest::of(TEXT.as_bytes()), TEXT.as_bytes()),
             Err(TasksError::NotCanonical(_))
         ));
         assert!(matches!(parse(hash, b"name = 1"), Err(TasksError::Text { .. })));

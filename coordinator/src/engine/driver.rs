@@ -1,5 +1,8 @@
 //! The loop: one input after the other, each carried to its end before the next is looked at.
 
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +18,8 @@ use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator, WIRE_VERSION};
 use veilsum_protocol::wire::outbound::decode_trailer;
+use veilsum_protocol::wire::signed::Signed;
+use veilsum_protocol::wire::statement::Trailer;
 
 use super::gate::Gate;
 use super::ports::{Blobs, Fault, Ledger};
@@ -95,6 +100,10 @@ pub struct Engine<L> {
     pub(super) armed: Option<KeyDirectory>,
     /// The epoch being set up.
     pub(super) set_up: Option<EpochCoordinator>,
+    /// A bank lost its keys: a new epoch is wanted as soon as it can be set up.
+    pub(super) rekey: bool,
+    /// When a set-up is given up.
+    pub(super) set_up_until: Option<Millis>,
     pub(super) last_epoch: Epoch,
     pub(super) round: Option<CoordinatorRound>,
     pub(super) last_round: Round,
@@ -162,6 +171,7 @@ impl<L: Ledger> Engine<L> {
             .map(|(_, at)| at.plus_seconds(self.reconnect_grace_s));
         let next = round
             .into_iter()
+            .chain(self.set_up_until.filter(|at| *at > now))
             .chain(grace.filter(|at| self.round.is_none() && *at > now))
             .min()?;
         // One millisecond more: a deadline that is rounded down to now would be looked at again and again.
@@ -208,6 +218,7 @@ impl<L: Ledger> Engine<L> {
 
     /// After every input: start what can be started, and bring everybody up to date.
     fn step(&mut self) -> Result<(), Fault> {
+        self.limit_set_up();
         self.start_epoch_if_needed()?;
         self.start_round_if_possible()?;
         self.sessions.extend_log(&self.ledger)?;
@@ -251,18 +262,21 @@ impl<L: Ledger> Engine<L> {
                 self.round_event(Some(bank), Event::Release(bank, release))
             }
             ToCoordinator::Derived(derived) => self.round_event(Some(bank), Event::Derived(bank, derived)),
-            ToCoordinator::Objection { check, round, about } => {
-                let about = about
-                    .map(|about| format!(" about {}", self.name(about)))
-                    .unwrap_or_default();
+            ToCoordinator::Objection { check, round } => {
                 let round = round
                     .map(|round| format!(" in round {round}"))
                     .unwrap_or_default();
-                tracing::warn!("{} refuses{round}{about}: {check}", self.name(bank));
+                tracing::warn!("{} refuses{round}: {check}", self.name(bank));
                 Ok(())
             }
+            ToCoordinator::SitsOut { round } if self.is_open(round) => {
+                tracing::warn!("round {round}: {} sits it out", self.name(bank));
+                self.round_event(None, Event::SitsOut(bank))
+            }
             // Sent again after a reconnection, for a round that is over.
-            ToCoordinator::Confirm { .. } | ToCoordinator::Release { .. } => Ok(()),
+            ToCoordinator::Confirm { .. } | ToCoordinator::Release { .. } | ToCoordinator::SitsOut { .. } => {
+                Ok(())
+            }
         }
     }
 
@@ -300,8 +314,11 @@ impl<L: Ledger> Engine<L> {
             return Ok(());
         }
         let software: String = software.chars().filter(|c| !c.is_control()).take(64).collect();
-        tracing::info!("{} is connected ({software})", self.name(bank));
-        self.sessions.greeted(bank, software, log_size);
+        let greeting = format!("{} is connected ({software})", self.name(bank));
+        if !self.sessions.greeted(bank, software, log_size) {
+            return Ok(());
+        }
+        tracing::info!("{greeting}");
         self.sessions.send(
             bank,
             ToBank::Welcome {
@@ -324,10 +341,9 @@ impl<L: Ledger> Engine<L> {
             trailer,
             answer,
         } = upload;
-        let result = match (decode_trailer(&trailer), self.is_open(round)) {
-            (None, _) => Err(Rejection::new(Check::Malformed, "the trailer is none")),
-            (_, false) => Err(Rejection::new(Check::Phase, format!("round {round} is over"))),
-            (Some(trailer), true) => {
+        let result = match self.check_upload(bank, round, &path, length, hash, &trailer) {
+            Err(rejection) => Err(rejection),
+            Ok(trailer) => {
                 self.blobs.adopt(&path, &hash)?;
                 self.try_round_event(Event::Uploaded(bank, trailer, length, hash))?
             }
@@ -339,6 +355,32 @@ impl<L: Ledger> Engine<L> {
         }
         let _ = answer.send(result);
         Ok(())
+    }
+
+    /// What must hold before an upload is kept. The packed vector must have its one form: set filling bits would stop the sum.
+    fn check_upload(
+        &self,
+        bank: BankIndex,
+        round: Round,
+        path: &Path,
+        length: u64,
+        hash: Digest,
+        trailer: &[u8],
+    ) -> Result<Signed<Trailer>, Rejection> {
+        let trailer =
+            decode_trailer(trailer).ok_or_else(|| Rejection::new(Check::Malformed, "the trailer is none"))?;
+        let machine = self.round.as_ref().filter(|machine| machine.round() == round);
+        let machine =
+            machine.ok_or_else(|| Rejection::new(Check::Phase, format!("round {round} is over")))?;
+        machine.check_upload(bank, &trailer, length, hash)?;
+        let last = last_byte(path).map_err(|error| Rejection::new(Check::Upload, error.to_string()))?;
+        if !machine.is_filling_clean(last) {
+            return Err(Rejection::new(
+                Check::Malformed,
+                "a filling bit behind the last lane is set",
+            ));
+        }
+        Ok(trailer)
     }
 
     fn create_task(&mut self, text: &str) -> Result<Result<Digest, String>, Fault> {
@@ -390,6 +432,14 @@ impl<L: Ledger> Engine<L> {
         }
         Ok(Ok(hash))
     }
+}
+
+fn last_byte(path: &Path) -> std::io::Result<u8> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut byte = [0];
+    file.read_exact(&mut byte)?;
+    Ok(byte[0])
 }
 
 async fn sleep_until(wake: Option<Duration>) {

@@ -10,6 +10,8 @@ use super::ports::{Fault, Ledger};
 
 /// Store key of the armed epoch's directory.
 pub(super) const ARMED: &str = "epoch/armed";
+/// How long a set-up may take while the last epoch's keys serve, in seconds.
+const SET_UP_LIMIT_S: u32 = 60;
 /// Store key of the last epoch's number.
 pub(super) const LAST: &str = "epoch/last";
 
@@ -21,9 +23,12 @@ impl<L: Ledger> Engine<L> {
             .banks()
             .iter()
             .all(|entry| self.sessions.is_up(entry.index));
-        if self.armed.is_some() || self.set_up.is_some() || self.round.is_some() || !all_here {
+        if (self.armed.is_some() && !self.rekey) || self.set_up.is_some() || self.round.is_some() || !all_here
+        {
             return Ok(());
         }
+        self.rekey = false;
+        self.set_up_until = Some(self.clock.now().plus_seconds(SET_UP_LIMIT_S));
         self.last_epoch = Epoch(self.last_epoch.0 + 1);
         let number = (LAST.to_owned(), self.last_epoch.0.to_be_bytes().to_vec());
         self.ledger.commit(vec![number], Vec::new(), Vec::new())?;
@@ -43,6 +48,20 @@ impl<L: Ledger> Engine<L> {
         self.epoch_actions(actions)
     }
 
+    /// Gives a set-up up that some bank holds up, when the last epoch's keys still serve the others.
+    pub(super) fn limit_set_up(&mut self) {
+        let late = self.set_up_until.is_some_and(|until| until <= self.clock.now());
+        if let (Some(machine), Some(_), true) = (&self.set_up, &self.armed, late) {
+            tracing::warn!(
+                "key epoch {} is given up: it waited for {}; rounds go on under the last one",
+                machine.epoch(),
+                self.names(&machine.waiting_for()).join(", ")
+            );
+            self.set_up = None;
+            self.set_up_until = None;
+        }
+    }
+
     /// What a bank that said hello needs of the epoch. A bank without the armed epoch's keys (it was set up anew, or lost
     /// its state) makes a new epoch necessary; the round in progress goes on without it.
     pub(super) fn epoch_hello(&mut self, bank: BankIndex, armed: Option<Epoch>) -> Result<(), Fault> {
@@ -56,12 +75,9 @@ impl<L: Ledger> Engine<L> {
                 "{} has no keys for epoch {current}; a new epoch is set up as soon as every bank is connected and no round is open",
                 self.name(bank)
             );
-            self.armed = None;
-            self.ledger
-                .commit(Vec::new(), vec![ARMED.to_owned()], Vec::new())?;
+            // The others' keys serve until the new ones are armed: one bank alone cannot stop the rounds.
+            self.rekey = true;
         }
-        // A bank that armed a later epoch than this coordinator finished: numbers must not be used twice.
-        self.last_epoch = self.last_epoch.max(armed.unwrap_or(Epoch(0)));
         Ok(())
     }
 
@@ -90,6 +106,8 @@ impl<L: Ledger> Engine<L> {
                 EpochAction::Send(bank, message) => self.sessions.send(bank, message),
                 EpochAction::Armed(directory) => {
                     let put = (ARMED.to_owned(), directory.to_bytes());
+                    // For those who verify the log later; the entry names its hash.
+                    self.blobs.put(&directory.to_bytes())?;
                     self.ledger.commit(vec![put], Vec::new(), Vec::new())?;
                     tracing::info!(
                         "key epoch {} is armed: every pair of banks has confirmed its keys",
@@ -97,6 +115,7 @@ impl<L: Ledger> Engine<L> {
                     );
                     self.armed = Some(*directory);
                     self.set_up = None;
+                    self.set_up_until = None;
                 }
             }
         }

@@ -50,6 +50,8 @@ impl<L: Ledger> Engine<L> {
             tasks,
             armed,
             set_up: None,
+            rekey: false,
+            set_up_until: None,
             last_epoch,
             round: None,
             last_round,

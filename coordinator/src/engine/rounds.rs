@@ -162,7 +162,7 @@ impl<L: Ledger> Engine<L> {
                 }
                 Record::Cohort { .. } => self.archive_bundles()?,
                 Record::Released(release) => {
-                    self.blobs.put(&release.claim().to_bytes())?;
+                    self.blobs.put(&release.to_bytes())?;
                 }
                 Record::Published { result, .. } => puts.extend(self.advance_task(&result.0)?),
                 Record::Closed(reason) => {

@@ -1,14 +1,22 @@
 //! The banks that are connected, and how much of the log each was sent.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use veilsum_protocol::ids::{BankIndex, Millis};
-use veilsum_protocol::log::entry::Entry;
+use veilsum_protocol::log::entry::Entry as LogEntry;
 use veilsum_protocol::log::leaf_hash;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Extension, Leaf, ToBank};
 
 use super::ports::{Fault, Ledger};
+
+/// Entries that are read from the store at a time.
+const BATCH: usize = 1024;
+/// Bytes of one part of the log: an eighth of the smallest allowance for a message that a default configuration has.
+const PART_BYTES: usize = 512 * 1024;
+/// Bytes of a leaf beside its content.
+const LEAF_OVERHEAD: usize = 16;
 
 /// Where messages for one connected bank go.
 pub trait Outlet: Send {
@@ -46,12 +54,20 @@ impl Sessions {
     }
 
     /// The bank said hello and has acted on `log_size` entries.
-    pub(super) fn greeted(&mut self, bank: BankIndex, software: String, log_size: u64) {
-        if let Some(session) = self.open.get_mut(&bank) {
-            session.software = software;
-            session.log_sent = Some(log_size);
-            self.lost.remove(&bank);
-        }
+    ///
+    /// A second hello in a session changes nothing: each costs the coordinator a walk through the log. False then.
+    pub(super) fn greeted(&mut self, bank: BankIndex, software: String, log_size: u64) -> bool {
+        let Some(session) = self
+            .open
+            .get_mut(&bank)
+            .filter(|session| session.log_sent.is_none())
+        else {
+            return false;
+        };
+        session.software = software;
+        session.log_sent = Some(log_size);
+        self.lost.remove(&bank);
+        true
     }
 
     /// A control stream is gone; true if it was the bank's current one and the bank had said hello.
@@ -110,26 +126,20 @@ impl Sessions {
     /// Brings every connected bank up to the end of the log.
     pub(super) fn extend_log(&mut self, ledger: &dyn Ledger) -> Result<(), Fault> {
         let size = ledger.log_size();
-        let behind = self
-            .open
-            .values()
-            .filter_map(|session| session.log_sent)
-            .filter(|sent| *sent < size)
-            .min();
-        let Some(from) = behind else { return Ok(()) };
-        let entries = ledger.entries(from, size)?;
+        // Nearly always all banks stand at the same entry.
+        let mut made: BTreeMap<u64, Vec<Extension>> = BTreeMap::new();
         for session in self.open.values_mut() {
             let Some(sent) = session.log_sent.filter(|sent| *sent < size) else {
                 continue;
             };
-            let skip = usize::try_from(sent - from).unwrap_or(usize::MAX);
-            let leaves = entries.iter().skip(skip).map(|bytes| leaf(bytes)).collect();
-            let extension = Extension {
-                from: sent,
-                leaves,
-                checkpoint: ledger.checkpoint().to_owned(),
+            let parts = match made.entry(sent) {
+                Entry::Occupied(parts) => parts.into_mut(),
+                Entry::Vacant(place) => place.insert(extension(ledger, sent, size)?),
             };
-            if session.outlet.send(ToBank::Log(extension)) {
+            if parts
+                .iter()
+                .all(|part| session.outlet.send(ToBank::Log(part.clone())))
+            {
                 session.log_sent = Some(size);
             }
         }
@@ -137,8 +147,41 @@ impl Sessions {
     }
 }
 
+/// The log from `from` on in parts that fit into messages; the last has the checkpoint.
+fn extension(ledger: &dyn Ledger, from: u64, size: u64) -> Result<Vec<Extension>, Fault> {
+    let mut parts = Vec::new();
+    let mut part = Extension {
+        from,
+        leaves: Vec::new(),
+        checkpoint: String::new(),
+    };
+    let mut bytes = 0;
+    for batch in (from..size).step_by(BATCH) {
+        for (index, entry) in (batch..).zip(ledger.entries(batch, size.min(batch + BATCH as u64))?) {
+            let leaf = leaf(&entry);
+            bytes += match &leaf {
+                Leaf::Entry(entry) => entry.len(),
+                Leaf::Hash(_) => 32,
+            } + LEAF_OVERHEAD;
+            if bytes > PART_BYTES && !part.leaves.is_empty() {
+                let next = Extension {
+                    from: index,
+                    leaves: Vec::new(),
+                    checkpoint: String::new(),
+                };
+                parts.push(std::mem::replace(&mut part, next));
+                bytes = 0;
+            }
+            part.leaves.push(leaf);
+        }
+    }
+    ledger.checkpoint().clone_into(&mut part.checkpoint);
+    parts.push(part);
+    Ok(parts)
+}
+
 fn leaf(bytes: &[u8]) -> Leaf {
-    match Entry::from_bytes(bytes) {
+    match LogEntry::from_bytes(bytes) {
         Ok(entry) if !entry.concerns_banks() => Leaf::Hash(leaf_hash(bytes)),
         _ => Leaf::Entry(bytes.to_vec()),
     }

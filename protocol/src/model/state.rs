@@ -59,6 +59,21 @@ pub enum AdvanceError {
         /// The greatest possible sum.
         most: u64,
     },
+    /// A lane is greater than all banks together can make it.
+    #[error("lane {at} of the sum is {found}, expected at most {most} for {survivors} banks")]
+    Lane {
+        /// The lane.
+        at: usize,
+        /// Its value.
+        found: u32,
+        /// The greatest honest value.
+        most: u64,
+        /// Number of survivors.
+        survivors: u16,
+    },
+    /// The average update leaves the bounds that every bank keeps: the weights were tampered with.
+    #[error("the average update is outside the task's range or clip norm; the weights cannot be right")]
+    Average,
     /// Moments or metrics contradict themselves.
     #[error("{0}")]
     Sums(String),
@@ -100,6 +115,15 @@ impl TaskState {
                 expected: layout.lanes(),
             });
         }
+        let most = u64::from(survivors) * ((1 << layout.digit_bits) - 1);
+        if let Some((at, found)) = sum.iter().enumerate().find(|(_, lane)| u64::from(**lane) > most) {
+            return Err(AdvanceError::Lane {
+                at,
+                found: *found,
+                most,
+                survivors,
+            });
+        }
         let mut next = Self {
             step: self.step + 1,
             ..self.clone()
@@ -133,6 +157,7 @@ impl TaskState {
                     .iter()
                     .map(|lane| real_sum(*lane, survivors, layout.digit_bits, layout.range) / share)
                     .collect();
+                plan.check_average(&average, survivors, share)?;
                 let aggregation = &task.aggregation;
                 next.optimiser.step(
                     &aggregation.optimiser,

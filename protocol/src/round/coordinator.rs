@@ -18,7 +18,6 @@ use crate::round::prepare::delivery;
 use crate::round::record::{Record, RoundPlan};
 use crate::secagg::mask::Masks;
 use crate::secagg::ring::Ring;
-use crate::wire::canonical::Canonical;
 use crate::wire::message::{Bundle, Rejection, ToBank};
 use crate::wire::signed::Signed;
 use crate::wire::statement::{Derived, Ready, Release, Trailer};
@@ -73,6 +72,8 @@ pub enum Event {
     Bundle(BankIndex, Box<Bundle>),
     /// A bank is ready.
     Ready(BankIndex, Signed<Ready>, Vec<BankIndex>),
+    /// A bank says that it will not be ready.
+    SitsOut(BankIndex),
     /// A masked vector is complete and durable; `length` and `hash` were measured.
     Uploaded(BankIndex, Signed<Trailer>, u64, Digest),
     /// A survivor signed the list.
@@ -114,6 +115,7 @@ pub struct CoordinatorRound {
     bundles: BTreeMap<BankIndex, Bundle>,
     open: Option<RoundOpen>,
     ready: BTreeMap<BankIndex, Vec<BankIndex>>,
+    sitting_out: BTreeSet<BankIndex>,
     cohort: Vec<BankIndex>,
     masked: BTreeMap<BankIndex, Signed<Trailer>>,
     confirmed: BTreeMap<BankIndex, Signature>,
@@ -164,6 +166,7 @@ impl CoordinatorRound {
             bundles: BTreeMap::new(),
             open: None,
             ready: BTreeMap::new(),
+            sitting_out: BTreeSet::new(),
             cohort: Vec::new(),
             masked: BTreeMap::new(),
             confirmed: BTreeMap::new(),
@@ -215,7 +218,7 @@ impl CoordinatorRound {
                 self.bundles.contains_key(bank)
             }),
             Phase::Ready => missing(&mut self.bundles.keys().copied(), &|bank| {
-                self.ready.contains_key(bank)
+                self.ready.contains_key(bank) || self.sitting_out.contains(bank)
             }),
             Phase::Collect => missing(&mut self.cohort.iter().copied(), &|bank| {
                 self.masked.contains_key(bank)
@@ -313,6 +316,13 @@ impl CoordinatorRound {
         Ok(self.packed_bytes())
     }
 
+    /// True if the last byte of a packed vector of this round has no bit set behind the last lane.
+    pub fn is_filling_clean(&self, last_byte: u8) -> bool {
+        let ring = Ring::for_sum(self.plan.thresholds.banks, self.plan.digit_bits);
+        let used = ring.map_or(0, |ring| self.plan.lanes.wrapping_mul(u64::from(ring.bits())) % 8);
+        used == 0 || last_byte >> used == 0
+    }
+
     fn packed_bytes(&self) -> u64 {
         let lanes = usize::try_from(self.plan.lanes).unwrap_or(usize::MAX);
         let ring = Ring::for_sum(self.plan.thresholds.banks, self.plan.digit_bits);
@@ -338,6 +348,11 @@ impl CoordinatorRound {
             }
             Event::Bundle(bank, bundle) => self.bundle(bank, bundle)?,
             Event::Ready(bank, statement, complaints) => self.ready(bank, statement, complaints)?,
+            Event::SitsOut(bank) => {
+                // Not in the journal: after a restart the bank is waited for again, or says so again.
+                self.sitting_out.insert(bank);
+                Vec::new()
+            }
             Event::Uploaded(bank, trailer, length, hash) => self.uploaded(bank, trailer, length, hash)?,
             Event::Confirm(bank, signature) => self.confirm(bank, signature)?,
             Event::Release(bank, release) => self.release(bank, release)?,

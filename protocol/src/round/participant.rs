@@ -20,8 +20,8 @@ use crate::round::active::{ActiveRound, Standing};
 use crate::round::checks::Check;
 use crate::round::params::{ThresholdError, Thresholds};
 use crate::round::prepare::{Place, prepare};
+use crate::round::watch::{ReleasedStep, Watch};
 use crate::secagg::mask::Masks;
-use crate::wire::canonical::Canonical;
 use crate::wire::message::{Extension, Rejection, ToBank, ToCoordinator};
 use crate::wire::outbound::{OutboundMessage, OutboundUpdate};
 use crate::wire::signed::Signed;
@@ -41,8 +41,12 @@ pub enum Event {
     Entry(LoggedEntry),
     /// A task's text was fetched or read again: its plan, and the hash of its initial state.
     TaskKnown(Box<Plan>, Digest),
+    /// A task's text is not there, or no task that this version can read: it is passed over.
+    TaskUnreadable(Digest),
     /// The bank's operator approved a task.
     Approved(Digest),
+    /// The contribution cannot be computed: training failed, or the data is gone. Nobody is told why.
+    NotComputed(Round),
     /// The digits of the round are durable.
     Computed(Round),
     /// The masked vector is durable.
@@ -58,8 +62,8 @@ pub enum Event {
     Derived {
         /// The round.
         round: Round,
-        /// Hash of the derived state; zeros if the sum leads to no state, which is refused as any other wrong one (C-501).
-        state: Digest,
+        /// Hash of the derived state; `None` if the sum leads to none, which is refused (C-501).
+        state: Option<Digest>,
     },
 }
 
@@ -136,7 +140,10 @@ pub struct Participant {
     pub(super) plans: BTreeMap<Digest, Plan>,
     pub(super) approved: BTreeSet<Digest>,
     pub(super) progress: BTreeMap<Digest, Progress>,
-    pub(super) last_open: Option<RoundOpen>,
+    /// The last opened round, as the log tells it.
+    pub(super) watch: Option<Watch>,
+    /// By task: the step whose shares left this bank last.
+    pub(super) released: BTreeMap<Digest, ReleasedStep>,
     pub(super) last_round: Round,
     pub(super) active: Option<ActiveRound>,
     pub(super) derived: Option<Signed<Derived>>,
@@ -192,7 +199,8 @@ impl Participant {
             plans: BTreeMap::new(),
             approved: BTreeSet::new(),
             progress: BTreeMap::new(),
-            last_open: None,
+            watch: None,
+            released: BTreeMap::new(),
             last_round: Round(0),
             active: None,
             derived: None,
@@ -242,13 +250,13 @@ impl Participant {
             Event::Connected => self.resend(),
             Event::Message(message) => self.message(message, entropy),
             Event::Entry(logged) => self.logged(logged, entropy),
+            Event::TaskUnreadable(task) => {
+                self.task_fetched(task);
+                vec![Action::Persist]
+            }
+            Event::NotComputed(round) => vec![send(ToCoordinator::SitsOut { round })],
             Event::TaskKnown(plan, initial) => {
-                let fetched = self.awaited.take_if(
-                    |logged| matches!(&logged.entry, Some(Entry::Task { task, .. }) if *task == plan.task()),
-                );
-                if let Some(logged) = fetched {
-                    self.follower.acted_on(&logged);
-                }
+                self.task_fetched(plan.task());
                 let start = Progress {
                     step: 0,
                     state: initial,
@@ -268,6 +276,16 @@ impl Participant {
             Event::Computed(round) => self.computed(round),
             Event::Masked { round, length, hash } => self.masked(round, length, hash),
             Event::Derived { round, state } => self.derive(round, state),
+        }
+    }
+
+    /// The entry whose task was fetched counts as acted on.
+    fn task_fetched(&mut self, task: Digest) {
+        let fetched = self.awaited.take_if(
+            |logged| matches!(&logged.entry, Some(Entry::Task { task: named, .. }) if *named == task),
+        );
+        if let Some(logged) = fetched {
+            self.follower.acted_on(&logged);
         }
     }
 
@@ -404,7 +422,6 @@ impl Participant {
         let objection = ToCoordinator::Objection {
             check: rejection.check,
             round,
-            about: None,
         };
         vec![send(objection), Action::Notice(Notice::Refused(rejection))]
     }
@@ -424,7 +441,7 @@ impl Participant {
             );
         };
         let next = keyring.next_round();
-        let Some(bases) = keyring.take_bases(round) else {
+        let Some(keys) = keyring.take_round(self.me, round) else {
             let detail = format!("round {round} is out of reach of the key chain, which stands at {next}");
             return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
         };
@@ -433,7 +450,7 @@ impl Participant {
             round,
             bank: self.me,
         };
-        let (prepared, bundle) = prepare(place, &self.thresholds, keyring, bases, &self.key, entropy);
+        let (prepared, bundle) = prepare(place, &self.thresholds, keys, &self.key, entropy);
         let mut actions: Vec<Action> = self
             .active
             .take()
@@ -459,10 +476,10 @@ impl Participant {
 
     /// The round is open and the parcels are here: compute.
     fn begin(&mut self) -> Vec<Action> {
-        let (Some(active), Some(keyring)) = (&mut self.active, self.epochs.armed()) else {
+        let Some(active) = &mut self.active else {
             return Vec::new();
         };
-        if !active.open_parcels(&standing!(self), keyring) {
+        if !active.open_parcels(&standing!(self)) {
             return Vec::new();
         }
         let open = active.open.clone();

@@ -332,7 +332,7 @@ impl AggregationFile {
 impl EncodingFile {
     fn check(self) -> Result<Encoding, TaskError> {
         Ok(Encoding {
-            bits: integer("encoding.bits", self.bits.unwrap_or(16), 2..=24)?,
+            bits: integer("encoding.bits", self.bits.unwrap_or(16), 2..=20)?,
             range: real("encoding.range", self.range.unwrap_or(1.0), 1e-6..=1e6)?,
             clip_norm: real("encoding.clip_norm", self.clip_norm.unwrap_or(10.0), 1e-6..=1e6)?,
         })

@@ -77,7 +77,7 @@ fn each_mistake_is_named() {
         (
             "[encoding]",
             "[encoding]\nbits = 40",
-            "encoding.bits: 40 is out of range, expected 2..=24",
+            "encoding.bits: 40 is out of range, expected 2..=20",
         ),
         (
             "[encoding]",

@@ -33,7 +33,11 @@ fn a_bank_that_crashes_around_a_message_gives_the_same_answer() {
         Step::Release,
         Step::Derived,
     ];
-    rounds_with(steps.into_iter().flat_map(|step| [Kill::Before(step), Kill::After(step)]));
+    rounds_with(
+        steps
+            .into_iter()
+            .flat_map(|step| [Kill::Before(step), Kill::After(step)]),
+    );
 }
 
 #[test]
@@ -49,7 +53,13 @@ fn a_bank_that_crashes_around_any_snapshot_goes_on() {
 #[test]
 fn every_bank_crashes_in_another_phase_of_one_round() {
     let mut world = World::new(5, 5);
-    let steps = [Step::Bundle, Step::Ready, Step::Upload, Step::Confirm, Step::Release];
+    let steps = [
+        Step::Bundle,
+        Step::Ready,
+        Step::Upload,
+        Step::Confirm,
+        Step::Release,
+    ];
     for round in 0..5u16 {
         for (position, step) in (0u16..).zip(steps) {
             world.node((position + round) % 5 + 1).kill = Some(Kill::After(step));
@@ -137,7 +147,10 @@ fn the_coordinator_goes_on_from_every_commit() {
             }
             world.office.kill_after_commits = Some(at);
             let outcome = world.round();
-            assert_eq!(world.office.kill_after_commits, None, "commit {at} was never reached");
+            assert_eq!(
+                world.office.kill_after_commits, None,
+                "commit {at} was never reached"
+            );
             assert!(outcome.end.is_ok(), "{banks} banks, commit {at}: {outcome:?}");
             assert_eq!(outcome.survivors.len(), usize::from(banks), "commit {at}");
             world.assert_same_state();
@@ -155,7 +168,8 @@ fn everything_at_once() {
         };
         let mut world = World::with(5, seed, faults);
         for round in 0..5 {
-            world.node(1 + (seed + round) as u16 % 5).kill = Some(Kill::Persisted(1 + (seed * 3 + round) as usize % 7));
+            world.node(1 + (seed + round) as u16 % 5).kill =
+                Some(Kill::Persisted(1 + (seed * 3 + round) as usize % 7));
             world.office.kill_after_commits = Some(1 + (seed * 5 + round * 7) as usize % 25);
             let outcome = world.round();
             assert!(outcome.end.is_ok(), "seed {seed}, round {round}: {outcome:?}");

@@ -31,7 +31,11 @@ fn one_of_five_may_go_at_any_moment() {
         let mut world = killed(5, &[(4, kill)]);
         let outcome = world.round();
         assert!(outcome.end.is_ok(), "{kill:?}: {outcome:?}");
-        assert_eq!((outcome.cohort.len(), outcome.survivors.len()), (cohort, survivors), "{kill:?}");
+        assert_eq!(
+            (outcome.cohort.len(), outcome.survivors.len()),
+            (cohort, survivors),
+            "{kill:?}"
+        );
         assert_eq!(outcome.acknowledged.len(), 4, "{kill:?}");
         world.assert_same_state();
         // It comes back, catches up by the log alone and takes part again.

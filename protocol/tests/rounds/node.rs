@@ -60,7 +60,11 @@ pub enum Effect {
 /// What comes out of a bank.
 pub enum Out {
     Message(Step, Vec<u8>),
-    Upload { round: Round, trailer: Vec<u8>, vector: Vec<u8> },
+    Upload {
+        round: Round,
+        trailer: Vec<u8>,
+        vector: Vec<u8>,
+    },
     Later(Effect),
 }
 
@@ -227,8 +231,14 @@ impl Node {
             }
             Action::Upload(update) => {
                 let vector = self.disk.masked[&update.round()].clone();
-                assert_eq!((update.length(), update.hash()), (vector.len() as u64, Digest::of(&vector)));
-                let first = self.uploaded.entry(update.round()).or_insert_with(|| vector.clone());
+                assert_eq!(
+                    (update.length(), update.hash()),
+                    (vector.len() as u64, Digest::of(&vector))
+                );
+                let first = self
+                    .uploaded
+                    .entry(update.round())
+                    .or_insert_with(|| vector.clone());
                 assert_eq!(*first, vector, "a second masked vector for a round");
                 let upload = Out::Upload {
                     round: update.round(),
@@ -286,7 +296,9 @@ impl Node {
                     Contribution::Evaluate(scores) => plan.evaluate(&scores),
                 };
                 self.computed.push(open.round);
-                self.disk.digits.insert(open.round, digits.unwrap().lanes().to_vec());
+                self.disk
+                    .digits
+                    .insert(open.round, digits.unwrap().lanes().to_vec());
                 self.handle(Event::Computed(open.round))
             }
             Effect::Mask(round, masks) => match self.disk.digits.get(&round) {
@@ -340,7 +352,10 @@ impl Node {
         assert_eq!(Digest::of(&packed), result.sum);
         let ring = Ring::for_sum(self.banks, open.digit_bits).unwrap();
         let mut sum = Vec::new();
-        unpack(ring, &packed, plan.layout(open.kind).lanes(), |lane| sum.push(lane)).unwrap();
+        unpack(ring, &packed, plan.layout(open.kind).lanes(), |lane| {
+            sum.push(lane)
+        })
+        .unwrap();
         let progress = self.machine.as_ref().unwrap().progress(&open.task).unwrap();
         match self.disk.states[&progress.state].advance(task, &plan, &sum, result.survivors) {
             Err(_) => Digest([0; 32]),

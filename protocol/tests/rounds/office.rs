@@ -134,7 +134,13 @@ impl Office {
             lanes: layout.lanes() as u64,
             digit_bits: layout.digit_bits,
             thresholds: Thresholds::with_most_colluders(self.banks).unwrap(),
-            approved: self.approved.get(&self.task.hash()).into_iter().flatten().copied().collect(),
+            approved: self
+                .approved
+                .get(&self.task.hash())
+                .into_iter()
+                .flatten()
+                .copied()
+                .collect(),
             limits: Limits::new(&self.task.deadlines, 5),
         })
     }
@@ -196,8 +202,11 @@ impl Office {
             match action {
                 Action::Commit(records, entries) => {
                     self.commits += 1;
-                    self.journal
-                        .extend(records.iter().map(|record| frame::encode(record, MESSAGE_LIMIT).unwrap()));
+                    self.journal.extend(
+                        records
+                            .iter()
+                            .map(|record| frame::encode(record, MESSAGE_LIMIT).unwrap()),
+                    );
                     for entry in entries {
                         if let Entry::Result(_) = &entry {
                             self.last_result = entry.hash();
@@ -252,7 +261,11 @@ impl Office {
 
     /// What the engine does: the survivors' vectors added up, the masks off, the next state derived.
     pub fn sum(&mut self, now: Millis, survivors: &[(BankIndex, Digest)], masks: &Masks) -> Vec<Out> {
-        let Some(open) = self.machine.as_ref().and_then(|machine| machine.opened().cloned()) else {
+        let Some(open) = self
+            .machine
+            .as_ref()
+            .and_then(|machine| machine.opened().cloned())
+        else {
             return Vec::new();
         };
         let plan = Plan::new(&self.task);
@@ -331,7 +344,9 @@ impl Office {
             ToCoordinator::Confirm { round, signature } if self.is_round(round) => {
                 Event::Confirm(from, signature)
             }
-            ToCoordinator::Release { round, release } if self.is_round(round) => Event::Release(from, release),
+            ToCoordinator::Release { round, release } if self.is_round(round) => {
+                Event::Release(from, release)
+            }
             ToCoordinator::Derived(derived) => Event::Derived(from, derived),
             ToCoordinator::Objection { .. } => {
                 self.objections.push((from, message));
@@ -343,13 +358,19 @@ impl Office {
     }
 
     fn is_round(&self, round: Round) -> bool {
-        self.machine.as_ref().is_some_and(|machine| machine.round() == round)
+        self.machine
+            .as_ref()
+            .is_some_and(|machine| machine.round() == round)
     }
 
     fn welcome(&mut self, now: Millis, from: BankIndex, log_size: u64) -> Vec<Out> {
         self.connected.insert(from);
         let mut out = vec![Out::Send(from, ToBank::Log(self.log.extension(log_size)))];
-        let epoch = self.epoch.as_ref().map(|epoch| epoch.connected(from)).unwrap_or_default();
+        let epoch = self
+            .epoch
+            .as_ref()
+            .map(|epoch| epoch.connected(from))
+            .unwrap_or_default();
         out.extend(self.epoch_actions(epoch));
         out.extend(self.handle(now, Some(from), Event::Connected(from)));
         out
@@ -388,4 +409,3 @@ impl Office {
         out
     }
 }
-

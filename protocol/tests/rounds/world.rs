@@ -57,6 +57,8 @@ pub struct World {
     pub tamper_up: Option<fn(BankIndex, &mut ToCoordinator)>,
     /// A coordinator that lies to a bank.
     pub tamper_down: Option<fn(BankIndex, &mut ToBank)>,
+    /// A bit of every upload of this bank is flipped on its way.
+    pub flips_upload_of: Option<BankIndex>,
     /// How long a killed bank stays down; `None`: for ever.
     pub down_ms: Option<u64>,
     /// True: the coordinator's messages come before the log entries that were committed before them.
@@ -109,6 +111,7 @@ impl World {
             contribute: Box::new(contribution),
             tamper_up: None,
             tamper_down: None,
+            flips_upload_of: None,
             down_ms: Some(1_000),
             overtakes: seed % 2 == 1,
             work_ms: BTreeMap::new(),
@@ -236,7 +239,10 @@ impl World {
                 let out = self.office.receive(self.now, bank, message);
                 self.office_out(out);
             }
-            Item::Upload(bank, connection, trailer, vector) if self.is_current(bank, connection) => {
+            Item::Upload(bank, connection, trailer, mut vector) if self.is_current(bank, connection) => {
+                if self.flips_upload_of == Some(bank) {
+                    vector[3] ^= 1;
+                }
                 let out = self.office.upload(self.now, bank, &trailer, vector);
                 self.office_out(out);
             }
@@ -435,7 +441,8 @@ impl World {
             match one {
                 office::Out::Send(bank, message) => {
                     if let ToBank::Log(extension) = &message {
-                        self.told.insert(bank, extension.from + extension.leaves.len() as u64);
+                        self.told
+                            .insert(bank, extension.from + extension.leaves.len() as u64);
                     } else if !self.overtakes {
                         self.push_log(bank);
                     }

@@ -216,7 +216,7 @@ async fn a_rewritten_log_is_refused_and_the_bank_says_so() {
 }
 
 #[tokio::test]
-async fn a_full_disk_stops_the_daemon_before_it_answers() {
+async fn a_disk_that_does_not_take_the_state_stops_the_daemon_before_it_answers() {
     let scene = Scene::new();
     let mut daemon = scene.start();
     daemon.up().await;

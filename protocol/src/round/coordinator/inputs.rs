@@ -50,6 +50,11 @@ impl CoordinatorRound {
             Some(open) if self.phase == Phase::Ready && self.bundles.contains_key(&bank) => open.hash(),
             _ => return Err(self.wrong_phase()),
         };
+        let known = |about: &BankIndex| *about != bank && self.bundles.contains_key(about);
+        if !complaints.is_sorted_by(|a, b| a < b) || !complaints.iter().all(known) {
+            let detail = "the complaints are not about prepared peers, each once and in order";
+            return Err(Rejection::new(Check::Malformed, detail));
+        }
         let expected = Ready {
             round: self.plan.round,
             open,
@@ -68,16 +73,17 @@ impl CoordinatorRound {
         )])
     }
 
-    pub(super) fn uploaded(
-        &mut self,
+    /// What must hold before an update counts, or is even kept.
+    ///
+    /// # Errors
+    /// C-701 to C-704.
+    pub fn check_upload(
+        &self,
         bank: BankIndex,
-        trailer: Signed<Trailer>,
+        trailer: &Signed<Trailer>,
         length: u64,
         hash: Digest,
-    ) -> Result<Vec<Action>, Rejection> {
-        if let Some(first) = self.masked.get(&bank) {
-            return same(*first == trailer);
-        }
+    ) -> Result<(), Rejection> {
         self.expected_upload(bank)?;
         let context = self.context().ok_or_else(|| self.wrong_phase())?;
         let expected = Trailer {
@@ -96,6 +102,20 @@ impl CoordinatorRound {
             );
             return Err(Rejection::new(Check::Upload, detail));
         }
+        Ok(())
+    }
+
+    pub(super) fn uploaded(
+        &mut self,
+        bank: BankIndex,
+        trailer: Signed<Trailer>,
+        length: u64,
+        hash: Digest,
+    ) -> Result<Vec<Action>, Rejection> {
+        if let Some(first) = self.masked.get(&bank) {
+            return same(*first == trailer);
+        }
+        self.check_upload(bank, &trailer, length, hash)?;
         let entry = Entry::Masked {
             round: self.plan.round,
             bank,
@@ -168,7 +188,7 @@ impl CoordinatorRound {
         let entry = Entry::Release {
             round: self.plan.round,
             bank,
-            body: release.hash(),
+            body: Digest::of(&release.to_bytes()),
         };
         Ok(vec![self.accept(Record::Released(release), vec![entry])])
     }
