@@ -60,7 +60,8 @@ pub(super) fn facts(task: &Task, banks: usize, training_rows: usize, test_rows: 
         ModelSpec::Logistic => format!("logistic regression on {inputs} inputs"),
         ModelSpec::Mlp { hidden, .. } => {
             let hidden: Vec<String> = hidden.iter().map(u32::to_string).collect();
-            format!("network {inputs}–{}–1", hidden.join("–"))
+            // Hyphens at which no line breaks.
+            format!("network {inputs}\u{2011}{}\u{2011}1", hidden.join("\u{2011}"))
         }
     };
     vec![

@@ -89,7 +89,7 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
         facts: page::facts(task, banks.len(), training_rows, test.len(), played.rounds.as_secs_f64()),
         banks: played.supply.banks.iter().map(|bank| bank.name.clone()).collect(),
         rounds: played.history.rounds().map(|story| page::round(story, of_round(&curve, story.round))).collect(),
-        measured: "on the common test fold, which no bank trained on".to_owned(),
+        measured: "on the common test fold".to_owned(),
         results: rows,
         judged: format!("on {} rows of a common test fold that no bank trained on", grouped(test.len())),
         calibration: calibration(&scores, &labels, CALIBRATION_POINTS).map_err(DemoError::trial)?,
