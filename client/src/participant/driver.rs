@@ -327,11 +327,12 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     self.offered(&task);
                     self.learn(task)?;
                 }
-                // A bank that does not know a task's plan cannot tell what later entries mean, so it goes no further.
-                Err(error) => self.parts.voice.tell(
-                    None,
-                    &format!("REFUSED, this bank follows the log no further: {error}"),
-                ),
+                Err(error) => {
+                    self.held = false;
+                    let text = format!("a task is passed over, this bank takes no part in it: {error}");
+                    self.parts.voice.tell(None, &text);
+                    self.step(Event::TaskUnreadable(hash));
+                }
             },
             Done::Derived(derivation) => self.derived(*derivation),
             Done::Masked(round, masked) if round <= self.closed => {
@@ -379,6 +380,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             News::Failed(_, reason) => {
                 let text = format!("this bank sits the round out, the others go on: {reason}");
                 self.parts.voice.tell(Some(round), &text);
+                self.step(Event::NotComputed(round));
             }
         }
         Ok(())
@@ -496,7 +498,6 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             state: known.state_at(&self.parts.home, &open)?,
             open,
             result,
-            banks: self.parts.banks,
             states: self.parts.home.states.clone(),
             models: self.parts.home.models.clone(),
         };
@@ -513,7 +514,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         self.held = false;
         let round = derivation.result.round;
         if let (Some(known), Some(state)) = (self.tasks.get_mut(&derivation.task), derivation.state) {
-            known.state = Some((derivation.hash, state));
+            known.state = derivation.hash.map(|hash| (hash, state));
             let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
             let text = voice::derived(&derivation.result, &known.plan, cohort);
             self.parts.voice.tell(Some(round), &text);

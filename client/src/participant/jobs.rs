@@ -53,8 +53,8 @@ pub(super) enum Done {
 pub(super) struct Derivation {
     pub(super) result: RoundResult,
     pub(super) task: Digest,
-    /// Hash of what was derived; zeros if nothing could be.
-    pub(super) hash: Digest,
+    /// Hash of what was derived; `None` if nothing could be.
+    pub(super) hash: Option<Digest>,
     /// The state, if it is the one of the log.
     pub(super) state: Option<Arc<TaskState>>,
     /// What else is wrong, in words.
@@ -68,8 +68,6 @@ pub(super) struct Base {
     pub(super) state: Arc<TaskState>,
     pub(super) open: RoundOpen,
     pub(super) result: RoundResult,
-    /// Banks in the roster.
-    pub(super) banks: u16,
     pub(super) states: States,
     pub(super) models: ModelFiles,
 }
@@ -113,8 +111,10 @@ pub(super) async fn derive<C: Channel>(
     notes: UnboundedSender<String>,
 ) -> Result<Done, DriverError> {
     let layout = base.plan.layout(base.open.kind);
-    let Some(ring) = layout.ring(base.banks) else {
-        let problem = format!("digits of {} bits for {} banks", layout.digit_bits, base.banks);
+    // The ring of the round, not of today's roster: an old sum keeps its width.
+    let banks = base.open.thresholds.banks;
+    let Some(ring) = layout.ring(banks) else {
+        let problem = format!("digits of {} bits for {banks} banks", layout.digit_bits);
         return Ok(Done::Derived(Box::new(base.refused(problem))));
     };
     let what = format!("round {}: the sum", base.result.round);
@@ -148,7 +148,7 @@ impl Base {
         Derivation {
             result: self.result.clone(),
             task: self.open.task,
-            hash: Digest([0; 32]),
+            hash: None,
             state: None,
             objection: Some(format!("the published sum is not one of this step: {problem}")),
         }
@@ -159,7 +159,7 @@ impl Base {
         let mut derivation = Derivation {
             result: self.result.clone(),
             task: self.open.task,
-            hash,
+            hash: Some(hash),
             state: None,
             objection: None,
         };
