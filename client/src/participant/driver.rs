@@ -94,8 +94,6 @@ struct Known {
 pub struct Parts<C, E> {
     /// The participant, restored.
     pub participant: Participant,
-    /// Banks in the roster.
-    pub banks: u16,
     /// Secret randomness.
     pub entropy: E,
     /// The way to the coordinator.

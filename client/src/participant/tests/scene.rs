@@ -303,7 +303,6 @@ impl Scene {
         let trainer = Trainer::start(source(self.folder.path(), 40), home.rounds.clone()).unwrap();
         let parts = Parts {
             participant,
-            banks: 3,
             entropy: SeededEntropy::new(5),
             channel: PaperLink(acting),
             home,
