@@ -11,7 +11,8 @@ build: libtorch ## fetch libtorch once, then build everything for production
 	$(CARGO) build --release --locked --workspace
 
 demo: libtorch ## five banks train one credit model under masks, on this machine
-	$(CARGO) run --release --locked -p veilsum-examples --bin veilsum-demo
+	$(CARGO) build --release --locked --bins -p veilsum-coordinator -p veilsum-client -p veilsum-auditor -p veilsum-examples
+	target/release/veilsum-demo
 
 test: machine ## everything that the continuous integration checks
 	scripts/test-all

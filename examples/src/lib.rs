@@ -1,5 +1,6 @@
 //! Runnable scenarios for a newcomer.
 
+pub mod demo;
 pub mod loans;
 pub mod report;
 pub mod score;

@@ -11,9 +11,9 @@ pub fn results(rows: &[TableRow]) -> String {
     table.set_header(["model", "trained", "AUC", "KS", "log loss", "training rows"]);
     for row in rows {
         let values = [
-            format!("{:.3}", row.auc),
-            format!("{:.3}", row.ks),
-            format!("{:.3}", row.log_loss),
+            format!("{:.4}", row.auc),
+            format!("{:.4}", row.ks),
+            format!("{:.4}", row.log_loss),
             grouped(row.rows),
         ];
         let numbers = values
@@ -68,12 +68,12 @@ mod tests {
         ];
         let text = results(&rows);
         let expected = "\
-┌────────────┬─────────────┬───────┬───────┬──────────┬───────────────┐
-│ model      ┆ trained     ┆ AUC   ┆ KS    ┆ log loss ┆ training rows │
-╞════════════╪═════════════╪═══════╪═══════╪══════════╪═══════════════╡
-│ bank-a     ┆ alone       ┆ 0.750 ┆ 0.250 ┆    0.500 ┆         4,800 │
-│ five banks ┆ under masks ┆ 0.800 ┆ 0.250 ┆    0.500 ┆        11,280 │
-└────────────┴─────────────┴───────┴───────┴──────────┴───────────────┘
+┌────────────┬─────────────┬────────┬────────┬──────────┬───────────────┐
+│ model      ┆ trained     ┆ AUC    ┆ KS     ┆ log loss ┆ training rows │
+╞════════════╪═════════════╪════════╪════════╪══════════╪═══════════════╡
+│ bank-a     ┆ alone       ┆ 0.7500 ┆ 0.2500 ┆   0.5000 ┆         4,800 │
+│ five banks ┆ under masks ┆ 0.8000 ┆ 0.2500 ┆   0.5000 ┆        11,280 │
+└────────────┴─────────────┴────────┴────────┴──────────┴───────────────┘
 ";
         assert_eq!(text, expected);
     }

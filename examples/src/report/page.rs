@@ -180,7 +180,7 @@ impl Report {
             section aria-labelledby="calibration" {
                 h2 #calibration { "Do its probabilities hold?" }
                 p.note {
-                    "Applications grouped by the federated model's prediction: on the dashed line as many default as predicted."
+                    "Rows grouped by the federated model's prediction: on the dashed line as many default as predicted."
                 }
                 div.square { (figure(picture, "Default rate, predicted and observed", &spoken)) }
             }

@@ -1,0 +1,371 @@
+//! A consortium in one folder: `coordinator/`, a folder for each bank, and `logs/` with the trace of each process.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use veilsum_coordinator::admin::{self, Answer, Request};
+use veilsum_coordinator::engine::status::Status;
+use veilsum_coordinator::enrol::init::Folder;
+use veilsum_protocol::consortium::Consortium as ConsortiumFile;
+use veilsum_protocol::ids::Digest;
+use veilsum_protocol::log::VerifierKey;
+
+use super::process::outcome;
+use super::{DemoError, Keeper, Programs};
+
+const COORDINATOR: &str = "coordinator";
+
+/// Between two looks at something that is waited for.
+const PAUSE: Duration = Duration::from_millis(15);
+
+/// What a consortium is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The folder to make it in; everything in it is new.
+    pub dir: PathBuf,
+    /// Name of the consortium and origin of its log.
+    pub name: String,
+    /// The banks, in the order of their names.
+    pub banks: Vec<Member>,
+    /// The schema that every bank agreed to, TOML.
+    pub schema: String,
+    /// `reconnect_grace_s` of the coordinator.
+    pub reconnect_grace_s: u32,
+    /// `idle_s` of the coordinator: a bank that is killed is noticed after so many seconds.
+    pub idle_s: u32,
+}
+
+/// One bank.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its name in the roster.
+    pub name: String,
+    /// Its table, CSV; it is moved into the bank's folder.
+    pub table: PathBuf,
+}
+
+/// The auditor's report.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Verdict {
+    /// Whether everything holds.
+    pub verifies: bool,
+    /// In one sentence.
+    pub verdict: String,
+    /// Entries of the log.
+    pub entries: u64,
+    /// Masked sums that were computed again.
+    pub replayed: Option<u64>,
+}
+
+/// Processes that were started for one consortium, and the folder where they live.
+pub struct Consortium {
+    setup: Setup,
+    programs: Programs,
+    keeper: Keeper,
+    tell: Box<dyn Fn(&str) + Send>,
+    log_key: VerifierKey,
+}
+
+impl Consortium {
+    /// Enrols the banks with the operators' own commands: every key is made where it stays. Nothing runs yet.
+    /// `tell` is called with each command, as it would be typed in the folder, before it is run.
+    ///
+    /// # Errors
+    /// The first command that fails, with what it said.
+    pub fn enrol(
+        setup: Setup,
+        programs: Programs,
+        keeper: Keeper,
+        tell: Box<dyn Fn(&str) + Send>,
+    ) -> Result<Self, DemoError> {
+        let dir = &setup.dir;
+        fs::create_dir_all(dir.join("logs")).map_err(DemoError::file(dir))?;
+        let office = Office { programs: &programs, dir, tell: &tell };
+        let port = free_port()?;
+        let listen = format!("127.0.0.1:{port}");
+        office.coordinator(&[
+            "init", "--name", &setup.name, "--listen", &listen, "--host", "127.0.0.1", "--dir", COORDINATOR,
+        ])?;
+        let config = Folder::at(&dir.join(COORDINATOR)).config();
+        set_key(&config, "reconnect_grace_s", setup.reconnect_grace_s)?;
+        set_key(&config, "idle_s", setup.idle_s)?;
+        let mut enrol = vec!["enrol".to_owned(), "--dir".to_owned(), COORDINATOR.to_owned()];
+        for bank in &setup.banks {
+            let name = &bank.name;
+            office.client(&["init", "--name", name, "--dir", name])?;
+            enrol.push(format!("{name}/{name}.request.toml"));
+        }
+        office.coordinator(&enrol.iter().map(String::as_str).collect::<Vec<_>>())?;
+        for bank in &setup.banks {
+            let name = &bank.name;
+            tell(&format!("cp {COORDINATOR}/admissions/{name}/* {name}/"));
+            let admission = Folder::at(&dir.join(COORDINATOR)).admission(name);
+            for file in ["bank.crt.pem", "consortium.toml"] {
+                let from = admission.join(file);
+                fs::copy(&from, dir.join(name).join(file)).map_err(DemoError::file(&from))?;
+            }
+            let schema = dir.join(name).join("schema.toml");
+            fs::write(&schema, &setup.schema).map_err(DemoError::file(&schema))?;
+            let table = dir.join(name).join("data.csv");
+            fs::rename(&bank.table, &table).map_err(DemoError::file(&bank.table))?;
+        }
+        let path = Folder::at(&dir.join(COORDINATOR)).consortium();
+        let text = fs::read_to_string(&path).map_err(DemoError::file(&path))?;
+        let (file, _) = ConsortiumFile::from_toml(&text).map_err(|error| DemoError::content(&path, error))?;
+        Ok(Self { setup, programs, keeper, tell, log_key: file.log_key })
+    }
+
+    /// What it was made of.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// A bank's own folder.
+    pub fn bank_folder(&self, name: &str) -> PathBuf {
+        self.setup.dir.join(name)
+    }
+
+    /// The folder of the public log.
+    pub fn log_folder(&self) -> PathBuf {
+        self.setup.dir.join(COORDINATOR).join("log")
+    }
+
+    /// The coordinator's blobs and their index.
+    pub fn archive(&self) -> PathBuf {
+        self.setup.dir.join(COORDINATOR).join("data")
+    }
+
+    /// The key that signs the log, as every bank pins it.
+    pub fn log_key(&self) -> &VerifierKey {
+        &self.log_key
+    }
+
+    /// Starts the coordinator and waits until its operator's socket answers.
+    ///
+    /// # Errors
+    /// [`DemoError::Died`] with its last words, or [`DemoError::TooLong`].
+    pub fn start_coordinator(&self) -> Result<(), DemoError> {
+        self.start(COORDINATOR, &self.programs.coordinator)?;
+        self.wait_for("the coordinator to answer", Duration::from_secs(30), |_| true).map(drop)
+    }
+
+    /// Starts a bank's daemon.
+    ///
+    /// # Errors
+    /// If it cannot be started; what goes wrong in it shows later, in [`Consortium::wait_for`].
+    pub fn start_bank(&self, name: &str) -> Result<(), DemoError> {
+        self.start(name, &self.programs.client)
+    }
+
+    /// SIGKILL to a bank's daemon, or to the coordinator's.
+    pub fn kill(&self, name: &str) {
+        (self.tell)(&format!("kill -9 {name}"));
+        self.keeper.kill(name);
+    }
+
+    /// SIGKILL to the coordinator.
+    pub fn kill_coordinator(&self) {
+        self.kill(COORDINATOR);
+    }
+
+    /// Offers the task in `file`, a path inside the consortium's folder.
+    ///
+    /// # Errors
+    /// What the coordinator has against it.
+    pub fn create_task(&self, file: &str) -> Result<Digest, DemoError> {
+        let told = self.office().coordinator(&["task", "create", "--dir", COORDINATOR, file])?;
+        told.split_whitespace()
+            .find_map(Digest::from_hex)
+            .ok_or_else(|| DemoError::content(Path::new(file), format!("the coordinator said {told:?}")))
+    }
+
+    /// Approves a task in a bank's name. The bank must have heard of it.
+    ///
+    /// # Errors
+    /// What the bank's program has against it.
+    pub fn approve(&self, bank: &str, task: &str) -> Result<(), DemoError> {
+        self.office().client(&["approve", "--dir", bank, "--yes", task]).map(drop)
+    }
+
+    /// What the coordinator says of itself; `None` while nobody answers.
+    ///
+    /// # Errors
+    /// [`DemoError::Died`] if a daemon has ended by itself.
+    pub fn status(&self) -> Result<Option<Status>, DemoError> {
+        self.keeper.check()?;
+        match admin::ask(&self.archive(), &Request::Status) {
+            Ok(Answer::Status(status)) => Ok(Some(*status)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Looks at the status again and again until it is as wished, and gives it.
+    ///
+    /// # Errors
+    /// [`DemoError::TooLong`] after `patience`, [`DemoError::Died`] if a daemon has ended by itself.
+    pub fn wait_for(
+        &self,
+        what: &str,
+        patience: Duration,
+        wish: impl Fn(&Status) -> bool,
+    ) -> Result<Status, DemoError> {
+        let until = Instant::now() + patience;
+        let mut said = "nothing yet".to_owned();
+        while Instant::now() < until {
+            if let Some(status) = self.status()? {
+                if wish(&status) {
+                    return Ok(status);
+                }
+                said = status.waiting_for;
+            }
+            thread::sleep(PAUSE);
+        }
+        Err(DemoError::TooLong { what: what.to_owned(), seconds: patience.as_secs(), said })
+    }
+
+    /// Waits until every bank that runs has been offered the task, and approves it in each.
+    ///
+    /// # Errors
+    /// As [`Consortium::approve`] and [`Consortium::wait_for`].
+    pub fn approve_everywhere(&self, name: &str, task: &Digest, patience: Duration) -> Result<(), DemoError> {
+        let banks: Vec<&str> = self.setup.banks.iter().map(|bank| bank.name.as_str()).collect();
+        let running = banks.into_iter().filter(|bank| self.keeper.runs(bank));
+        for bank in running {
+            let office = Office { tell: &|_| (), ..self.office() };
+            let has_it = |_: &Status| {
+                let offered = office.client(&["tasks", "--dir", bank, "--json"]);
+                offered.is_ok_and(|offered| offered.contains(&task.to_hex()))
+            };
+            self.wait_for(&format!("task {name} to reach {bank}"), patience, has_it)?;
+            self.approve(bank, name)?;
+        }
+        Ok(())
+    }
+
+    /// Stops every daemon in good order.
+    pub fn stop(&self) {
+        self.keeper.stop_all();
+    }
+
+    /// Runs the auditor's program over the log and the archive, with the consortium file that the first bank pinned.
+    ///
+    /// # Errors
+    /// If it cannot look; a log that does not verify is a [`Verdict`].
+    pub fn verify(&self) -> Result<Verdict, DemoError> {
+        let pinned = self.setup.banks.first().map(|bank| format!("{}/consortium.toml", bank.name));
+        let pinned = pinned.unwrap_or_default();
+        let office = self.office();
+        let arguments = [
+            "verify", "coordinator/log", "--consortium", &pinned, "--archive", "coordinator/data", "--json",
+        ];
+        let text = office.run(&self.programs.auditor, "veilsum-auditor", &arguments, &[0, 1])?;
+        parse(&text, Path::new("the auditor's report"))
+    }
+
+    fn office(&self) -> Office<'_> {
+        Office { programs: &self.programs, dir: &self.setup.dir, tell: &self.tell }
+    }
+
+    fn start(&self, name: &str, program: &Path) -> Result<(), DemoError> {
+        let log = self.setup.dir.join("logs").join(format!("{name}.log"));
+        let arguments = ["run", "--dir", name];
+        (self.tell)(&format!("{} {} &", short(program), arguments.join(" ")));
+        let mut command = Command::new(program);
+        self.keeper.start(name, command.args(arguments).current_dir(&self.setup.dir), &log)
+    }
+}
+
+/// Runs commands to their end, in the consortium's folder.
+struct Office<'a> {
+    programs: &'a Programs,
+    dir: &'a Path,
+    tell: &'a dyn Fn(&str),
+}
+
+impl Office<'_> {
+    fn coordinator(&self, arguments: &[&str]) -> Result<String, DemoError> {
+        self.run(&self.programs.coordinator, "veilsum-coordinator", arguments, &[0])
+    }
+
+    fn client(&self, arguments: &[&str]) -> Result<String, DemoError> {
+        self.run(&self.programs.client, "veilsum-client", arguments, &[0])
+    }
+
+    /// What it printed on standard output, if its exit code is one of `fine`.
+    fn run(&self, program: &Path, name: &str, arguments: &[&str], fine: &[i32]) -> Result<String, DemoError> {
+        let line = format!("{name} {}", arguments.join(" "));
+        (self.tell)(&line);
+        let output = Command::new(program)
+            .args(arguments)
+            .current_dir(self.dir)
+            .output()
+            .map_err(DemoError::file(program))?;
+        if !output.status.code().is_some_and(|code| fine.contains(&code)) {
+            return Err(DemoError::Command {
+                command: line,
+                outcome: outcome(output.status),
+                output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+fn short(program: &Path) -> String {
+    program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn parse<T: DeserializeOwned>(text: &str, what: &Path) -> Result<T, DemoError> {
+    serde_json::from_str(text).map_err(|error| DemoError::content(what, error))
+}
+
+/// A UDP port of loopback that nobody uses now.
+fn free_port() -> Result<u16, DemoError> {
+    let what = Path::new("a free UDP port");
+    let socket = UdpSocket::bind("127.0.0.1:0").map_err(DemoError::file(what))?;
+    Ok(socket.local_addr().map_err(DemoError::file(what))?.port())
+}
+
+/// Sets one key of a configuration file that `init` wrote, as an operator would with an editor.
+fn set_key(path: &Path, key: &str, value: u32) -> Result<(), DemoError> {
+    let text = fs::read_to_string(path).map_err(DemoError::file(path))?;
+    let mut found = false;
+    let lines = text.lines().map(|line| match line.split_once('=') {
+        Some((name, rest)) if name.trim() == key => {
+            found = true;
+            let comment = rest.find('#').map_or("", |at| rest.get(at..).unwrap_or(""));
+            format!("{key} = {value} {comment}").trim_end().to_owned() + "\n"
+        }
+        _ => format!("{line}\n"),
+    });
+    let changed: String = lines.collect();
+    if !found {
+        return Err(DemoError::content(path, format!("found no key {key}")));
+    }
+    fs::write(path, changed).map_err(DemoError::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn one_key_of_a_configuration_is_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("coordinator.toml");
+        fs::write(&path, "grace_s = 20   # patience\n[limits]\nidle_s = 30\n").unwrap();
+        set_key(&path, "grace_s", 2).unwrap();
+        set_key(&path, "idle_s", 5).unwrap();
+        let changed = fs::read_to_string(&path).unwrap();
+        assert_eq!(changed, "grace_s = 2 # patience\n[limits]\nidle_s = 5\n");
+        let error = set_key(&path, "unknown", 1).unwrap_err().to_string();
+        assert!(error.contains("found no key unknown"), "{error}");
+    }
+}

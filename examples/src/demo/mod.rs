@@ -1,0 +1,26 @@
+//! A whole consortium on one machine: a coordinator and its banks as real processes over loopback, made by the very
+//! commands that their operators use.
+//!
+//! * [`consortium`] enrols, starts, kills and stops them; whole-system tests use it too.
+//! * [`history`] reads what happened from the log.
+//! * [`supply`] makes or deals out the banks' data.
+//! * [`trial`] trains in this process what the federated model is compared with.
+//! * [`show`] plays the demo from its start to the verdict.
+
+pub mod consortium;
+mod error;
+pub mod history;
+mod narrator;
+mod outage;
+mod page;
+mod process;
+mod programs;
+pub mod show;
+pub mod supply;
+pub mod trial;
+mod verdict;
+
+pub use error::DemoError;
+pub use narrator::Narrator;
+pub use process::Keeper;
+pub use programs::Programs;

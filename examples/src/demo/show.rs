@@ -1,0 +1,292 @@
+//! The demo from its start to the verdict.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use veilsum_client::model::Snapshot;
+use veilsum_client::train::{DeviceChoice, Runtime};
+use veilsum_coordinator::engine::tasks::TaskStatus;
+use veilsum_protocol::round::params::RoundKind;
+
+use super::consortium::{Consortium, Member, Setup};
+use super::history::{History, RoundEnd, RoundStory};
+use super::outage::Outage;
+use super::supply::{self, Change, Deal, Supply};
+use super::verdict::{self, Played};
+use super::{DemoError, Keeper, Narrator, Programs};
+use crate::loans;
+
+/// Lies in every folder that a demo made, so that no other folder is ever replaced.
+const MARKER: &str = ".veilsum-demo";
+
+/// Between two looks at the consortium. A phase can be over in some tens of milliseconds.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// With nothing new in the log for so long, something is wrong.
+const STALL: Duration = Duration::from_secs(240);
+
+/// A bank that is killed needs this many others.
+const BANKS_FOR_AN_OUTAGE: usize = 4;
+
+/// Rounds of training that leave time to be killed and to come back.
+const ROUNDS_FOR_AN_OUTAGE: u32 = 10;
+
+/// What is played.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder.
+    pub dir: PathBuf,
+    /// A table to deal out, in place of the made-up loans.
+    pub data: Option<PathBuf>,
+    /// The task.
+    pub task: Option<PathBuf>,
+    /// The schema, in place of the task's.
+    pub schema: Option<PathBuf>,
+    /// Which row goes where.
+    pub split: Option<PathBuf>,
+    /// The column of the split.
+    pub partition: Option<String>,
+    /// Rounds of training, in place of the task's.
+    pub rounds: Option<u32>,
+    /// Of everything that is drawn.
+    pub seed: u64,
+    /// Whether the unmasked federation is trained too.
+    pub compare_unmasked: bool,
+}
+
+/// Plays the demo. True if everything holds that it promises; what does not is told.
+///
+/// # Errors
+/// What kept it from its end.
+pub fn play(options: &Options) -> Result<bool, DemoError> {
+    let mut narrator = Narrator::new();
+    let programs = Programs::beside_this_one()?;
+    let keeper = Keeper::default();
+    keeper.kill_all_when_interrupted()?;
+    make_folder(&options.dir)?;
+
+    let supply = prepare(options, &narrator)?;
+    let consortium = assemble(options, &supply, programs, keeper, &narrator)?;
+    let set_up = narrator.elapsed();
+
+    let (history, outage) = follow(&consortium, &supply, &mut narrator)?;
+    let model = federated_model(&consortium, &supply)?;
+    let rounds = narrator.elapsed();
+    consortium.stop();
+
+    let runtime = Runtime::start(DeviceChoice::Cpu, 1).map_err(DemoError::trial)?;
+    let played = Played {
+        consortium: &consortium,
+        supply: &supply,
+        history,
+        outage,
+        model,
+        set_up,
+        rounds: rounds - set_up,
+        runtime,
+    };
+    verdict::reach(&played, options, &narrator)
+}
+
+fn make_folder(dir: &Path) -> Result<(), DemoError> {
+    if dir.join(MARKER).is_file() {
+        fs::remove_dir_all(dir).map_err(DemoError::file(dir))?;
+    } else if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(DemoError::Usage(format!(
+            "{}: found a folder that no demo made, expected an empty or a new one; choose another with --dir",
+            dir.display()
+        )));
+    }
+    fs::create_dir_all(dir).map_err(DemoError::file(dir))?;
+    let marker = dir.join(MARKER);
+    fs::write(&marker, "").map_err(DemoError::file(&marker))
+}
+
+fn prepare(options: &Options, narrator: &Narrator) -> Result<Supply, DemoError> {
+    let read = |path: &PathBuf| fs::read_to_string(path).map_err(DemoError::file(path));
+    let schema = options.schema.as_ref().map(read).transpose()?;
+    let change = Change { rounds: options.rounds, schema: schema.as_deref() };
+    let folder = options.dir.join("tables");
+    fs::create_dir_all(&folder).map_err(DemoError::file(&folder))?;
+    let Some(table) = &options.data else {
+        narrator.say("Five banks have loan applications; who defaults follows thresholds and interactions (made up):");
+        for bank in &loans::BANKS {
+            narrator.say(&format!("  {}: {}, {} applications", bank.name, bank.about, crate::table::grouped(bank.rows)));
+        }
+        return supply::loans(&folder, options.seed, change);
+    };
+    if options.task.is_none() && schema.is_none() {
+        let problem = "--data: the columns of the table are not known; add --task or --schema";
+        return Err(DemoError::Usage(problem.to_owned()));
+    }
+    let deal = Deal {
+        table: table.clone(),
+        split: options.split.clone(),
+        partition: options.partition.clone().unwrap_or_default(),
+    };
+    let text = options.task.as_ref().map(read).transpose()?;
+    let origin = options.task.as_deref().unwrap_or(Path::new("the loan task"));
+    let supply = supply::deal(&folder, &deal, (text.as_deref().unwrap_or(loans::TASK), origin), options.seed, change)?;
+    narrator.say(&format!(
+        "{} is dealt out to {} banks{}",
+        table.display(),
+        supply.banks.len(),
+        options.partition.as_ref().map(|column| format!(" by {column}")).unwrap_or_default()
+    ));
+    Ok(supply)
+}
+
+fn assemble(
+    options: &Options,
+    supply: &Supply,
+    programs: Programs,
+    keeper: Keeper,
+    narrator: &Narrator,
+) -> Result<Consortium, DemoError> {
+    narrator.head("Every bank makes its own keys; the coordinator enrols them and gets to see public ones only:");
+    narrator.command(&format!("cd {}", options.dir.display()));
+    let setup = Setup {
+        dir: options.dir.clone(),
+        name: "demo.veilsum.example/credit".to_owned(),
+        banks: supply.banks.clone(),
+        schema: supply.schema.clone(),
+        reconnect_grace_s: 2,
+        idle_s: 5,
+    };
+    let teller = narrator.clone();
+    let consortium = Consortium::enrol(setup, programs, keeper, Box::new(move |line| teller.command(line)))?;
+    let task = options.dir.join("task.toml");
+    fs::write(&task, &supply.text).map_err(DemoError::file(&task))?;
+
+    narrator.head("Coordinator and banks start, each as a process of its own (traces in logs/):");
+    consortium.start_coordinator()?;
+    for bank in &supply.banks {
+        consortium.start_bank(&bank.name)?;
+    }
+    let all_here = |status: &veilsum_coordinator::engine::status::Status| {
+        status.epoch.is_some() && status.banks.iter().all(|bank| bank.connected)
+    };
+    consortium.wait_for("all banks to agree on keys", Duration::from_secs(120), all_here)?;
+    narrator.head("The coordinator offers the task; each bank's operator reads and approves it:");
+    let hash = consortium.create_task("task.toml")?;
+    consortium.approve_everywhere(&supply.task.name, &hash, Duration::from_secs(60))?;
+    Ok(consortium)
+}
+
+/// Watches the rounds to the end of the task.
+fn follow(
+    consortium: &Consortium,
+    supply: &Supply,
+    narrator: &mut Narrator,
+) -> Result<(History, Option<Outage>), DemoError> {
+    let rounds = supply.task.rounds;
+    narrator.head(&format!("{rounds} rounds of training under masks:"));
+    let mut outage = weakest(consortium, supply).map(|bank| Outage::new(bank, rounds / 3));
+    let mut history = History::default();
+    let mut told = 0;
+    let mut last_news = Instant::now();
+    narrator.begin(rounds + 2);
+    loop {
+        let status = consortium.status()?;
+        // While the coordinator writes, a look may come at a bad moment; the log is read to its end again below.
+        if history.follow(&consortium.log_folder(), consortium.log_key()).unwrap_or(false) {
+            last_news = Instant::now();
+        }
+        tell_new(&history, &mut told, &supply.banks, rounds, narrator);
+        if let Some(status) = status {
+            if let Some(outage) = &mut outage
+                && let Some(news) = outage.look(consortium, &status, &history)?
+            {
+                narrator.say(&format!("  !  {news}"));
+            }
+            let task = status.tasks.first();
+            narrator.progress(task.map_or(0, |task| task.step), &status.waiting_for);
+            match task.map(|task| &task.status) {
+                Some(TaskStatus::Finished) if status.round.is_none() => break,
+                Some(TaskStatus::Stopped(why)) => {
+                    return Err(DemoError::Trial(format!("the coordinator stopped the task: {why}")));
+                }
+                _ => {}
+            }
+            if last_news.elapsed() > STALL {
+                let what = "something new in the log".to_owned();
+                return Err(DemoError::TooLong { what, seconds: STALL.as_secs(), said: status.waiting_for });
+            }
+        }
+        thread::sleep(PAUSE);
+    }
+    narrator.end();
+    history.follow(&consortium.log_folder(), consortium.log_key())?;
+    tell_new(&history, &mut told, &supply.banks, rounds, narrator);
+    Ok((history, outage))
+}
+
+/// Rounds that have ended since the last call, in order.
+fn tell_new(history: &History, told: &mut u64, banks: &[Member], rounds: u32, narrator: &Narrator) {
+    let last = *told;
+    for story in history.rounds().filter(|story| story.round > last && story.end.is_some()) {
+        *told = story.round;
+        narrator.say(&line(story, banks.len(), rounds));
+    }
+}
+
+/// The bank with the smallest table is ready first, so there is a moment between its promise and its upload. None if too
+/// few others would be left, or too few rounds.
+fn weakest(consortium: &Consortium, supply: &Supply) -> Option<String> {
+    if supply.banks.len() < BANKS_FOR_AN_OUTAGE || supply.task.rounds < ROUNDS_FOR_AN_OUTAGE {
+        return None;
+    }
+    let size = |name: &str| fs::metadata(consortium.bank_folder(name).join("data.csv")).map_or(u64::MAX, |meta| meta.len());
+    supply.banks.iter().map(|bank| bank.name.clone()).min_by_key(|name| size(name))
+}
+
+fn line(story: &RoundStory, all: usize, rounds: u32) -> String {
+    let what = match story.kind {
+        RoundKind::Statistics => "statistics: sums of every column".to_owned(),
+        RoundKind::Train => format!("training {:>2} of {rounds}", story.step),
+        RoundKind::Evaluate => "evaluation of the last model".to_owned(),
+    };
+    let taking_part = story.survivors.as_ref().map_or(0, Vec::len);
+    let lost = story.lost();
+    let who = match (taking_part, lost.is_empty()) {
+        (count, true) if count == all => format!("all {all} banks"),
+        (count, true) => format!("{count} of {all} banks"),
+        (count, false) => format!("{count} of {all} banks, {} was lost on the way", lost.join(", ")),
+    };
+    let outcome = match &story.end {
+        Some(RoundEnd::Published { metrics: Some(metrics), .. }) => {
+            let auc = metrics.auc.map_or("–".to_owned(), |auc| format!("{auc:.4}"));
+            format!("; the model before it: AUC {auc}")
+        }
+        Some(RoundEnd::Aborted(reason)) => format!("; no result: {}", reason.words()),
+        _ => String::new(),
+    };
+    format!("  round {:>2}  {what:<18}  {who}{outcome}", story.round)
+}
+
+/// The model that every bank holds at the end, as a file of its own.
+fn federated_model(consortium: &Consortium, supply: &Supply) -> Result<Snapshot, DemoError> {
+    let task = &supply.task;
+    let mut first: Option<(String, Snapshot)> = None;
+    for bank in &supply.banks {
+        let path = consortium.bank_folder(&bank.name).join("models").join(&task.name).join("model.safetensors");
+        let whole = |bytes: Vec<u8>| {
+            Snapshot::from_bytes(&bytes, task).ok().filter(|model| model.version == u64::from(task.rounds))
+        };
+        let what = format!("the last model to lie at {}", bank.name);
+        consortium.wait_for(&what, Duration::from_secs(30), |_| fs::read(&path).ok().and_then(whole).is_some())?;
+        let bytes = fs::read(&path).map_err(DemoError::file(&path))?;
+        let model = Snapshot::from_bytes(&bytes, task).map_err(|error| DemoError::content(&path, error))?;
+        match &first {
+            None => first = Some((bank.name.clone(), model)),
+            Some((_, known)) if *known == model => {}
+            Some((other, _)) => {
+                return Err(DemoError::content(&path, format!("another model than at {other}, expected the same")));
+            }
+        }
+    }
+    let (_, model) = first.ok_or_else(|| DemoError::Trial("there is no bank".to_owned()))?;
+    Ok(model)
+}

@@ -1,0 +1,217 @@
+//! Training in this process, with the banks' own trainer: what the federated model is compared with.
+//!
+//! One loop serves them all: the task's rounds of local passes, each party from the common model, then the weighted
+//! average and the server's step, without masks and without any rounding. With one party it is a bank alone; with one
+//! party that holds everybody's rows it is the pooled model; with all banks it is the same federation unmasked.
+//! So every model sees the same number of passes, and the optimiser starts afresh in each round for all of them.
+
+use veilsum_client::data::{Dataset, EncodedData};
+use veilsum_client::train::{Runtime, TrainingJob, predict, train};
+use veilsum_protocol::model::initialise::initialise;
+use veilsum_protocol::model::optimiser::OptimiserState;
+use veilsum_protocol::model::{ColumnSums, Moments};
+use veilsum_protocol::task::{Task, Weighting};
+
+use super::DemoError;
+use crate::score::{Score, score};
+
+/// Rows that never leave each other, and those among them to train on.
+struct Party {
+    data: EncodedData,
+    training: Vec<u32>,
+}
+
+/// The common test fold.
+pub struct TestFold {
+    rows: Dataset,
+}
+
+/// A trained model, judged on the test fold.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// After the last round.
+    pub score: Score,
+    /// After each round, from the first.
+    pub curve: Vec<Score>,
+    /// Rows that it was trained on.
+    pub training_rows: usize,
+}
+
+impl Trial {
+    /// The round, from 1, after which the model was best on the test fold, with its AUC: what a stop at the best
+    /// moment would have given to somebody who knows the test rows.
+    pub fn best(&self) -> Option<(usize, f64)> {
+        let curve = self.curve.iter().enumerate().map(|(at, score)| (at + 1, score.auc));
+        curve.max_by(|left, right| left.1.total_cmp(&right.1))
+    }
+}
+
+impl TestFold {
+    /// Rows of which none is held back; they are scored, never trained on.
+    pub fn new(rows: Dataset) -> Self {
+        Self { rows }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Probabilities of label 1 and labels, in the order of the fold.
+    ///
+    /// # Errors
+    /// If the model does not fit the task.
+    pub fn predict(
+        &self,
+        task: &Task,
+        moments: &Moments,
+        parameters: &[f32],
+        runtime: Runtime,
+    ) -> Result<(Vec<f64>, Vec<u8>), DemoError> {
+        let data = self.rows.encode(moments).map_err(DemoError::trial)?;
+        scores(&data, task, parameters, runtime).map(|scores| (scores, data.labels))
+    }
+
+    /// A model judged by exact figures over the fold.
+    ///
+    /// # Errors
+    /// As [`TestFold::predict`], and if only one class is there.
+    pub fn judge(
+        &self,
+        task: &Task,
+        moments: &Moments,
+        parameters: &[f32],
+        runtime: Runtime,
+    ) -> Result<Score, DemoError> {
+        let (scores, labels) = self.predict(task, moments, parameters, runtime)?;
+        score(&scores, &labels).map_err(DemoError::trial)
+    }
+}
+
+fn scores(
+    data: &EncodedData,
+    task: &Task,
+    parameters: &[f32],
+    runtime: Runtime,
+) -> Result<Vec<f64>, DemoError> {
+    let rows: Vec<u32> = (0..).take(data.labels.len()).collect();
+    let scores = predict(&task.model, parameters, data, &rows, runtime).map_err(DemoError::trial)?;
+    Ok(scores.into_iter().map(f64::from).collect())
+}
+
+/// The moments of the banks' training rows together, from the same sums that the statistics round adds up.
+///
+/// # Errors
+/// If the sums are impossible.
+pub fn moments_of(banks: &[&Dataset]) -> Result<Moments, DemoError> {
+    let mut total: Vec<ColumnSums> = Vec::new();
+    for bank in banks {
+        let columns = bank.statistics().columns;
+        total.resize(columns.len(), ColumnSums::default());
+        for (total, column) in total.iter_mut().zip(columns) {
+            total.count += column.count;
+            total.sum += column.sum;
+            total.sum_of_squares += column.sum_of_squares;
+        }
+    }
+    Moments::from_sums(&total).map_err(DemoError::trial)
+}
+
+/// Each bank a party, as in the consortium but without masks. With one bank: that bank alone, with its own moments.
+///
+/// # Errors
+/// If training or scoring fails.
+pub fn each_for_itself(
+    task: &Task,
+    banks: &[&Dataset],
+    test: &TestFold,
+    seed: u64,
+    runtime: Runtime,
+) -> Result<Trial, DemoError> {
+    let moments = moments_of(banks)?;
+    let party = |bank: &&Dataset| -> Result<Party, DemoError> {
+        let data = bank.encode(&moments).map_err(DemoError::trial)?;
+        Ok(Party { data, training: bank.training_rows().collect() })
+    };
+    let parties = banks.iter().map(party).collect::<Result<Vec<_>, _>>()?;
+    run(task, &parties, &moments, test, seed, runtime)
+}
+
+/// All banks' training rows on one machine.
+///
+/// # Errors
+/// If training or scoring fails.
+pub fn pooled(
+    task: &Task,
+    banks: &[&Dataset],
+    test: &TestFold,
+    seed: u64,
+    runtime: Runtime,
+) -> Result<Trial, DemoError> {
+    let moments = moments_of(banks)?;
+    let width = task.schema.inputs().len();
+    let mut all = Party {
+        data: EncodedData { inputs: Vec::new(), width, labels: Vec::new() },
+        training: Vec::new(),
+    };
+    for bank in banks {
+        let before = u32::try_from(all.data.labels.len()).map_err(DemoError::trial)?;
+        let data = bank.encode(&moments).map_err(DemoError::trial)?;
+        all.training.extend(bank.training_rows().map(|row| before + row));
+        all.data.inputs.extend(data.inputs);
+        all.data.labels.extend(data.labels);
+    }
+    run(task, &[all], &moments, test, seed, runtime)
+}
+
+fn run(
+    task: &Task,
+    parties: &[Party],
+    moments: &Moments,
+    test: &TestFold,
+    seed: u64,
+    runtime: Runtime,
+) -> Result<Trial, DemoError> {
+    let test = test.rows.encode(moments).map_err(DemoError::trial)?;
+    let mut parameters = initialise(&task.manifest(), task.seed);
+    let aggregation = &task.aggregation;
+    let mut optimiser = OptimiserState::new(&aggregation.optimiser, parameters.len());
+    let mut curve = Vec::new();
+    for round in 0..u64::from(task.rounds) {
+        let mut sum = vec![0.0_f64; parameters.len()];
+        let mut weights = 0.0;
+        for (place, party) in (0..).zip(parties) {
+            let job = TrainingJob {
+                model: &task.model,
+                training: &task.training,
+                data: &party.data,
+                rows: &party.training,
+                parameters: &parameters,
+                // Another order of the rows in each round and at each party, the same in each run of the demo.
+                seed: seed << 32 ^ round << 16 ^ place,
+                runtime,
+            };
+            let trained = train(&job, &mut |_| ()).map_err(DemoError::trial)?;
+            let weight = match aggregation.weighting {
+                Weighting::Equal => 1.0,
+                Weighting::Examples => (party.training.len() as f64).min(f64::from(aggregation.max_weight)),
+            };
+            for ((sum, local), global) in sum.iter_mut().zip(&trained.parameters).zip(&parameters) {
+                *sum += weight * (f64::from(*local) - f64::from(*global));
+            }
+            weights += weight;
+        }
+        let average: Vec<f64> = sum.iter().map(|sum| sum / weights).collect();
+        optimiser.step(&aggregation.optimiser, aggregation.learning_rate, &mut parameters, &average);
+        let scores = scores(&test, task, &parameters, runtime)?;
+        curve.push(score(&scores, &test.labels).map_err(DemoError::trial)?);
+    }
+    let last = *curve.last().ok_or_else(|| DemoError::Trial("the task has no rounds".to_owned()))?;
+    let training_rows = parties.iter().map(|party| party.training.len()).sum();
+    Ok(Trial { score: last, curve, training_rows })
+}

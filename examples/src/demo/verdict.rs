@@ -1,0 +1,323 @@
+//! The end of the demo: models to compare with, the table, the page, and whether everything holds that was promised.
+
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use veilsum_client::data::{Dataset, HoldOut};
+use veilsum_client::enrol::init::read_hold_out_salt;
+use veilsum_client::model::Snapshot;
+use veilsum_client::train::Runtime;
+use veilsum_protocol::ids::Digest;
+use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::round::params::RoundKind;
+use veilsum_protocol::wire::canonical::Canonical as _;
+
+use super::consortium::{Consortium, Verdict};
+use super::history::{History, RoundEnd};
+use super::outage::Outage;
+use super::show::Options;
+use super::supply::Supply;
+use super::trial::{TestFold, Trial, each_for_itself, pooled};
+use super::{DemoError, Narrator, page};
+use crate::report::{Check, Incident, Report, Role, TableRow};
+use crate::score::{Score, calibration, score};
+use crate::table::{grouped, results};
+
+/// The masked federation may differ from the unmasked one by so much AUC, or as much as unmasked ones differ.
+const UNMASKED_TOLERANCE: f64 = 0.001;
+
+/// How often the unmasked federation is trained, each time with another order of the rows.
+const UNMASKED_RUNS: u64 = 3;
+
+/// Points of the calibration curve.
+const CALIBRATION_POINTS: usize = 10;
+
+/// What was played, when the rounds are over.
+pub(super) struct Played<'a> {
+    pub(super) consortium: &'a Consortium,
+    pub(super) supply: &'a Supply,
+    pub(super) history: History,
+    pub(super) outage: Option<Outage>,
+    /// The model that every bank holds.
+    pub(super) model: Snapshot,
+    pub(super) set_up: Duration,
+    pub(super) rounds: Duration,
+    pub(super) runtime: Runtime,
+}
+
+/// Models that were trained in this process.
+struct Trials {
+    alone: Vec<Trial>,
+    pooled: Trial,
+    unmasked: Vec<Trial>,
+}
+
+/// True if everything holds.
+pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator) -> Result<bool, DemoError> {
+    let (task, runtime) = (&played.supply.task, played.runtime);
+    narrator.head("The auditor reads the log and computes every masked sum again:");
+    let begin = Instant::now();
+    let verdict = played.consortium.verify()?;
+    narrator.say(&format!("  {}", verdict.verdict));
+    let audit = begin.elapsed();
+
+    narrator.head("For comparison, the same trainer and passes in this process: each bank alone, and all rows pooled.");
+    let begin = Instant::now();
+    let banks = bank_tables(played)?;
+    let test = TestFold::new(Dataset::read(&played.supply.test, &task.schema, &HoldOut::new([0; 32], 0.0)).map_err(DemoError::trial)?);
+    let trials = train_trials(played, &banks, &test, options)?;
+    let model = &played.model;
+    let (scores, labels) = test.predict(task, &model.moments, &model.parameters, runtime)?;
+    let federated = score(&scores, &labels).map_err(DemoError::trial)?;
+    let comparison = begin.elapsed();
+
+    let curve = federated_curve(played, &test)?;
+    let training_rows = trials.pooled.training_rows;
+    let rows = result_rows(played, &trials, &federated, training_rows);
+    narrator.head(&format!("Judged on {} rows that nobody trained on:", grouped(test.len())));
+    narrator.say(results(&with_mean_and_best(&rows, &trials)).trim_end());
+    tell_best_moments(played, &trials, &curve, narrator);
+
+    let checks = checks(played, &trials, &federated, &verdict);
+    let report = Report {
+        consortium: "Veilsum demo".to_owned(),
+        task: task.name.clone(),
+        facts: page::facts(task, banks.len(), training_rows, test.len(), played.rounds.as_secs_f64()),
+        banks: played.supply.banks.iter().map(|bank| bank.name.clone()).collect(),
+        rounds: played.history.rounds().map(|story| page::round(story, of_round(&curve, story.round))).collect(),
+        measured: "on the common test fold".to_owned(),
+        results: rows,
+        judged: format!("on {} rows of a common test fold that no bank trained on", grouped(test.len())),
+        calibration: calibration(&scores, &labels, CALIBRATION_POINTS).map_err(DemoError::trial)?,
+        incidents: played.outage.as_ref().map(incidents).unwrap_or_default(),
+        checkpoint: played.history.checkpoint().to_owned(),
+        checks: checks.clone(),
+    };
+    let path = options.dir.join("report.html");
+    fs::write(&path, report.render().map_err(DemoError::trial)?).map_err(DemoError::file(&path))?;
+
+    narrator.head("The log's checkpoint:");
+    narrator.say(played.history.checkpoint().trim_end());
+    narrator.head("What holds:");
+    for check in &checks {
+        narrator.say(&format!("  {}  {}", if check.passed { "yes" } else { "NO " }, check.text));
+    }
+    let seconds = |duration: Duration| format!("{:.1} s", duration.as_secs_f64());
+    narrator.say(&format!(
+        "\nReport: {}\nTime: set-up {}, rounds {}, audit {}, comparison {}; {} in all",
+        path.display(),
+        seconds(played.set_up),
+        seconds(played.rounds),
+        seconds(audit),
+        seconds(comparison),
+        seconds(narrator.elapsed())
+    ));
+    Ok(checks.iter().all(|check| check.passed))
+}
+
+/// Every bank's table, with the very rows held out that its daemon holds out.
+fn bank_tables(played: &Played<'_>) -> Result<Vec<Dataset>, DemoError> {
+    let task = &played.supply.task;
+    let read = |name: &str| -> Result<Dataset, DemoError> {
+        let folder = played.consortium.bank_folder(name);
+        let salt = read_hold_out_salt(&folder.join("identity/hold-out.salt")).map_err(DemoError::trial)?;
+        let hold_out = HoldOut::new(salt, task.evaluation.hold_out);
+        Dataset::read(&folder.join("data.csv"), &task.schema, &hold_out).map_err(DemoError::trial)
+    };
+    played.supply.banks.iter().map(|bank| read(&bank.name)).collect()
+}
+
+type Job<'a> = Box<dyn FnOnce() -> Result<Trial, DemoError> + Send + 'a>;
+
+/// The longest first, as many at once as there are cores.
+fn train_trials(
+    played: &Played<'_>,
+    banks: &[Dataset],
+    test: &TestFold,
+    options: &Options,
+) -> Result<Trials, DemoError> {
+    let (task, runtime, seed) = (&played.supply.task, played.runtime, options.seed);
+    let all: Vec<&Dataset> = banks.iter().collect();
+    let together = &all;
+    let mut jobs: Vec<Job<'_>> = vec![Box::new(move || pooled(task, together, test, seed, runtime))];
+    let unmasked = if options.compare_unmasked { UNMASKED_RUNS } else { 0 };
+    for run in 0..unmasked {
+        jobs.push(Box::new(move || each_for_itself(task, together, test, seed + run, runtime)));
+    }
+    for bank in banks {
+        jobs.push(Box::new(move || each_for_itself(task, &[bank], test, seed, runtime)));
+    }
+    let queue = Mutex::new(jobs.into_iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let poisoned = "a thread that trains has panicked";
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().map_or(None, |mut queue| queue.next());
+                    let Some((place, job)) = next else { return };
+                    let trial = job();
+                    if let Ok(mut done) = done.lock() {
+                        done.push((place, trial));
+                    }
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().map_err(|_| DemoError::Trial(poisoned.to_owned()))?;
+    done.sort_by_key(|(place, _)| *place);
+    let mut trials = done.into_iter().map(|(_, trial)| trial).collect::<Result<Vec<_>, _>>()?.into_iter();
+    let missing = || DemoError::Trial(poisoned.to_owned());
+    let pooled = trials.next().ok_or_else(missing)?;
+    let unmasked = trials.by_ref().take(usize::try_from(unmasked).unwrap_or(0)).collect();
+    Ok(Trials { alone: trials.collect(), pooled, unmasked })
+}
+
+/// Each round's number with the score of the model that it made, from the coordinator's archive.
+fn federated_curve(played: &Played<'_>, test: &TestFold) -> Result<Vec<(u64, Score)>, DemoError> {
+    let task = &played.supply.task;
+    let mut curve = Vec::new();
+    for story in played.history.rounds().filter(|story| story.kind == RoundKind::Train) {
+        let Some(RoundEnd::Published { next_state, .. }) = &story.end else { continue };
+        let state = archived_state(&played.consortium.archive(), next_state)?;
+        let Some(moments) = &state.moments else { continue };
+        curve.push((story.round, test.judge(task, moments, &state.parameters, played.runtime)?));
+    }
+    Ok(curve)
+}
+
+fn archived_state(archive: &Path, hash: &Digest) -> Result<TaskState, DemoError> {
+    let name = hash.to_hex();
+    let path: PathBuf = archive.join("blobs").join(name.get(..2).unwrap_or_default()).join(&name);
+    let bytes = fs::read(&path).map_err(DemoError::file(&path))?;
+    if Digest::of(&bytes) != *hash {
+        return Err(DemoError::content(&path, "found contents with another SHA-256, expected that of the name"));
+    }
+    TaskState::from_bytes(&bytes).map_err(|error| DemoError::content(&path, error))
+}
+
+fn of_round(curve: &[(u64, Score)], round: u64) -> Option<&Score> {
+    curve.iter().find(|(number, _)| *number == round).map(|(_, score)| score)
+}
+
+fn result_rows(played: &Played<'_>, trials: &Trials, federated: &Score, training_rows: usize) -> Vec<TableRow> {
+    let banks = played.supply.banks.iter().zip(&trials.alone);
+    let mut rows: Vec<TableRow> = banks
+        .map(|(bank, trial)| page::row(&bank.name, Role::Alone, &trial.score, trial.training_rows))
+        .collect();
+    rows.push(page::row("all rows pooled", Role::Pooled, &trials.pooled.score, training_rows));
+    let scores: Vec<Score> = trials.unmasked.iter().map(|trial| trial.score).collect();
+    if let Some(mean) = page::mean(&scores) {
+        let name = format!("federated without masks, mean of {UNMASKED_RUNS}");
+        rows.push(page::row(&name, Role::Reference, &mean, training_rows));
+    }
+    rows.push(page::row("federated", Role::Federated, federated, training_rows));
+    rows
+}
+
+/// The rows for a terminal: behind the banks, what they reach on average and at best.
+fn with_mean_and_best(rows: &[TableRow], trials: &Trials) -> Vec<TableRow> {
+    let scores: Vec<Score> = trials.alone.iter().map(|trial| trial.score).collect();
+    let mut shown = rows.to_vec();
+    let best = trials.alone.iter().max_by(|left, right| left.score.auc.total_cmp(&right.score.auc));
+    if let Some(best) = best {
+        shown.insert(scores.len(), page::row("best bank", Role::Alone, &best.score, best.training_rows));
+    }
+    if let Some(mean) = page::mean(&scores) {
+        let rows = trials.alone.iter().map(|trial| trial.training_rows).sum::<usize>() / scores.len();
+        shown.insert(scores.len(), page::row("mean of the banks", Role::Alone, &mean, rows));
+    }
+    shown
+}
+
+/// What a stop at the best moment would have given to each, for those who ask whether a bank was trained for too long.
+fn tell_best_moments(played: &Played<'_>, trials: &Trials, curve: &[(u64, Score)], narrator: &Narrator) {
+    let mut told: Vec<String> = played
+        .supply
+        .banks
+        .iter()
+        .zip(&trials.alone)
+        .filter_map(|(bank, trial)| page::best_moment(&bank.name, trial))
+        .collect();
+    told.extend(page::best_moment("pooled", &trials.pooled));
+    let best = curve.iter().zip(1..).max_by(|left, right| left.0.1.auc.total_cmp(&right.0.1.auc));
+    if let Some(((_, score), round)) = best {
+        told.push(format!("federated {:.4} (round {round})", score.auc));
+    }
+    let peaks: Vec<f64> = trials.alone.iter().filter_map(|trial| trial.best()).map(|(_, auc)| auc).collect();
+    let mean = peaks.iter().sum::<f64>() / peaks.len().max(1) as f64;
+    narrator.say(&format!(
+        "Stopped at their best moment on these very rows, which nobody could know, they would have had AUC\n  {};\n  the banks alone {mean:.4} on average.",
+        told.join(", ")
+    ));
+}
+
+fn checks(played: &Played<'_>, trials: &Trials, federated: &Score, verdict: &Verdict) -> Vec<Check> {
+    let task = &played.supply.task;
+    let check = |passed, text: String| Check { passed, text };
+    let trained = played.history.rounds().filter(|story| story.kind == RoundKind::Train && story.is_published()).count();
+    let mut checks = vec![
+        check(
+            u32::try_from(trained) == Ok(task.rounds),
+            format!("{trained} of {} rounds of training were published, and every bank holds the same model", task.rounds),
+        ),
+        check(
+            verdict.verifies && verdict.replayed.is_some_and(|sums| sums > 0),
+            format!(
+                "the log and the replay of every masked sum verify ({} entries, {} sums)",
+                verdict.entries,
+                verdict.replayed.unwrap_or(0)
+            ),
+        ),
+    ];
+    if let Some(outage) = &played.outage {
+        let bank = outage.bank();
+        let (passed, text) = match outage.rounds() {
+            (Some(lost), Some(back)) => (
+                true,
+                format!("{bank} was killed in the middle of round {lost}, whose sum came out without it, and took part again from round {back}"),
+            ),
+            (Some(lost), None) => (false, format!("{bank} was killed in round {lost} and did not take part again")),
+            _ => (false, format!("{bank} was to be killed in the middle of a round, but no round lost its update")),
+        };
+        checks.push(check(passed, text));
+    }
+    let alone: Vec<Score> = trials.alone.iter().map(|trial| trial.score).collect();
+    if let Some(mean) = page::mean(&alone) {
+        let text = format!("federated AUC {:.4}, the banks alone {:.4} on average", federated.auc, mean.auc);
+        checks.push(check(federated.auc > mean.auc, text));
+    }
+    let unmasked: Vec<Score> = trials.unmasked.iter().map(|trial| trial.score).collect();
+    if let Some(mean) = page::mean(&unmasked) {
+        let difference = federated.auc - mean.auc;
+        // Runs differ by the order of the rows alone; a difference within theirs is not one of the masks.
+        let (least, most) = unmasked.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), score| {
+            (f64::min(least, score.auc), f64::max(most, score.auc))
+        });
+        let tolerance = UNMASKED_TOLERANCE.max(most - least);
+        let runs: Vec<String> = unmasked.iter().map(|score| format!("{:.4}", score.auc)).collect();
+        let text = format!(
+            "under masks AUC {:.4}, without masks {:.4} (runs {}): difference {difference:+.4}, at most {tolerance:.4}",
+            federated.auc,
+            mean.auc,
+            runs.join(", ")
+        );
+        checks.push(check(difference.abs() <= tolerance, text));
+    }
+    checks
+}
+
+fn incidents(outage: &Outage) -> Vec<Incident> {
+    let incident = |round, text: &str| Incident { round, bank: outage.bank().to_owned(), text: text.to_owned() };
+    let (lost, back) = outage.rounds();
+    let lost = lost.map(|round| {
+        incident(round, "was killed after it had joined the round; the others took out the masks that only its update would have cancelled, and the sum is theirs alone.")
+    });
+    let back = back.map(|round| incident(round, "was back, had read what it missed from the log, and took part again."));
+    lost.into_iter().chain(back).collect()
+}

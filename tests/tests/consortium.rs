@@ -1,0 +1,192 @@
+//! Whole consortia as real processes over loopback: enrolled, trained, struck by failures, and audited.
+//!
+//! The programs must have been built in the same profile: `cargo build --workspace --bins`.
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use veilsum_coordinator::engine::status::{RoundStatus, Status};
+use veilsum_coordinator::engine::tasks::TaskStatus;
+use veilsum_examples::demo::consortium::{Consortium, Member, Setup};
+use veilsum_examples::demo::history::History;
+use veilsum_examples::demo::{Keeper, Programs};
+use veilsum_protocol::task::Task;
+
+/// Longest that anything may take; processes of several tests share the machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Rows of a bank that is ready at once, and of one that leaves time to look at it while it trains.
+const FEW: u32 = 80;
+const MANY: u32 = 12_000;
+
+const SCHEMA: &str = r#"
+version = 1
+label = "late"
+[[column]]
+name = "income"
+type = "number"
+min = 0
+max = 1000
+[[column]]
+name = "home"
+type = "category"
+values = ["own", "rent"]
+"#;
+
+fn task(rounds: u32) -> String {
+    let schema = SCHEMA.replace("[[column]]", "[[schema.column]]");
+    format!(
+        r#"
+name = "tiny"
+rounds = {rounds}
+seed = 5
+[schema]{schema}
+[model]
+family = "logistic"
+[training]
+optimiser = "sgd"
+learning_rate = 0.1
+batch_size = 8
+local_epochs = 1
+[evaluation]
+hold_out = 0.2
+bins = 16
+[deadlines]
+collect_s = 6
+attempts = 5
+"#
+    )
+}
+
+/// Late payers have small incomes, with exceptions; another bank has other rows.
+fn table(rows: u32, bank: u32) -> String {
+    let mut text = "income,home,late\n".to_owned();
+    for row in 0..rows {
+        let income = (row * 37 + bank * 101) % 1000;
+        let late = u32::from(income < 300) ^ u32::from(row % 11 == 0);
+        let home = if row % 3 == 0 { "rent" } else { "own" };
+        writeln!(text, "{income},{home},{late}").unwrap();
+    }
+    text
+}
+
+struct Scene {
+    consortium: Consortium,
+    banks: Vec<String>,
+    task: Task,
+    _scratch: TempDir,
+}
+
+impl Scene {
+    /// Coordinator and one bank for each number of rows, running, with a task that all of them approved.
+    fn start(rows: &[u32], rounds: u32) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path().join("c");
+        let banks: Vec<String> = (1..=rows.len()).map(|number| format!("bank-{number}")).collect();
+        let member = |(number, (name, rows)): (u32, (&String, &u32))| {
+            let path = scratch.path().join(format!("{name}.csv"));
+            fs::write(&path, table(*rows, number)).unwrap();
+            Member { name: name.clone(), table: path }
+        };
+        let setup = Setup {
+            dir: dir.clone(),
+            name: "test".to_owned(),
+            banks: (1..).zip(banks.iter().zip(rows)).map(member).collect(),
+            schema: SCHEMA.to_owned(),
+            reconnect_grace_s: 2,
+            idle_s: 5,
+        };
+        let programs = Programs::beside_this_one().unwrap();
+        let consortium =
+            Consortium::enrol(setup, programs, Keeper::default(), Box::new(|line| println!("$ {line}"))).unwrap();
+        fs::write(dir.join("task.toml"), task(rounds)).unwrap();
+        consortium.start_coordinator().unwrap();
+        for bank in &banks {
+            consortium.start_bank(bank).unwrap();
+        }
+        let hash = consortium.create_task("task.toml").unwrap();
+        consortium.approve_everywhere("tiny", &hash, PATIENCE).unwrap();
+        Self { consortium, banks, task: Task::parse(&task(rounds)).unwrap(), _scratch: scratch }
+    }
+
+    fn wait_for_round(&self, what: &str, wish: impl Fn(&RoundStatus) -> bool) -> RoundStatus {
+        let wish = |status: &Status| status.round.as_ref().is_some_and(&wish);
+        self.consortium.wait_for(what, PATIENCE, wish).unwrap().round.unwrap()
+    }
+
+    /// Waits for the end, proves that every bank holds the last model, stops all and has the auditor look.
+    fn finish(&self) -> History {
+        let over = |status: &Status| {
+            status.round.is_none() && status.tasks.iter().all(|task| task.status == TaskStatus::Finished)
+        };
+        self.consortium.wait_for("the end of the task", PATIENCE, over).unwrap();
+        let model = |bank: &String| {
+            let folder = self.consortium.bank_folder(bank).join("models/tiny");
+            let bytes = fs::read(folder.join("model.safetensors")).unwrap_or_default();
+            let model = veilsum_client::model::Snapshot::from_bytes(&bytes, &self.task).ok()?;
+            (model.version == u64::from(self.task.rounds)).then_some(bytes)
+        };
+        let everywhere = |_: &Status| self.banks.iter().all(|bank| model(bank).is_some());
+        self.consortium.wait_for("the last model at every bank", PATIENCE, everywhere).unwrap();
+        let models: Vec<_> = self.banks.iter().map(model).collect();
+        assert!(models.windows(2).all(|pair| pair[0] == pair[1]), "the banks hold different models");
+
+        self.consortium.stop();
+        let mut history = History::default();
+        history.follow(&self.consortium.log_folder(), self.consortium.log_key()).unwrap();
+        let verdict = self.consortium.verify().unwrap();
+        assert!(verdict.verifies, "{}", verdict.verdict);
+        let published = history.rounds().filter(|story| story.is_published()).count();
+        assert_eq!(verdict.replayed, Some(published as u64));
+        // One round of statistics before the training, one of evaluation behind it.
+        assert_eq!(published, self.task.rounds as usize + 2);
+        history
+    }
+}
+
+fn trains(round: &RoundStatus, ready: &str, awaited: &str) -> bool {
+    let named = |bank: &str| round.waiting_for.iter().any(|name| name == bank);
+    round.kind == "train" && round.phase == "ready" && !named(ready) && named(awaited)
+}
+
+#[test]
+fn three_banks_train_and_the_auditor_agrees() {
+    let scene = Scene::start(&[FEW, FEW + 20, FEW + 40], 2);
+    let history = scene.finish();
+    let all = Some(scene.banks.clone());
+    assert!(history.rounds().all(|story| story.survivors == all && story.lost().is_empty()));
+    let auc = history.metrics_after(2).and_then(|metrics| metrics.auc).unwrap();
+    assert!(auc > 0.6, "the model learnt nothing: AUC {auc}");
+}
+
+#[test]
+fn a_bank_that_is_killed_in_a_round_is_taken_out_of_the_sum_and_comes_back() {
+    let scene = Scene::start(&[MANY, FEW, FEW, FEW, FEW], 6);
+    let struck = "bank-5";
+    let moment = scene.wait_for_round("a moment to strike", |round| trains(round, struck, "bank-1"));
+    scene.consortium.kill(struck);
+    scene.wait_for_round("the next round", |round| round.round > moment.round);
+    scene.consortium.start_bank(struck).unwrap();
+    let history = scene.finish();
+    let story = history.round(moment.round).unwrap();
+    assert_eq!(story.lost(), [struck]);
+    assert_eq!(story.survivors.as_ref().unwrap().len(), 4);
+    let last = history.rounds().next_back().unwrap();
+    assert_eq!(last.survivors, Some(scene.banks.clone()), "{struck} did not come back");
+}
+
+#[test]
+fn a_coordinator_that_is_killed_in_a_round_goes_on_with_it() {
+    let scene = Scene::start(&[MANY, FEW, FEW], 2);
+    let moment = scene.wait_for_round("a moment to strike", |round| trains(round, "bank-3", "bank-1"));
+    scene.consortium.kill_coordinator();
+    let log = scene.consortium.log_folder();
+    assert!(Path::new(&log).join("checkpoint").is_file());
+    scene.consortium.start_coordinator().unwrap();
+    let history = scene.finish();
+    assert!(history.round(moment.round).is_some_and(|story| story.end.is_some()), "the round was forgotten");
+}
