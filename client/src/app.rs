@@ -313,7 +313,6 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         let (channel, events) = transport::start::<ToCoordinator, ToBank>(options)?;
         let driver = Driver::start(Parts {
             participant,
-            banks,
             entropy: SystemEntropy::new(),
             channel,
             home,

@@ -27,16 +27,14 @@ use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 use crate::transport::Event as LinkEvent;
 
 use super::channel::Channel;
-use super::durable::FileError;
+use super::error::DriverError;
 use super::home::Home;
 use super::jobs::{self, Base, Derivation, Done};
-use super::model_files::ModelFileError;
 use super::round_files::MaskedFile;
-use super::state_file::StateFileError;
 use super::states::StateError;
 use super::status::TaskStatus;
-use super::tasks::{self, TasksError};
-use super::trainer::{News, Order, Trainer, TrainerGone};
+use super::tasks;
+use super::trainer::{News, Order, Trainer};
 use super::voice::{self, Voice};
 
 /// Inputs that wait; when there are more, the link waits too.
@@ -44,35 +42,6 @@ const QUEUE: usize = 256;
 
 /// How often the folder of approvals is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// The daemon cannot go on: its own disk, or a fault of its own. Nothing that depends on the lost step was sent.
-#[derive(Debug, thiserror::Error)]
-pub enum DriverError {
-    /// A file of the daemon.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The participant's state.
-    #[error(transparent)]
-    State(#[from] StateFileError),
-    /// A derived state.
-    #[error(transparent)]
-    Derived(#[from] StateError),
-    /// A saved task.
-    #[error(transparent)]
-    Tasks(#[from] TasksError),
-    /// A model for the bank's own use.
-    #[error(transparent)]
-    Model(#[from] ModelFileError),
-    /// The training thread.
-    #[error(transparent)]
-    Trainer(#[from] TrainerGone),
-    /// Work beside the loop.
-    #[error("{0}; start the daemon again, and report what stands above this line")]
-    Work(String),
-    /// The link's task.
-    #[error("the link to the coordinator has ended; start the daemon again")]
-    LinkEnded,
-}
 
 enum Input {
     Message(Box<ToBank>),
@@ -94,8 +63,6 @@ struct Known {
 pub struct Parts<C, E> {
     /// The participant, restored.
     pub participant: Participant,
-    /// Banks in the roster.
-    pub banks: u16,
     /// Secret randomness.
     pub entropy: E,
     /// The way to the coordinator.
@@ -320,20 +287,26 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     fn done(&mut self, done: Done) -> Result<(), DriverError> {
         match done {
             Done::Closed => return Err(DriverError::LinkEnded),
-            Done::Fetched(hash, text) => match tasks::parse(hash, &text) {
-                Ok(task) => {
-                    self.held = false;
-                    self.parts.home.tasks.save(&hash, &text)?;
-                    self.offered(&task);
-                    self.learn(task)?;
+            Done::Fetched(hash, text) => {
+                self.held = false;
+                let parsed = text.and_then(|text| {
+                    let task = tasks::parse(hash, &text).map_err(|error| error.to_string())?;
+                    Ok((task, text))
+                });
+                match parsed {
+                    Ok((task, text)) => {
+                        self.parts.home.tasks.save(&hash, &text)?;
+                        self.offered(&task);
+                        self.learn(task)?;
+                    }
+                    Err(problem) => {
+                        let text =
+                            format!("task {hash:?} is passed over, this bank takes no part in it: {problem}");
+                        self.parts.voice.tell(None, &text);
+                        self.step(Event::TaskUnreadable(hash));
+                    }
                 }
-                Err(error) => {
-                    self.held = false;
-                    let text = format!("a task is passed over, this bank takes no part in it: {error}");
-                    self.parts.voice.tell(None, &text);
-                    self.step(Event::TaskUnreadable(hash));
-                }
-            },
+            }
             Done::Derived(derivation) => self.derived(*derivation),
             Done::Masked(round, masked) if round <= self.closed => {
                 drop(masked);
@@ -513,8 +486,9 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     fn derived(&mut self, derivation: Derivation) {
         self.held = false;
         let round = derivation.result.round;
-        if let (Some(known), Some(state)) = (self.tasks.get_mut(&derivation.task), derivation.state) {
-            known.state = derivation.hash.map(|hash| (hash, state));
+        let known = self.tasks.get_mut(&derivation.task);
+        if let (Some(known), Some(hash), Some(state)) = (known, derivation.hash, derivation.state) {
+            known.state = Some((hash, state));
             let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
             let text = voice::derived(&derivation.result, &known.plan, cohort);
             self.parts.voice.tell(Some(round), &text);

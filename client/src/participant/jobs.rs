@@ -21,7 +21,7 @@ use crate::transport::{FetchError, UploadError};
 
 use super::channel::Channel;
 use super::digits_file::DigitsFileError;
-use super::driver::DriverError;
+use super::error::DriverError;
 use super::model_files::ModelFiles;
 use super::round_files::{MaskedFile, RoundFiles};
 use super::states::States;
@@ -33,10 +33,13 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Largest text of a task, in bytes.
 const TASK_LIMIT: usize = 1 << 20;
 
+/// How often a task's text is asked for before the task is passed over.
+const TASK_TRIES: usize = 5;
+
 /// Work that has ended.
 pub(super) enum Done {
-    /// A task's text is here.
-    Fetched(Digest, Vec<u8>),
+    /// A task's text is here, or is not to be had.
+    Fetched(Digest, Result<Vec<u8>, String>),
     /// The next state is derived, and durable if it is the one of the log.
     Derived(Box<Derivation>),
     /// The masked vector is durable, or its digits were lost.
@@ -53,7 +56,7 @@ pub(super) enum Done {
 pub(super) struct Derivation {
     pub(super) result: RoundResult,
     pub(super) task: Digest,
-    /// Hash of what was derived; `None` if nothing could be.
+    /// Hash of what was derived, if anything could be.
     pub(super) hash: Option<Digest>,
     /// The state, if it is the one of the log.
     pub(super) state: Option<Arc<TaskState>>,
@@ -72,19 +75,19 @@ pub(super) struct Base {
     pub(super) models: ModelFiles,
 }
 
-/// Fetches a blob however long it takes. `None` if the link has ended.
+/// Fetches a blob. The coordinator may lack it, or send another, `tries` times before that counts as an answer.
 async fn fetch<C: Channel>(
     channel: &C,
     what: &str,
-    hash: Digest,
-    limit: usize,
+    (hash, limit): (Digest, usize),
+    tries: usize,
     notes: &UnboundedSender<String>,
-) -> Option<Vec<u8>> {
+) -> Result<Vec<u8>, FetchError> {
+    let mut tried = 0;
     loop {
+        tried += 1;
         match channel.fetch(hash, limit).await {
-            Ok(bytes) => return Some(bytes),
-            Err(FetchError::Closed(_)) => return None,
-            Err(error) => {
+            Err(error) if tried < tries && !matches!(error, FetchError::Closed(_)) => {
                 // Nobody listens only when the daemon is stopping.
                 let _ = notes.send(format!(
                     "{what}: {error}; asking again every {} s",
@@ -92,6 +95,7 @@ async fn fetch<C: Channel>(
                 ));
                 tokio::time::sleep(PAUSE).await;
             }
+            outcome => return outcome,
         }
     }
 }
@@ -101,8 +105,11 @@ pub(super) async fn fetch_task<C: Channel>(
     hash: Digest,
     notes: UnboundedSender<String>,
 ) -> Result<Done, DriverError> {
-    let text = fetch(&channel, "a task's text", hash, TASK_LIMIT, &notes).await;
-    Ok(text.map_or(Done::Closed, |text| Done::Fetched(hash, text)))
+    let wanted = (hash, TASK_LIMIT);
+    match fetch(&channel, "a task's text", wanted, TASK_TRIES, &notes).await {
+        Err(FetchError::Closed(_)) => Ok(Done::Closed),
+        outcome => Ok(Done::Fetched(hash, outcome.map_err(|error| error.to_string()))),
+    }
 }
 
 pub(super) async fn derive<C: Channel>(
@@ -119,7 +126,9 @@ pub(super) async fn derive<C: Channel>(
     };
     let what = format!("round {}: the sum", base.result.round);
     let limit = ring.packed_bytes(layout.lanes());
-    let Some(packed) = fetch(&channel, &what, base.result.sum, limit, &notes).await else {
+    // Without the sum there is no next step, so there is nothing else to wait for.
+    let fetched = fetch(&channel, &what, (base.result.sum, limit), usize::MAX, &notes).await;
+    let Ok(packed) = fetched else {
         return Ok(Done::Closed);
     };
     let advanced = spawn_blocking(move || {

@@ -5,6 +5,7 @@ pub mod contribution;
 mod digits_file;
 mod driver;
 mod durable;
+mod error;
 mod home;
 mod jobs;
 mod lock;
@@ -20,8 +21,9 @@ mod voice;
 
 pub use channel::Channel;
 pub use digits_file::DigitsFileError;
-pub use driver::{Driver, DriverError, Parts};
+pub use driver::{Driver, Parts};
 pub use durable::FileError;
+pub use error::DriverError;
 pub use home::Home;
 pub use lock::{FolderLock, LockError};
 pub use model_files::{ModelFileError, ModelFiles};

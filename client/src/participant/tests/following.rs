@@ -1,16 +1,18 @@
 //! How the daemon follows the log.
 
-use veilsum_protocol::ids::{Digest, Epoch, Round, Timestamp};
+use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Round, Timestamp};
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
 use veilsum_protocol::model::ColumnSums;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::checks::Check;
+use veilsum_protocol::round::context::Context;
 use veilsum_protocol::round::params::Thresholds;
 use veilsum_protocol::secagg::pack;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical as _;
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
+use veilsum_protocol::wire::statement::SurvivorList;
 
 use super::scene::{Running, Scene};
 
@@ -62,7 +64,29 @@ fn log_statistics_round(scene: &mut Scene, task: &Task, next_state: Option<Diges
         next_state: next_state.unwrap_or_else(|| next.hash()),
         metrics: None,
     };
+    let banks: Vec<BankIndex> = scene.roster.banks().iter().map(|bank| bank.index).collect();
+    let list = banks
+        .iter()
+        .map(|bank| (*bank, Digest::of(&bank.get().to_be_bytes())));
+    let survivors = Entry::Survivors {
+        round: Round(1),
+        list: list.collect(),
+    };
+    let confirmed = SurvivorList {
+        context: Context::of(&open, &banks).digest(),
+        survivors: survivors.hash(),
+    };
+    let signatures = scene.signatures(&confirmed);
     scene.log.push(&Entry::RoundOpen(open));
+    scene.log.push(&Entry::Cohort {
+        round: Round(1),
+        banks,
+    });
+    scene.log.push(&survivors);
+    scene.log.push(&Entry::Certificate {
+        round: Round(1),
+        signatures,
+    });
     scene.log.push(&Entry::Result(result));
     Round1 { sum, next }
 }
@@ -93,6 +117,27 @@ async fn an_entry_that_waits_for_its_blob_holds_back_all_that_follows() {
     // What was sent was durable first, and the task is known without asking again.
     assert_eq!(scene.saved().log_size(), 2);
     assert_eq!(scene.home().tasks.offered().unwrap(), [task]);
+}
+
+#[tokio::test]
+async fn a_task_that_cannot_be_read_is_passed_over() {
+    let mut scene = Scene::new();
+    let text = b"name = \"of another version\"".to_vec();
+    scene.log.push(&Entry::Task {
+        name: "later".to_owned(),
+        task: Digest::of(&text),
+    });
+    let task = scene.offer();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(scene.log.extension(0)).await;
+    let reply = daemon.asked(Digest::of(&text)).await;
+    reply.send(Ok(text)).unwrap();
+    gives_task(&mut daemon, &task).await;
+    daemon.is_quiet().await;
+    assert!(daemon.said("is passed over"));
+    daemon.stop().await.unwrap();
+    assert_eq!(scene.saved().log_size(), 3);
 }
 
 #[tokio::test]
@@ -131,7 +176,7 @@ async fn a_state_is_derived_from_the_log_s_sum_also_after_a_crash_in_between() {
 
     let mut daemon = scene.start();
     let from = daemon.up().await;
-    assert!(from < 4, "the result is still to come");
+    assert!(from < 7, "the result is still to come");
     daemon
         .tell(scene.log.extension(usize::try_from(from).unwrap()))
         .await;
@@ -141,7 +186,7 @@ async fn a_state_is_derived_from_the_log_s_sum_also_after_a_crash_in_between() {
         panic!("not derived");
     };
     assert_eq!(derived.claim().state, round.next.hash());
-    assert!(daemon.said("round 1: 3 banks' sums are in; the inputs' moments derived and checked"));
+    assert!(daemon.said("round 1: 3 of 3 banks' sums are in; the inputs' moments derived and checked"));
     daemon.stop().await.unwrap();
 
     let progress = scene.saved().progress(&task.hash()).unwrap();

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use veilsum_protocol::crypto::entropy::SeededEntropy;
-use veilsum_protocol::crypto::signing::SigningKey;
+use veilsum_protocol::crypto::signing::{Signature, SigningKey};
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::log::{Checkpoint, CompactRange, VerifierKey, leaf_hash};
 use veilsum_protocol::roster::{Roster, RosterEntry};
 use veilsum_protocol::round::participant::{Participant, Pinned};
 use veilsum_protocol::task::Task;
-use veilsum_protocol::wire::canonical::Canonical as _;
+use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Extension, Leaf, ToBank, ToCoordinator};
 use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 
@@ -268,6 +268,13 @@ impl Scene {
         task
     }
 
+    /// What every bank signs.
+    pub(super) fn signatures<T: Canonical>(&self, statement: &T) -> Vec<(BankIndex, Signature)> {
+        let keys = self.keys.iter().map(|seed| signing_key(*seed));
+        let banks = self.roster.banks().iter().map(|bank| bank.index);
+        banks.zip(keys.map(|key| key.sign(statement))).collect()
+    }
+
     pub(super) fn home(&self) -> Home {
         Home::open(
             &self.folder.path().join("state"),
@@ -303,7 +310,6 @@ impl Scene {
         let trainer = Trainer::start(source(self.folder.path(), 40), home.rounds.clone()).unwrap();
         let parts = Parts {
             participant,
-            banks: 3,
             entropy: SeededEntropy::new(5),
             channel: PaperLink(acting),
             home,

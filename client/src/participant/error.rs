@@ -1,0 +1,37 @@
+//! What stops the daemon.
+
+use super::durable::FileError;
+use super::model_files::ModelFileError;
+use super::state_file::StateFileError;
+use super::states::StateError;
+use super::tasks::TasksError;
+use super::trainer::TrainerGone;
+
+/// The daemon cannot go on: its own disk, or a fault of its own. Nothing that depends on the lost step was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// A file of the daemon.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The participant's state.
+    #[error(transparent)]
+    State(#[from] StateFileError),
+    /// A derived state.
+    #[error(transparent)]
+    Derived(#[from] StateError),
+    /// A saved task.
+    #[error(transparent)]
+    Tasks(#[from] TasksError),
+    /// A model for the bank's own use.
+    #[error(transparent)]
+    Model(#[from] ModelFileError),
+    /// The training thread.
+    #[error(transparent)]
+    Trainer(#[from] TrainerGone),
+    /// Work beside the loop.
+    #[error("{0}; start the daemon again, and report what stands above this line")]
+    Work(String),
+    /// The link's task.
+    #[error("the link to the coordinator has ended; start the daemon again")]
+    LinkEnded,
+}
