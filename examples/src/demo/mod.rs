@@ -7,6 +7,7 @@
 //! * [`trial`] trains in this process what the federated model is compared with.
 //! * [`show`] plays the demo from its start to the verdict.
 
+mod comparison;
 pub mod consortium;
 mod error;
 pub mod history;

@@ -1,27 +1,20 @@
 //! The end of the demo: models to compare with, the table, the page, and whether everything holds that was promised.
 
 use std::fs;
-use std::num::NonZero;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use veilsum_client::data::{Dataset, HoldOut};
-use veilsum_client::enrol::init::read_hold_out_salt;
 use veilsum_client::model::Snapshot;
 use veilsum_client::train::Runtime;
-use veilsum_protocol::ids::Digest;
-use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::params::RoundKind;
-use veilsum_protocol::wire::canonical::Canonical as _;
 
+use super::comparison::{Trials, UNMASKED_RUNS, bank_tables, federated_curve, train_trials};
 use super::consortium::{Consortium, Verdict};
-use super::history::{History, RoundEnd};
+use super::history::History;
 use super::outage::Outage;
 use super::show::Options;
 use super::supply::Supply;
-use super::trial::{TestFold, Trial, each_for_itself, pooled};
+use super::trial::TestFold;
 use super::{DemoError, Narrator, page};
 use crate::report::{Check, Incident, Report, Role, TableRow};
 use crate::score::{Score, calibration, score};
@@ -29,9 +22,6 @@ use crate::table::{grouped, results};
 
 /// The masked federation may differ from the unmasked one by so much AUC, or as much as unmasked ones differ.
 const UNMASKED_TOLERANCE: f64 = 0.001;
-
-/// How often the unmasked federation is trained, each time with another order of the rows.
-const UNMASKED_RUNS: u64 = 3;
 
 /// Points of the calibration curve.
 const CALIBRATION_POINTS: usize = 10;
@@ -47,13 +37,6 @@ pub(super) struct Played<'a> {
     pub(super) set_up: Duration,
     pub(super) rounds: Duration,
     pub(super) runtime: Runtime,
-}
-
-/// Models that were trained in this process.
-struct Trials {
-    alone: Vec<Trial>,
-    pooled: Trial,
-    unmasked: Vec<Trial>,
 }
 
 /// True if everything holds.
@@ -142,124 +125,6 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
         seconds(narrator.elapsed())
     ));
     Ok(checks.iter().all(|check| check.passed))
-}
-
-/// Every bank's table, with the very rows held out that its daemon holds out.
-fn bank_tables(played: &Played<'_>) -> Result<Vec<Dataset>, DemoError> {
-    let task = &played.supply.task;
-    let read = |name: &str| -> Result<Dataset, DemoError> {
-        let folder = played.consortium.bank_folder(name);
-        let salt = read_hold_out_salt(&folder.join("identity/hold-out.salt")).map_err(DemoError::trial)?;
-        let hold_out = HoldOut::new(salt, task.evaluation.hold_out);
-        Dataset::read(&folder.join("data.csv"), &task.schema, &hold_out).map_err(DemoError::trial)
-    };
-    played.supply.banks.iter().map(|bank| read(&bank.name)).collect()
-}
-
-type Job<'a> = Box<dyn FnOnce() -> Result<Trial, DemoError> + Send + 'a>;
-
-/// The longest first, as many at once as there are cores.
-fn train_trials(
-    played: &Played<'_>,
-    banks: &[Dataset],
-    test: &TestFold,
-    options: &Options,
-) -> Result<Trials, DemoError> {
-    let (task, runtime, seed) = (&played.supply.task, played.runtime, options.seed);
-    let all: Vec<&Dataset> = banks.iter().collect();
-    let together = &all;
-    let mut jobs: Vec<Job<'_>> = vec![Box::new(move || pooled(task, together, test, seed, runtime))];
-    let unmasked = if options.compare_unmasked {
-        UNMASKED_RUNS
-    } else {
-        0
-    };
-    for run in 0..unmasked {
-        jobs.push(Box::new(move || {
-            each_for_itself(task, together, test, seed + run, runtime)
-        }));
-    }
-    for bank in banks {
-        jobs.push(Box::new(move || {
-            each_for_itself(task, &[bank], test, seed, runtime)
-        }));
-    }
-    let queue = Mutex::new(jobs.into_iter().enumerate());
-    let done = Mutex::new(Vec::new());
-    let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let poisoned = "a thread that trains has panicked";
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().map_or(None, |mut queue| queue.next());
-                    let Some((place, job)) = next else { return };
-                    let trial = job();
-                    if let Ok(mut done) = done.lock() {
-                        done.push((place, trial));
-                    }
-                }
-            });
-        }
-    });
-    let mut done = done
-        .into_inner()
-        .map_err(|_| DemoError::Trial(poisoned.to_owned()))?;
-    done.sort_by_key(|(place, _)| *place);
-    let mut trials = done
-        .into_iter()
-        .map(|(_, trial)| trial)
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter();
-    let missing = || DemoError::Trial(poisoned.to_owned());
-    let pooled = trials.next().ok_or_else(missing)?;
-    let unmasked = trials
-        .by_ref()
-        .take(usize::try_from(unmasked).unwrap_or(0))
-        .collect();
-    Ok(Trials {
-        alone: trials.collect(),
-        pooled,
-        unmasked,
-    })
-}
-
-/// Each round's number with the score of the model that it made, from the coordinator's archive.
-fn federated_curve(played: &Played<'_>, test: &TestFold) -> Result<Vec<(u64, Score)>, DemoError> {
-    let task = &played.supply.task;
-    let mut curve = Vec::new();
-    for story in played
-        .history
-        .rounds()
-        .filter(|story| story.kind == RoundKind::Train)
-    {
-        let Some(RoundEnd::Published { next_state, .. }) = &story.end else {
-            continue;
-        };
-        let state = archived_state(&played.consortium.archive(), next_state)?;
-        let Some(moments) = &state.moments else { continue };
-        curve.push((
-            story.round,
-            test.judge(task, moments, &state.parameters, played.runtime)?,
-        ));
-    }
-    Ok(curve)
-}
-
-fn archived_state(archive: &Path, hash: &Digest) -> Result<TaskState, DemoError> {
-    let name = hash.to_hex();
-    let path: PathBuf = archive
-        .join("blobs")
-        .join(name.get(..2).unwrap_or_default())
-        .join(&name);
-    let bytes = fs::read(&path).map_err(DemoError::file(&path))?;
-    if Digest::of(&bytes) != *hash {
-        return Err(DemoError::content(
-            &path,
-            "found contents with another SHA-256, expected that of the name",
-        ));
-    }
-    TaskState::from_bytes(&bytes).map_err(|error| DemoError::content(&path, error))
 }
 
 fn of_round(curve: &[(u64, Score)], round: u64) -> Option<&Score> {
