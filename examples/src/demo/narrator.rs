@@ -46,7 +46,7 @@ impl Narrator {
     pub fn begin(&mut self, steps: u32) {
         if self.bar.is_some() {
             let bar = ProgressBar::new(u64::from(steps));
-            let style = ProgressStyle::with_template("  {bar:30} {pos}/{len} steps  {elapsed}  {msg}");
+            let style = ProgressStyle::with_template("  {bar:30} {pos}/{len} steps  {elapsed}  {wide_msg}");
             if let Ok(style) = style {
                 bar.set_style(style);
             }
