@@ -90,7 +90,10 @@ impl Scene {
         let member = |(number, (name, rows)): (u32, (&String, &u32))| {
             let path = scratch.path().join(format!("{name}.csv"));
             fs::write(&path, table(*rows, number)).unwrap();
-            Member { name: name.clone(), table: path }
+            Member {
+                name: name.clone(),
+                table: path,
+            }
         };
         let setup = Setup {
             dir: dir.clone(),
@@ -101,8 +104,13 @@ impl Scene {
             idle_s: 5,
         };
         let programs = Programs::beside_this_one().unwrap();
-        let consortium =
-            Consortium::enrol(setup, programs, Keeper::default(), Box::new(|line| println!("$ {line}"))).unwrap();
+        let consortium = Consortium::enrol(
+            setup,
+            programs,
+            Keeper::default(),
+            Box::new(|line| println!("$ {line}")),
+        )
+        .unwrap();
         fs::write(dir.join("task.toml"), task(rounds)).unwrap();
         consortium.start_coordinator().unwrap();
         for bank in &banks {
@@ -110,20 +118,35 @@ impl Scene {
         }
         let hash = consortium.create_task("task.toml").unwrap();
         consortium.approve_everywhere("tiny", &hash, PATIENCE).unwrap();
-        Self { consortium, banks, task: Task::parse(&task(rounds)).unwrap(), _scratch: scratch }
+        Self {
+            consortium,
+            banks,
+            task: Task::parse(&task(rounds)).unwrap(),
+            _scratch: scratch,
+        }
     }
 
     fn wait_for_round(&self, what: &str, wish: impl Fn(&RoundStatus) -> bool) -> RoundStatus {
         let wish = |status: &Status| status.round.as_ref().is_some_and(&wish);
-        self.consortium.wait_for(what, PATIENCE, wish).unwrap().round.unwrap()
+        self.consortium
+            .wait_for(what, PATIENCE, wish)
+            .unwrap()
+            .round
+            .unwrap()
     }
 
     /// Waits for the end, proves that every bank holds the last model, stops all and has the auditor look.
     fn finish(&self) -> History {
         let over = |status: &Status| {
-            status.round.is_none() && status.tasks.iter().all(|task| task.status == TaskStatus::Finished)
+            status.round.is_none()
+                && status
+                    .tasks
+                    .iter()
+                    .all(|task| task.status == TaskStatus::Finished)
         };
-        self.consortium.wait_for("the end of the task", PATIENCE, over).unwrap();
+        self.consortium
+            .wait_for("the end of the task", PATIENCE, over)
+            .unwrap();
         let model = |bank: &String| {
             let folder = self.consortium.bank_folder(bank).join("models/tiny");
             let bytes = fs::read(folder.join("model.safetensors")).unwrap_or_default();
@@ -131,13 +154,20 @@ impl Scene {
             (model.version == u64::from(self.task.rounds)).then_some(bytes)
         };
         let everywhere = |_: &Status| self.banks.iter().all(|bank| model(bank).is_some());
-        self.consortium.wait_for("the last model at every bank", PATIENCE, everywhere).unwrap();
+        self.consortium
+            .wait_for("the last model at every bank", PATIENCE, everywhere)
+            .unwrap();
         let models: Vec<_> = self.banks.iter().map(model).collect();
-        assert!(models.windows(2).all(|pair| pair[0] == pair[1]), "the banks hold different models");
+        assert!(
+            models.windows(2).all(|pair| pair[0] == pair[1]),
+            "the banks hold different models"
+        );
 
         self.consortium.stop();
         let mut history = History::default();
-        history.follow(&self.consortium.log_folder(), self.consortium.log_key()).unwrap();
+        history
+            .follow(&self.consortium.log_folder(), self.consortium.log_key())
+            .unwrap();
         let verdict = self.consortium.verify().unwrap();
         assert!(verdict.verifies, "{}", verdict.verdict);
         let published = history.rounds().filter(|story| story.is_published()).count();
@@ -158,7 +188,11 @@ fn three_banks_train_and_the_auditor_agrees() {
     let scene = Scene::start(&[FEW, FEW + 20, FEW + 40], 2);
     let history = scene.finish();
     let all = Some(scene.banks.clone());
-    assert!(history.rounds().all(|story| story.survivors == all && story.lost().is_empty()));
+    assert!(
+        history
+            .rounds()
+            .all(|story| story.survivors == all && story.lost().is_empty())
+    );
     let auc = history.metrics_after(2).and_then(|metrics| metrics.auc).unwrap();
     assert!(auc > 0.6, "the model learnt nothing: AUC {auc}");
 }
@@ -176,7 +210,11 @@ fn a_bank_that_is_killed_in_a_round_is_taken_out_of_the_sum_and_comes_back() {
     assert_eq!(story.lost(), [struck]);
     assert_eq!(story.survivors.as_ref().unwrap().len(), 4);
     let last = history.rounds().next_back().unwrap();
-    assert_eq!(last.survivors, Some(scene.banks.clone()), "{struck} did not come back");
+    assert_eq!(
+        last.survivors,
+        Some(scene.banks.clone()),
+        "{struck} did not come back"
+    );
 }
 
 #[test]
@@ -188,5 +226,10 @@ fn a_coordinator_that_is_killed_in_a_round_goes_on_with_it() {
     assert!(Path::new(&log).join("checkpoint").is_file());
     scene.consortium.start_coordinator().unwrap();
     let history = scene.finish();
-    assert!(history.round(moment.round).is_some_and(|story| story.end.is_some()), "the round was forgotten");
+    assert!(
+        history
+            .round(moment.round)
+            .is_some_and(|story| story.end.is_some()),
+        "the round was forgotten"
+    );
 }

@@ -61,7 +61,11 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::from(if matches!(error, DemoError::Usage(_)) { 2 } else { 1 })
+            ExitCode::from(if matches!(error, DemoError::Usage(_)) {
+                2
+            } else {
+                1
+            })
         }
     }
 }

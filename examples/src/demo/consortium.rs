@@ -86,11 +86,23 @@ impl Consortium {
     ) -> Result<Self, DemoError> {
         let dir = &setup.dir;
         fs::create_dir_all(dir.join("logs")).map_err(DemoError::file(dir))?;
-        let office = Office { programs: &programs, dir, tell: &tell };
+        let office = Office {
+            programs: &programs,
+            dir,
+            tell: &tell,
+        };
         let port = free_port()?;
         let listen = format!("127.0.0.1:{port}");
         office.coordinator(&[
-            "init", "--name", &setup.name, "--listen", &listen, "--host", "127.0.0.1", "--dir", COORDINATOR,
+            "init",
+            "--name",
+            &setup.name,
+            "--listen",
+            &listen,
+            "--host",
+            "127.0.0.1",
+            "--dir",
+            COORDINATOR,
         ])?;
         let config = Folder::at(&dir.join(COORDINATOR)).config();
         set_key(&config, "reconnect_grace_s", setup.reconnect_grace_s)?;
@@ -118,7 +130,13 @@ impl Consortium {
         let path = Folder::at(&dir.join(COORDINATOR)).consortium();
         let text = fs::read_to_string(&path).map_err(DemoError::file(&path))?;
         let (file, _) = ConsortiumFile::from_toml(&text).map_err(|error| DemoError::content(&path, error))?;
-        Ok(Self { setup, programs, keeper, tell, log_key: file.log_key })
+        Ok(Self {
+            setup,
+            programs,
+            keeper,
+            tell,
+            log_key: file.log_key,
+        })
     }
 
     /// What it was made of.
@@ -152,7 +170,8 @@ impl Consortium {
     /// [`DemoError::Died`] with its last words, or [`DemoError::TooLong`].
     pub fn start_coordinator(&self) -> Result<(), DemoError> {
         self.start(COORDINATOR, &self.programs.coordinator)?;
-        self.wait_for("the coordinator to answer", Duration::from_secs(30), |_| true).map(drop)
+        self.wait_for("the coordinator to answer", Duration::from_secs(30), |_| true)
+            .map(drop)
     }
 
     /// Starts a bank's daemon.
@@ -179,7 +198,9 @@ impl Consortium {
     /// # Errors
     /// What the coordinator has against it.
     pub fn create_task(&self, file: &str) -> Result<Digest, DemoError> {
-        let told = self.office().coordinator(&["task", "create", "--dir", COORDINATOR, file])?;
+        let told = self
+            .office()
+            .coordinator(&["task", "create", "--dir", COORDINATOR, file])?;
         told.split_whitespace()
             .find_map(Digest::from_hex)
             .ok_or_else(|| DemoError::content(Path::new(file), format!("the coordinator said {told:?}")))
@@ -190,7 +211,9 @@ impl Consortium {
     /// # Errors
     /// What the bank's program has against it.
     pub fn approve(&self, bank: &str, task: &str) -> Result<(), DemoError> {
-        self.office().client(&["approve", "--dir", bank, "--yes", task]).map(drop)
+        self.office()
+            .client(&["approve", "--dir", bank, "--yes", task])
+            .map(drop)
     }
 
     /// What the coordinator says of itself; `None` while nobody answers.
@@ -226,7 +249,11 @@ impl Consortium {
             }
             thread::sleep(PAUSE);
         }
-        Err(DemoError::TooLong { what: what.to_owned(), seconds: patience.as_secs(), said })
+        Err(DemoError::TooLong {
+            what: what.to_owned(),
+            seconds: patience.as_secs(),
+            said,
+        })
     }
 
     /// Waits until every bank that runs has been offered the task, and approves it in each.
@@ -237,7 +264,10 @@ impl Consortium {
         let banks: Vec<&str> = self.setup.banks.iter().map(|bank| bank.name.as_str()).collect();
         let running = banks.into_iter().filter(|bank| self.keeper.runs(bank));
         for bank in running {
-            let office = Office { tell: &|_| (), ..self.office() };
+            let office = Office {
+                tell: &|_| (),
+                ..self.office()
+            };
             let has_it = |_: &Status| {
                 let offered = office.client(&["tasks", "--dir", bank, "--json"]);
                 offered.is_ok_and(|offered| offered.contains(&task.to_hex()))
@@ -258,18 +288,32 @@ impl Consortium {
     /// # Errors
     /// If it cannot look; a log that does not verify is a [`Verdict`].
     pub fn verify(&self) -> Result<Verdict, DemoError> {
-        let pinned = self.setup.banks.first().map(|bank| format!("{}/consortium.toml", bank.name));
+        let pinned = self
+            .setup
+            .banks
+            .first()
+            .map(|bank| format!("{}/consortium.toml", bank.name));
         let pinned = pinned.unwrap_or_default();
         let office = self.office();
         let arguments = [
-            "verify", "coordinator/log", "--consortium", &pinned, "--archive", "coordinator/data", "--json",
+            "verify",
+            "coordinator/log",
+            "--consortium",
+            &pinned,
+            "--archive",
+            "coordinator/data",
+            "--json",
         ];
         let text = office.run(&self.programs.auditor, "veilsum-auditor", &arguments, &[0, 1])?;
         parse(&text, Path::new("the auditor's report"))
     }
 
     fn office(&self) -> Office<'_> {
-        Office { programs: &self.programs, dir: &self.setup.dir, tell: &self.tell }
+        Office {
+            programs: &self.programs,
+            dir: &self.setup.dir,
+            tell: &self.tell,
+        }
     }
 
     fn start(&self, name: &str, program: &Path) -> Result<(), DemoError> {
@@ -277,7 +321,8 @@ impl Consortium {
         let arguments = ["run", "--dir", name];
         (self.tell)(&format!("{} {} &", short(program), arguments.join(" ")));
         let mut command = Command::new(program);
-        self.keeper.start(name, command.args(arguments).current_dir(&self.setup.dir), &log)
+        self.keeper
+            .start(name, command.args(arguments).current_dir(&self.setup.dir), &log)
     }
 }
 
@@ -318,7 +363,11 @@ impl Office<'_> {
 }
 
 fn short(program: &Path) -> String {
-    program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    program
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn parse<T: DeserializeOwned>(text: &str, what: &Path) -> Result<T, DemoError> {

@@ -52,8 +52,14 @@ pub enum RoundEnd {
 impl RoundStory {
     /// Names of the banks of the cohort whose updates never came.
     pub fn lost(&self) -> Vec<String> {
-        let Some(survivors) = &self.survivors else { return Vec::new() };
-        self.cohort.iter().filter(|bank| !survivors.contains(bank)).cloned().collect()
+        let Some(survivors) = &self.survivors else {
+            return Vec::new();
+        };
+        self.cohort
+            .iter()
+            .filter(|bank| !survivors.contains(bank))
+            .cloned()
+            .collect()
     }
 
     /// Whether its sum is published.
@@ -100,7 +106,9 @@ impl History {
 
     fn take(&mut self, entry: Entry, now: Instant) {
         let names = |banks: &mut dyn Iterator<Item = BankIndex>| -> Vec<String> {
-            banks.map(|bank| self.banks.get(&bank).cloned().unwrap_or_else(|| bank.to_string())).collect()
+            banks
+                .map(|bank| self.banks.get(&bank).cloned().unwrap_or_else(|| bank.to_string()))
+                .collect()
         };
         match entry {
             Entry::Roster { banks, .. } => {
@@ -132,7 +140,10 @@ impl History {
                 }
             }
             Entry::Result(result) => {
-                let end = RoundEnd::Published { next_state: result.next_state, metrics: result.metrics };
+                let end = RoundEnd::Published {
+                    next_state: result.next_state,
+                    metrics: result.metrics,
+                };
                 self.end(result.round.0, end, now);
             }
             Entry::Abort { round, reason, .. } => self.end(round.0, RoundEnd::Aborted(reason), now),

@@ -14,7 +14,10 @@ impl Narrator {
     /// For this process's standard output.
     pub fn new() -> Self {
         let bar = std::io::stdout().is_terminal().then(ProgressBar::hidden);
-        Self { bar, started: Instant::now() }
+        Self {
+            bar,
+            started: Instant::now(),
+        }
     }
 
     /// One line.

@@ -27,7 +27,11 @@ enum Stage {
 
 impl Outage {
     pub(super) fn new(bank: String, from_step: u32) -> Self {
-        Self { bank, from_step, stage: Stage::Waiting }
+        Self {
+            bank,
+            from_step,
+            stage: Stage::Waiting,
+        }
     }
 
     pub(super) fn bank(&self) -> &str {
@@ -52,17 +56,27 @@ impl Outage {
     ) -> Result<Option<String>, DemoError> {
         let bank = &self.bank;
         let takes_part = |story: &&RoundStory| {
-            story.is_published() && story.survivors.as_ref().is_some_and(|survivors| survivors.contains(bank))
+            story.is_published()
+                && story
+                    .survivors
+                    .as_ref()
+                    .is_some_and(|survivors| survivors.contains(bank))
         };
         let (stage, told) = match &self.stage {
             Stage::Waiting => {
-                let Some(round) = self.moment(status) else { return Ok(None) };
+                let Some(round) = self.moment(status) else {
+                    return Ok(None);
+                };
                 consortium.kill(bank);
-                let told = format!("round {round}: {bank} is killed; it has joined the round, so the others add masks that only its update would cancel");
+                let told = format!(
+                    "round {round}: {bank} is killed; it has joined the round, so the others add masks that only its update would cancel"
+                );
                 (Stage::Killed { round }, told)
             }
             Stage::Killed { round } => {
-                let Some(story) = history.round(*round).filter(|story| story.end.is_some()) else { return Ok(None) };
+                let Some(story) = history.round(*round).filter(|story| story.end.is_some()) else {
+                    return Ok(None);
+                };
                 if matches!(story.end, Some(RoundEnd::Published { .. })) && story.lost().contains(bank) {
                     let told = format!(
                         "round {round}: the others put their shares together and took those masks out; the sum is theirs alone"
@@ -72,24 +86,49 @@ impl Outage {
                     // The update was stored already, or the round failed: that bank starts again, and the next round is tried.
                     self.from_step = story.step + 2;
                     consortium.start_bank(bank)?;
-                    (Stage::Waiting, format!("round {round}: the failure came too late to lose an update; {bank} starts again"))
+                    (
+                        Stage::Waiting,
+                        format!(
+                            "round {round}: the failure came too late to lose an update; {bank} starts again"
+                        ),
+                    )
                 }
             }
             Stage::Away { round } => {
-                let without = history.rounds().filter(|story| story.round > *round && story.is_published());
+                let without = history
+                    .rounds()
+                    .filter(|story| story.round > *round && story.is_published());
                 let (count, last) = without.fold((0, *round), |(count, _), story| (count + 1, story.round));
                 if count < ROUNDS_AWAY {
                     return Ok(None);
                 }
                 consortium.start_bank(bank)?;
-                let told = format!("after round {last}: {bank} starts again and reads what it missed from the log");
-                (Stage::Back { round: *round, restarted_after: last }, told)
+                let told =
+                    format!("after round {last}: {bank} starts again and reads what it missed from the log");
+                (
+                    Stage::Back {
+                        round: *round,
+                        restarted_after: last,
+                    },
+                    told,
+                )
             }
-            Stage::Back { round, restarted_after } => {
+            Stage::Back {
+                round,
+                restarted_after,
+            } => {
                 let after = history.rounds().filter(|story| story.round > *restarted_after);
-                let Some(story) = after.into_iter().find(takes_part) else { return Ok(None) };
+                let Some(story) = after.into_iter().find(takes_part) else {
+                    return Ok(None);
+                };
                 let told = format!("round {}: {bank} takes part again", story.round);
-                (Stage::Over { round: *round, back_in: story.round }, told)
+                (
+                    Stage::Over {
+                        round: *round,
+                        back_in: story.round,
+                    },
+                    told,
+                )
             }
             Stage::Over { .. } => return Ok(None),
         };

@@ -53,8 +53,17 @@ pub(super) fn round(story: &RoundStory, score: Option<&Score>) -> RoundRow {
 }
 
 /// What a reader wants to know before the figures.
-pub(super) fn facts(task: &Task, banks: usize, training_rows: usize, test_rows: usize, seconds: f64) -> Vec<Fact> {
-    let fact = |label: &str, value: String| Fact { label: label.to_owned(), value };
+pub(super) fn facts(
+    task: &Task,
+    banks: usize,
+    training_rows: usize,
+    test_rows: usize,
+    seconds: f64,
+) -> Vec<Fact> {
+    let fact = |label: &str, value: String| Fact {
+        label: label.to_owned(),
+        value,
+    };
     let inputs = task.schema.inputs().len();
     let model = match &task.model {
         ModelSpec::Logistic => format!("logistic regression on {inputs} inputs"),

@@ -98,13 +98,20 @@ impl Keeper {
             eprintln!("\ninterrupted; every process of the consortium was ended");
             std::process::exit(130);
         };
-        thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(DemoError::file(what))?;
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(watch)
+            .map_err(DemoError::file(what))?;
         Ok(())
     }
 
     /// Starts a daemon. What it prints is added to the end of `log`.
     pub(super) fn start(&self, name: &str, command: &mut Command, log: &Path) -> Result<(), DemoError> {
-        let file = File::options().create(true).append(true).open(log).map_err(DemoError::file(log))?;
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .map_err(DemoError::file(log))?;
         let errors = file.try_clone().map_err(DemoError::file(log))?;
         let mut daemons = self.running.lock();
         let program = PathBuf::from(command.get_program());
@@ -115,7 +122,13 @@ impl Keeper {
             .process_group(0)
             .spawn()
             .map_err(DemoError::file(&program))?;
-        daemons.insert(name.to_owned(), Daemon { child, log: log.to_owned() });
+        daemons.insert(
+            name.to_owned(),
+            Daemon {
+                child,
+                log: log.to_owned(),
+            },
+        );
         Ok(())
     }
 
@@ -135,7 +148,9 @@ impl Keeper {
         }
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until
-            && daemons.values_mut().any(|daemon| matches!(daemon.child.try_wait(), Ok(None)))
+            && daemons
+                .values_mut()
+                .any(|daemon| matches!(daemon.child.try_wait(), Ok(None)))
         {
             thread::sleep(PAUSE);
         }
@@ -175,7 +190,10 @@ pub(super) fn outcome(status: ExitStatus) -> String {
 fn end_of(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default().join("\n")
+    lines
+        .get(lines.len().saturating_sub(SHOWN_LINES)..)
+        .unwrap_or_default()
+        .join("\n")
 }
 
 #[cfg(test)]
@@ -185,7 +203,9 @@ mod tests {
 
     fn sleeper(keeper: &Keeper, name: &str, folder: &Path) -> Pid {
         let log = folder.join(name);
-        keeper.start(name, Command::new("sleep").arg("600"), &log).unwrap();
+        keeper
+            .start(name, Command::new("sleep").arg("600"), &log)
+            .unwrap();
         Pid::from_child(&keeper.running.lock()[name].child)
     }
 
@@ -211,10 +231,22 @@ mod tests {
         let keeper = Keeper::default();
         let log = folder.path().join("trace");
         let mut command = Command::new("sh");
-        keeper.start("bank", command.args(["-c", "echo no table >&2; exit 3"]), &log).unwrap();
-        keeper.running.lock().get_mut("bank").unwrap().child.wait().unwrap();
+        keeper
+            .start("bank", command.args(["-c", "echo no table >&2; exit 3"]), &log)
+            .unwrap();
+        keeper
+            .running
+            .lock()
+            .get_mut("bank")
+            .unwrap()
+            .child
+            .wait()
+            .unwrap();
         let told = keeper.check().unwrap_err().to_string();
-        assert!(told.contains("bank has ended by itself (exit code 3)") && told.ends_with("no table"), "{told}");
+        assert!(
+            told.contains("bank has ended by itself (exit code 3)") && told.ends_with("no table"),
+            "{told}"
+        );
         keeper.stop_all();
         assert!(keeper.check().is_ok());
     }

@@ -27,7 +27,11 @@ impl Programs {
         };
         let find = |name: &str| {
             let path = folder.join(name);
-            if path.is_file() { Ok(path) } else { Err(DemoError::NoProgram { path }) }
+            if path.is_file() {
+                Ok(path)
+            } else {
+                Err(DemoError::NoProgram { path })
+            }
         };
         Ok(Self {
             coordinator: find("veilsum-coordinator")?,

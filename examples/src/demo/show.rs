@@ -107,13 +107,23 @@ fn make_folder(dir: &Path) -> Result<(), DemoError> {
 fn prepare(options: &Options, narrator: &Narrator) -> Result<Supply, DemoError> {
     let read = |path: &PathBuf| fs::read_to_string(path).map_err(DemoError::file(path));
     let schema = options.schema.as_ref().map(read).transpose()?;
-    let change = Change { rounds: options.rounds, schema: schema.as_deref() };
+    let change = Change {
+        rounds: options.rounds,
+        schema: schema.as_deref(),
+    };
     let folder = options.dir.join("tables");
     fs::create_dir_all(&folder).map_err(DemoError::file(&folder))?;
     let Some(table) = &options.data else {
-        narrator.say("Five banks have loan applications; who defaults follows thresholds and interactions (made up):");
+        narrator.say(
+            "Five banks have loan applications; who defaults follows thresholds and interactions (made up):",
+        );
         for bank in &loans::BANKS {
-            narrator.say(&format!("  {}: {}, {} applications", bank.name, bank.about, crate::table::grouped(bank.rows)));
+            narrator.say(&format!(
+                "  {}: {}, {} applications",
+                bank.name,
+                bank.about,
+                crate::table::grouped(bank.rows)
+            ));
         }
         return supply::loans(&folder, options.seed, change);
     };
@@ -128,12 +138,22 @@ fn prepare(options: &Options, narrator: &Narrator) -> Result<Supply, DemoError> 
     };
     let text = options.task.as_ref().map(read).transpose()?;
     let origin = options.task.as_deref().unwrap_or(Path::new("the loan task"));
-    let supply = supply::deal(&folder, &deal, (text.as_deref().unwrap_or(loans::TASK), origin), options.seed, change)?;
+    let supply = supply::deal(
+        &folder,
+        &deal,
+        (text.as_deref().unwrap_or(loans::TASK), origin),
+        options.seed,
+        change,
+    )?;
     narrator.say(&format!(
         "{} is dealt out to {} banks{}",
         table.display(),
         supply.banks.len(),
-        options.partition.as_ref().map(|column| format!(" by {column}")).unwrap_or_default()
+        options
+            .partition
+            .as_ref()
+            .map(|column| format!(" by {column}"))
+            .unwrap_or_default()
     ));
     Ok(supply)
 }
@@ -145,7 +165,8 @@ fn assemble(
     keeper: Keeper,
     narrator: &Narrator,
 ) -> Result<Consortium, DemoError> {
-    narrator.head("Every bank makes its own keys; the coordinator enrols them and gets to see public ones only:");
+    narrator
+        .head("Every bank makes its own keys; the coordinator enrols them and gets to see public ones only:");
     narrator.command(&format!("cd {}", options.dir.display()));
     let setup = Setup {
         dir: options.dir.clone(),
@@ -156,7 +177,12 @@ fn assemble(
         idle_s: 5,
     };
     let teller = narrator.clone();
-    let consortium = Consortium::enrol(setup, programs, keeper, Box::new(move |line| teller.command(line)))?;
+    let consortium = Consortium::enrol(
+        setup,
+        programs,
+        keeper,
+        Box::new(move |line| teller.command(line)),
+    )?;
     let task = options.dir.join("task.toml");
     fs::write(&task, &supply.text).map_err(DemoError::file(&task))?;
 
@@ -191,7 +217,10 @@ fn follow(
     loop {
         let status = consortium.status()?;
         // While the coordinator writes, a look may come at a bad moment; the log is read to its end again below.
-        if history.follow(&consortium.log_folder(), consortium.log_key()).unwrap_or(false) {
+        if history
+            .follow(&consortium.log_folder(), consortium.log_key())
+            .unwrap_or(false)
+        {
             last_news = Instant::now();
         }
         tell_new(&history, &mut told, &supply.banks, rounds, narrator);
@@ -206,13 +235,19 @@ fn follow(
             match task.map(|task| &task.status) {
                 Some(TaskStatus::Finished) if status.round.is_none() => break,
                 Some(TaskStatus::Stopped(why)) => {
-                    return Err(DemoError::Trial(format!("the coordinator stopped the task: {why}")));
+                    return Err(DemoError::Trial(format!(
+                        "the coordinator stopped the task: {why}"
+                    )));
                 }
                 _ => {}
             }
             if last_news.elapsed() > STALL {
                 let what = "something new in the log".to_owned();
-                return Err(DemoError::TooLong { what, seconds: STALL.as_secs(), said: status.waiting_for });
+                return Err(DemoError::TooLong {
+                    what,
+                    seconds: STALL.as_secs(),
+                    said: status.waiting_for,
+                });
             }
         }
         thread::sleep(PAUSE);
@@ -226,7 +261,10 @@ fn follow(
 /// Rounds that have ended since the last call, in order.
 fn tell_new(history: &History, told: &mut u64, banks: &[Member], rounds: u32, narrator: &Narrator) {
     let last = *told;
-    for story in history.rounds().filter(|story| story.round > last && story.end.is_some()) {
+    for story in history
+        .rounds()
+        .filter(|story| story.round > last && story.end.is_some())
+    {
         *told = story.round;
         narrator.say(&line(story, banks.len(), rounds));
     }
@@ -238,8 +276,14 @@ fn weakest(consortium: &Consortium, supply: &Supply) -> Option<String> {
     if supply.banks.len() < BANKS_FOR_AN_OUTAGE || supply.task.rounds < ROUNDS_FOR_AN_OUTAGE {
         return None;
     }
-    let size = |name: &str| fs::metadata(consortium.bank_folder(name).join("data.csv")).map_or(u64::MAX, |meta| meta.len());
-    supply.banks.iter().map(|bank| bank.name.clone()).min_by_key(|name| size(name))
+    let size = |name: &str| {
+        fs::metadata(consortium.bank_folder(name).join("data.csv")).map_or(u64::MAX, |meta| meta.len())
+    };
+    supply
+        .banks
+        .iter()
+        .map(|bank| bank.name.clone())
+        .min_by_key(|name| size(name))
 }
 
 fn line(story: &RoundStory, all: usize, rounds: u32) -> String {
@@ -256,7 +300,10 @@ fn line(story: &RoundStory, all: usize, rounds: u32) -> String {
         (count, false) => format!("{count} of {all} banks, {} was lost on the way", lost.join(", ")),
     };
     let outcome = match &story.end {
-        Some(RoundEnd::Published { metrics: Some(metrics), .. }) => {
+        Some(RoundEnd::Published {
+            metrics: Some(metrics),
+            ..
+        }) => {
             let auc = metrics.auc.map_or("–".to_owned(), |auc| format!("{auc:.4}"));
             format!("; the model before it: AUC {auc}")
         }
@@ -271,19 +318,30 @@ fn federated_model(consortium: &Consortium, supply: &Supply) -> Result<Snapshot,
     let task = &supply.task;
     let mut first: Option<(String, Snapshot)> = None;
     for bank in &supply.banks {
-        let path = consortium.bank_folder(&bank.name).join("models").join(&task.name).join("model.safetensors");
+        let path = consortium
+            .bank_folder(&bank.name)
+            .join("models")
+            .join(&task.name)
+            .join("model.safetensors");
         let whole = |bytes: Vec<u8>| {
-            Snapshot::from_bytes(&bytes, task).ok().filter(|model| model.version == u64::from(task.rounds))
+            Snapshot::from_bytes(&bytes, task)
+                .ok()
+                .filter(|model| model.version == u64::from(task.rounds))
         };
         let what = format!("the last model to lie at {}", bank.name);
-        consortium.wait_for(&what, Duration::from_secs(30), |_| fs::read(&path).ok().and_then(whole).is_some())?;
+        consortium.wait_for(&what, Duration::from_secs(30), |_| {
+            fs::read(&path).ok().and_then(whole).is_some()
+        })?;
         let bytes = fs::read(&path).map_err(DemoError::file(&path))?;
         let model = Snapshot::from_bytes(&bytes, task).map_err(|error| DemoError::content(&path, error))?;
         match &first {
             None => first = Some((bank.name.clone(), model)),
             Some((_, known)) if *known == model => {}
             Some((other, _)) => {
-                return Err(DemoError::content(&path, format!("another model than at {other}, expected the same")));
+                return Err(DemoError::content(
+                    &path,
+                    format!("another model than at {other}, expected the same"),
+                ));
             }
         }
     }

@@ -77,8 +77,19 @@ const DEADLINES: [(&str, i64); 7] = [
 pub fn loans(folder: &Path, seed: u64, change: Change<'_>) -> Result<Supply, DemoError> {
     let files = loans::write(folder, seed).map_err(DemoError::trial)?;
     let banks = loans::BANKS.iter().zip(files.banks);
-    let banks = banks.map(|(bank, table)| Member { name: bank.name.to_owned(), table }).collect();
-    assemble(banks, files.test, loans::TASK, Path::new("tasks/loans.toml"), change)
+    let banks = banks
+        .map(|(bank, table)| Member {
+            name: bank.name.to_owned(),
+            table,
+        })
+        .collect();
+    assemble(
+        banks,
+        files.test,
+        loans::TASK,
+        Path::new("tasks/loans.toml"),
+        change,
+    )
 }
 
 /// One table, dealt out to banks in `folder` by a split.
@@ -93,33 +104,58 @@ pub fn deal(
     change: Change<'_>,
 ) -> Result<Supply, DemoError> {
     let mut table = csv::Reader::from_reader(open(&deal.table)?);
-    let header = table.byte_headers().map_err(|error| DemoError::content(&deal.table, error))?.clone();
-    let rows: Vec<csv::ByteRecord> =
-        table.byte_records().collect::<Result<_, _>>().map_err(|error| DemoError::content(&deal.table, error))?;
+    let header = table
+        .byte_headers()
+        .map_err(|error| DemoError::content(&deal.table, error))?
+        .clone();
+    let rows: Vec<csv::ByteRecord> = table
+        .byte_records()
+        .collect::<Result<_, _>>()
+        .map_err(|error| DemoError::content(&deal.table, error))?;
     let places = match &deal.split {
         Some(split) => read_split(split, &deal.partition)?,
         None => draw_split(seed, rows.len()),
     };
     if places.len() != rows.len() {
         let split = deal.split.as_deref().unwrap_or(&deal.table);
-        let problem = format!("found {} rows, expected {}, one for each row of the table", places.len(), rows.len());
+        let problem = format!(
+            "found {} rows, expected {}, one for each row of the table",
+            places.len(),
+            rows.len()
+        );
         return Err(DemoError::content(split, problem));
     }
     let banks = places.iter().flatten().max().map_or(0, |most| most + 1);
     if !(3..=MOST_BANKS).contains(&banks) {
         let split = deal.split.as_deref().unwrap_or(&deal.table);
-        let problem = format!("found {banks} banks in column {:?}, expected 3 to {MOST_BANKS}", deal.partition);
+        let problem = format!(
+            "found {banks} banks in column {:?}, expected 3 to {MOST_BANKS}",
+            deal.partition
+        );
         return Err(DemoError::content(split, problem));
     }
     let name = |bank: usize| format!("bank-{}", char::from(b'a' + u8::try_from(bank).unwrap_or(25)));
     let mut members = Vec::new();
     for bank in 0..banks {
         let path = folder.join(format!("{}.csv", name(bank)));
-        write(&path, &header, rows.iter().zip(&places).filter(|(_, place)| **place == Some(bank)))?;
-        members.push(Member { name: name(bank), table: path });
+        write(
+            &path,
+            &header,
+            rows.iter()
+                .zip(&places)
+                .filter(|(_, place)| **place == Some(bank)),
+        )?;
+        members.push(Member {
+            name: name(bank),
+            table: path,
+        });
     }
     let test = folder.join("test.csv");
-    write(&test, &header, rows.iter().zip(&places).filter(|(_, place)| place.is_none()))?;
+    write(
+        &test,
+        &header,
+        rows.iter().zip(&places).filter(|(_, place)| place.is_none()),
+    )?;
     assemble(members, test, task.0, task.1, change)
 }
 
@@ -140,11 +176,17 @@ fn write<'a>(
 /// The bank of each row, or `None` on the test fold.
 fn read_split(path: &Path, partition: &str) -> Result<Vec<Option<usize>>, DemoError> {
     let mut split = csv::Reader::from_reader(open(path)?);
-    let header = split.headers().map_err(|error| DemoError::content(path, error))?.clone();
+    let header = split
+        .headers()
+        .map_err(|error| DemoError::content(path, error))?
+        .clone();
     let column = |name: &str| {
         header.iter().position(|found| found == name).ok_or_else(|| {
             let found = header.iter().collect::<Vec<_>>().join(", ");
-            DemoError::content(path, format!("found the columns {found}, expected one named {name:?}"))
+            DemoError::content(
+                path,
+                format!("found the columns {found}, expected one named {name:?}"),
+            )
         })
     };
     let (row, fold, bank) = (column("row")?, column("fold")?, column(partition)?);
@@ -153,15 +195,23 @@ fn read_split(path: &Path, partition: &str) -> Result<Vec<Option<usize>>, DemoEr
         let record = record.map_err(|error| DemoError::content(path, error))?;
         let cell = |column: usize| record.get(column).unwrap_or_default();
         let wrong = |found: &str, expected: &str| {
-            DemoError::content(path, format!("line {}: found {found:?}, expected {expected}", at + 2))
+            DemoError::content(
+                path,
+                format!("line {}: found {found:?}, expected {expected}", at + 2),
+            )
         };
         if cell(row).parse() != Ok(at) {
-            return Err(wrong(cell(row), &format!("row {at}: the rows in the order of the table, from 0")));
+            return Err(wrong(
+                cell(row),
+                &format!("row {at}: the rows in the order of the table, from 0"),
+            ));
         }
         places.push(match cell(fold) {
             "test" => None,
             "train" => {
-                let number = cell(bank).parse().map_err(|_| wrong(cell(bank), "the number of a bank, from 0"))?;
+                let number = cell(bank)
+                    .parse()
+                    .map_err(|_| wrong(cell(bank), "the number of a bank, from 0"))?;
                 Some(number)
             }
             other => return Err(wrong(other, "the fold train or test")),
@@ -173,7 +223,11 @@ fn read_split(path: &Path, partition: &str) -> Result<Vec<Option<usize>>, DemoEr
 fn draw_split(seed: u64, rows: usize) -> Vec<Option<usize>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let place = |_| {
-        if rng.next_u32() % 5 == 0 { None } else { usize::try_from(rng.next_u32() % DEFAULT_BANKS).ok() }
+        if rng.next_u32() % 5 == 0 {
+            None
+        } else {
+            usize::try_from(rng.next_u32() % DEFAULT_BANKS).ok()
+        }
     };
     (0..rows).map(place).collect()
 }
@@ -181,7 +235,11 @@ fn draw_split(seed: u64, rows: usize) -> Vec<Option<usize>> {
 fn open(path: &Path) -> Result<Box<dyn Read>, DemoError> {
     let mut file = BufReader::new(File::open(path).map_err(DemoError::file(path))?);
     let start = file.fill_buf().map_err(DemoError::file(path))?;
-    Ok(if start.starts_with(&GZIP_MAGIC) { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+    Ok(if start.starts_with(&GZIP_MAGIC) {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    })
 }
 
 fn assemble(
@@ -197,15 +255,30 @@ fn assemble(
         table.insert("rounds".to_owned(), Value::Integer(i64::from(rounds)));
     }
     if let Some(schema) = change.schema {
-        table.insert("schema".to_owned(), Value::Table(toml::from_str(schema).map_err(wrong)?));
+        table.insert(
+            "schema".to_owned(),
+            Value::Table(toml::from_str(schema).map_err(wrong)?),
+        );
     }
-    let deadlines = DEADLINES.iter().map(|(key, seconds)| ((*key).to_owned(), Value::Integer(*seconds)));
+    let deadlines = DEADLINES
+        .iter()
+        .map(|(key, seconds)| ((*key).to_owned(), Value::Integer(*seconds)));
     table.insert("deadlines".to_owned(), Value::Table(deadlines.collect()));
     let text = toml::to_string(&table).map_err(|error| DemoError::content(origin, error))?;
     let task = Task::parse(&text).map_err(|error| DemoError::content(origin, error))?;
-    let schema = table.get("schema").and_then(Value::as_table).cloned().unwrap_or_default();
+    let schema = table
+        .get("schema")
+        .and_then(Value::as_table)
+        .cloned()
+        .unwrap_or_default();
     let schema = toml::to_string(&schema).map_err(|error| DemoError::content(origin, error))?;
-    Ok(Supply { banks, test, text, task, schema })
+    Ok(Supply {
+        banks,
+        test,
+        text,
+        task,
+        schema,
+    })
 }
 
 #[cfg(test)]
@@ -241,10 +314,25 @@ mod tests {
         let (table, splits) = (folder.path().join("all.csv"), folder.path().join("split.csv"));
         fs::write(&table, "x,y\n1,0\n2,1\n\"3\",0\n4,1\n5,0\n").unwrap();
         fs::write(&splits, split).unwrap();
-        let deal_out = Deal { table, split: Some(splits), partition: "bank".to_owned() };
-        let change = Change { rounds: Some(3), schema: None };
-        let supply = deal(folder.path(), &deal_out, (TASK, Path::new("task.toml")), 1, change);
-        supply.map(|supply| (folder, supply)).map_err(|error| error.to_string())
+        let deal_out = Deal {
+            table,
+            split: Some(splits),
+            partition: "bank".to_owned(),
+        };
+        let change = Change {
+            rounds: Some(3),
+            schema: None,
+        };
+        let supply = deal(
+            folder.path(),
+            &deal_out,
+            (TASK, Path::new("task.toml")),
+            1,
+            change,
+        );
+        supply
+            .map(|supply| (folder, supply))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -266,9 +354,18 @@ mod tests {
         for (split, told) in [
             ("row,fold,bank\n0,train,0\n", "found 1 rows, expected 5"),
             ("row,fold,site\n", "expected one named \"bank\""),
-            ("row,fold,bank\n1,train,0\n", "line 2: found \"1\", expected row 0"),
-            ("row,fold,bank\n0,trial,0\n", "found \"trial\", expected the fold train or test"),
-            ("row,fold,bank\n0,train,-1\n", "found \"-1\", expected the number of a bank"),
+            (
+                "row,fold,bank\n1,train,0\n",
+                "line 2: found \"1\", expected row 0",
+            ),
+            (
+                "row,fold,bank\n0,trial,0\n",
+                "found \"trial\", expected the fold train or test",
+            ),
+            (
+                "row,fold,bank\n0,train,-1\n",
+                "found \"-1\", expected the number of a bank",
+            ),
             (
                 "row,fold,bank\n0,train,0\n1,train,1\n2,test,-1\n3,test,-1\n4,train,0\n",
                 "found 2 banks in column \"bank\", expected 3 to 26",

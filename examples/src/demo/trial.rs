@@ -41,7 +41,11 @@ impl Trial {
     /// The round, from 1, after which the model was best on the test fold, with its AUC: what a stop at the best
     /// moment would have given to somebody who knows the test rows.
     pub fn best(&self) -> Option<(usize, f64)> {
-        let curve = self.curve.iter().enumerate().map(|(at, score)| (at + 1, score.auc));
+        let curve = self
+            .curve
+            .iter()
+            .enumerate()
+            .map(|(at, score)| (at + 1, score.auc));
         curve.max_by(|left, right| left.1.total_cmp(&right.1))
     }
 }
@@ -136,7 +140,10 @@ pub fn each_for_itself(
     let moments = moments_of(banks)?;
     let party = |bank: &&Dataset| -> Result<Party, DemoError> {
         let data = bank.encode(&moments).map_err(DemoError::trial)?;
-        Ok(Party { data, training: bank.training_rows().collect() })
+        Ok(Party {
+            data,
+            training: bank.training_rows().collect(),
+        })
     };
     let parties = banks.iter().map(party).collect::<Result<Vec<_>, _>>()?;
     run(task, &parties, &moments, test, seed, runtime)
@@ -156,7 +163,11 @@ pub fn pooled(
     let moments = moments_of(banks)?;
     let width = task.schema.inputs().len();
     let mut all = Party {
-        data: EncodedData { inputs: Vec::new(), width, labels: Vec::new() },
+        data: EncodedData {
+            inputs: Vec::new(),
+            width,
+            labels: Vec::new(),
+        },
         training: Vec::new(),
     };
     for bank in banks {
@@ -207,11 +218,22 @@ fn run(
             weights += weight;
         }
         let average: Vec<f64> = sum.iter().map(|sum| sum / weights).collect();
-        optimiser.step(&aggregation.optimiser, aggregation.learning_rate, &mut parameters, &average);
+        optimiser.step(
+            &aggregation.optimiser,
+            aggregation.learning_rate,
+            &mut parameters,
+            &average,
+        );
         let scores = scores(&test, task, &parameters, runtime)?;
         curve.push(score(&scores, &test.labels).map_err(DemoError::trial)?);
     }
-    let last = *curve.last().ok_or_else(|| DemoError::Trial("the task has no rounds".to_owned()))?;
+    let last = *curve
+        .last()
+        .ok_or_else(|| DemoError::Trial("the task has no rounds".to_owned()))?;
     let training_rows = parties.iter().map(|party| party.training.len()).sum();
-    Ok(Trial { score: last, curve, training_rows })
+    Ok(Trial {
+        score: last,
+        curve,
+        training_rows,
+    })
 }

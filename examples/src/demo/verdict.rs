@@ -65,10 +65,15 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
     narrator.say(&format!("  {}", verdict.verdict));
     let audit = begin.elapsed();
 
-    narrator.head("For comparison, the same trainer and passes in this process: each bank alone, and all rows pooled.");
+    narrator.head(
+        "For comparison, the same trainer and passes in this process: each bank alone, and all rows pooled.",
+    );
     let begin = Instant::now();
     let banks = bank_tables(played)?;
-    let test = TestFold::new(Dataset::read(&played.supply.test, &task.schema, &HoldOut::new([0; 32], 0.0)).map_err(DemoError::trial)?);
+    let test = TestFold::new(
+        Dataset::read(&played.supply.test, &task.schema, &HoldOut::new([0; 32], 0.0))
+            .map_err(DemoError::trial)?,
+    );
     let trials = train_trials(played, &banks, &test, options)?;
     let model = &played.model;
     let (scores, labels) = test.predict(task, &model.moments, &model.parameters, runtime)?;
@@ -78,7 +83,10 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
     let curve = federated_curve(played, &test)?;
     let training_rows = trials.pooled.training_rows;
     let rows = result_rows(played, &trials, &federated, training_rows);
-    narrator.head(&format!("Judged on {} rows that nobody trained on:", grouped(test.len())));
+    narrator.head(&format!(
+        "Judged on {} rows that nobody trained on:",
+        grouped(test.len())
+    ));
     narrator.say(results(&with_mean_and_best(&rows, &trials)).trim_end());
     tell_best_moments(played, &trials, &curve, narrator);
 
@@ -86,12 +94,25 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
     let report = Report {
         consortium: "Veilsum demo".to_owned(),
         task: task.name.clone(),
-        facts: page::facts(task, banks.len(), training_rows, test.len(), played.rounds.as_secs_f64()),
+        facts: page::facts(
+            task,
+            banks.len(),
+            training_rows,
+            test.len(),
+            played.rounds.as_secs_f64(),
+        ),
         banks: played.supply.banks.iter().map(|bank| bank.name.clone()).collect(),
-        rounds: played.history.rounds().map(|story| page::round(story, of_round(&curve, story.round))).collect(),
+        rounds: played
+            .history
+            .rounds()
+            .map(|story| page::round(story, of_round(&curve, story.round)))
+            .collect(),
         measured: "on the common test fold".to_owned(),
         results: rows,
-        judged: format!("on {} rows of a common test fold that no bank trained on", grouped(test.len())),
+        judged: format!(
+            "on {} rows of a common test fold that no bank trained on",
+            grouped(test.len())
+        ),
         calibration: calibration(&scores, &labels, CALIBRATION_POINTS).map_err(DemoError::trial)?,
         incidents: played.outage.as_ref().map(incidents).unwrap_or_default(),
         checkpoint: played.history.checkpoint().to_owned(),
@@ -104,7 +125,11 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
     narrator.say(played.history.checkpoint().trim_end());
     narrator.head("What holds:");
     for check in &checks {
-        narrator.say(&format!("  {}  {}", if check.passed { "yes" } else { "NO " }, check.text));
+        narrator.say(&format!(
+            "  {}  {}",
+            if check.passed { "yes" } else { "NO " },
+            check.text
+        ));
     }
     let seconds = |duration: Duration| format!("{:.1} s", duration.as_secs_f64());
     narrator.say(&format!(
@@ -144,12 +169,20 @@ fn train_trials(
     let all: Vec<&Dataset> = banks.iter().collect();
     let together = &all;
     let mut jobs: Vec<Job<'_>> = vec![Box::new(move || pooled(task, together, test, seed, runtime))];
-    let unmasked = if options.compare_unmasked { UNMASKED_RUNS } else { 0 };
+    let unmasked = if options.compare_unmasked {
+        UNMASKED_RUNS
+    } else {
+        0
+    };
     for run in 0..unmasked {
-        jobs.push(Box::new(move || each_for_itself(task, together, test, seed + run, runtime)));
+        jobs.push(Box::new(move || {
+            each_for_itself(task, together, test, seed + run, runtime)
+        }));
     }
     for bank in banks {
-        jobs.push(Box::new(move || each_for_itself(task, &[bank], test, seed, runtime)));
+        jobs.push(Box::new(move || {
+            each_for_itself(task, &[bank], test, seed, runtime)
+        }));
     }
     let queue = Mutex::new(jobs.into_iter().enumerate());
     let done = Mutex::new(Vec::new());
@@ -169,48 +202,89 @@ fn train_trials(
             });
         }
     });
-    let mut done = done.into_inner().map_err(|_| DemoError::Trial(poisoned.to_owned()))?;
+    let mut done = done
+        .into_inner()
+        .map_err(|_| DemoError::Trial(poisoned.to_owned()))?;
     done.sort_by_key(|(place, _)| *place);
-    let mut trials = done.into_iter().map(|(_, trial)| trial).collect::<Result<Vec<_>, _>>()?.into_iter();
+    let mut trials = done
+        .into_iter()
+        .map(|(_, trial)| trial)
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter();
     let missing = || DemoError::Trial(poisoned.to_owned());
     let pooled = trials.next().ok_or_else(missing)?;
-    let unmasked = trials.by_ref().take(usize::try_from(unmasked).unwrap_or(0)).collect();
-    Ok(Trials { alone: trials.collect(), pooled, unmasked })
+    let unmasked = trials
+        .by_ref()
+        .take(usize::try_from(unmasked).unwrap_or(0))
+        .collect();
+    Ok(Trials {
+        alone: trials.collect(),
+        pooled,
+        unmasked,
+    })
 }
 
 /// Each round's number with the score of the model that it made, from the coordinator's archive.
 fn federated_curve(played: &Played<'_>, test: &TestFold) -> Result<Vec<(u64, Score)>, DemoError> {
     let task = &played.supply.task;
     let mut curve = Vec::new();
-    for story in played.history.rounds().filter(|story| story.kind == RoundKind::Train) {
-        let Some(RoundEnd::Published { next_state, .. }) = &story.end else { continue };
+    for story in played
+        .history
+        .rounds()
+        .filter(|story| story.kind == RoundKind::Train)
+    {
+        let Some(RoundEnd::Published { next_state, .. }) = &story.end else {
+            continue;
+        };
         let state = archived_state(&played.consortium.archive(), next_state)?;
         let Some(moments) = &state.moments else { continue };
-        curve.push((story.round, test.judge(task, moments, &state.parameters, played.runtime)?));
+        curve.push((
+            story.round,
+            test.judge(task, moments, &state.parameters, played.runtime)?,
+        ));
     }
     Ok(curve)
 }
 
 fn archived_state(archive: &Path, hash: &Digest) -> Result<TaskState, DemoError> {
     let name = hash.to_hex();
-    let path: PathBuf = archive.join("blobs").join(name.get(..2).unwrap_or_default()).join(&name);
+    let path: PathBuf = archive
+        .join("blobs")
+        .join(name.get(..2).unwrap_or_default())
+        .join(&name);
     let bytes = fs::read(&path).map_err(DemoError::file(&path))?;
     if Digest::of(&bytes) != *hash {
-        return Err(DemoError::content(&path, "found contents with another SHA-256, expected that of the name"));
+        return Err(DemoError::content(
+            &path,
+            "found contents with another SHA-256, expected that of the name",
+        ));
     }
     TaskState::from_bytes(&bytes).map_err(|error| DemoError::content(&path, error))
 }
 
 fn of_round(curve: &[(u64, Score)], round: u64) -> Option<&Score> {
-    curve.iter().find(|(number, _)| *number == round).map(|(_, score)| score)
+    curve
+        .iter()
+        .find(|(number, _)| *number == round)
+        .map(|(_, score)| score)
 }
 
-fn result_rows(played: &Played<'_>, trials: &Trials, federated: &Score, training_rows: usize) -> Vec<TableRow> {
+fn result_rows(
+    played: &Played<'_>,
+    trials: &Trials,
+    federated: &Score,
+    training_rows: usize,
+) -> Vec<TableRow> {
     let banks = played.supply.banks.iter().zip(&trials.alone);
     let mut rows: Vec<TableRow> = banks
         .map(|(bank, trial)| page::row(&bank.name, Role::Alone, &trial.score, trial.training_rows))
         .collect();
-    rows.push(page::row("all rows pooled", Role::Pooled, &trials.pooled.score, training_rows));
+    rows.push(page::row(
+        "all rows pooled",
+        Role::Pooled,
+        &trials.pooled.score,
+        training_rows,
+    ));
     let scores: Vec<Score> = trials.unmasked.iter().map(|trial| trial.score).collect();
     if let Some(mean) = page::mean(&scores) {
         let name = format!("federated without masks, mean of {UNMASKED_RUNS}");
@@ -224,13 +298,27 @@ fn result_rows(played: &Played<'_>, trials: &Trials, federated: &Score, training
 fn with_mean_and_best(rows: &[TableRow], trials: &Trials) -> Vec<TableRow> {
     let scores: Vec<Score> = trials.alone.iter().map(|trial| trial.score).collect();
     let mut shown = rows.to_vec();
-    let best = trials.alone.iter().max_by(|left, right| left.score.auc.total_cmp(&right.score.auc));
+    let best = trials
+        .alone
+        .iter()
+        .max_by(|left, right| left.score.auc.total_cmp(&right.score.auc));
     if let Some(best) = best {
-        shown.insert(scores.len(), page::row("best bank", Role::Alone, &best.score, best.training_rows));
+        shown.insert(
+            scores.len(),
+            page::row("best bank", Role::Alone, &best.score, best.training_rows),
+        );
     }
     if let Some(mean) = page::mean(&scores) {
-        let rows = trials.alone.iter().map(|trial| trial.training_rows).sum::<usize>() / scores.len();
-        shown.insert(scores.len(), page::row("mean of the banks", Role::Alone, &mean, rows));
+        let rows = trials
+            .alone
+            .iter()
+            .map(|trial| trial.training_rows)
+            .sum::<usize>()
+            / scores.len();
+        shown.insert(
+            scores.len(),
+            page::row("mean of the banks", Role::Alone, &mean, rows),
+        );
     }
     shown
 }
@@ -245,11 +333,19 @@ fn tell_best_moments(played: &Played<'_>, trials: &Trials, curve: &[(u64, Score)
         .filter_map(|(bank, trial)| page::best_moment(&bank.name, trial))
         .collect();
     told.extend(page::best_moment("pooled", &trials.pooled));
-    let best = curve.iter().zip(1..).max_by(|left, right| left.0.1.auc.total_cmp(&right.0.1.auc));
+    let best = curve
+        .iter()
+        .zip(1..)
+        .max_by(|left, right| left.0.1.auc.total_cmp(&right.0.1.auc));
     if let Some(((_, score), round)) = best {
         told.push(format!("federated {:.4} (round {round})", score.auc));
     }
-    let peaks: Vec<f64> = trials.alone.iter().filter_map(|trial| trial.best()).map(|(_, auc)| auc).collect();
+    let peaks: Vec<f64> = trials
+        .alone
+        .iter()
+        .filter_map(|trial| trial.best())
+        .map(|(_, auc)| auc)
+        .collect();
     let mean = peaks.iter().sum::<f64>() / peaks.len().max(1) as f64;
     narrator.say(&format!(
         "Stopped at their best moment on these very rows, which nobody could know, they would have had AUC\n  {};\n  the banks alone {mean:.4} on average.",
@@ -260,11 +356,18 @@ fn tell_best_moments(played: &Played<'_>, trials: &Trials, curve: &[(u64, Score)
 fn checks(played: &Played<'_>, trials: &Trials, federated: &Score, verdict: &Verdict) -> Vec<Check> {
     let task = &played.supply.task;
     let check = |passed, text: String| Check { passed, text };
-    let trained = played.history.rounds().filter(|story| story.kind == RoundKind::Train && story.is_published()).count();
+    let trained = played
+        .history
+        .rounds()
+        .filter(|story| story.kind == RoundKind::Train && story.is_published())
+        .count();
     let mut checks = vec![
         check(
             u32::try_from(trained) == Ok(task.rounds),
-            format!("{trained} of {} rounds of training were published, and every bank holds the same model", task.rounds),
+            format!(
+                "{trained} of {} rounds of training were published, and every bank holds the same model",
+                task.rounds
+            ),
         ),
         check(
             verdict.verifies && verdict.replayed.is_some_and(|sums| sums > 0),
@@ -280,25 +383,38 @@ fn checks(played: &Played<'_>, trials: &Trials, federated: &Score, verdict: &Ver
         let (passed, text) = match outage.rounds() {
             (Some(lost), Some(back)) => (
                 true,
-                format!("{bank} was killed in the middle of round {lost}, whose sum came out without it, and took part again from round {back}"),
+                format!(
+                    "{bank} was killed in the middle of round {lost}, whose sum came out without it, and took part again from round {back}"
+                ),
             ),
-            (Some(lost), None) => (false, format!("{bank} was killed in round {lost} and did not take part again")),
-            _ => (false, format!("{bank} was to be killed in the middle of a round, but no round lost its update")),
+            (Some(lost), None) => (
+                false,
+                format!("{bank} was killed in round {lost} and did not take part again"),
+            ),
+            _ => (
+                false,
+                format!("{bank} was to be killed in the middle of a round, but no round lost its update"),
+            ),
         };
         checks.push(check(passed, text));
     }
     let alone: Vec<Score> = trials.alone.iter().map(|trial| trial.score).collect();
     if let Some(mean) = page::mean(&alone) {
-        let text = format!("federated AUC {:.4}, the banks alone {:.4} on average", federated.auc, mean.auc);
+        let text = format!(
+            "federated AUC {:.4}, the banks alone {:.4} on average",
+            federated.auc, mean.auc
+        );
         checks.push(check(federated.auc > mean.auc, text));
     }
     let unmasked: Vec<Score> = trials.unmasked.iter().map(|trial| trial.score).collect();
     if let Some(mean) = page::mean(&unmasked) {
         let difference = federated.auc - mean.auc;
         // Runs differ by the order of the rows alone; a difference within theirs is not one of the masks.
-        let (least, most) = unmasked.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), score| {
-            (f64::min(least, score.auc), f64::max(most, score.auc))
-        });
+        let (least, most) = unmasked
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), score| {
+                (f64::min(least, score.auc), f64::max(most, score.auc))
+            });
         let tolerance = UNMASKED_TOLERANCE.max(most - least);
         let runs: Vec<String> = unmasked.iter().map(|score| format!("{:.4}", score.auc)).collect();
         let text = format!(
@@ -313,11 +429,20 @@ fn checks(played: &Played<'_>, trials: &Trials, federated: &Score, verdict: &Ver
 }
 
 fn incidents(outage: &Outage) -> Vec<Incident> {
-    let incident = |round, text: &str| Incident { round, bank: outage.bank().to_owned(), text: text.to_owned() };
+    let incident = |round, text: &str| Incident {
+        round,
+        bank: outage.bank().to_owned(),
+        text: text.to_owned(),
+    };
     let (lost, back) = outage.rounds();
     let lost = lost.map(|round| {
         incident(round, "was killed after it had joined the round; the others took out the masks that only its update would have cancelled, and the sum is theirs alone.")
     });
-    let back = back.map(|round| incident(round, "was back, had read what it missed from the log, and took part again."));
+    let back = back.map(|round| {
+        incident(
+            round,
+            "was back, had read what it missed from the log, and took part again.",
+        )
+    });
     lost.into_iter().chain(back).collect()
 }
