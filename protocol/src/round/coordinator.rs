@@ -1,7 +1,12 @@
 //! The coordinator's side of one round, as a pure step.
 //!
-//! Every accepted input becomes a [`Record`]; [`CoordinatorRound::apply`] is the only place that changes state, and it is what a restart
+//! Every accepted input becomes a [`Record`]; `CoordinatorRound::apply` is the only place that changes state, and it is what a restart
 //! runs over the journal. An action list is in the order in which its effects must become true: [`Action::Commit`] first.
+
+mod decide;
+mod event;
+
+pub use event::{Action, Event, Phase};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,94 +18,13 @@ use crate::round::active::complaints_hash;
 use crate::round::checks::Check;
 use crate::round::context::Context;
 use crate::round::prepare::{Place, check_bundle, delivery};
-use crate::round::record::{Form, Record, RoundPlan};
+use crate::round::record::{Record, RoundPlan};
 use crate::round::recover::Recovery;
-use crate::secagg::mask::Masks;
 use crate::secagg::ring::Ring;
 use crate::wire::canonical::Canonical;
 use crate::wire::message::{Bundle, Rejection, ToBank};
 use crate::wire::signed::Signed;
 use crate::wire::statement::{Derived, Ready, Release, SurvivorList, Trailer};
-
-/// Where a round stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Banks prepare.
-    Prepare,
-    /// The round is open; banks compute.
-    Ready,
-    /// The cohort uploads.
-    Collect,
-    /// The survivors sign their list.
-    Confirm,
-    /// They release shares.
-    Unmask,
-    /// The coordinator sums.
-    Sum,
-    /// The result is published; banks derive the next state.
-    Publish,
-    /// Over.
-    Closed,
-}
-
-impl Phase {
-    /// Its name in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Prepare => "prepare",
-            Self::Ready => "ready",
-            Self::Collect => "collect",
-            Self::Confirm => "confirm",
-            Self::Unmask => "unmask",
-            Self::Sum => "sum",
-            Self::Publish => "publish",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-/// Something happened.
-#[derive(Debug)]
-pub enum Event {
-    /// The clock.
-    Tick,
-    /// A bank's control stream is up.
-    Connected(BankIndex),
-    /// A bank's control stream is gone.
-    Disconnected(BankIndex),
-    /// A bank prepared.
-    Bundle(BankIndex, Box<Bundle>),
-    /// A bank is ready.
-    Ready(BankIndex, Signed<Ready>, Vec<BankIndex>),
-    /// A masked vector is complete and durable; `length` and `hash` were measured.
-    Uploaded(BankIndex, Signed<Trailer>, u64, Digest),
-    /// A survivor signed the list.
-    Confirm(BankIndex, Signature),
-    /// A survivor released its shares.
-    Release(BankIndex, Signed<Release>),
-    /// The sum is durable and the next state derived.
-    Summed(Box<RoundResult>),
-    /// The sum is not one of honest contributions.
-    SumFailed,
-    /// A bank derived the next state.
-    Derived(BankIndex, Signed<Derived>),
-    /// The operator stops the task.
-    Stop,
-}
-
-/// What to do, in this order.
-pub enum Action {
-    /// Make records and log entries durable in one step, before anything that follows.
-    Commit(Vec<Record>, Vec<Entry>),
-    /// Send to a bank.
-    Send(BankIndex, ToBank),
-    /// Add up the survivors' vectors, take the masks off, derive the next state, and come back with [`Event::Summed`].
-    Sum(Vec<(BankIndex, Digest)>, Masks),
-    /// Tell the operator.
-    Notice(String),
-    /// The round is over: with the hash of the next state, or why without.
-    Close(Result<Digest, AbortReason>),
-}
 
 /// The machine of one round.
 pub struct CoordinatorRound {
@@ -620,214 +544,6 @@ impl CoordinatorRound {
         };
         Ok(vec![self.accept(Record::Acknowledged(bank), vec![entry])])
     }
-
-    fn summed(&mut self, now: Millis, result: RoundResult) -> Vec<Action> {
-        if self.phase != Phase::Sum {
-            // The round was stopped meanwhile.
-            return Vec::new();
-        }
-        let entry = Entry::Result(result.clone());
-        vec![self.accept(
-            Record::Published {
-                result: Form(result),
-                at: now,
-            },
-            vec![entry],
-        )]
-    }
-
-    /// Moves on when the phase has what it needs, or has waited long enough.
-    fn advance(&mut self, now: Millis) -> Vec<Action> {
-        let mut actions = Vec::new();
-        let expired = self.deadline().is_some_and(|deadline| deadline <= now);
-        let grace = self.plan.limits.reconnect_grace_s;
-        let is_gone = |bank: &BankIndex| {
-            self.lost
-                .get(bank)
-                .is_some_and(|at| at.plus_seconds(grace) <= now)
-        };
-        let settled = self.waiting_for().iter().all(is_gone);
-        let least = usize::from(self.plan.thresholds.min_survivors);
-        // Without enough banks the phase waits for more until its end, even when all who are connected have answered.
-        let enough = |count: usize| expired || (settled && count >= least);
-        match self.phase {
-            Phase::Prepare if enough(self.bundles.len()) => {
-                if self.bundles.len() < least {
-                    return self.abort(AbortReason::TooFewPrepared);
-                }
-                actions.extend(self.open(now));
-            }
-            Phase::Ready if enough(self.ready.len()) => {
-                let (cohort, left_out) = without_complaints(&self.ready);
-                if cohort.len() < least {
-                    return self.abort(AbortReason::TooFewReady);
-                }
-                if !left_out.is_empty() {
-                    actions.push(Action::Notice(format!(
-                        "left out after complaints about parcels: {left_out:?}"
-                    )));
-                }
-                let entry = Entry::Cohort {
-                    round: self.plan.round,
-                    banks: cohort.clone(),
-                };
-                actions.push(self.accept(
-                    Record::Cohort {
-                        banks: cohort,
-                        at: now,
-                    },
-                    vec![entry],
-                ));
-            }
-            Phase::Collect if enough(self.masked.len()) => {
-                if self.masked.len() < least {
-                    return self.abort(AbortReason::TooFewUpdates);
-                }
-                let entry = Entry::Survivors {
-                    round: self.plan.round,
-                    list: self.survivor_list(),
-                };
-                actions.push(self.accept(Record::Survivors { at: now }, vec![entry]));
-            }
-            // Not where the last signature is accepted: a restart may come between that record and this one.
-            Phase::Confirm if self.confirmed.len() >= usize::from(self.plan.thresholds.threshold) => {
-                let entry = Entry::Certificate {
-                    round: self.plan.round,
-                    signatures: self
-                        .confirmed
-                        .iter()
-                        .map(|(bank, signature)| (*bank, *signature))
-                        .collect(),
-                };
-                actions.push(self.accept(Record::Certified { at: now }, vec![entry]));
-            }
-            Phase::Confirm if expired => return self.abort(AbortReason::TooFewConfirmations),
-            Phase::Unmask => actions.extend(self.recover(expired)),
-            Phase::Publish if expired || settled => actions.extend(self.finish()),
-            _ => {}
-        }
-        actions
-    }
-
-    fn open(&mut self, now: Millis) -> Vec<Action> {
-        let bundles = self
-            .bundles
-            .iter()
-            .map(|(bank, bundle)| (*bank, bundle.header.hash()))
-            .collect();
-        let manifest = Entry::PrepareManifest {
-            epoch: self.plan.epoch,
-            round: self.plan.round,
-            bundles,
-        };
-        let ring = Ring::for_sum(self.plan.thresholds.banks, self.plan.digit_bits);
-        let open = RoundOpen {
-            epoch: self.plan.epoch,
-            round: self.plan.round,
-            task: self.plan.task,
-            kind: self.plan.kind,
-            step: self.plan.step,
-            attempt: self.plan.attempt,
-            state: self.plan.state,
-            last_result: self.plan.last_result,
-            layout: self.plan.layout,
-            directory: self.plan.directory,
-            manifest: manifest.hash(),
-            thresholds: self.plan.thresholds,
-            digit_bits: self.plan.digit_bits,
-            ring_bits: ring.map_or(0, Ring::bits),
-            opened_at: now.timestamp(),
-            ready_until: now.plus_seconds(self.plan.limits.ready_s).timestamp(),
-        };
-        let entries = vec![manifest, Entry::RoundOpen(open.clone())];
-        let mut actions = vec![self.accept(
-            Record::Opened {
-                open: Form(open),
-                at: now,
-            },
-            entries,
-        )];
-        actions.extend(
-            self.bundles
-                .keys()
-                .map(|bank| Action::Send(*bank, self.deliveries(*bank))),
-        );
-        actions
-    }
-
-    fn recover(&mut self, expired: bool) -> Vec<Action> {
-        let threshold = usize::from(self.plan.thresholds.threshold);
-        let (Some(open), Some(context)) = (&self.open, self.context()) else {
-            return Vec::new();
-        };
-        if self.releases.len() < threshold {
-            return if expired {
-                self.abort(AbortReason::TooFewShares)
-            } else {
-                Vec::new()
-            };
-        }
-        let survivors = self.masked.keys().copied().collect();
-        let recovery = Recovery {
-            open,
-            context,
-            cohort: &self.cohort,
-            survivors: &survivors,
-            bundles: &self.bundles,
-            releases: &self.releases,
-        };
-        match recovery.run() {
-            Ok(recovered) => {
-                self.phase = Phase::Sum;
-                let mut actions = vec![Action::Sum(self.survivor_list(), recovered.masks)];
-                if !recovered.set_aside.is_empty() {
-                    let detail = format!(
-                        "set aside the shares of {:?}: they do not fit the commitments",
-                        recovered.set_aside
-                    );
-                    actions.push(Action::Notice(detail));
-                }
-                actions
-            }
-            // Another bank's shares may still make it whole.
-            Err(_) if !expired && self.releases.len() < self.masked.len() => Vec::new(),
-            Err(rejection) => {
-                let mut actions = vec![Action::Notice(rejection.to_string())];
-                actions.extend(self.abort(AbortReason::BadShares));
-                actions
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Vec<Action> {
-        let Some(next) = self.result.as_ref().map(|result| result.next_state) else {
-            return Vec::new();
-        };
-        vec![
-            self.accept(Record::Closed(None), Vec::new()),
-            Action::Close(Ok(next)),
-        ]
-    }
-
-    /// Ends the round without a result; a published one is finished instead.
-    fn abort(&mut self, reason: AbortReason) -> Vec<Action> {
-        if self.phase == Phase::Closed {
-            return Vec::new();
-        }
-        if self.result.is_some() {
-            return self.finish();
-        }
-        let after_release = self.phase >= Phase::Unmask;
-        let entry = Entry::Abort {
-            round: self.plan.round,
-            reason,
-            after_release,
-        };
-        vec![
-            self.accept(Record::Closed(Some(reason)), vec![entry]),
-            Action::Close(Err(reason)),
-        ]
-    }
 }
 
 /// A repetition of what was accepted changes nothing; something else of the same kind comes too late.
@@ -836,62 +552,5 @@ fn same(same: bool) -> Result<Vec<Action>, Rejection> {
         Ok(Vec::new())
     } else {
         Err(Rejection::new(Check::SecondMessage, "the first one counts"))
-    }
-}
-
-/// The largest cohort that a simple rule finds in which nobody complained about anybody: while there is a complaint, the bank with the most
-/// complaints by and about it goes. Honest banks never complain about each other, so somebody who complains about
-/// many, or is complained about by many, goes first.
-fn without_complaints(ready: &BTreeMap<BankIndex, Vec<BankIndex>>) -> (Vec<BankIndex>, Vec<BankIndex>) {
-    let mut cohort: BTreeSet<BankIndex> = ready.keys().copied().collect();
-    let mut left_out = Vec::new();
-    loop {
-        let mut count: BTreeMap<BankIndex, (usize, usize)> = BTreeMap::new();
-        for (by, complaints) in ready.iter().filter(|(by, _)| cohort.contains(by)) {
-            for about in complaints.iter().filter(|about| cohort.contains(about)) {
-                count.entry(*by).or_default().0 += 1;
-                let about = count.entry(*about).or_default();
-                about.0 += 1;
-                about.1 += 1;
-            }
-        }
-        // Between equals the one complained about goes: it sent the parcel.
-        let Some((worst, _)) = count
-            .into_iter()
-            .max_by_key(|(bank, count)| (*count, std::cmp::Reverse(*bank)))
-        else {
-            return (cohort.into_iter().collect(), left_out);
-        };
-        cohort.remove(&worst);
-        left_out.push(worst);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn bank(index: u16) -> BankIndex {
-        BankIndex::new(index).unwrap()
-    }
-
-    fn split(complaints: &[(u16, &[u16])]) -> (Vec<u16>, Vec<u16>) {
-        let ready = complaints
-            .iter()
-            .map(|(by, about)| (bank(*by), about.iter().map(|about| bank(*about)).collect()))
-            .collect();
-        let (cohort, left_out) = without_complaints(&ready);
-        let numbers = |banks: Vec<BankIndex>| banks.iter().map(|bank| bank.get()).collect();
-        (numbers(cohort), numbers(left_out))
-    }
-
-    #[test]
-    fn a_bank_that_sent_bad_parcels_or_slanders_all_goes_alone() {
-        assert_eq!(split(&[(1, &[]), (2, &[]), (3, &[])]), (vec![1, 2, 3], vec![]));
-        assert_eq!(split(&[(1, &[3]), (2, &[3]), (3, &[])]), (vec![1, 2], vec![3]));
-        assert_eq!(split(&[(1, &[]), (2, &[]), (3, &[1, 2])]), (vec![1, 2], vec![3]));
-        assert_eq!(split(&[(1, &[2]), (2, &[]), (3, &[])]), (vec![1, 3], vec![2]));
-        assert_eq!(split(&[(1, &[9]), (2, &[]), (3, &[])]), (vec![1, 2, 3], vec![]));
     }
 }

@@ -4,6 +4,34 @@
 //! release, `Result` derive. [`Action::Persist`] comes before every [`Action::Send`] that depends on it; whoever runs the machine
 //! makes [`Participant::snapshot`] durable there, and a machine restored from it never answers differently.
 
+/// The parts of a machine that checks need, borrowed apart from the round.
+macro_rules! standing {
+    ($self:ident) => {
+        Standing {
+            me: $self.me,
+            roster: &$self.roster,
+            thresholds: &$self.thresholds,
+            key: &$self.key,
+        }
+    };
+}
+
+macro_rules! identity {
+    ($self:ident) => {
+        Identity {
+            bank: $self.me,
+            roster: &$self.roster,
+            roster_hash: $self.roster_hash,
+            key: &$self.key,
+        }
+    };
+}
+
+mod event;
+mod log;
+
+pub use event::{Action, Event, Notice};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::entropy::Entropy;
@@ -12,7 +40,7 @@ use crate::epoch::directory::KeyDirectory;
 use crate::epoch::participant::{EpochParticipant, Identity};
 use crate::ids::{BankIndex, Digest, Epoch, Round};
 use crate::log::VerifierKey;
-use crate::log::entry::{Entry, RoundOpen, RoundResult};
+use crate::log::entry::{Entry, RoundOpen};
 use crate::log::follower::{FollowError, LogFollower, LoggedEntry};
 use crate::model::plan::Plan;
 use crate::roster::Roster;
@@ -20,84 +48,10 @@ use crate::round::active::{ActiveRound, Standing};
 use crate::round::checks::Check;
 use crate::round::params::{ThresholdError, Thresholds};
 use crate::round::prepare::{Place, prepare};
-use crate::secagg::mask::Masks;
-use crate::wire::canonical::Canonical;
 use crate::wire::message::{Extension, Rejection, ToBank, ToCoordinator};
 use crate::wire::outbound::{OutboundMessage, OutboundUpdate};
 use crate::wire::signed::Signed;
 use crate::wire::statement::{Approval, Derived};
-
-/// Something happened.
-#[derive(Debug)]
-pub enum Event {
-    /// The daemon started with this machine restored.
-    Started,
-    /// The control stream is up (again).
-    Connected,
-    /// A message of the coordinator, other than [`ToBank::Log`], which goes through [`Participant::verify_log`].
-    Message(ToBank),
-    /// The next entry of the log, verified.
-    Entry(LoggedEntry),
-    /// A task's text was fetched or read again: its plan, and the hash of its initial state.
-    TaskKnown(Box<Plan>, Digest),
-    /// The bank's operator approved a task.
-    Approved(Digest),
-    /// The digits of the round are durable.
-    Computed(Round),
-    /// The masked vector is durable.
-    Masked {
-        /// The round.
-        round: Round,
-        /// Bytes of the packed vector.
-        length: u64,
-        /// SHA-256 of the packed vector.
-        hash: Digest,
-    },
-    /// The next state was derived from the logged sum and is durable.
-    Derived {
-        /// The round.
-        round: Round,
-        /// Hash of the derived state; zeros if the sum leads to no state, which is refused as any other wrong one (C-501).
-        state: Digest,
-    },
-}
-
-/// What to do, in this order.
-pub enum Action {
-    /// Make [`Participant::snapshot`] durable before anything that follows.
-    Persist,
-    /// Send a control message.
-    Send(OutboundMessage),
-    /// Fetch a task's text and come back with [`Event::TaskKnown`], before the next entry.
-    FetchTask(Digest),
-    /// Compute the contribution to the round, make its digits durable, come back with [`Event::Computed`].
-    Compute(RoundOpen),
-    /// Mask the digits, make the packed vector durable, come back with [`Event::Masked`].
-    Mask(Round, Masks),
-    /// Upload the packed vector with this trailer; again after every reconnection until the round goes on.
-    Upload(OutboundUpdate),
-    /// Fetch the sum, derive the next state, make it durable, come back with [`Event::Derived`], before the next entry.
-    Derive(RoundOpen, RoundResult),
-    /// The round is over for this bank: its digits and masked vector can go.
-    Close(Round),
-    /// Tell the bank's operator.
-    Notice(Notice),
-}
-
-/// Something that the bank's operator should know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// All pair keys of the epoch are confirmed.
-    Armed(Epoch),
-    /// A round was opened for a task that nobody approved here.
-    NotApproved(Digest),
-    /// The coordinator or a peer broke a rule; the bank does not go along.
-    Refused(Rejection),
-    /// The coordinator refused something that this bank sent.
-    Rejected(Rejection),
-    /// A round ended without a result.
-    Aborted(Round, crate::log::entry::AbortReason),
-}
 
 /// How far this bank has derived a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,29 +98,6 @@ pub struct Participant {
     pub(super) awaited: Option<LoggedEntry>,
     /// A directory that came before its entry in the log. The coordinator sends it again after a restart.
     pub(super) early_directory: Option<KeyDirectory>,
-}
-
-/// The parts of a machine that checks need, borrowed apart from the round.
-macro_rules! standing {
-    ($self:ident) => {
-        Standing {
-            me: $self.me,
-            roster: &$self.roster,
-            thresholds: &$self.thresholds,
-            key: &$self.key,
-        }
-    };
-}
-
-macro_rules! identity {
-    ($self:ident) => {
-        Identity {
-            bank: $self.me,
-            roster: &$self.roster,
-            roster_hash: $self.roster_hash,
-            key: &$self.key,
-        }
-    };
 }
 
 impl Participant {
@@ -468,166 +399,6 @@ impl Participant {
         actions
     }
 
-    fn entry<E: Entropy>(&mut self, entry: Entry, entropy: &mut E) -> Vec<Action> {
-        match entry {
-            Entry::Roster { .. } if entry.hash() != self.roster_hash => {
-                let detail = "the coordinator logged another roster; install the new consortium.toml after comparing it";
-                self.refuse(Rejection::new(Check::Roster, detail), None)
-            }
-            Entry::Task { task, .. } => vec![Action::FetchTask(task)],
-            Entry::KeyDirectory { epoch, directory, .. } => {
-                self.directories.insert(epoch, directory);
-                // Older ones serve nobody: an epoch is set up after the last one.
-                self.directories
-                    .retain(|old, _| old.0.saturating_add(1) >= epoch.0);
-                match self.early_directory.take_if(|early| early.epoch == epoch) {
-                    Some(early) => self.directory(early, entropy),
-                    None => Vec::new(),
-                }
-            }
-            Entry::PrepareManifest { round, bundles, .. } => {
-                let me = self.me;
-                self.in_round(round, |active| {
-                    active.accept_manifest(me, &bundles).map(|()| Vec::new())
-                })
-            }
-            Entry::RoundOpen(open) => self.round_open(open),
-            Entry::Cohort { round, banks } => {
-                let me = self.me;
-                self.in_round(round, |active| {
-                    if !active.accept_cohort(me, &banks)? {
-                        return Ok(Vec::new());
-                    }
-                    let masks = active.masks(me).map(|masks| Action::Mask(round, masks));
-                    Ok(std::iter::once(Action::Persist).chain(masks).collect())
-                })
-            }
-            Entry::Survivors { round, list } => {
-                let me = self.me;
-                let actions = self.in_round(round, |active| {
-                    Ok(if active.accept_survivors(me, &list)? {
-                        vec![Action::Persist]
-                    } else {
-                        Vec::new()
-                    })
-                });
-                let confirmed = matches!(actions.first(), Some(Action::Persist));
-                let confirm = self
-                    .active
-                    .as_ref()
-                    .filter(|_| confirmed)
-                    .and_then(|active| self.confirm(active));
-                actions.into_iter().chain(confirm).collect()
-            }
-            Entry::Certificate { round, signatures } => {
-                let standing = standing!(self);
-                let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
-                    return Vec::new();
-                };
-                match active.accept_certificate(&standing, &signatures) {
-                    Ok(false) => Vec::new(),
-                    Ok(true) => {
-                        let release = active.release.clone();
-                        let release = release.map(|release| send(ToCoordinator::Release { round, release }));
-                        std::iter::once(Action::Persist).chain(release).collect()
-                    }
-                    Err(rejection) => self.refuse(rejection, Some(round)),
-                }
-            }
-            Entry::Result(result) => self.result(result),
-            Entry::Abort { round, reason, .. } => {
-                let mut actions = self.close(round);
-                actions.extend([Action::Persist, Action::Notice(Notice::Aborted(round, reason))]);
-                actions
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn in_round(
-        &mut self,
-        round: Round,
-        step: impl FnOnce(&mut ActiveRound) -> Result<Vec<Action>, Rejection>,
-    ) -> Vec<Action> {
-        let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
-            return Vec::new();
-        };
-        match step(active) {
-            Ok(actions) => actions,
-            Err(rejection) => self.refuse(rejection, Some(round)),
-        }
-    }
-
-    fn confirm(&self, active: &ActiveRound) -> Option<Action> {
-        let signature = self.key.sign(&active.survivor_statement()?);
-        Some(send(ToCoordinator::Confirm {
-            round: active.round,
-            signature,
-        }))
-    }
-
-    fn round_open(&mut self, open: RoundOpen) -> Vec<Action> {
-        let round = open.round;
-        if let Some(last) = self.last_open.as_ref().filter(|last| round <= last.round) {
-            let detail = format!("found round {round} opened after round {}", last.round);
-            return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
-        }
-        self.last_open = Some(open.clone());
-        if self.active.as_ref().is_none_or(|active| active.round != round) {
-            // Without this bank; and every earlier round is over for good.
-            return self.close(round);
-        }
-        if !self.approved.contains(&open.task) {
-            let mut actions = self.refuse(
-                Rejection::new(Check::TaskNotApproved, open.task.to_hex()),
-                Some(round),
-            );
-            actions.push(Action::Notice(Notice::NotApproved(open.task)));
-            return actions;
-        }
-        if let Err(rejection) = self.check_step(&open) {
-            return self.refuse(rejection, Some(round));
-        }
-        let (Some(active), Some(keyring)) = (&mut self.active, self.epochs.armed()) else {
-            return Vec::new();
-        };
-        if let Err(rejection) = active.accept_open(&self.thresholds, keyring, &open) {
-            return self.refuse(rejection, Some(round));
-        }
-        self.begin()
-    }
-
-    /// The round continues what this bank derived itself, under the task that it approved.
-    fn check_step(&self, open: &RoundOpen) -> Result<(), Rejection> {
-        let (Some(plan), Some(progress)) = (self.plans.get(&open.task), self.progress.get(&open.task)) else {
-            return Err(Rejection::new(
-                Check::TaskNotApproved,
-                "its text is not known here",
-            ));
-        };
-        if open.state != progress.state
-            || open.last_result != progress.last_result
-            || open.step != progress.step
-        {
-            let detail = format!(
-                "found state {:?} at step {}, derived {:?} at step {}",
-                open.state, open.step, progress.state, progress.step
-            );
-            return Err(Rejection::new(Check::OtherState, detail));
-        }
-        let layout = plan.layout(open.kind);
-        let rules = plan.kind(open.step) == Some(open.kind)
-            && layout.digest() == open.layout
-            && layout.digit_bits == open.digit_bits;
-        if !rules {
-            return Err(Rejection::new(
-                Check::RoundRules,
-                format!("step {} of the task is another", open.step),
-            ));
-        }
-        Ok(())
-    }
-
     fn computed(&mut self, round: Round) -> Vec<Action> {
         let standing = standing!(self);
         let Some(active) = self
@@ -660,67 +431,6 @@ impl Participant {
                 Action::Upload(OutboundUpdate::new(round, trailer)),
             ],
         }
-    }
-
-    fn result(&mut self, result: RoundResult) -> Vec<Action> {
-        let open = self
-            .last_open
-            .as_ref()
-            .filter(|open| open.hash() == result.open)
-            .cloned();
-        let known = open.filter(|open| {
-            self.progress
-                .get(&open.task)
-                .is_some_and(|progress| progress.step == open.step)
-        });
-        match known {
-            Some(open) => vec![Action::Derive(open, result)],
-            None => self.close(result.round),
-        }
-    }
-
-    fn derive(&mut self, round: Round, state: Digest) -> Vec<Action> {
-        let derived = self
-            .awaited
-            .take_if(|logged| matches!(&logged.entry, Some(Entry::Result(result)) if result.round == round));
-        let Some(logged) = derived else {
-            return Vec::new();
-        };
-        self.follower.acted_on(&logged);
-        let Some(Entry::Result(result)) = logged.entry else {
-            return Vec::new();
-        };
-        let Some(open) = self.last_open.as_ref().filter(|open| open.hash() == result.open) else {
-            return Vec::new();
-        };
-        let Some(progress) = self.progress.get_mut(&open.task) else {
-            return Vec::new();
-        };
-        let mut actions;
-        if state == result.next_state {
-            *progress = Progress {
-                step: open.step + 1,
-                state,
-                last_result: Entry::Result(result).hash(),
-            };
-            let derived = Signed::sign(
-                &self.key,
-                Derived {
-                    round,
-                    bank: self.me,
-                    state,
-                },
-            );
-            self.derived = Some(derived);
-            actions = self.close(round);
-            actions.extend([Action::Persist, send(ToCoordinator::Derived(derived))]);
-        } else {
-            let detail = format!("derived {state:?}, the log says {:?}", result.next_state);
-            actions = self.close(round);
-            actions.push(Action::Persist);
-            actions.extend(self.refuse(Rejection::new(Check::DerivedState, detail), Some(round)));
-        }
-        actions
     }
 
     fn close(&mut self, round: Round) -> Vec<Action> {

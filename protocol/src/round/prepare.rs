@@ -184,7 +184,7 @@ pub fn delivery(bundle: &Bundle, receiver: BankIndex) -> Option<Delivery> {
     let at = usize::from(receiver.get()) - 1;
     let proof = InclusionProof::build(&leaves(&bundle.parcels), u64::try_from(at).ok()?).ok()?;
     Some(Delivery {
-        header: bundle.header.clone(),
+        header: bundle.header,
         parcel: bundle.parcels.get(at)?.clone(),
         path: proof.path,
     })
@@ -325,3 +325,6 @@ impl Place {
         w.bank(self.bank);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ impl Participant {
             w.bytes(&open.to_bytes());
         });
         self.last_round.write(&mut w);
-        w.list(self.derived.iter(), |w, derived| write_signed(w, derived));
+        w.list(self.derived.iter(), write_signed);
         w.list(self.active.iter(), |w, active| active.write(w));
         Zeroizing::new(w.finish())
     }
@@ -217,11 +217,11 @@ impl ActiveRound {
         w.list(self.complaints.iter(), |w, banks| write_banks(w, banks));
         w.u8(u8::from(self.computed));
         w.list(self.cohort.iter(), |w, banks| write_banks(w, banks));
-        w.list(self.trailer.iter(), |w, trailer| write_signed(w, trailer));
+        w.list(self.trailer.iter(), write_signed);
         w.list(self.survivors.iter(), |w, list| {
             write_digests(w, list.iter().map(|(bank, hash)| (*bank, *hash)))
         });
-        w.list(self.release.iter(), |w, release| write_signed(w, release));
+        w.list(self.release.iter(), write_signed);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
