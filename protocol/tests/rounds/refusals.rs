@@ -461,3 +461,30 @@ fn entries_that_name_a_bank_twice_are_not_even_read() {
     let error = machine.verify_log(&lying.extension(0)).unwrap_err().to_string();
     assert!(error.contains("named twice"), "{error}");
 }
+
+#[test]
+fn an_opening_closes_every_earlier_round_also_for_banks_that_stay_away() {
+    // Round 1 stops after Ready, and nobody is told of its end.
+    let (mut world, first, end) = lied(5, |entry| {
+        matches!(entry, Entry::Cohort { .. } | Entry::Abort { .. }).then(Vec::new)
+    });
+    assert_eq!(end, Err(AbortReason::TooFewUpdates));
+    // Bank 5 is not asked for the next one.
+    let task = world.office.task.hash();
+    world.office.approved.get_mut(&task).unwrap().remove(&bank(5));
+    // The cohort of round 1 comes after all, right behind the opening: nobody masks for it.
+    let banks = world.all();
+    world.lie(move |entry| match entry {
+        Entry::RoundOpen(_) => {
+            let late = Entry::Cohort {
+                round: first,
+                banks: banks.clone(),
+            };
+            Some(vec![entry.clone(), late])
+        }
+        _ => None,
+    });
+    assert_eq!(world.round().survivors.len(), 4);
+    nobody(&world, first, Step::Upload);
+    world.assert_same_state();
+}
