@@ -1,3 +1,7 @@
 //! Reads a published round log and checks it. It trusts nothing but the keys that the auditor pinned.
 
+pub mod cli;
 pub mod source;
+pub mod verify;
+
+pub use verify::{Audit, AuditError, Progress, Told, tell_round, verify};

@@ -6,10 +6,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
+use crate::app::{self, AppError};
+use crate::command::{check, status, tasks};
 use crate::enrol::{EnrolError, init};
 
 /// A bank's daemon: trains on the bank's own table and sends nothing but masked updates.
@@ -34,6 +36,45 @@ enum Command {
         #[arg(long)]
         dir: PathBuf,
     },
+    /// Take part in the consortium's rounds until stopped
+    Run {
+        #[command(flatten)]
+        bank: Folder,
+    },
+    /// Look at configuration, identity, data and connection; nothing derived from data is sent
+    ///
+    /// Exit code 2: something in the folder has to be corrected. 1: the folder is in order, the connection is not.
+    Check {
+        #[command(flatten)]
+        bank: Folder,
+    },
+    /// List the tasks that the consortium offers
+    Tasks {
+        #[command(flatten)]
+        bank: Folder,
+    },
+    /// Show what a task reads, trains and sends, and agree to it after a question
+    Approve {
+        #[command(flatten)]
+        bank: Folder,
+        /// Agree without being asked
+        #[arg(long)]
+        yes: bool,
+        /// Name of the task, or 4 or more of the first characters of its hash
+        task: String,
+    },
+    /// Tell what the daemon is doing
+    Status {
+        #[command(flatten)]
+        bank: Folder,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Folder {
+    /// The bank's folder
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
 }
 
 /// Why a command failed, with its exit code.
@@ -78,6 +119,16 @@ impl From<EnrolError> for Failure {
     }
 }
 
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        if error.is_usage() {
+            Self::usage(error)
+        } else {
+            Self::finding(error)
+        }
+    }
+}
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -87,7 +138,7 @@ pub fn run() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     match execute(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(Failure { code, message }) => {
             let _ = writeln!(std::io::stderr(), "error: {message}");
             ExitCode::from(code)
@@ -95,7 +146,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn execute(cli: &Cli) -> Result<(), Failure> {
+fn execute(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Init { name, dir } => {
             let report = init::init(name, dir)?;
@@ -107,9 +158,51 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                     report.request_sha256,
                     report.config.display(),
                 )
-            })
+            })?;
+        }
+        Command::Run { bank } => app::run(&bank.dir, Box::new(say))?,
+        Command::Check { bank } => {
+            let report = check::check(&bank.dir);
+            print(cli.json, &report, || report.text())?;
+            return Ok(report.exit_code());
+        }
+        Command::Tasks { bank } => {
+            let offered = tasks::offered(&bank.dir)?;
+            print(cli.json, &offered, || {
+                if offered.is_empty() {
+                    "none is known here yet; the daemon hears of tasks once it is connected".to_owned()
+                } else {
+                    offered
+                        .iter()
+                        .map(tasks::Offered::line)
+                        .collect::<Vec<_>>()
+                        .join("\n")
+                }
+            })?;
+        }
+        Command::Approve { bank, yes, task } => {
+            let approved = tasks::approve(&bank.dir, task, *yes)?;
+            print(cli.json, &approved, || {
+                let then = if approved.daemon_runs {
+                    "the daemon takes it up within a second"
+                } else {
+                    "the daemon takes it up when it is started"
+                };
+                format!("task {} ({}) is approved; {then}", approved.name, approved.task)
+            })?;
+        }
+        Command::Status { bank } => {
+            let report = status::status(&bank.dir)?;
+            print(cli.json, &report, || report.text())?;
         }
     }
+    Ok(0)
+}
+
+/// One line of the daemon's progress.
+fn say(line: &str) {
+    // A daemon whose standard error was closed goes on.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Prints a result: as JSON, or as the text for people.

@@ -1,5 +1,12 @@
-//! The bank's daemon: its identity, its link to the coordinator, and its part in each round.
+//! The bank's daemon: its identity, its rows, its training, its link to the coordinator, and its part in each round.
 
+pub mod app;
 pub mod cli;
+mod command;
 pub mod config;
+pub mod data;
 pub mod enrol;
+pub mod model;
+pub mod participant;
+pub mod train;
+pub mod transport;

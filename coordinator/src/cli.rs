@@ -2,9 +2,9 @@
 //!
 //! Exit codes: 0 done, 1 a finding or failure, 2 wrong usage or configuration, 75 try again.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -12,6 +12,14 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 
+use veilsum_protocol::ids::Digest;
+use veilsum_protocol::task::Task;
+
+use crate::admin::{self, Answer, AskError, Request};
+use crate::app;
+use crate::config::Config;
+use crate::engine::status::{BankStatus, Status};
+use crate::engine::tasks::TaskStatus;
 use crate::enrol::{EnrolError, init, roster};
 
 /// The operator's daemon of a consortium that trains together without showing its data.
@@ -58,6 +66,43 @@ enum Command {
         /// The banks' request files
         #[arg(required = true)]
         requests: Vec<PathBuf>,
+    },
+    /// Run the coordinator until SIGTERM
+    Run {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// Offer a task to the banks, or stop one; the coordinator must be running
+    Task {
+        #[command(subcommand)]
+        command: TaskCommand,
+    },
+    /// Show banks, tasks, the round in progress and what is waited for
+    Status {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TaskCommand {
+    /// Offer the task in a TOML file; it runs when enough banks have approved it
+    Create {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+        /// The task
+        file: PathBuf,
+    },
+    /// Stop a task; a round that is open ends without a result
+    Stop {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+        /// Its name, or at least eight characters of its hash
+        task: String,
     },
 }
 
@@ -109,6 +154,8 @@ pub fn run() -> ExitCode {
     let filter = EnvFilter::try_from_env("VEILSUM_TRACE").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match execute(&cli) {
@@ -171,6 +218,97 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                 ));
                 lines.join("\n")
             })
+        }
+        Command::Run { dir } => app::run(&load(dir)?).map_err(|error| match error {
+            app::RunError::Configuration(problem) => Failure::usage(problem),
+            app::RunError::Failure(problem) => Failure::finding(problem),
+        }),
+        Command::Task {
+            command: TaskCommand::Create { dir, file },
+        } => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+            // Looked at here first, so that a mistake is told without a running coordinator.
+            Task::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+            let task = ask_for_task(&load(dir)?, Request::CreateTask(text))?;
+            print(cli.json, &serde_json::json!({ "task": task.to_hex() }), || {
+                format!("task {task}\nnext: each bank runs `veilsum-client approve`")
+            })
+        }
+        Command::Task {
+            command: TaskCommand::Stop { dir, task },
+        } => {
+            let task = ask_for_task(&load(dir)?, Request::StopTask(task.clone()))?;
+            print(cli.json, &serde_json::json!({ "stopped": task.to_hex() }), || {
+                format!("stopped task {task}")
+            })
+        }
+        Command::Status { dir } => match admin::ask(&load(dir)?.folders.data, &Request::Status)? {
+            Answer::Status(status) => print(cli.json, &status, || describe(&status)),
+            other => Err(unexpected(other)),
+        },
+    }
+}
+
+fn load(dir: &Path) -> Result<Config, Failure> {
+    Config::load(&init::Folder::at(dir).config(), std::env::vars()).map_err(Failure::usage)
+}
+
+fn ask_for_task(config: &Config, request: Request) -> Result<Digest, Failure> {
+    match admin::ask(&config.folders.data, &request)? {
+        Answer::Task(task) => Ok(task),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn unexpected(answer: Answer) -> Failure {
+    match answer {
+        Answer::Refused(problem) => Failure::finding(problem),
+        _ => Failure::finding("the coordinator answered something else; is it of the same version?"),
+    }
+}
+
+/// The status for people.
+fn describe(status: &Status) -> String {
+    let mut lines = vec![format!("{}: {}", status.consortium, status.waiting_for)];
+    let connected = |bank: &BankStatus| if bank.connected { "connected" } else { "away" };
+    lines.extend(status.banks.iter().map(|bank| {
+        let software = bank.software.as_deref().unwrap_or("");
+        format!("  {:<24} {:<10} {software}", bank.name, connected(bank))
+    }));
+    for task in &status.tasks {
+        let state = match &task.status {
+            TaskStatus::Running => "running".to_owned(),
+            TaskStatus::Finished => "finished".to_owned(),
+            TaskStatus::Stopped(why) => format!("stopped: {why}"),
+        };
+        let approved = task.approved.join(", ");
+        lines.push(format!(
+            "task {}: step {} of {}, {state}; approved by {approved}",
+            task.name, task.step, task.steps
+        ));
+    }
+    if let Some(result) = &status.last_result {
+        let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+        lines.push(format!(
+            "last result: round {} ({}), {} banks in the sum, AUC {}, KS {}, log loss {}",
+            result.round,
+            result.kind,
+            result.survivors,
+            figure(result.auc),
+            figure(result.ks),
+            figure(result.log_loss)
+        ));
+    }
+    lines.push(format!("log: {} entries", status.log_size));
+    lines.join("\n")
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::NotRunning { .. } => Self::try_again(error),
+            AskError::NoAnswer { .. } => Self::finding(error),
         }
     }
 }

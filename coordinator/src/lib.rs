@@ -1,10 +1,14 @@
 //! The operator's daemon: enrolment of banks, the log, and the engine of their rounds. It is trusted for availability alone.
 
+pub mod admin;
+pub mod aggregate;
+pub mod app;
 pub mod atomic_file;
 pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod enrol;
+pub mod ledger;
 pub mod log;
 pub mod store;
 pub mod transport;

@@ -20,7 +20,7 @@ use serde::ser::Serializer;
 pub use banks::{BANKS, Bank, Mix, PURPOSES, REGIONS};
 
 /// The task of the loan demo: schema, model and training plan, in the form that `veilsum-coordinator task create`
-/// reads. Its `[schema]` table describes the files that [`write`] makes.
+/// reads. Its `[schema]` table describes the files that [`write()`] makes.
 pub const TASK: &str = include_str!("../tasks/loans.toml");
 
 /// Rows of the common test fold.

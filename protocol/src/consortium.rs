@@ -4,11 +4,10 @@
 //! log is signed, and every bank with its public keys. All of it is public; that it is the same at every bank is what matters,
 //! so banks compare its hash out of band.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BankIndex, Digest};
+use crate::log::VerifierKey;
 use crate::roster::{Roster, RosterEntry, RosterError};
 
 /// Version of the file's format.
@@ -16,9 +15,6 @@ pub const CONSORTIUM_VERSION: u32 = 1;
 
 /// Largest consortium file that is read, in bytes: 500 banks take about 150 KiB.
 pub const CONSORTIUM_LIMIT: usize = 1 << 20;
-
-/// Signature type of Ed25519 in a signed note's key (C2SP signed-note).
-const NOTE_ED25519: u8 = 1;
 
 /// The file `consortium.toml`, as text; [`Consortium::from_toml`] checks it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +29,7 @@ pub struct Consortium {
     /// The host name or address that its certificate must carry.
     pub server_name: String,
     /// The log's verifier key (C2SP signed-note): `name+hash+base64`.
-    pub log_key: String,
+    pub log_key: VerifierKey,
     /// Certificate of the consortium's authority, PEM.
     pub ca_pem: String,
     /// The banks by position.
@@ -87,9 +83,14 @@ pub enum ConsortiumError {
         /// What was found.
         found: String,
     },
-    /// The log key is malformed, or carries another name.
-    #[error("log_key: {0}")]
-    LogKey(String),
+    /// The log's key carries another name than the consortium's.
+    #[error("log_key: it is the key of {found:?}, expected {expected:?}")]
+    LogKey {
+        /// The name on the key.
+        found: String,
+        /// The consortium's name.
+        expected: String,
+    },
     /// The banks are not a roster.
     #[error(transparent)]
     Roster(#[from] RosterError),
@@ -131,10 +132,9 @@ impl Consortium {
                 found: self.address.clone(),
             });
         }
-        let (name, _) = read_verifier_key(&self.log_key).map_err(ConsortiumError::LogKey)?;
-        if name != self.name {
-            let text = format!("it is the key of {name:?}, expected {:?}", self.name);
-            return Err(ConsortiumError::LogKey(text));
+        if self.log_key.name() != self.name {
+            let (found, expected) = (self.log_key.name().to_owned(), self.name.clone());
+            return Err(ConsortiumError::LogKey { found, expected });
         }
         let banks = self
             .banks
@@ -173,58 +173,11 @@ impl From<&RosterEntry> for ConsortiumBank {
     }
 }
 
-/// The verifier key of a signed note (C2SP signed-note): `name+hash+base64(type || key)`, where the hash is the first four
-/// bytes of `SHA-256(name || 0x0A || type || key)` in hex and the type of Ed25519 is 1.
-pub fn verifier_key(name: &str, public_key: &[u8; 32]) -> String {
-    let mut typed_key = vec![NOTE_ED25519];
-    typed_key.extend_from_slice(public_key);
-    format!(
-        "{name}+{}+{}",
-        hex::encode(key_hash(name, &typed_key)),
-        STANDARD.encode(&typed_key)
-    )
-}
-
-/// The name and Ed25519 public key in a verifier key, after its hash was checked.
-///
-/// # Errors
-/// What was found and what was expected, in words.
-pub fn read_verifier_key(text: &str) -> Result<(String, [u8; 32]), String> {
-    let mut parts = text.splitn(3, '+');
-    let (Some(name), Some(hash), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(format!("{text:?}, expected name+hash+base64"));
-    };
-    let typed_key = STANDARD
-        .decode(encoded)
-        .map_err(|error| format!("the key is not base64: {error}"))?;
-    let Some((&NOTE_ED25519, key)) = typed_key.split_first() else {
-        return Err("the key is not of type 1 (Ed25519)".to_owned());
-    };
-    let key: [u8; 32] = key
-        .try_into()
-        .map_err(|_| format!("a key of {} bytes, expected 32", key.len()))?;
-    let expected = hex::encode(key_hash(name, &typed_key));
-    if hash != expected {
-        return Err(format!(
-            "the key's hash is {hash:?}, expected {expected:?}: the line was changed"
-        ));
-    }
-    Ok((name.to_owned(), key))
-}
-
-fn key_hash(name: &str, typed_key: &[u8]) -> [u8; 4] {
-    let Digest([a, b, c, d, ..]) = Digest::of(&[name.as_bytes(), b"\n", typed_key].concat());
-    [a, b, c, d]
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    /// The key of the examples in Go's `golang.org/x/mod/sumdb/note`.
-    const NEUMANN: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
 
     fn consortium() -> Consortium {
         let banks = (1..=3u16)
@@ -240,23 +193,9 @@ mod tests {
             name: "demo".to_owned(),
             address: "localhost:7443".to_owned(),
             server_name: "localhost".to_owned(),
-            log_key: verifier_key("demo", &[9; 32]),
+            log_key: VerifierKey::new("demo", [9; 32]).unwrap(),
             ca_pem: "PEM\n".to_owned(),
             banks,
-        }
-    }
-
-    #[test]
-    fn the_verifier_key_agrees_with_gos_note_package() {
-        let (name, key) = read_verifier_key(NEUMANN).unwrap();
-        assert_eq!(name, "PeterNeumann");
-        assert_eq!(verifier_key(&name, &key), NEUMANN);
-        for bad in [
-            NEUMANN.replace("Peter", "Pete"),
-            NEUMANN.replace("c74f", "c74e"),
-            "a+b".to_owned(),
-        ] {
-            assert!(read_verifier_key(&bad).is_err(), "{bad}");
         }
     }
 
@@ -281,7 +220,10 @@ mod tests {
         };
         assert!(refused(|it| it.version = 9).contains("version 9, expected 1"));
         assert!(refused(|it| it.address = "localhost".to_owned()).contains("expected host:port"));
-        assert!(refused(|it| it.log_key = verifier_key("other", &[9; 32])).contains("key of \"other\""));
+        assert!(
+            refused(|it| it.log_key = VerifierKey::new("other", [9; 32]).unwrap())
+                .contains("key of \"other\"")
+        );
         assert!(refused(|it| it.banks[1].tls_key_sha256.push('0')).contains("bank-2"));
         assert!(refused(|it| it.banks.truncate(2)).contains("2 banks"));
         let zero = consortium().to_toml().unwrap().replace("index = 1", "index = 0");
@@ -290,6 +232,16 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("start at 1")
+        );
+        let forged = consortium()
+            .to_toml()
+            .unwrap()
+            .replace("log_key = \"demo+", "log_key = \"demo2+");
+        assert!(
+            Consortium::from_toml(&forged)
+                .unwrap_err()
+                .to_string()
+                .contains("hash")
         );
         let unknown = format!("extra = 1\n{}", consortium().to_toml().unwrap());
         assert!(

@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::Digest;
 use crate::roster::{NameError, check_bank_name};
+use crate::wire::canonical::Writer;
 
 /// Version of the request's format.
 pub const REQUEST_VERSION: u32 = 1;
 
 /// Largest request that is read, in bytes.
 pub const REQUEST_LIMIT: usize = 16 << 10;
-
-const DOMAIN: &[u8] = b"veilsum/v1/enrolment-request\0";
 
 /// The file `<name>.request.toml`. It holds public keys only and may be mailed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,12 +120,10 @@ impl EnrolmentRequest {
 /// What the signing key signs: `"veilsum/v1/enrolment-request\0"`, the name with a big-endian `u32` length before it, and the
 /// SHA-256 of the signing request in DER.
 pub fn proof_message(name: &str, csr_der: &[u8]) -> Vec<u8> {
-    let mut message = DOMAIN.to_vec();
-    let length = u32::try_from(name.len()).expect("a checked name has at most 32 bytes");
-    message.extend_from_slice(&length.to_be_bytes());
-    message.extend_from_slice(name.as_bytes());
-    message.extend_from_slice(&Digest::of(csr_der).0);
-    message
+    Writer::domain("enrolment-request")
+        .text(name)
+        .digest(&Digest::of(csr_der))
+        .finish()
 }
 
 fn from_hex<const N: usize>(field: &'static str, text: &str) -> Result<[u8; N], RequestError> {
@@ -167,6 +164,19 @@ mod tests {
         let read = EnrolmentRequest::from_toml(&text(&request())).unwrap();
         assert_eq!(read, request());
         read.verify_proof(b"request").unwrap();
+    }
+
+    #[test]
+    fn the_signed_bytes_are_laid_out_as_documented() {
+        let hash = Digest::of(b"request").0;
+        let expected = [
+            b"veilsum/v1/enrolment-request\0".as_slice(),
+            &[0, 0, 0, 6],
+            b"bank-a",
+            &hash,
+        ]
+        .concat();
+        assert_eq!(proof_message("bank-a", b"request"), expected);
     }
 
     #[test]

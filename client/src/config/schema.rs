@@ -61,10 +61,10 @@ pub struct Data {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Compute {
-    /// `cpu`, or `cuda:0` and so on.
+    /// `auto` (a GPU if there is one), `cpu`, or `cuda:0` and so on.
     pub device: String,
-    /// Threads of training on the CPU (1 to 1024).
-    pub threads: u32,
+    /// Threads of training on the CPU (1 to 256). 1 is fastest for small models.
+    pub threads: u16,
 }
 
 /// The connection to the coordinator.
@@ -185,16 +185,16 @@ impl Config {
         let cuda = device
             .strip_prefix("cuda:")
             .is_some_and(|number| number.parse::<u8>().is_ok());
-        if device != "cpu" && !cuda {
+        if device != "cpu" && device != "auto" && !cuda {
             return Err(range(
                 "compute.device",
                 format!("{device:?}"),
-                "cpu or cuda:0, cuda:1, ...".to_owned(),
+                "auto, cpu or cuda:0, cuda:1, ...".to_owned(),
             ));
         }
         let link = &self.link;
         for (key, found, least, most) in [
-            ("compute.threads", u64::from(self.compute.threads), 1, 1024),
+            ("compute.threads", u64::from(self.compute.threads), 1, 256),
             (
                 "link.message_bytes",
                 u64::try_from(link.message_bytes).unwrap_or(u64::MAX),
@@ -263,7 +263,7 @@ file = {file:?}
 schema = {schema:?}           # as agreed in the consortium
 
 [compute]
-device = {device:?}                   # or "cuda:0"
+device = {device:?}                   # or "auto" (a GPU if there is one), "cuda:0"
 threads = {threads}
 
 [link]                             # memory: 8 stream windows, the send window and 2 messages
@@ -313,7 +313,7 @@ mod tests {
             ),
             (
                 "name = \"a\"\n[compute]\nthreads = 0",
-                "compute.threads: 0 is out of range, expected 1 to 1024",
+                "compute.threads: 0 is out of range, expected 1 to 256",
             ),
             ("name = \"a\"\n[link]\nidle_s = 601", "link.idle_s: 601"),
             ("name = \"a\"\n[data]\nfiles = \"x\"", "files"),

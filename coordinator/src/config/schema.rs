@@ -51,8 +51,8 @@ pub struct Identity {
     pub log_key: PathBuf,
 }
 
-/// What peers may use. Worst case for all banks together: `banks * (connection_window_bytes + send_window_bytes +
-/// 2 * message_bytes) + max_handshakes * 64 KiB`.
+/// What peers may use. What one bank can pin at most: `connection_window_bytes + send_window_bytes`, one message that is being read
+/// and one that is being written, 320 KiB for each of `streams`, and the messages that the engine has queued for it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -60,7 +60,8 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Messages that wait for one bank before it is dropped as too slow (1 to 65536). They are kept unencoded.
     pub outbound_messages: usize,
-    /// Connections that may be in the handshake at once (1 to 65536). Each costs about 64 KiB until it is admitted.
+    /// Connections that may be in the handshake at once (1 to 65536). Each may pin some tens of
+    /// KiB until it is admitted.
     pub max_handshakes: usize,
     /// Uploads and fetches that one bank may have open at once beside its messages (1 to 64). They share the connection's window.
     pub streams: u32,
@@ -235,10 +236,10 @@ certificate = {certificate:?}
 key = {key:?}            # mode 0600
 log_key = {log_key:?}           # mode 0600; signs the log
 
-[limits]                           # memory for each bank: connection_window + send_window + 2 messages
+[limits]                           # a bank pins at most both windows, 2 messages and its queue
 message_bytes = {message_bytes}
 outbound_messages = {outbound_messages}           # waiting for one bank, before it is dropped as too slow
-max_handshakes = {max_handshakes}                # at once; each costs about 64 KiB
+max_handshakes = {max_handshakes}                # at once
 streams = {streams}                        # uploads and fetches of one bank at once
 stream_window_bytes = {stream_window_bytes}      # one stream moves at most this much per round trip
 connection_window_bytes = {connection_window_bytes}  # unread bytes that one bank can pin

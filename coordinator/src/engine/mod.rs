@@ -1,3 +1,16 @@
-//! The engine that drives rounds, and the traits through which it sees the world.
+//! The engine: it drives epochs and rounds, and knows the protocol, its own traits and nothing else.
+//!
+//! One task owns everything; what happens outside reaches it as an input, one after the other ([`driver`]). The pure machines of the
+//! protocol decide, the engine makes their actions true in order: what they commit is durable and published before anything
+//! is sent. What a peer sends never stops it; a [`ports::Fault`] of its own disk does, and the next start ([`recovery`]) goes on from the
+//! journal.
 
+pub mod driver;
+mod epochs;
+pub mod gate;
 pub mod ports;
+mod recovery;
+mod rounds;
+pub mod sessions;
+pub mod status;
+pub mod tasks;

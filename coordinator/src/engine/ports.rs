@@ -1,10 +1,12 @@
 //! What the engine asks of the outside. The engine owns these traits; backends implement them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::MAX_ENTRY_BYTES;
 
 /// Longest record in bytes. What is larger is a blob, of which a record holds the hash.
@@ -179,4 +181,90 @@ pub trait Store: Send {
     /// # Errors
     /// Fails only if the disk does.
     fn checkpoint(&self) -> Result<Option<String>, StoreError>;
+}
+
+/// The log and the store as one: what is committed is logged, durable and published, or nothing of it is.
+pub trait Ledger: Send {
+    /// Appends `entries`, writes `puts` and removes `deletes` in one step, publishes the log, and only then returns.
+    ///
+    /// # Errors
+    /// [`Fault`]: the engine must stop, because what is on the disk is no longer known.
+    fn commit(
+        &mut self,
+        puts: Vec<(String, Vec<u8>)>,
+        deletes: Vec<String>,
+        entries: Vec<Vec<u8>>,
+    ) -> Result<(), Fault>;
+
+    /// The value under a key.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Keys with a prefix and their values, sorted by key.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, Fault>;
+
+    /// Number of log entries.
+    fn log_size(&self) -> u64;
+
+    /// Log entries from `from` on, below `to`.
+    ///
+    /// # Errors
+    /// If the store cannot be read or there are fewer.
+    fn entries(&self, from: u64, to: u64) -> Result<Vec<Vec<u8>>, Fault>;
+
+    /// The signed checkpoint over all entries; empty before the first.
+    fn checkpoint(&self) -> &str;
+}
+
+/// Content-addressed files: task texts, states, sums, masked updates, bundles, released shares.
+pub trait Blobs: Send + Sync {
+    /// Stores bytes durably under their hash.
+    ///
+    /// # Errors
+    /// If the disk does not take them.
+    fn put(&self, bytes: &[u8]) -> Result<Digest, Fault>;
+
+    /// Takes over a finished file whose hash was measured.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    fn adopt(&self, finished: &Path, hash: &Digest) -> Result<(), Fault>;
+
+    /// Opens a blob; `None` if there is none of this hash.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn open(&self, hash: &Digest) -> Result<Option<File>, Fault>;
+
+    /// Lets banks fetch a blob. Only what the log names for everybody is published: task texts and sums.
+    fn publish(&self, hash: &Digest);
+
+    /// Says which blob holds which bank's bundle of a round, for those who replay it.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    fn index_bundles(&self, round: Round, bundles: &BTreeMap<BankIndex, Digest>) -> Result<(), Fault>;
+}
+
+/// Our own disk or our own bug: the engine stops, and the next start builds it again from the journal.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Fault(pub String);
+
+impl Fault {
+    /// What stopped the engine, in words.
+    pub fn new(what: impl ToString) -> Self {
+        Self(what.to_string())
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::new(error)
+    }
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde::Serialize;
 use time::OffsetDateTime;
-use veilsum_protocol::consortium::{CONSORTIUM_VERSION, Consortium, verifier_key};
+use veilsum_protocol::consortium::{CONSORTIUM_VERSION, Consortium};
+use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::roster::check_consortium_name;
 
 use super::ca::Authority;
@@ -124,7 +125,7 @@ pub fn init(options: &InitOptions, now: OffsetDateTime) -> Result<InitReport, En
         name: name.clone(),
         address: address(host, options.listen.port()),
         server_name: host.clone(),
-        log_key: verifier_key(name, &public),
+        log_key: VerifierKey::new(name, public).map_err(EnrolError::make("the log's key"))?,
         ca_pem,
         banks: Vec::new(),
     };
@@ -152,7 +153,7 @@ pub fn init(options: &InitOptions, now: OffsetDateTime) -> Result<InitReport, En
     Ok(InitReport {
         name: name.clone(),
         address: consortium.address,
-        log_key: consortium.log_key,
+        log_key: consortium.log_key.to_string(),
         config: folder.config(),
     })
 }

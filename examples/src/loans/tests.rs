@@ -253,3 +253,14 @@ fn an_unwritable_folder_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn the_task_is_one_that_the_protocol_accepts() {
+    let task =
+        veilsum_protocol::task::Task::parse(TASK).unwrap_or_else(|error| panic!("tasks/loans.toml: {error}"));
+    // 9 numbers, a flag for open employment_years, then 3 + 4 + 5 categories one-hot.
+    assert_eq!(
+        task.schema.inputs().len(),
+        9 + 1 + 3 + REGIONS.len() + PURPOSES.len()
+    );
+}

@@ -176,12 +176,7 @@ fn draw_curve(root: &Root<'_>, canvas: Canvas, curve: &[(f64, f64)], references:
         chart.draw_series(dashed(first, last, mean, ALONE.stroke_width(2)))?;
     }
     if let Some(pooled) = references.pooled {
-        chart.draw_series(dashed(
-            first,
-            last,
-            pooled,
-            POOLED.stroke_width(2),
-        ))?;
+        chart.draw_series(dashed(first, last, pooled, POOLED.stroke_width(2)))?;
     }
     chart.draw_series(LineSeries::new(
         curve.iter().copied(),
@@ -222,12 +217,7 @@ fn draw_calibration(root: &Root<'_>, canvas: Canvas, points: &[CalibrationPoint]
         .y_desc("came true")
         .label_style(font(canvas))
         .draw()?;
-    let ideal = DashedLineSeries::new(
-        [(0.0, 0.0), (end, end)],
-        6,
-        5,
-        ALONE.stroke_width(2),
-    );
+    let ideal = DashedLineSeries::new([(0.0, 0.0), (end, end)], 6, 5, ALONE.stroke_width(2));
     chart.draw_series(ideal)?;
     let curve: Vec<(f64, f64)> = points
         .iter()

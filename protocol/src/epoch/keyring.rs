@@ -11,15 +11,24 @@ use crate::round::context::SUITE;
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 use crate::wire::statement::EpochKeys;
 
-/// Most rounds that a chain is moved on at once: a coordinator that asks for a far round costs a bank seconds, not hours.
+/// Most steps of all chains together at once: a coordinator that asks for a far round costs a bank seconds, not hours.
 pub const MAX_STEPS: u64 = 1_000_000;
 
 /// The keys of one pair.
 pub struct PairKeys {
     chain: Secret,
-    send: Secret,
-    receive: Secret,
     confirmation: Secret,
+}
+
+/// What a pair has for one round. It comes from the chain, which has moved on when it is taken.
+#[derive(Debug)]
+pub struct RoundKeys {
+    /// `beta_ij`, the base of the pair's mask.
+    pub base: Secret,
+    /// Seals for the peer.
+    pub send: Secret,
+    /// Opens what the peer sealed.
+    pub receive: Secret,
 }
 
 impl PairKeys {
@@ -48,17 +57,11 @@ impl PairKeys {
             .digest(&Digest::of(ciphertext));
         let ikm = zeroize::Zeroizing::new([*mlkem.expose(), *x25519.expose()].concat());
         let pair = kdf::derive(&directory.0, &ikm, &info.finish());
-        let split = |purpose: &str, from: BankIndex| {
-            kdf::expand(
-                &pair,
-                &Writer::domain("pair-key-part").text(purpose).bank(from).finish(),
-            )
-        };
+        let split =
+            |purpose: &str| kdf::expand(&pair, &Writer::domain("pair-key-part").text(purpose).finish());
         Self {
-            chain: split("chain", low.bank),
-            send: split("seal", own.bank),
-            receive: split("seal", peer.bank),
-            confirmation: split("confirm", low.bank),
+            chain: split("chain"),
+            confirmation: split("confirm"),
         }
     }
 
@@ -76,22 +79,17 @@ impl PairKeys {
         self.confirmation_of(from).ct_eq(found).into()
     }
 
-    /// The key under which this bank seals for the peer.
-    pub fn send_key(&self) -> &Secret {
-        &self.send
-    }
-
-    /// The key under which the peer seals for this bank.
-    pub fn receive_key(&self) -> &Secret {
-        &self.receive
-    }
-
     fn step(&mut self) {
         self.chain = kdf::expand(&self.chain, b"veilsum/v1/chain-step\0");
     }
 
-    fn base(&self) -> Secret {
-        kdf::expand(&self.chain, b"veilsum/v1/chain-base\0")
+    fn round_keys(&self, me: BankIndex, peer: BankIndex) -> RoundKeys {
+        let seal = |from| kdf::expand(&self.chain, &Writer::domain("chain-seal").bank(from).finish());
+        RoundKeys {
+            base: kdf::expand(&self.chain, b"veilsum/v1/chain-base\0"),
+            send: seal(me),
+            receive: seal(peer),
+        }
     }
 }
 
@@ -144,24 +142,25 @@ impl Keyring {
         self.pairs.iter().map(|(bank, keys)| (*bank, keys))
     }
 
-    /// Takes the mask bases `beta_ij` of `round` and moves every chain behind it: neither this round's nor an earlier one's can be
-    /// made again. `None` if the round's were taken already, or it is more than [`MAX_STEPS`] ahead.
-    pub fn take_bases(&mut self, round: Round) -> Option<BTreeMap<BankIndex, Secret>> {
+    /// Takes the keys of `round` for bank `me`, and moves every chain behind it: neither this round's nor an earlier one's can be made
+    /// again. `None` if the round's were taken already, or if it is so far ahead that more than [`MAX_STEPS`] steps are needed.
+    pub fn take_round(&mut self, me: BankIndex, round: Round) -> Option<BTreeMap<BankIndex, RoundKeys>> {
         let steps = round.0.checked_sub(self.next_round.0)?;
-        if steps > MAX_STEPS {
+        let pairs = u64::try_from(self.pairs.len()).ok()?;
+        if steps.checked_mul(pairs)? > MAX_STEPS {
             return None;
         }
         let next_round = Round(round.0.checked_add(1)?);
-        let mut bases = BTreeMap::new();
+        let mut taken = BTreeMap::new();
         for (peer, keys) in &mut self.pairs {
             for _ in 0..steps {
                 keys.step();
             }
-            bases.insert(*peer, keys.base());
+            taken.insert(*peer, keys.round_keys(me, *peer));
             keys.step();
         }
         self.next_round = next_round;
-        Some(bases)
+        Some(taken)
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
@@ -170,7 +169,7 @@ impl Keyring {
         self.next_round.write(w);
         w.list(self.pairs.iter(), |w, (peer, keys)| {
             w.bank(*peer);
-            for key in [&keys.chain, &keys.send, &keys.receive, &keys.confirmation] {
+            for key in [&keys.chain, &keys.confirmation] {
                 w.fixed(key.expose());
             }
         });
@@ -182,15 +181,13 @@ impl Keyring {
             r.digest("directory")?,
             Round::read(r, "next round")?,
         );
-        let pairs = r.list(130, "pairs", |r| {
+        let pairs = r.list(66, "pairs", |r| {
             let peer = r.bank("peer")?;
             let mut key = || Ok::<_, DecodeError>(Secret::from_bytes(r.array("pair key")?));
             Ok((
                 peer,
                 PairKeys {
                     chain: key()?,
-                    send: key()?,
-                    receive: key()?,
                     confirmation: key()?,
                 },
             ))
@@ -215,7 +212,7 @@ impl std::fmt::Debug for Keyring {
 /// True if `bank` is the one of the pair that encapsulates: the lower position when the sum of both is even, else the
 /// higher, so that the work is spread evenly.
 pub fn encapsulates(bank: BankIndex, peer: BankIndex) -> bool {
-    (bank < peer) == ((bank.get() ^ peer.get()).is_multiple_of(2))
+    (bank < peer) == (u32::from(bank.get()) + u32::from(peer.get())).is_multiple_of(2)
 }
 
 #[cfg(test)]
@@ -299,27 +296,21 @@ pub(crate) mod tests {
                 .confirmed_by(one, &confirmation),
             "another pair"
         );
-        assert_eq!(
-            rings[&one].pair(two).unwrap().send_key(),
-            rings[&two].pair(one).unwrap().receive_key()
-        );
-        assert_ne!(
-            rings[&one].pair(two).unwrap().send_key(),
-            rings[&one].pair(two).unwrap().receive_key()
-        );
 
-        let bases: BTreeMap<BankIndex, _> = rings
+        let keys: BTreeMap<BankIndex, _> = rings
             .iter_mut()
-            .map(|(bank, ring)| (*bank, ring.take_bases(Round(1)).unwrap()))
+            .map(|(bank, ring)| (*bank, ring.take_round(*bank, Round(1)).unwrap()))
             .collect();
         let mut seen = Vec::new();
-        for (own, of_own) in &bases {
+        for (own, of_own) in &keys {
             assert_eq!(of_own.len(), 3);
-            for (peer, base) in of_own {
-                assert_eq!(base, &bases[peer][own]);
-                if own < peer {
-                    assert!(!seen.contains(&base), "two pairs with one base");
-                    seen.push(base);
+            for (peer, pair) in of_own {
+                let theirs = &keys[peer][own];
+                assert_eq!(pair.base, theirs.base);
+                assert_eq!(pair.send, theirs.receive);
+                for key in [&pair.send, &pair.base] {
+                    assert!(own > peer || !seen.contains(&key), "a key serves twice");
+                    seen.push(key);
                 }
             }
         }
@@ -330,29 +321,46 @@ pub(crate) mod tests {
         let mut rings = keyrings(3, Round(5));
         let mut one = rings.remove(&bank(1)).unwrap();
         let mut two = rings.remove(&bank(2)).unwrap();
-        assert!(one.take_bases(Round(4)).is_none(), "before the epoch");
-        let fifth = one.take_bases(Round(5)).unwrap();
-        assert!(one.take_bases(Round(5)).is_none(), "taken");
-        let eighth = one.take_bases(Round(8)).unwrap();
-        assert!(one.take_bases(Round(6)).is_none(), "passed");
+        let mut take = |round| {
+            one.take_round(bank(1), Round(round))
+                .map(|mut keys| keys.remove(&bank(2)).unwrap())
+        };
+        assert!(take(4).is_none(), "before the epoch");
+        let fifth = take(5).unwrap();
+        assert!(take(5).is_none(), "taken");
+        let eighth = take(8).unwrap();
+        assert!(take(6).is_none(), "passed");
+        assert!(take(10 + MAX_STEPS).is_none(), "too far ahead");
+        assert!(take(u64::MAX).is_none());
         assert_eq!(one.next_round(), Round(9));
-        assert!(one.take_bases(Round(10 + MAX_STEPS)).is_none(), "too far ahead");
-        assert!(one.take_bases(Round(u64::MAX)).is_none());
         // Bank 2 was away for rounds 5 to 7.
-        let there = two.take_bases(Round(8)).unwrap();
-        assert_eq!(there[&bank(1)], eighth[&bank(2)]);
-        assert_ne!(fifth[&bank(2)], eighth[&bank(2)]);
+        let there = two
+            .take_round(bank(2), Round(8))
+            .unwrap()
+            .remove(&bank(1))
+            .unwrap();
+        assert_eq!((&there.base, &there.send), (&eighth.base, &eighth.receive));
+        for (early, late) in [(&fifth.base, &eighth.base), (&fifth.send, &eighth.send)] {
+            assert_ne!(early, late);
+        }
     }
 
     #[test]
     fn a_keyring_goes_on_from_its_stored_form() {
         let mut one = keyrings(3, Round(1)).remove(&bank(1)).unwrap();
-        one.take_bases(Round(1)).unwrap();
+        one.take_round(bank(1), Round(1)).unwrap();
         let mut writer = Writer::domain("keyring");
         one.write(&mut writer);
         let bytes = writer.finish();
         let mut again = Keyring::read(&mut Reader::domain(&bytes, "keyring").unwrap()).unwrap();
-        assert!(again.take_bases(Round(1)).is_none());
-        assert_eq!(again.take_bases(Round(2)), one.take_bases(Round(2)));
+        assert!(again.take_round(bank(1), Round(1)).is_none());
+        let base = |ring: &mut Keyring| {
+            ring.take_round(bank(1), Round(2))
+                .unwrap()
+                .remove(&bank(3))
+                .unwrap()
+                .base
+        };
+        assert_eq!(base(&mut again), base(&mut one));
     }
 }

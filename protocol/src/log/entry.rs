@@ -54,7 +54,7 @@ pub struct RoundOpen {
 pub struct RoundResult {
     /// The round.
     pub round: Round,
-    /// Hash of its `RoundOpen` entry.
+    /// Hash of its [`RoundOpen`].
     pub open: Digest,
     /// What was computed.
     pub kind: RoundKind,
@@ -238,7 +238,7 @@ pub enum Entry {
         round: Round,
         /// The bank.
         bank: BankIndex,
-        /// Hash of the signed body.
+        /// SHA-256 of the released shares' canonical form with the bank's signature behind it.
         body: Digest,
     },
     /// The sum is published.

@@ -63,7 +63,12 @@ pub struct LogFollower {
     /// What was handed out, acted on or not; not part of a snapshot, because the log gives it again.
     verified: CompactRange,
     seen: Option<(u64, Digest)>,
+    /// Leaves of an extension that comes in parts, until its checkpoint is here.
+    parts: Option<Extension>,
 }
+
+/// Most leaves of an extension that comes in parts: some hundred thousand rounds.
+const MAX_LEAVES: usize = 1 << 22;
 
 impl LogFollower {
     /// At the start of the log of `key`.
@@ -73,6 +78,7 @@ impl LogFollower {
             acted_on: CompactRange::new(),
             verified: CompactRange::new(),
             seen: None,
+            parts: None,
         }
     }
 
@@ -90,9 +96,41 @@ impl LogFollower {
     /// caller puts them behind those that it still has, acts on each and then calls [`LogFollower::acted_on`] with it. After a
     /// reconnection an extension may give entries again that were handed out but not acted on.
     ///
+    /// A long extension comes in parts: all but the last have no checkpoint, and give nothing before it is here.
+    ///
     /// # Errors
     /// If it is not a continuation of the same log. Nothing is changed then.
     pub fn verify(&mut self, extension: &Extension) -> Result<Vec<LoggedEntry>, FollowError> {
+        if extension.checkpoint.is_empty() {
+            return self.keep_part(extension).map(|()| Vec::new());
+        }
+        match self.parts.take() {
+            None => self.verify_whole(extension),
+            Some(whole) if !continues(&whole, extension) => self.verify_whole(extension),
+            Some(mut whole) => {
+                join(&mut whole, extension)?;
+                whole.checkpoint.clone_from(&extension.checkpoint);
+                self.verify_whole(&whole)
+            }
+        }
+    }
+
+    fn keep_part(&mut self, part: &Extension) -> Result<(), FollowError> {
+        let mut whole = match self.parts.take() {
+            Some(whole) if continues(&whole, part) => whole,
+            // The first part, or the first after a new connection.
+            _ => Extension {
+                from: part.from,
+                leaves: Vec::new(),
+                checkpoint: String::new(),
+            },
+        };
+        join(&mut whole, part)?;
+        self.parts = Some(whole);
+        Ok(())
+    }
+
+    fn verify_whole(&mut self, extension: &Extension) -> Result<Vec<LoggedEntry>, FollowError> {
         let checkpoint = VerifiedCheckpoint::parse(extension.checkpoint.as_bytes(), &self.key)
             .map_err(|error| FollowError::Checkpoint(error.to_string()))?;
         let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
@@ -173,8 +211,31 @@ impl LogFollower {
             verified: acted_on.clone(),
             acted_on,
             seen: (size > 0).then_some((size, root)),
+            parts: None,
         })
     }
+}
+
+fn end(whole: &Extension) -> u64 {
+    whole
+        .from
+        .saturating_add(u64::try_from(whole.leaves.len()).unwrap_or(u64::MAX))
+}
+
+fn continues(whole: &Extension, part: &Extension) -> bool {
+    part.from == end(whole)
+}
+
+/// Puts a part behind those that came before.
+fn join(whole: &mut Extension, part: &Extension) -> Result<(), FollowError> {
+    if !continues(whole, part) || whole.leaves.len().saturating_add(part.leaves.len()) > MAX_LEAVES {
+        return Err(FollowError::Gap {
+            from: part.from,
+            expected: end(whole),
+        });
+    }
+    whole.leaves.extend_from_slice(&part.leaves);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::crypto::entropy::Entropy;
 use crate::ids::Digest;
+use crate::model::state::AdvanceError;
 use crate::model::{ColumnSums, ScoreSums};
 use crate::round::params::RoundKind;
 use crate::secagg::layout::{Layout, Segment, SegmentKind, limbs_for};
@@ -173,6 +174,28 @@ impl Plan {
         let mut digits = self.digits(RoundKind::Evaluate);
         self.push_scores(&mut digits, scores)?;
         Ok(digits)
+    }
+
+    /// An average of honest updates keeps the range and the clip norm that each of them keeps, up to the rounding of its digits.
+    ///
+    /// # Errors
+    /// [`AdvanceError::Average`] for any other.
+    pub(super) fn check_average(
+        &self,
+        average: &[f64],
+        survivors: u16,
+        share: f64,
+    ) -> Result<(), AdvanceError> {
+        let range = f64::from(self.train.range);
+        let step = 2.0 * range / f64::from((1u32 << self.train.digit_bits) - 1);
+        let rounding = f64::from(survivors) * step / share;
+        let inside = average.iter().all(|value| value.abs() <= range + rounding);
+        let norm = average.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let count = u32::try_from(average.len()).map_or(f64::INFINITY, f64::from);
+        if inside && norm <= f64::from(self.clip_norm) * (1.0 + 1e-6) + rounding * count.sqrt() {
+            return Ok(());
+        }
+        Err(AdvanceError::Average)
     }
 
     fn push_scores(&self, digits: &mut Digits, scores: &ScoreSums) -> Result<(), QuantiseError> {

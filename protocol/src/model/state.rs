@@ -59,6 +59,21 @@ pub enum AdvanceError {
         /// The greatest possible sum.
         most: u64,
     },
+    /// A lane is greater than all banks together can make it.
+    #[error("lane {at} of the sum is {found}, expected at most {most} for {survivors} banks")]
+    Lane {
+        /// The lane.
+        at: usize,
+        /// Its value.
+        found: u32,
+        /// The greatest honest value.
+        most: u64,
+        /// Number of survivors.
+        survivors: u16,
+    },
+    /// The average update leaves the bounds that every bank keeps: the weights were tampered with.
+    #[error("the average update is outside the task's range or clip norm; the weights cannot be right")]
+    Average,
     /// Moments or metrics contradict themselves.
     #[error("{0}")]
     Sums(String),
@@ -100,6 +115,15 @@ impl TaskState {
                 expected: layout.lanes(),
             });
         }
+        let most = u64::from(survivors) * ((1 << layout.digit_bits) - 1);
+        if let Some((at, found)) = sum.iter().enumerate().find(|(_, lane)| u64::from(**lane) > most) {
+            return Err(AdvanceError::Lane {
+                at,
+                found: *found,
+                most,
+                survivors,
+            });
+        }
         let mut next = Self {
             step: self.step + 1,
             ..self.clone()
@@ -133,6 +157,7 @@ impl TaskState {
                     .iter()
                     .map(|lane| real_sum(*lane, survivors, layout.digit_bits, layout.range) / share)
                     .collect();
+                plan.check_average(&average, survivors, share)?;
                 let aggregation = &task.aggregation;
                 next.optimiser.step(
                     &aggregation.optimiser,
@@ -350,18 +375,28 @@ mod tests {
         let plan = Plan::new(&task);
         let before = trained_next(&task, &plan);
         let sum = train_sum(&plan, &[([0.4, 0.0], 2), ([0.0, -0.8], 10)]);
-        // 12 for one bank of at most 10; and for 13 banks of at least 1 each.
-        for (survivors, most) in [(1, 10), (13, 130)] {
-            let error = before.advance(&task, &plan, &sum, survivors).unwrap_err();
-            assert_eq!(
-                error,
-                AdvanceError::Weight {
-                    found: 12,
-                    survivors,
-                    most
-                }
-            );
+        let changed = |lane: usize, value: u32| {
+            let mut sum = sum.clone();
+            sum[lane] = value;
+            before.advance(&task, &plan, &sum, 2).unwrap_err()
+        };
+        // The weight is 12, of two banks that have 1 to 10 each; 2 would make the average -4, outside of the range.
+        for found in [1, 21] {
+            let error = AdvanceError::Weight {
+                found,
+                survivors: 2,
+                most: 20,
+            };
+            assert_eq!(changed(2, found as u32), error);
         }
+        assert_eq!(changed(2, 2), AdvanceError::Average);
+        let error = AdvanceError::Lane {
+            at: 0,
+            found: 131_071,
+            most: 131_070,
+            survivors: 2,
+        };
+        assert_eq!(changed(0, 131_071), error);
         assert!(before.advance(&task, &plan, &sum, 2).is_ok());
         let mut wide = sum.clone();
         wide[3] = 1;

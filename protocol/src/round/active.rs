@@ -147,7 +147,7 @@ impl ActiveRound {
 
     /// Opens the peers' parcels once the round is open and they are here. True when that has just happened. A peer whose parcel is
     /// missing or bad is complained about; the coordinator leaves one of the two out.
-    pub fn open_parcels(&mut self, standing: &Standing<'_>, keyring: &Keyring) -> bool {
+    pub fn open_parcels(&mut self, standing: &Standing<'_>) -> bool {
         let (Some(open), Some(manifest), Some(deliveries)) = (&self.open, &self.manifest, &self.deliveries)
         else {
             return false;
@@ -158,8 +158,7 @@ impl ActiveRound {
         let receiver = Receiver {
             bank: standing.me,
             banks: open.thresholds.banks,
-            keyring,
-            bases: &self.prepared.bases,
+            prepared: &self.prepared,
         };
         let mut complaints = Vec::new();
         for (sender, hash) in manifest.iter().filter(|(sender, _)| **sender != standing.me) {
@@ -183,6 +182,7 @@ impl ActiveRound {
         }
         self.complaints = Some(complaints);
         self.deliveries = Some(Vec::new());
+        self.prepared.openers.clear();
         true
     }
 
@@ -265,6 +265,8 @@ impl ActiveRound {
                 hash,
             };
             self.trailer = Some(Signed::sign(standing.key, trailer));
+            // The vector is durable: nothing needs to make the masks again.
+            self.prepared.bases.clear();
         }
         self.trailer
     }
@@ -315,16 +317,11 @@ impl ActiveRound {
 
     /// What the survivors sign.
     pub fn survivor_statement(&self) -> Option<SurvivorList> {
-        let survivors = self.survivors.as_ref()?;
-        let list = survivors.iter().map(|(bank, hash)| (*bank, *hash)).collect();
-        let entry = Entry::Survivors {
-            round: self.round,
-            list,
-        };
-        Some(SurvivorList {
-            context: self.context()?.digest(),
-            survivors: entry.hash(),
-        })
+        Some(survivor_statement(
+            self.context()?,
+            self.round,
+            self.survivors.as_ref()?,
+        ))
     }
 
     /// The certificate lets the shares out: for every bank of the cohort exactly one.
@@ -351,21 +348,10 @@ impl ActiveRound {
         ) else {
             return Ok(false);
         };
-        let mut valid = BTreeSet::new();
-        for (bank, signature) in signatures {
-            let key = standing
-                .signing_key(*bank)
-                .filter(|_| survivors.contains_key(bank));
-            if key.is_some_and(|key| key.verifies(&statement, signature)) {
-                valid.insert(*bank);
-            }
-        }
+        let valid = valid_signatures(standing.roster, survivors, &statement, signatures);
         let needed = usize::from(open.thresholds.threshold);
-        if valid.len() < needed {
-            let detail = format!(
-                "found {} valid signatures of survivors, expected {needed}",
-                valid.len()
-            );
+        if valid < needed {
+            let detail = format!("found {valid} valid signatures of survivors, expected {needed}");
             return Err(Rejection::new(Check::Certificate, detail));
         }
         let mut shares = Vec::new();
@@ -395,7 +381,37 @@ impl ActiveRound {
             shares,
         };
         self.release = Some(Signed::sign(standing.key, release));
+        // What was not released must never be: neither a later bug nor a stolen disk finds it here.
+        self.held.clear();
         Ok(true)
+    }
+}
+
+/// Survivors whose signature under the list is valid, each counted once.
+pub(super) fn valid_signatures(
+    roster: &Roster,
+    survivors: &BTreeMap<BankIndex, Digest>,
+    statement: &SurvivorList,
+    signatures: &[(BankIndex, Signature)],
+) -> usize {
+    let valid = signatures.iter().filter(|(bank, signature)| {
+        let entry = roster.bank(*bank).filter(|_| survivors.contains_key(bank));
+        entry.is_some_and(|entry| VerifyingKey(entry.signing_key).verifies(statement, signature))
+    });
+    valid.map(|(bank, _)| *bank).collect::<BTreeSet<_>>().len()
+}
+
+/// What the survivors of a round sign.
+pub(super) fn survivor_statement(
+    context: Context,
+    round: Round,
+    survivors: &BTreeMap<BankIndex, Digest>,
+) -> SurvivorList {
+    let list = survivors.iter().map(|(bank, hash)| (*bank, *hash)).collect();
+    let entry = Entry::Survivors { round, list };
+    SurvivorList {
+        context: context.digest(),
+        survivors: entry.hash(),
     }
 }
 

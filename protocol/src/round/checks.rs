@@ -54,7 +54,9 @@ checks! {
     TooFewSurvivors = 404 "fewer survivors than the rules allow";
     Certificate = 405 "too few valid signatures under the list of survivors";
     SecondRelease = 406 "shares were released for this round already";
+    StepReleased = 407 "shares were released for another set of survivors of the same step";
     DerivedState = 501 "the published sum does not lead to the published state";
+    Uncertified = 502 "a result was published that no certified list of survivors stands behind";
     LogFork = 601 "the log was rolled back, forked or does not match its checkpoint";
     Phase = 701 "the message does not belong to the round's phase";
     Signature = 702 "the signature is not the bank's";
@@ -62,7 +64,6 @@ checks! {
     Upload = 704 "the upload's length or hash is not the one that was signed";
     Malformed = 705 "the message is malformed";
     Commitment = 706 "the released shares do not give the committed secret";
-    Contribution = 707 "the sum cannot come from honest contributions";
     Version = 708 "the peer speaks another version";
 }
 

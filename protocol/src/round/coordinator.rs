@@ -1,12 +1,11 @@
 //! The coordinator's side of one round, as a pure step.
 //!
-//! Every accepted input becomes a [`Record`]; `CoordinatorRound::apply` is the only place that changes state, and it is what a restart
+//! Every accepted input becomes a [`Record`]; [`CoordinatorRound::apply`] is the only place that changes state, and it is what a restart
 //! runs over the journal. An action list is in the order in which its effects must become true: [`Action::Commit`] first.
 
-mod decide;
-mod event;
-
-pub use event::{Action, Event, Phase};
+mod advance;
+mod complaints;
+mod inputs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,17 +13,96 @@ use crate::crypto::signing::{Signature, VerifyingKey};
 use crate::ids::{BankIndex, Digest, Millis, Round};
 use crate::log::entry::{AbortReason, Entry, RoundOpen, RoundResult};
 use crate::roster::Roster;
-use crate::round::active::complaints_hash;
 use crate::round::checks::Check;
-use crate::round::context::Context;
-use crate::round::prepare::{Place, check_bundle, delivery};
+use crate::round::prepare::delivery;
 use crate::round::record::{Record, RoundPlan};
-use crate::round::recover::Recovery;
+use crate::secagg::mask::Masks;
 use crate::secagg::ring::Ring;
-use crate::wire::canonical::Canonical;
 use crate::wire::message::{Bundle, Rejection, ToBank};
 use crate::wire::signed::Signed;
-use crate::wire::statement::{Derived, Ready, Release, SurvivorList, Trailer};
+use crate::wire::statement::{Derived, Ready, Release, Trailer};
+
+/// Where a round stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Banks prepare.
+    Prepare,
+    /// The round is open; banks compute.
+    Ready,
+    /// The cohort uploads.
+    Collect,
+    /// The survivors sign their list.
+    Confirm,
+    /// They release shares.
+    Unmask,
+    /// The coordinator sums.
+    Sum,
+    /// The result is published; banks derive the next state.
+    Publish,
+    /// Over.
+    Closed,
+}
+
+impl Phase {
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Ready => "ready",
+            Self::Collect => "collect",
+            Self::Confirm => "confirm",
+            Self::Unmask => "unmask",
+            Self::Sum => "sum",
+            Self::Publish => "publish",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The clock.
+    Tick,
+    /// A bank's control stream is up.
+    Connected(BankIndex),
+    /// A bank's control stream is gone.
+    Disconnected(BankIndex),
+    /// A bank prepared.
+    Bundle(BankIndex, Box<Bundle>),
+    /// A bank is ready.
+    Ready(BankIndex, Signed<Ready>, Vec<BankIndex>),
+    /// A bank says that it will not be ready.
+    SitsOut(BankIndex),
+    /// A masked vector is complete and durable; `length` and `hash` were measured.
+    Uploaded(BankIndex, Signed<Trailer>, u64, Digest),
+    /// A survivor signed the list.
+    Confirm(BankIndex, Signature),
+    /// A survivor released its shares.
+    Release(BankIndex, Signed<Release>),
+    /// The sum is durable and the next state derived.
+    Summed(Box<RoundResult>),
+    /// The sum is not one of honest contributions.
+    SumFailed,
+    /// A bank derived the next state.
+    Derived(BankIndex, Signed<Derived>),
+    /// The operator stops the task.
+    Stop,
+}
+
+/// What to do, in this order.
+pub enum Action {
+    /// Make records and log entries durable in one step, before anything that follows.
+    Commit(Vec<Record>, Vec<Entry>),
+    /// Send to a bank.
+    Send(BankIndex, ToBank),
+    /// Add up the survivors' vectors, take the masks off, derive the next state, and come back with [`Event::Summed`].
+    Sum(Vec<(BankIndex, Digest)>, Masks),
+    /// Tell the operator.
+    Notice(String),
+    /// The round is over: with the hash of the next state, or why without.
+    Close(Result<Digest, AbortReason>),
+}
 
 /// The machine of one round.
 pub struct CoordinatorRound {
@@ -37,6 +115,7 @@ pub struct CoordinatorRound {
     bundles: BTreeMap<BankIndex, Bundle>,
     open: Option<RoundOpen>,
     ready: BTreeMap<BankIndex, Vec<BankIndex>>,
+    sitting_out: BTreeSet<BankIndex>,
     cohort: Vec<BankIndex>,
     masked: BTreeMap<BankIndex, Signed<Trailer>>,
     confirmed: BTreeMap<BankIndex, Signature>,
@@ -87,6 +166,7 @@ impl CoordinatorRound {
             bundles: BTreeMap::new(),
             open: None,
             ready: BTreeMap::new(),
+            sitting_out: BTreeSet::new(),
             cohort: Vec::new(),
             masked: BTreeMap::new(),
             confirmed: BTreeMap::new(),
@@ -138,7 +218,7 @@ impl CoordinatorRound {
                 self.bundles.contains_key(bank)
             }),
             Phase::Ready => missing(&mut self.bundles.keys().copied(), &|bank| {
-                self.ready.contains_key(bank)
+                self.ready.contains_key(bank) || self.sitting_out.contains(bank)
             }),
             Phase::Collect => missing(&mut self.cohort.iter().copied(), &|bank| {
                 self.masked.contains_key(bank)
@@ -236,6 +316,13 @@ impl CoordinatorRound {
         Ok(self.packed_bytes())
     }
 
+    /// True if the last byte of a packed vector of this round has no bit set behind the last lane.
+    pub fn is_filling_clean(&self, last_byte: u8) -> bool {
+        let ring = Ring::for_sum(self.plan.thresholds.banks, self.plan.digit_bits);
+        let used = ring.map_or(0, |ring| self.plan.lanes.wrapping_mul(u64::from(ring.bits())) % 8);
+        used == 0 || last_byte >> used == 0
+    }
+
     fn packed_bytes(&self) -> u64 {
         let lanes = usize::try_from(self.plan.lanes).unwrap_or(usize::MAX);
         let ring = Ring::for_sum(self.plan.thresholds.banks, self.plan.digit_bits);
@@ -261,6 +348,11 @@ impl CoordinatorRound {
             }
             Event::Bundle(bank, bundle) => self.bundle(bank, bundle)?,
             Event::Ready(bank, statement, complaints) => self.ready(bank, statement, complaints)?,
+            Event::SitsOut(bank) => {
+                // Not in the journal: after a restart the bank is waited for again, or says so again.
+                self.sitting_out.insert(bank);
+                Vec::new()
+            }
             Event::Uploaded(bank, trailer, length, hash) => self.uploaded(bank, trailer, length, hash)?,
             Event::Confirm(bank, signature) => self.confirm(bank, signature)?,
             Event::Release(bank, release) => self.release(bank, release)?,
@@ -362,195 +454,5 @@ impl CoordinatorRound {
             round: self.plan.round,
             deliveries: others.filter_map(|(_, bundle)| delivery(bundle, to)).collect(),
         }
-    }
-
-    fn bundle(&mut self, bank: BankIndex, bundle: Box<Bundle>) -> Result<Vec<Action>, Rejection> {
-        if let Some(first) = self.bundles.get(&bank) {
-            return same(first == bundle.as_ref());
-        }
-        if self.phase != Phase::Prepare || !self.plan.approved.contains(&bank) {
-            return Err(self.wrong_phase());
-        }
-        let place = Place {
-            epoch: self.plan.epoch,
-            round: self.plan.round,
-            bank,
-        };
-        check_bundle(
-            &bundle,
-            place,
-            self.plan.thresholds.banks,
-            &self.signing_key(bank)?,
-        )?;
-        Ok(vec![self.accept(Record::Prepared(bank, bundle), Vec::new())])
-    }
-
-    fn ready(
-        &mut self,
-        bank: BankIndex,
-        statement: Signed<Ready>,
-        complaints: Vec<BankIndex>,
-    ) -> Result<Vec<Action>, Rejection> {
-        if let Some(first) = self.ready.get(&bank) {
-            return same(*first == complaints);
-        }
-        let open = match &self.open {
-            Some(open) if self.phase == Phase::Ready && self.bundles.contains_key(&bank) => open.hash(),
-            _ => return Err(self.wrong_phase()),
-        };
-        let expected = Ready {
-            round: self.plan.round,
-            open,
-            complaints: complaints_hash(&complaints),
-            bank,
-        };
-        if statement.open(&self.signing_key(bank)?) != Some(&expected) {
-            return Err(Rejection::new(Check::Signature, "under Ready"));
-        }
-        Ok(vec![self.accept(
-            Record::Ready {
-                statement,
-                complaints,
-            },
-            Vec::new(),
-        )])
-    }
-
-    fn uploaded(
-        &mut self,
-        bank: BankIndex,
-        trailer: Signed<Trailer>,
-        length: u64,
-        hash: Digest,
-    ) -> Result<Vec<Action>, Rejection> {
-        if let Some(first) = self.masked.get(&bank) {
-            return same(*first == trailer);
-        }
-        self.expected_upload(bank)?;
-        let context = self.context().ok_or_else(|| self.wrong_phase())?;
-        let expected = Trailer {
-            context: context.digest(),
-            bank,
-            length,
-            hash,
-        };
-        let signed = trailer
-            .open(&self.signing_key(bank)?)
-            .ok_or_else(|| Rejection::new(Check::Signature, "under the trailer"))?;
-        if *signed != expected || length != self.packed_bytes() {
-            let detail = format!(
-                "found {length} bytes with hash {hash:?}, signed {} bytes with {:?}",
-                signed.length, signed.hash
-            );
-            return Err(Rejection::new(Check::Upload, detail));
-        }
-        let entry = Entry::Masked {
-            round: self.plan.round,
-            bank,
-            hash,
-            length,
-            signature: trailer.signature(),
-        };
-        Ok(vec![self.accept(Record::Masked(trailer), vec![entry])])
-    }
-
-    fn context(&self) -> Option<Context> {
-        let open = self.open.as_ref().filter(|_| !self.cohort.is_empty())?;
-        Some(Context::of(open, &self.cohort))
-    }
-
-    fn survivor_list(&self) -> Vec<(BankIndex, Digest)> {
-        self.masked
-            .iter()
-            .map(|(bank, trailer)| (*bank, trailer.claim().hash))
-            .collect()
-    }
-
-    fn confirm(&mut self, bank: BankIndex, signature: Signature) -> Result<Vec<Action>, Rejection> {
-        if let Some(first) = self.confirmed.get(&bank) {
-            return same(*first == signature);
-        }
-        let context = match self.context() {
-            Some(context) if self.phase == Phase::Confirm && self.masked.contains_key(&bank) => context,
-            // The certificate is complete without it.
-            _ if self.phase > Phase::Confirm => return Ok(Vec::new()),
-            _ => return Err(self.wrong_phase()),
-        };
-        let entry = Entry::Survivors {
-            round: self.plan.round,
-            list: self.survivor_list(),
-        };
-        let statement = SurvivorList {
-            context: context.digest(),
-            survivors: entry.hash(),
-        };
-        if !self.signing_key(bank)?.verifies(&statement, &signature) {
-            return Err(Rejection::new(Check::Signature, "under the list of survivors"));
-        }
-        Ok(vec![self.accept(Record::Confirmed(bank, signature), Vec::new())])
-    }
-
-    fn release(&mut self, bank: BankIndex, release: Signed<Release>) -> Result<Vec<Action>, Rejection> {
-        if let Some(first) = self.releases.get(&bank) {
-            return same(first == release.claim());
-        }
-        let context = match self.context() {
-            Some(context) if self.phase == Phase::Unmask && self.masked.contains_key(&bank) => context,
-            _ if self.phase > Phase::Unmask => return Ok(Vec::new()),
-            _ => return Err(self.wrong_phase()),
-        };
-        let signed = release
-            .open(&self.signing_key(bank)?)
-            .filter(|body| body.bank == bank && body.context == context.digest())
-            .ok_or_else(|| Rejection::new(Check::Signature, "under the released shares"))?;
-        let survivors = self.masked.keys().copied().collect();
-        Recovery::check_release(signed, &self.cohort, &survivors)?;
-        let entry = Entry::Release {
-            round: self.plan.round,
-            bank,
-            body: release.hash(),
-        };
-        Ok(vec![self.accept(Record::Released(release), vec![entry])])
-    }
-
-    fn derived(&mut self, bank: BankIndex, derived: Signed<Derived>) -> Result<Vec<Action>, Rejection> {
-        let Some(result) = self
-            .result
-            .as_ref()
-            .filter(|_| derived.claim().round == self.plan.round)
-        else {
-            // An acknowledgement of an earlier round, sent again after a reconnection.
-            return Ok(Vec::new());
-        };
-        let expected = Derived {
-            round: self.plan.round,
-            bank,
-            state: result.next_state,
-        };
-        if derived.open(&self.signing_key(bank)?) != Some(&expected) {
-            return Err(Rejection::new(
-                Check::DerivedState,
-                "the acknowledgement names another state",
-            ));
-        }
-        if self.acknowledged.contains(&bank) {
-            return Ok(Vec::new());
-        }
-        let entry = Entry::Ack {
-            round: self.plan.round,
-            bank,
-            state: result.next_state,
-            signature: derived.signature(),
-        };
-        Ok(vec![self.accept(Record::Acknowledged(bank), vec![entry])])
-    }
-}
-
-/// A repetition of what was accepted changes nothing; something else of the same kind comes too late.
-fn same(same: bool) -> Result<Vec<Action>, Rejection> {
-    if same {
-        Ok(Vec::new())
-    } else {
-        Err(Rejection::new(Check::SecondMessage, "the first one counts"))
     }
 }

@@ -13,5 +13,6 @@ pub mod prepare;
 pub mod record;
 pub mod recover;
 mod snapshot;
+mod watch;
 
 pub use snapshot::RestoreError;

@@ -4,34 +4,6 @@
 //! release, `Result` derive. [`Action::Persist`] comes before every [`Action::Send`] that depends on it; whoever runs the machine
 //! makes [`Participant::snapshot`] durable there, and a machine restored from it never answers differently.
 
-/// The parts of a machine that checks need, borrowed apart from the round.
-macro_rules! standing {
-    ($self:ident) => {
-        Standing {
-            me: $self.me,
-            roster: &$self.roster,
-            thresholds: &$self.thresholds,
-            key: &$self.key,
-        }
-    };
-}
-
-macro_rules! identity {
-    ($self:ident) => {
-        Identity {
-            bank: $self.me,
-            roster: &$self.roster,
-            roster_hash: $self.roster_hash,
-            key: &$self.key,
-        }
-    };
-}
-
-mod event;
-mod log;
-
-pub use event::{Action, Event, Notice};
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::entropy::Entropy;
@@ -40,7 +12,7 @@ use crate::epoch::directory::KeyDirectory;
 use crate::epoch::participant::{EpochParticipant, Identity};
 use crate::ids::{BankIndex, Digest, Epoch, Round};
 use crate::log::VerifierKey;
-use crate::log::entry::{Entry, RoundOpen};
+use crate::log::entry::{Entry, RoundOpen, RoundResult};
 use crate::log::follower::{FollowError, LogFollower, LoggedEntry};
 use crate::model::plan::Plan;
 use crate::roster::Roster;
@@ -48,10 +20,89 @@ use crate::round::active::{ActiveRound, Standing};
 use crate::round::checks::Check;
 use crate::round::params::{ThresholdError, Thresholds};
 use crate::round::prepare::{Place, prepare};
+use crate::round::watch::{ReleasedStep, Watch};
+use crate::secagg::mask::Masks;
 use crate::wire::message::{Extension, Rejection, ToBank, ToCoordinator};
 use crate::wire::outbound::{OutboundMessage, OutboundUpdate};
 use crate::wire::signed::Signed;
 use crate::wire::statement::{Approval, Derived};
+
+/// Something happened.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one event lives at a time")]
+pub enum Event {
+    /// The daemon started with this machine restored.
+    Started,
+    /// The control stream is up (again).
+    Connected,
+    /// A message of the coordinator, other than [`ToBank::Log`], which goes through [`Participant::verify_log`].
+    Message(ToBank),
+    /// The next entry of the log, verified.
+    Entry(LoggedEntry),
+    /// A task's text was fetched or read again: its plan, and the hash of its initial state.
+    TaskKnown(Box<Plan>, Digest),
+    /// A task's text is not there, or no task that this version can read: it is passed over.
+    TaskUnreadable(Digest),
+    /// The bank's operator approved a task.
+    Approved(Digest),
+    /// The contribution cannot be computed: training failed, or the data is gone. Nobody is told why.
+    NotComputed(Round),
+    /// The digits of the round are durable.
+    Computed(Round),
+    /// The masked vector is durable.
+    Masked {
+        /// The round.
+        round: Round,
+        /// Bytes of the packed vector.
+        length: u64,
+        /// SHA-256 of the packed vector.
+        hash: Digest,
+    },
+    /// The next state was derived from the logged sum and is durable.
+    Derived {
+        /// The round.
+        round: Round,
+        /// Hash of the derived state; `None` if the sum leads to none, which is refused (C-501).
+        state: Option<Digest>,
+    },
+}
+
+/// What to do, in this order.
+pub enum Action {
+    /// Make [`Participant::snapshot`] durable before anything that follows.
+    Persist,
+    /// Send a control message.
+    Send(OutboundMessage),
+    /// Fetch a task's text and come back with [`Event::TaskKnown`], before the next entry.
+    FetchTask(Digest),
+    /// Compute the contribution to the round, make its digits durable, come back with [`Event::Computed`].
+    Compute(RoundOpen),
+    /// Mask the digits, make the packed vector durable, come back with [`Event::Masked`].
+    Mask(Round, Masks),
+    /// Upload the packed vector with this trailer; again after every reconnection until the round goes on.
+    Upload(OutboundUpdate),
+    /// Fetch the sum, derive the next state, make it durable, come back with [`Event::Derived`], before the next entry.
+    Derive(RoundOpen, RoundResult),
+    /// The round is over for this bank: its digits and masked vector can go.
+    Close(Round),
+    /// Tell the bank's operator.
+    Notice(Notice),
+}
+
+/// Something that the bank's operator should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// All pair keys of the epoch are confirmed.
+    Armed(Epoch),
+    /// A round was opened for a task that nobody approved here.
+    NotApproved(Digest),
+    /// The coordinator or a peer broke a rule; the bank does not go along.
+    Refused(Rejection),
+    /// The coordinator refused something that this bank sent.
+    Rejected(Rejection),
+    /// A round ended without a result.
+    Aborted(Round, crate::log::entry::AbortReason),
+}
 
 /// How far this bank has derived a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +140,10 @@ pub struct Participant {
     pub(super) plans: BTreeMap<Digest, Plan>,
     pub(super) approved: BTreeSet<Digest>,
     pub(super) progress: BTreeMap<Digest, Progress>,
-    pub(super) last_open: Option<RoundOpen>,
+    /// The last opened round, as the log tells it.
+    pub(super) watch: Option<Watch>,
+    /// By task: the step whose shares left this bank last.
+    pub(super) released: BTreeMap<Digest, ReleasedStep>,
     pub(super) last_round: Round,
     pub(super) active: Option<ActiveRound>,
     pub(super) derived: Option<Signed<Derived>>,
@@ -99,6 +153,31 @@ pub struct Participant {
     /// A directory that came before its entry in the log. The coordinator sends it again after a restart.
     pub(super) early_directory: Option<KeyDirectory>,
 }
+
+/// The parts of a machine that checks need, borrowed apart from the round.
+macro_rules! standing {
+    ($self:ident) => {
+        Standing {
+            me: $self.me,
+            roster: &$self.roster,
+            thresholds: &$self.thresholds,
+            key: &$self.key,
+        }
+    };
+}
+
+macro_rules! identity {
+    ($self:ident) => {
+        Identity {
+            bank: $self.me,
+            roster: &$self.roster,
+            roster_hash: $self.roster_hash,
+            key: &$self.key,
+        }
+    };
+}
+
+mod entries;
 
 impl Participant {
     /// A bank that has not seen the log yet.
@@ -120,7 +199,8 @@ impl Participant {
             plans: BTreeMap::new(),
             approved: BTreeSet::new(),
             progress: BTreeMap::new(),
-            last_open: None,
+            watch: None,
+            released: BTreeMap::new(),
             last_round: Round(0),
             active: None,
             derived: None,
@@ -170,13 +250,13 @@ impl Participant {
             Event::Connected => self.resend(),
             Event::Message(message) => self.message(message, entropy),
             Event::Entry(logged) => self.logged(logged, entropy),
+            Event::TaskUnreadable(task) => {
+                self.task_fetched(task);
+                vec![Action::Persist]
+            }
+            Event::NotComputed(round) => vec![send(ToCoordinator::SitsOut { round })],
             Event::TaskKnown(plan, initial) => {
-                let fetched = self.awaited.take_if(
-                    |logged| matches!(&logged.entry, Some(Entry::Task { task, .. }) if *task == plan.task()),
-                );
-                if let Some(logged) = fetched {
-                    self.follower.acted_on(&logged);
-                }
+                self.task_fetched(plan.task());
                 let start = Progress {
                     step: 0,
                     state: initial,
@@ -196,6 +276,16 @@ impl Participant {
             Event::Computed(round) => self.computed(round),
             Event::Masked { round, length, hash } => self.masked(round, length, hash),
             Event::Derived { round, state } => self.derive(round, state),
+        }
+    }
+
+    /// The entry whose task was fetched counts as acted on.
+    fn task_fetched(&mut self, task: Digest) {
+        let fetched = self.awaited.take_if(
+            |logged| matches!(&logged.entry, Some(Entry::Task { task: named, .. }) if *named == task),
+        );
+        if let Some(logged) = fetched {
+            self.follower.acted_on(&logged);
         }
     }
 
@@ -332,7 +422,6 @@ impl Participant {
         let objection = ToCoordinator::Objection {
             check: rejection.check,
             round,
-            about: None,
         };
         vec![send(objection), Action::Notice(Notice::Refused(rejection))]
     }
@@ -352,7 +441,7 @@ impl Participant {
             );
         };
         let next = keyring.next_round();
-        let Some(bases) = keyring.take_bases(round) else {
+        let Some(keys) = keyring.take_round(self.me, round) else {
             let detail = format!("round {round} is out of reach of the key chain, which stands at {next}");
             return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
         };
@@ -361,7 +450,7 @@ impl Participant {
             round,
             bank: self.me,
         };
-        let (prepared, bundle) = prepare(place, &self.thresholds, keyring, bases, &self.key, entropy);
+        let (prepared, bundle) = prepare(place, &self.thresholds, keys, &self.key, entropy);
         let mut actions: Vec<Action> = self
             .active
             .take()
@@ -387,56 +476,16 @@ impl Participant {
 
     /// The round is open and the parcels are here: compute.
     fn begin(&mut self) -> Vec<Action> {
-        let (Some(active), Some(keyring)) = (&mut self.active, self.epochs.armed()) else {
+        let Some(active) = &mut self.active else {
             return Vec::new();
         };
-        if !active.open_parcels(&standing!(self), keyring) {
+        if !active.open_parcels(&standing!(self)) {
             return Vec::new();
         }
         let open = active.open.clone();
         let mut actions = vec![Action::Persist];
         actions.extend(open.map(Action::Compute));
         actions
-    }
-
-    fn computed(&mut self, round: Round) -> Vec<Action> {
-        let standing = standing!(self);
-        let Some(active) = self
-            .active
-            .as_mut()
-            .filter(|active| active.round == round && active.cohort.is_none())
-        else {
-            return Vec::new();
-        };
-        active.computed = true;
-        let ready = active.ready(&standing);
-        let ready = ready.map(|(statement, complaints)| {
-            send(ToCoordinator::Ready {
-                statement,
-                complaints,
-            })
-        });
-        std::iter::once(Action::Persist).chain(ready).collect()
-    }
-
-    fn masked(&mut self, round: Round, length: u64, hash: Digest) -> Vec<Action> {
-        let standing = standing!(self);
-        let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
-            return Vec::new();
-        };
-        match active.sign_trailer(&standing, length, hash) {
-            None => Vec::new(),
-            Some(trailer) => vec![
-                Action::Persist,
-                Action::Upload(OutboundUpdate::new(round, trailer)),
-            ],
-        }
-    }
-
-    fn close(&mut self, round: Round) -> Vec<Action> {
-        self.last_round = self.last_round.max(round);
-        let closed = self.active.take_if(|active| active.round <= round);
-        closed.iter().map(|active| Action::Close(active.round)).collect()
     }
 }
 

@@ -4,8 +4,8 @@
 //! recovery blob, which holds the bank's mask bases of this round alone, and is given back when it dropped out. Every peer gets
 //! one Shamir share of each, sealed under the pair's key. The bank signs one header over all of it.
 //!
-//! The header also commits to every pair's mask base. The peer knows the base and compares, so a recovery blob with wrong
-//! bases shows before any mask is made (C-208), not as a spoiled sum.
+//! The header also commits to every pair's mask base. The peer knows the base and compares before any mask is made (C-208), so a blob
+//! that opens to other bases than the peers' own never spoils a sum: it fails the commitment, and the round ends.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::crypto::entropy::Entropy;
 use crate::crypto::secret::Secret;
 use crate::crypto::signing::{SigningKey, VerifyingKey};
 use crate::crypto::{aead, kdf};
-use crate::epoch::keyring::Keyring;
+use crate::epoch::keyring::RoundKeys;
 use crate::ids::{BankIndex, Digest, Epoch, Round};
 use crate::log::merkle::{leaf_hash, root_of};
 use crate::log::proof::InclusionProof;
@@ -44,6 +44,8 @@ pub struct Prepared {
     pub self_mask: SecretScalar,
     /// `beta_ij` by peer.
     pub bases: BTreeMap<BankIndex, Secret>,
+    /// Keys that open the peers' parcels, by peer; dropped as soon as they are opened.
+    pub openers: BTreeMap<BankIndex, Secret>,
     /// Its shares of its own secrets.
     pub own_shares: HeldShares,
 }
@@ -59,12 +61,11 @@ pub struct Place {
     pub bank: BankIndex,
 }
 
-/// Prepares a round. `bases` were taken from `keyring` for this round.
+/// Prepares a round with the keys that were taken from the chains for it. The keys that seal are gone when this returns.
 pub fn prepare<E: Entropy>(
     place: Place,
     thresholds: &Thresholds,
-    keyring: &Keyring,
-    bases: BTreeMap<BankIndex, Secret>,
+    keys: BTreeMap<BankIndex, RoundKeys>,
     key: &SigningKey,
     entropy: &mut E,
 ) -> (Prepared, Bundle) {
@@ -79,8 +80,8 @@ pub fn prepare<E: Entropy>(
     let mut parcels = Vec::new();
     let mut blob = Zeroizing::new(Vec::new());
     for receiver in (1..=thresholds.banks).filter_map(BankIndex::new) {
-        parcels.push(match (keyring.pair(receiver), bases.get(&receiver)) {
-            (Some(pair), Some(base)) => {
+        parcels.push(match keys.get(&receiver) {
+            Some(RoundKeys { base, send, .. }) => {
                 let shares = shares_for(receiver);
                 let plain = Zeroizing::new(
                     [
@@ -91,11 +92,11 @@ pub fn prepare<E: Entropy>(
                 );
                 blob.extend_from_slice(base.expose());
                 Parcel {
-                    sealed: aead::seal(pair.send_key(), entropy, &parcel_place(place, receiver), &plain),
+                    sealed: aead::seal(send, entropy, &parcel_place(place, receiver), &plain),
                     pair_base: pair_base_commitment(place.epoch, place.round, place.bank, receiver, base),
                 }
             }
-            _ => Parcel {
+            None => Parcel {
                 sealed: Vec::new(),
                 pair_base: Digest([0; 32]),
             },
@@ -124,6 +125,11 @@ pub fn prepare<E: Entropy>(
         ),
     };
     let own_shares = shares_for(place.bank);
+    let (mut bases, mut openers) = (BTreeMap::new(), BTreeMap::new());
+    for (peer, keys) in keys {
+        bases.insert(peer, keys.base);
+        openers.insert(peer, keys.receive);
+    }
     let bundle = Bundle {
         header: Signed::sign(key, header),
         parcels,
@@ -133,6 +139,7 @@ pub fn prepare<E: Entropy>(
         Prepared {
             self_mask,
             bases,
+            openers,
             own_shares,
         },
         bundle,
@@ -196,10 +203,8 @@ pub struct Receiver<'a> {
     pub bank: BankIndex,
     /// Number of banks in the roster.
     pub banks: u16,
-    /// Its pair keys.
-    pub keyring: &'a Keyring,
-    /// Its mask bases of the round.
-    pub bases: &'a BTreeMap<BankIndex, Secret>,
+    /// What it keeps of its own preparation.
+    pub prepared: &'a Prepared,
 }
 
 /// Opens a peer's delivery. `sender` says whose it must be; `manifest` is the hash that the log names for the sender's bundle.
@@ -228,15 +233,15 @@ pub fn open_delivery(
         return Err(origin());
     }
     let content = || Rejection::new(Check::ParcelContent, about.clone());
-    let pair = receiver.keyring.pair(sender.bank).ok_or_else(content)?;
-    let base = receiver.bases.get(&sender.bank).ok_or_else(content)?;
+    let opener = receiver.prepared.openers.get(&sender.bank).ok_or_else(content)?;
+    let base = receiver.prepared.bases.get(&sender.bank).ok_or_else(content)?;
     if delivery.parcel.pair_base
         != pair_base_commitment(sender.epoch, sender.round, sender.bank, receiver.bank, base)
     {
         return Err(Rejection::new(Check::PairBase, about));
     }
     let plain = aead::open(
-        pair.receive_key(),
+        opener,
         &parcel_place(sender, receiver.bank),
         &delivery.parcel.sealed,
     )

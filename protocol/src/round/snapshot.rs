@@ -3,6 +3,8 @@
 //! The bytes hold every secret of the open round and of the epoch. The daemon writes them to one file of mode 0600, replaces it
 //! atomically and overwrites what it replaced, so that a wiped key does not live on in an old copy.
 
+use std::collections::BTreeMap;
+
 use zeroize::Zeroizing;
 
 use crate::crypto::secret::Secret;
@@ -14,6 +16,7 @@ use crate::log::follower::LogFollower;
 use crate::round::active::ActiveRound;
 use crate::round::participant::{Participant, Pinned, Progress};
 use crate::round::prepare::{HeldShares, Prepared};
+use crate::round::watch::{ReleasedStep, Watch};
 use crate::secagg::shamir::SecretScalar;
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 use crate::wire::frame;
@@ -25,7 +28,7 @@ use crate::wire::signed::Signed;
 pub enum RestoreError {
     /// It is damaged, or of another version.
     #[error(
-        "the bank's state cannot be read: {0}; restore it from a backup, or start a new key epoch without it"
+        "the bank's state cannot be read: {0}; delete it and start again, which needs a new key epoch; never put an old copy back"
     )]
     Damaged(#[from] DecodeError),
     /// It belongs to another roster, bank or key.
@@ -63,9 +66,8 @@ impl Participant {
                 .digest(&progress.state)
                 .digest(&progress.last_result);
         });
-        w.list(self.last_open.iter(), |w, open| {
-            w.bytes(&open.to_bytes());
-        });
+        w.list(self.watch.iter(), |w, watch| watch.write(w));
+        w.list(self.released.values(), |w, released| released.write(w));
         self.last_round.write(&mut w);
         w.list(self.derived.iter(), write_signed);
         w.list(self.active.iter(), |w, active| active.write(w));
@@ -114,9 +116,9 @@ impl Participant {
             })?
             .into_iter()
             .collect();
-        machine.last_open = r
-            .list(4, "last open", |r| RoundOpen::from_bytes(r.bytes("round open")?))?
-            .pop();
+        machine.watch = r.list(12, "watch", Watch::read)?.pop();
+        let released = r.list(68, "released steps", ReleasedStep::read)?;
+        machine.released = released.into_iter().map(|step| (step.task, step)).collect();
         machine.last_round = Round::read(&mut r, "last round")?;
         machine.derived = r.list(68, "derived", read_signed)?.pop();
         machine.active = r.list(1, "active round", ActiveRound::read)?.into_iter().next();
@@ -158,6 +160,13 @@ fn read_shares(r: &mut Reader<'_>) -> Result<HeldShares, DecodeError> {
     })
 }
 
+fn read_keys(r: &mut Reader<'_>) -> Result<BTreeMap<BankIndex, Secret>, DecodeError> {
+    let keys = r.list(34, "round keys", |r| {
+        Ok((r.bank("peer")?, Secret::from_bytes(r.array("key")?)))
+    })?;
+    Ok(keys.into_iter().collect())
+}
+
 fn write_digests(w: &mut Writer, digests: impl ExactSizeIterator<Item = (BankIndex, Digest)>) {
     w.list(digests, |w, (bank, digest)| {
         w.bank(bank).digest(&digest);
@@ -196,9 +205,11 @@ impl ActiveRound {
     fn write(&self, w: &mut Writer) {
         self.round.write(w);
         write_scalar(w, &self.prepared.self_mask);
-        w.list(self.prepared.bases.iter(), |w, (bank, base)| {
-            w.bank(*bank).fixed(base.expose());
-        });
+        for keys in [&self.prepared.bases, &self.prepared.openers] {
+            w.list(keys.iter(), |w, (bank, key)| {
+                w.bank(*bank).fixed(key.expose());
+            });
+        }
         write_shares(w, &self.prepared.own_shares);
         write_message(w, &self.bundle);
         w.list(self.manifest.iter(), |w, manifest| {
@@ -228,12 +239,8 @@ impl ActiveRound {
         let round = Round::read(r, "round")?;
         let prepared = Prepared {
             self_mask: read_scalar(r)?,
-            bases: r
-                .list(34, "bases", |r| {
-                    Ok((r.bank("peer")?, Secret::from_bytes(r.array("base")?)))
-                })?
-                .into_iter()
-                .collect(),
+            bases: read_keys(r)?,
+            openers: read_keys(r)?,
             own_shares: read_shares(r)?,
         };
         let mut active = Self::new(round, prepared, read_message(r)?);

@@ -24,3 +24,6 @@ pub use scale::Scale;
 pub use schema::{
     CategoryColumn, Column, ColumnKind, Input, InputKind, NumberColumn, Outside, Schema, WhenMissing,
 };
+
+#[cfg(test)]
+mod tests;

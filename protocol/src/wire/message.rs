@@ -60,7 +60,7 @@ pub struct Extension {
     pub from: u64,
     /// The leaves.
     pub leaves: Vec<Leaf>,
-    /// The signed checkpoint behind the last of them.
+    /// The signed checkpoint behind the last of them; empty in all parts of a long extension but the last.
     pub checkpoint: String,
 }
 
@@ -132,8 +132,11 @@ pub enum ToCoordinator {
         check: Check,
         /// The round, if it is about one.
         round: Option<Round>,
-        /// The peer, if it is about one.
-        about: Option<BankIndex>,
+    },
+    /// The bank will not be ready for this round. It never says why.
+    SitsOut {
+        /// The round.
+        round: Round,
     },
 }
 

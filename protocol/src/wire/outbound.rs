@@ -4,7 +4,6 @@
 //! as a masked vector; everything else in the list has a content that no data decides.
 
 use crate::ids::{Digest, Epoch, Round};
-use crate::wire::canonical::Canonical;
 use crate::wire::message::{ToCoordinator, WIRE_VERSION};
 use crate::wire::signed::Signed;
 use crate::wire::statement::Trailer;
@@ -72,22 +71,11 @@ impl OutboundUpdate {
 
     /// The trailer frame: canonical statement and signature.
     pub fn trailer_bytes(&self) -> Vec<u8> {
-        encode_trailer(&self.trailer)
+        self.trailer.to_bytes()
     }
-}
-
-/// The bytes behind an upload.
-fn encode_trailer(trailer: &Signed<Trailer>) -> Vec<u8> {
-    let mut bytes = trailer.claim().to_bytes();
-    bytes.extend_from_slice(&trailer.signature().0);
-    bytes
 }
 
 /// Reads the bytes behind an upload; `None` if they are no trailer.
 pub fn decode_trailer(bytes: &[u8]) -> Option<Signed<Trailer>> {
-    let (body, signature) = bytes.split_last_chunk::<64>()?;
-    Some(Signed::assemble(
-        Trailer::from_bytes(body).ok()?,
-        crate::crypto::signing::Signature(*signature),
-    ))
+    Signed::from_bytes(bytes)
 }

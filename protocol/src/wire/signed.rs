@@ -40,6 +40,19 @@ impl<T: Canonical> Signed<T> {
         self.signature
     }
 
+    /// The canonical form with the signature behind it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.body.to_bytes();
+        bytes.extend_from_slice(&self.signature.0);
+        bytes
+    }
+
+    /// Reads [`Signed::to_bytes`]; `None` if it is no statement of this kind.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (body, signature) = bytes.split_last_chunk::<64>()?;
+        Some(Self::assemble(T::from_bytes(body).ok()?, Signature(*signature)))
+    }
+
     /// Hash of the statement's canonical form.
     pub fn hash(&self) -> Digest {
         self.body.hash()

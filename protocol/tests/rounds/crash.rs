@@ -167,7 +167,7 @@ fn the_coordinator_goes_on_from_every_commit() {
 
 #[test]
 fn everything_at_once() {
-    for seed in 0..6 {
+    for seed in 0..4 {
         let faults = Faults {
             double: true,
             delay_ms: 400,

@@ -321,7 +321,10 @@ impl Node {
             Effect::Derive(open, result) => {
                 let (round, state) = (result.round, self.derive(&open, &result));
                 self.waiting = false;
-                self.handle(Event::Derived { round, state })
+                self.handle(Event::Derived {
+                    round,
+                    state: Some(state),
+                })
             }
         };
         out.extend(self.act());

@@ -7,10 +7,11 @@ use veilsum_protocol::log::entry::{AbortReason, Entry, RoundOpen};
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::params::Thresholds;
 use veilsum_protocol::round::participant::Notice;
+use veilsum_protocol::wire::message::ToCoordinator;
 
 use crate::consortium::{bank, roster, task};
 use crate::ledger::Rewrite;
-use crate::node::Step;
+use crate::node::{Kill, Step};
 use crate::world::World;
 
 impl World {
@@ -420,6 +421,48 @@ fn c_501_a_sum_that_does_not_lead_to_the_published_state() {
         assert_eq!(world.refused(position), [Check::DerivedState]);
     }
     nobody(&world, round, Step::Derived);
+}
+
+#[test]
+fn c_502_a_result_that_no_certificate_stands_behind() {
+    let (world, round, end) = lied(5, |entry| match entry {
+        Entry::Result(result) => {
+            let mut other = result.clone();
+            other.survivors -= 1;
+            Some(vec![Entry::Result(other)])
+        }
+        _ => None,
+    });
+    assert!(end.is_ok());
+    for position in 1..=5 {
+        assert_eq!(world.refused(position), [Check::Uncertified]);
+    }
+    nobody(&world, round, Step::Derived);
+}
+
+#[test]
+fn c_407_a_step_is_not_summed_again_over_other_banks() {
+    let mut world = World::new(5, 20);
+    // All shares are released, but two do not arrive.
+    world.tamper_up = Some(|from, message| {
+        if let (4 | 5, ToCoordinator::Release { round, .. }) = (from.get(), message) {
+            round.0 += 1_000;
+        }
+    });
+    assert_eq!(world.round().end, Err(AbortReason::TooFewShares));
+    world.tamper_up = None;
+    // The second attempt lacks bank 5: its sum would differ from the first by bank 5 alone.
+    world.down_ms = None;
+    world.node(5).kill = Some(Kill::Before(Step::Upload));
+    let second = world.round();
+    assert_eq!(second.end, Err(AbortReason::TooFewConfirmations));
+    for position in 1..=4 {
+        assert_eq!(world.refused(position), [Check::StepReleased], "bank {position}");
+    }
+    nobody(&world, second.round, Step::Confirm);
+    // Over the same banks it may be.
+    world.restart(bank(5));
+    recovers(&mut world);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! The entries' one byte form.
+//! The entries' canonical form.
 
-use super::{AbortReason, Entry, RoundOpen, RoundResult};
 use crate::crypto::signing::Signature;
 use crate::ids::{BankIndex, Epoch, Round, Timestamp};
+use crate::log::entry::{AbortReason, Entry, RoundOpen, RoundResult};
 use crate::model::Metrics;
 use crate::roster::RosterEntry;
 use crate::round::params::{RoundKind, Thresholds};

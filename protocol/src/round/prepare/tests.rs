@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::crypto::entropy::SeededEntropy;
+use crate::epoch::keyring::Keyring;
 use crate::epoch::keyring::tests::keyrings;
 use crate::secagg::shamir::Interpolation;
 
@@ -23,7 +24,8 @@ fn signing_key(position: u16) -> SigningKey {
 }
 
 struct Side {
-    keyring: Keyring,
+    /// Seals for bank 2.
+    sealer: Option<Secret>,
     prepared: Prepared,
     bundle: Bundle,
 }
@@ -32,25 +34,19 @@ struct Side {
 fn sides() -> BTreeMap<BankIndex, Side> {
     let thresholds = Thresholds::with_most_colluders(5).unwrap();
     let side = |(bank, mut keyring): (BankIndex, Keyring)| {
-        let bases = keyring.take_bases(ROUND).unwrap();
+        let keys = keyring.take_round(bank, ROUND).unwrap();
+        let sealer = keys
+            .get(&BankIndex::new(2).unwrap())
+            .map(|keys| keys.send.duplicate());
         let number = bank.get();
         let entropy = &mut SeededEntropy::new(50 + u64::from(number));
-        let (prepared, bundle) = prepare(
-            place(number),
-            &thresholds,
-            &keyring,
-            bases,
-            &signing_key(number),
-            entropy,
-        );
-        (
-            bank,
-            Side {
-                keyring,
-                prepared,
-                bundle,
-            },
-        )
+        let (prepared, bundle) = prepare(place(number), &thresholds, keys, &signing_key(number), entropy);
+        let side = Side {
+            sealer,
+            prepared,
+            bundle,
+        };
+        (bank, side)
     };
     keyrings(5, Round(1)).into_iter().map(side).collect()
 }
@@ -70,8 +66,7 @@ fn open(sides: &BTreeMap<BankIndex, Side>, sender: Place, parcel: &Delivery) -> 
     let receiver = Receiver {
         bank: bank(2),
         banks: 5,
-        keyring: &side.keyring,
-        bases: &side.prepared.bases,
+        prepared: &side.prepared,
     };
     let manifest = sides[&bank(1)].bundle.header.hash();
     open_delivery(
@@ -94,8 +89,7 @@ fn the_parcels_hold_shares_of_both_secrets() {
         let view = Receiver {
             bank: *receiver,
             banks: 5,
-            keyring: &side.keyring,
-            bases: &side.prepared.bases,
+            prepared: &side.prepared,
         };
         let parcel = delivery(&sender.bundle, *receiver).unwrap();
         let manifest = sender.bundle.header.hash();
@@ -162,9 +156,9 @@ fn c_206_a_parcel_that_its_sender_did_not_sign_for_this_place() {
 }
 
 /// Bank 1 seals something else for bank 2 and signs it as it should.
-fn dishonest(sides: &mut BTreeMap<BankIndex, Side>, change: impl FnOnce(&Keyring, &mut Parcel)) -> Delivery {
+fn dishonest(sides: &mut BTreeMap<BankIndex, Side>, change: impl FnOnce(&Secret, &mut Parcel)) -> Delivery {
     let side = sides.get_mut(&bank(1)).unwrap();
-    change(&side.keyring, &mut side.bundle.parcels[1]);
+    change(side.sealer.as_ref().unwrap(), &mut side.bundle.parcels[1]);
     let header = BundleHeader {
         parcels: root_of(&leaves(&side.bundle.parcels)),
         ..*side.bundle.header.claim()
@@ -175,8 +169,7 @@ fn dishonest(sides: &mut BTreeMap<BankIndex, Side>, change: impl FnOnce(&Keyring
 
 #[test]
 fn c_207_a_parcel_that_does_not_open_or_holds_no_canonical_shares() {
-    let seal = |keyring: &Keyring, sender: Place, plain: &[u8]| {
-        let key = keyring.pair(bank(2)).unwrap().send_key();
+    let seal = |key: &Secret, sender: Place, plain: &[u8]| {
         aead::seal(
             key,
             &mut SeededEntropy::new(8),
@@ -195,15 +188,13 @@ fn c_207_a_parcel_that_does_not_open_or_holds_no_canonical_shares() {
         (elsewhere, &[1; 64]),
     ] {
         let mut sides = sides();
-        let parcel = dishonest(&mut sides, |keyring, parcel| {
-            parcel.sealed = seal(keyring, sender, plain)
-        });
+        let parcel = dishonest(&mut sides, |key, parcel| parcel.sealed = seal(key, sender, plain));
         assert_eq!(open(&sides, place(1), &parcel).err(), Some(Check::ParcelContent));
     }
     // A share below the order of the field is one, whatever it is worth.
     let mut sides = sides();
-    let parcel = dishonest(&mut sides, |keyring, parcel| {
-        parcel.sealed = seal(keyring, place(1), &[1; 64])
+    let parcel = dishonest(&mut sides, |key, parcel| {
+        parcel.sealed = seal(key, place(1), &[1; 64])
     });
     assert!(open(&sides, place(1), &parcel).is_ok());
 }
@@ -219,7 +210,8 @@ fn c_208_a_sender_that_commits_to_another_mask_base() {
 fn c_706_a_recovery_blob_opens_only_with_its_secret_and_only_to_what_was_committed() {
     let mut entropy = SeededEntropy::new(9);
     let mut keyring = keyrings(5, Round(1)).remove(&bank(1)).unwrap();
-    let bases = keyring.take_bases(ROUND).unwrap();
+    let keys = keyring.take_round(bank(1), ROUND).unwrap();
+    let bases: BTreeMap<BankIndex, Secret> = keys.into_iter().map(|(peer, keys)| (peer, keys.base)).collect();
     let mut sides = sides();
     let shares: Vec<SecretScalar> = (2..=5)
         .map(|receiver| {
@@ -227,8 +219,7 @@ fn c_706_a_recovery_blob_opens_only_with_its_secret_and_only_to_what_was_committ
             let view = Receiver {
                 bank: bank(receiver),
                 banks: 5,
-                keyring: &side.keyring,
-                bases: &side.prepared.bases,
+                prepared: &side.prepared,
             };
             let sender = &sides[&bank(1)].bundle;
             let parcel = delivery(sender, bank(receiver)).unwrap();

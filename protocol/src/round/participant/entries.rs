@@ -1,18 +1,23 @@
-//! What the log's entries make a participant do.
+//! What a bank does when the log says so.
 
-use super::{Action, Notice, Participant, Progress, send};
 use crate::crypto::entropy::Entropy;
 use crate::ids::{Digest, Round};
 use crate::log::entry::{Entry, RoundOpen, RoundResult};
 use crate::round::active::{ActiveRound, Standing};
 use crate::round::checks::Check;
+use crate::round::participant::{Action, Notice, Participant, Progress, send};
+use crate::round::watch::{ReleasedStep, Watch};
 use crate::wire::canonical::Canonical;
 use crate::wire::message::{Rejection, ToCoordinator};
+use crate::wire::outbound::OutboundUpdate;
 use crate::wire::signed::Signed;
 use crate::wire::statement::Derived;
 
 impl Participant {
     pub(super) fn entry<E: Entropy>(&mut self, entry: Entry, entropy: &mut E) -> Vec<Action> {
+        if let Some(watch) = &mut self.watch {
+            watch.note(&self.roster, &entry);
+        }
         match entry {
             Entry::Roster { .. } if entry.hash() != self.roster_hash => {
                 let detail = "the coordinator logged another roster; install the new consortium.toml after comparing it";
@@ -48,6 +53,9 @@ impl Participant {
             }
             Entry::Survivors { round, list } => {
                 let me = self.me;
+                if let Err(rejection) = self.check_released(round) {
+                    return self.refuse(rejection, Some(round));
+                }
                 let actions = self.in_round(round, |active| {
                     Ok(if active.accept_survivors(me, &list)? {
                         vec![Action::Persist]
@@ -72,6 +80,10 @@ impl Participant {
                     Ok(false) => Vec::new(),
                     Ok(true) => {
                         let release = active.release.clone();
+                        if let Some(watch) = &self.watch {
+                            let released = ReleasedStep::of(watch.open(), watch.survivor_set());
+                            self.released.insert(released.task, released);
+                        }
                         let release = release.map(|release| send(ToCoordinator::Release { round, release }));
                         std::iter::once(Action::Persist).chain(release).collect()
                     }
@@ -88,7 +100,7 @@ impl Participant {
         }
     }
 
-    fn in_round(
+    pub(super) fn in_round(
         &mut self,
         round: Round,
         step: impl FnOnce(&mut ActiveRound) -> Result<Vec<Action>, Rejection>,
@@ -112,11 +124,11 @@ impl Participant {
 
     fn round_open(&mut self, open: RoundOpen) -> Vec<Action> {
         let round = open.round;
-        if let Some(last) = self.last_open.as_ref().filter(|last| round <= last.round) {
-            let detail = format!("found round {round} opened after round {}", last.round);
+        if let Some(last) = self.watch.as_ref().filter(|last| round <= last.open().round) {
+            let detail = format!("found round {round} opened after round {}", last.open().round);
             return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
         }
-        self.last_open = Some(open.clone());
+        self.watch = Some(Watch::new(open.clone()));
         if self.active.as_ref().is_none_or(|active| active.round != round) {
             // Without this bank; and every earlier round is over for good.
             return self.close(round);
@@ -172,24 +184,81 @@ impl Participant {
         Ok(())
     }
 
-    fn result(&mut self, result: RoundResult) -> Vec<Action> {
-        let open = self
-            .last_open
-            .as_ref()
-            .filter(|open| open.hash() == result.open)
-            .cloned();
-        let known = open.filter(|open| {
-            self.progress
-                .get(&open.task)
-                .is_some_and(|progress| progress.step == open.step)
+    pub(super) fn computed(&mut self, round: Round) -> Vec<Action> {
+        let standing = standing!(self);
+        let Some(active) = self
+            .active
+            .as_mut()
+            .filter(|active| active.round == round && active.cohort.is_none())
+        else {
+            return Vec::new();
+        };
+        active.computed = true;
+        let ready = active.ready(&standing);
+        let ready = ready.map(|(statement, complaints)| {
+            send(ToCoordinator::Ready {
+                statement,
+                complaints,
+            })
         });
-        match known {
-            Some(open) => vec![Action::Derive(open, result)],
-            None => self.close(result.round),
+        std::iter::once(Action::Persist).chain(ready).collect()
+    }
+
+    pub(super) fn masked(&mut self, round: Round, length: u64, hash: Digest) -> Vec<Action> {
+        let standing = standing!(self);
+        let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
+            return Vec::new();
+        };
+        match active.sign_trailer(&standing, length, hash) {
+            None => Vec::new(),
+            Some(trailer) => vec![
+                Action::Persist,
+                Action::Upload(OutboundUpdate::new(round, trailer)),
+            ],
         }
     }
 
-    pub(super) fn derive(&mut self, round: Round, state: Digest) -> Vec<Action> {
+    /// A step that was summed before is summed again only over the same banks.
+    fn check_released(&self, round: Round) -> Result<(), Rejection> {
+        let Some(watch) = self.watch.as_ref().filter(|watch| watch.open().round == round) else {
+            return Ok(());
+        };
+        let now = ReleasedStep::of(watch.open(), watch.survivor_set());
+        match self.released.get(&now.task) {
+            Some(before) if before.forbids(&now) => Err(Rejection::new(
+                Check::StepReleased,
+                ReleasedStep::round_detail(round),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn result(&mut self, result: RoundResult) -> Vec<Action> {
+        let watch = self
+            .watch
+            .as_ref()
+            .filter(|watch| watch.open().hash() == result.open);
+        let Some(watch) = watch.filter(|watch| self.continues(watch.open())) else {
+            return self.close(result.round);
+        };
+        if let Err(rejection) = watch.check_result(&result) {
+            let round = result.round;
+            let mut actions = self.close(round);
+            actions.push(Action::Persist);
+            actions.extend(self.refuse(rejection, Some(round)));
+            return actions;
+        }
+        vec![Action::Derive(watch.open().clone(), result)]
+    }
+
+    /// True if the round started from where this bank has derived the task to.
+    fn continues(&self, open: &RoundOpen) -> bool {
+        self.progress.get(&open.task).is_some_and(|progress| {
+            (open.step, open.state, open.last_result) == (progress.step, progress.state, progress.last_result)
+        })
+    }
+
+    pub(super) fn derive(&mut self, round: Round, state: Option<Digest>) -> Vec<Action> {
         let derived = self
             .awaited
             .take_if(|logged| matches!(&logged.entry, Some(Entry::Result(result)) if result.round == round));
@@ -200,14 +269,18 @@ impl Participant {
         let Some(Entry::Result(result)) = logged.entry else {
             return Vec::new();
         };
-        let Some(open) = self.last_open.as_ref().filter(|open| open.hash() == result.open) else {
+        let watch = self
+            .watch
+            .as_ref()
+            .filter(|watch| watch.open().hash() == result.open);
+        let Some(open) = watch.map(Watch::open) else {
             return Vec::new();
         };
         let Some(progress) = self.progress.get_mut(&open.task) else {
             return Vec::new();
         };
         let mut actions;
-        if state == result.next_state {
+        if let Some(state) = state.filter(|state| *state == result.next_state) {
             *progress = Progress {
                 step: open.step + 1,
                 state,
@@ -231,5 +304,11 @@ impl Participant {
             actions.extend(self.refuse(Rejection::new(Check::DerivedState, detail), Some(round)));
         }
         actions
+    }
+
+    pub(super) fn close(&mut self, round: Round) -> Vec<Action> {
+        self.last_round = self.last_round.max(round);
+        let closed = self.active.take_if(|active| active.round <= round);
+        closed.iter().map(|active| Action::Close(active.round)).collect()
     }
 }

@@ -1,0 +1,472 @@
+//! Does again what the coordinator and the banks did with the masked updates: adds them, takes the masks off, and derives
+//! the next state from the sum.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use veilsum_protocol::crypto::signing::VerifyingKey;
+use veilsum_protocol::epoch::directory::KeyDirectory;
+use veilsum_protocol::ids::{BankIndex, Digest, Round};
+use veilsum_protocol::log::entry::{RoundOpen, RoundResult};
+use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::round::context::Context;
+use veilsum_protocol::round::recover::Recovery;
+use veilsum_protocol::secagg::accumulate::Accumulator;
+use veilsum_protocol::secagg::pack;
+use veilsum_protocol::secagg::ring::Ring;
+use veilsum_protocol::task::Task;
+use veilsum_protocol::wire::canonical::Canonical;
+use veilsum_protocol::wire::message::{Bundle, MESSAGE_LIMIT};
+use veilsum_protocol::wire::signed::Signed;
+use veilsum_protocol::wire::statement::{Release, ReleasedShare};
+
+use super::archive::{Archive, ArchiveError};
+use super::bundles;
+use super::history::{History, Logged, RoundHistory};
+use super::report::{Check, Ledger, Place, Problems};
+
+/// Longest text of a task in bytes.
+const TASK_LIMIT: u64 = 1 << 20;
+
+/// Checks the archive against the log, round by round.
+pub(crate) struct Replay<'a> {
+    history: &'a History,
+    archive: &'a Archive,
+    /// By task; none where its text is not to be had.
+    tasks: BTreeMap<Digest, Option<Derivation>>,
+    /// By round, releasing bank and bank: the kind of share that left.
+    released: BTreeMap<(Round, BankIndex, BankIndex), bool>,
+    replayed: usize,
+}
+
+/// A task, as far as its states were derived.
+struct Derivation {
+    task: Task,
+    plan: Plan,
+    /// None once a sum could not be had, or did not give the published state.
+    state: Option<TaskState>,
+}
+
+/// What a round's sum is made of.
+struct Parts<'a> {
+    round: &'a RoundHistory,
+    open: &'a RoundOpen,
+    cohort: &'a [BankIndex],
+    survivors: &'a [(BankIndex, Digest)],
+    ring: Ring,
+    lanes: usize,
+}
+
+impl<'a> Replay<'a> {
+    pub(crate) fn new(history: &'a History, archive: &'a Archive) -> Self {
+        Self {
+            history,
+            archive,
+            tasks: BTreeMap::new(),
+            released: BTreeMap::new(),
+            replayed: 0,
+        }
+    }
+
+    /// Rounds whose sum was computed again.
+    pub(crate) fn replayed(&self) -> usize {
+        self.replayed
+    }
+
+    /// Key directories are no part of the sum; where the archive has them, they are checked like a bank does.
+    pub(crate) fn directories(&self, ledger: &mut Ledger) {
+        let mut absent = 0usize;
+        for logged in &self.history.directories {
+            let place = Place::entry(logged.index);
+            let Some(roster) = self.history.roster_at(logged.index) else {
+                continue;
+            };
+            let directory = match self
+                .archive
+                .blob_if_there(&logged.value.directory, MESSAGE_LIMIT as u64)
+            {
+                Ok(None) => {
+                    absent += 1;
+                    continue;
+                }
+                Ok(Some(bytes)) => KeyDirectory::from_bytes(&bytes).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let verified = directory.and_then(|directory| {
+                let fits = directory.epoch == logged.value.epoch
+                    && directory.first_round == logged.value.first_round;
+                if !fits {
+                    return Err(format!(
+                        "a directory of epoch {} from round {} on",
+                        directory.epoch, directory.first_round
+                    ));
+                }
+                directory
+                    .verify(&roster.value, &roster.hash)
+                    .map_err(|rejection| rejection.to_string())
+            });
+            match verified {
+                Ok(()) => ledger.pass(Check::ArchivedDirectory),
+                Err(found) => ledger.fail(
+                    Check::ArchivedDirectory,
+                    place,
+                    found,
+                    "every bank's keys once, signed for this epoch and roster",
+                ),
+            }
+        }
+        if absent > 0 {
+            ledger.notes.push(format!(
+                "{absent} key directories are not in the archive: their signatures were checked by the banks alone"
+            ));
+        }
+    }
+
+    /// Replays one round, as far as it came.
+    pub(crate) fn round(&mut self, round: &RoundHistory, ledger: &mut Ledger) {
+        let Some(open) = &round.open else {
+            return;
+        };
+        self.task(open, ledger);
+        let Some(Some(derivation)) = self.tasks.get(&open.value.task) else {
+            return;
+        };
+        let Some((ring, lanes)) = round_plan(round, open, &derivation.plan, ledger) else {
+            return;
+        };
+        let (Some(cohort), Some(survivors)) = (&round.cohort, &round.survivors) else {
+            return;
+        };
+        let parts = Parts {
+            round,
+            open: &open.value,
+            cohort: &cohort.value,
+            survivors: &survivors.value,
+            ring,
+            lanes,
+        };
+        // Shares that left before an abort count as well.
+        let releases = self.releases(&parts, ledger);
+        if let Some(result) = &round.result {
+            let sum = self.sum(&parts, result, &releases, ledger);
+            self.derive(&parts, result, sum, ledger);
+        }
+    }
+
+    fn task(&mut self, open: &Logged<RoundOpen>, ledger: &mut Ledger) {
+        let hash = open.value.task;
+        if self.tasks.contains_key(&hash) {
+            return;
+        }
+        let offer = History::last_before(&self.history.tasks, open.index, |offer| offer.task == hash);
+        let place = Place::entry(offer.map_or(open.index, |offer| offer.index));
+        let read = || {
+            let bytes = self
+                .archive
+                .blob(&hash, TASK_LIMIT)
+                .map_err(|error| error.to_string())?;
+            let text = String::from_utf8(bytes).map_err(|_| "a text that is not UTF-8".to_owned())?;
+            let task = Task::parse(&text).map_err(|error| format!("a task with an error: {error}"))?;
+            if task.hash() != hash {
+                return Err(format!("a text whose normal form has hash {}", task.hash()));
+            }
+            match offer {
+                Some(offer) if offer.value.name != task.name => Err(format!("a task named {:?}", task.name)),
+                _ => Ok(task),
+            }
+        };
+        let derivation = match read() {
+            Ok(task) => {
+                ledger.pass(Check::TaskText);
+                Some(Derivation {
+                    plan: Plan::new(&task),
+                    state: Some(TaskState::initial(&task)),
+                    task,
+                })
+            }
+            Err(found) => {
+                let name = offer.map_or(String::new(), |offer| format!(" of {:?}", offer.value.name));
+                ledger.fail(
+                    Check::TaskText,
+                    place,
+                    found,
+                    format!("the text{name} with SHA-256 {hash}; its rounds cannot be replayed without it"),
+                );
+                None
+            }
+        };
+        self.tasks.insert(hash, derivation);
+    }
+
+    fn signed_release(&self, index: u64, bank: BankIndex, bytes: &[u8]) -> Result<Release, String> {
+        let signed = Signed::<Release>::from_bytes(bytes).ok_or("no signed release")?;
+        let key = self.history.key_at(index, bank).map(VerifyingKey);
+        let release = key.and_then(|key| signed.open(&key).cloned());
+        release.ok_or_else(|| format!("shares without a valid signature of bank {bank}"))
+    }
+
+    fn releases(&mut self, parts: &Parts<'_>, ledger: &mut Ledger) -> BTreeMap<BankIndex, Release> {
+        let context = Context::of(parts.open, parts.cohort).digest();
+        let survivors: BTreeSet<BankIndex> = parts.survivors.iter().map(|(bank, _)| *bank).collect();
+        let mut releases = BTreeMap::new();
+        for logged in &parts.round.releases {
+            let (bank, body) = logged.value;
+            let place = Place::of(parts.round.round, logged.index);
+            let read = self
+                .archive
+                .blob(&body, MESSAGE_LIMIT as u64)
+                .map_err(|error| error.to_string())
+                .and_then(|bytes| self.signed_release(logged.index, bank, &bytes));
+            let release = match read {
+                Ok(release) => release,
+                Err(found) => {
+                    let expected = format!("the shares of bank {bank} with SHA-256 {body}");
+                    ledger.fail(Check::ArchivedRelease, place, found, expected);
+                    continue;
+                }
+            };
+            self.one_kind(parts.round.round, place, &release, ledger);
+            let mut problems = Problems::new();
+            problems.unless_equal("shares of bank", release.bank, bank);
+            problems.unless_equal("shares for context", release.context, context);
+            let form = Recovery::check_release(&release, parts.cohort, &survivors);
+            if let Err(rejection) = form {
+                problems.unless(
+                    false,
+                    || rejection.to_string(),
+                    || "one share for each bank of the cohort, by whether it survived".to_owned(),
+                );
+            }
+            if ledger.settle(Check::ArchivedRelease, place, problems.into_vec()) {
+                releases.entry(bank).or_insert(release);
+            }
+        }
+        releases
+    }
+
+    fn one_kind(&mut self, round: Round, place: Place, release: &Release, ledger: &mut Ledger) {
+        let mut problems = Problems::new();
+        for (of, share) in &release.shares {
+            let self_mask = matches!(share, ReleasedShare::SelfMask(_));
+            let first = *self
+                .released
+                .entry((round, release.bank, *of))
+                .or_insert(self_mask);
+            problems.unless(
+                first == self_mask,
+                || {
+                    format!(
+                        "both kinds of bank {}'s shares of bank {of} in round {round}",
+                        release.bank
+                    )
+                },
+                || "one kind: both together open the bank's update".to_owned(),
+            );
+        }
+        ledger.settle(Check::OneKindOfShare, place, problems.into_vec());
+    }
+
+    /// The sum that the archive gives, if it is the published one.
+    fn sum(
+        &mut self,
+        parts: &Parts<'_>,
+        result: &Logged<RoundResult>,
+        releases: &BTreeMap<BankIndex, Release>,
+        ledger: &mut Ledger,
+    ) -> Option<Vec<u32>> {
+        let place = Place::of(parts.round.round, result.index);
+        let bundles = bundles::of_cohort(
+            self.archive,
+            self.history,
+            parts.round,
+            parts.open,
+            parts.cohort,
+            ledger,
+        );
+        let accumulator = self.add(parts, ledger);
+        let (Some(bundles), Some(mut accumulator)) = (bundles, accumulator) else {
+            return None;
+        };
+        let survivors: BTreeSet<BankIndex> = parts.survivors.iter().map(|(bank, _)| *bank).collect();
+        let recovered = self.recover(parts, &survivors, &bundles, releases);
+        let recovered = match recovered {
+            Ok(recovered) => recovered,
+            Err(found) => {
+                let expected = "shares that give the secrets to which the banks committed";
+                ledger.fail(Check::MaskedSum, place, found, expected);
+                return None;
+            }
+        };
+        if !recovered.set_aside.is_empty() {
+            ledger.notes.push(format!(
+                "round {}: the shares of banks {:?} do not fit the commitments; the others were enough",
+                parts.round.round, recovered.set_aside
+            ));
+        }
+        accumulator.apply(&recovered.masks);
+        let lanes = accumulator.into_lanes();
+        let mut packed = Vec::with_capacity(parts.ring.packed_bytes(lanes.len()));
+        pack::pack(parts.ring, &lanes, &mut packed);
+        let found = Digest::of(&packed);
+        if found != result.value.sum {
+            let published = format!("the published sum {found}", found = result.value.sum);
+            let replayed = format!("{found} from {} masked updates", parts.survivors.len());
+            ledger.fail(Check::MaskedSum, place, published, replayed);
+            return None;
+        }
+        ledger.pass(Check::MaskedSum);
+        self.replayed += 1;
+        Some(lanes)
+    }
+
+    fn recover(
+        &self,
+        parts: &Parts<'_>,
+        survivors: &BTreeSet<BankIndex>,
+        bundles: &BTreeMap<BankIndex, Bundle>,
+        releases: &BTreeMap<BankIndex, Release>,
+    ) -> Result<veilsum_protocol::round::recover::Recovered, String> {
+        let recovery = Recovery {
+            open: parts.open,
+            context: Context::of(parts.open, parts.cohort),
+            cohort: parts.cohort,
+            survivors,
+            bundles,
+            releases,
+        };
+        recovery.run().map_err(|rejection| rejection.to_string())
+    }
+
+    /// The sum of the masked updates; nothing if one of them is not to be had.
+    fn add(&self, parts: &Parts<'_>, ledger: &mut Ledger) -> Option<Accumulator> {
+        let expected = parts.ring.packed_bytes(parts.lanes) as u64;
+        let mut accumulator = Accumulator::new(parts.ring, parts.lanes);
+        let mut whole = true;
+        for logged in &parts.round.masked {
+            let update = &logged.value;
+            let mut fold = || {
+                if update.length != expected {
+                    return Err(format!("an update of {} bytes", update.length));
+                }
+                let vector = self
+                    .archive
+                    .blob(&update.hash, expected)
+                    .map_err(|error: ArchiveError| error.to_string())?;
+                let mut fold = accumulator.begin();
+                fold.push(&vector).map_err(|error| error.to_string())?;
+                fold.finish().map_err(|error| error.to_string())
+            };
+            match fold() {
+                Ok(()) => ledger.pass(Check::ArchivedMasked),
+                Err(found) => {
+                    whole = false;
+                    ledger.fail(
+                        Check::ArchivedMasked,
+                        Place::of(parts.round.round, logged.index),
+                        found,
+                        format!(
+                            "{expected} bytes with SHA-256 {} from bank {}",
+                            update.hash, update.bank
+                        ),
+                    );
+                }
+            }
+        }
+        whole.then_some(accumulator)
+    }
+
+    /// The next state, from the replayed sum or, where the replay failed, from the published one.
+    fn derive(
+        &mut self,
+        parts: &Parts<'_>,
+        result: &Logged<RoundResult>,
+        sum: Option<Vec<u32>>,
+        ledger: &mut Ledger,
+    ) {
+        let sum = sum.or_else(|| self.published_sum(parts, &result.value));
+        let Some(Some(derivation)) = self.tasks.get_mut(&parts.open.task) else {
+            return;
+        };
+        let Some(state) = derivation.state.take() else {
+            return;
+        };
+        let place = Place::of(parts.round.round, result.index);
+        let Some(sum) = sum else {
+            ledger.notes.push(format!(
+                "the states of task {:?} from round {} on were not derived: its sum is not to be had",
+                derivation.task.name, parts.round.round
+            ));
+            return;
+        };
+        let mut problems = Problems::new();
+        problems.unless_equal("a round from state", parts.open.state, state.hash());
+        problems.unless_equal("step", parts.open.step, state.step);
+        let survivors = u16::try_from(parts.survivors.len()).unwrap_or(u16::MAX);
+        match state.advance(&derivation.task, &derivation.plan, &sum, survivors) {
+            Err(error) => problems.unless(
+                false,
+                || format!("a result whose sum gives no next state: {error}"),
+                || "an abort".to_owned(),
+            ),
+            Ok((next, outcome)) => {
+                let published = &result.value;
+                problems.unless_equal("next state", published.next_state, next.hash());
+                problems.unless_equal("weight", published.weight, outcome.weight);
+                let derived = RoundResult {
+                    metrics: outcome.metrics,
+                    ..published.clone()
+                };
+                // The canonical bytes tell apart what two equal numbers may not.
+                problems.unless(
+                    derived.to_bytes() == published.to_bytes(),
+                    || format!("{:?}", published.metrics),
+                    || format!("{:?}", outcome.metrics),
+                );
+                derivation.state = Some(next);
+            }
+        }
+        if !ledger.settle(Check::DerivedState, place, problems.into_vec()) {
+            derivation.state = None;
+            ledger.notes.push(format!(
+                "the states of task {:?} after round {} were not derived",
+                derivation.task.name, parts.round.round
+            ));
+        }
+    }
+
+    fn published_sum(&self, parts: &Parts<'_>, result: &RoundResult) -> Option<Vec<u32>> {
+        let limit = parts.ring.packed_bytes(parts.lanes) as u64;
+        let packed = self.archive.blob(&result.sum, limit).ok()?;
+        let mut lanes = Vec::with_capacity(parts.lanes);
+        pack::unpack(parts.ring, &packed, parts.lanes, |lane| lanes.push(lane)).ok()?;
+        Some(lanes)
+    }
+}
+
+/// What the task says about the round's step; its ring and lanes if the round keeps to it.
+fn round_plan(
+    round: &RoundHistory,
+    logged: &Logged<RoundOpen>,
+    plan: &Plan,
+    ledger: &mut Ledger,
+) -> Option<(Ring, usize)> {
+    let open = &logged.value;
+    let layout = plan.layout(open.kind);
+    let mut problems = Problems::new();
+    let kind = plan.kind(open.step);
+    problems.unless(
+        kind == Some(open.kind),
+        || format!("a {} round as step {}", open.kind.name(), open.step),
+        || {
+            kind.map_or(format!("no step after {}", plan.steps()), |kind| {
+                kind.name().to_owned()
+            })
+        },
+    );
+    problems.unless_equal("layout", open.layout, layout.digest());
+    problems.unless_equal("digit bits", open.digit_bits, layout.digit_bits);
+    let place = Place::of(round.round, logged.index);
+    let good = ledger.settle(Check::RoundPlan, place, problems.into_vec());
+    let ring = Ring::for_sum(open.thresholds.banks, open.digit_bits).filter(|_| good)?;
+    Some((ring, layout.lanes()))
+}

@@ -1,0 +1,354 @@
+//! A bank put together from its folder: configuration, consortium, identity, data; and the daemon that runs on it.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use veilsum_protocol::consortium::{Consortium, ConsortiumError};
+use veilsum_protocol::crypto::entropy::{Entropy as _, SystemEntropy};
+use veilsum_protocol::crypto::signing::SigningKey;
+use veilsum_protocol::ids::{BankIndex, Timestamp};
+use veilsum_protocol::roster::Roster;
+use veilsum_protocol::round::participant::Pinned;
+use veilsum_protocol::task::Schema;
+use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
+use zeroize::Zeroizing;
+
+use crate::config::{Config, ConfigError};
+use crate::data::{DataError, Dataset, HoldOut};
+use crate::enrol::inspect::{self, CertificateFacts};
+use crate::enrol::{EnrolError, init, keyfile};
+use crate::participant::contribution::Source;
+use crate::participant::{
+    Driver, DriverError, FileError, FolderLock, Home, LockError, Parts, RecoveryError, Say, StateFileError,
+    Status, TasksError, Trainer, Voice, restore, unfinished,
+};
+use crate::train::{DeviceChoice, Runtime, RuntimeError};
+use crate::transport::{self, DownReason, LinkOptions};
+
+/// Why a bank cannot be put together or its daemon not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file of the bank's folder that cannot be read.
+    #[error("{}: {error}; {advice}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The consortium file.
+    #[error("{}: {error}; it comes with the admission: take it from there again and compare its SHA-256 with the other banks", path.display())]
+    Consortium {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: ConsortiumError,
+    },
+    /// Certificate, key or roster do not go together.
+    #[error("{}: {problem}", path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What was found, expected and what to do.
+        problem: String,
+    },
+    /// A private key or the salt.
+    #[error(transparent)]
+    Key(#[from] EnrolError),
+    /// The bank's table or schema.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The device.
+    #[error("[compute] {0}")]
+    Runtime(#[from] RuntimeError),
+    /// Another daemon.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The daemon's files.
+    #[error(transparent)]
+    Home(#[from] StateFileError),
+    /// A file of the daemon.
+    #[error(transparent)]
+    Own(#[from] FileError),
+    /// The tasks.
+    #[error(transparent)]
+    Tasks(#[from] TasksError),
+    /// The saved state.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The link cannot begin.
+    #[error(transparent)]
+    Link(#[from] DownReason),
+    /// The coordinator was not reached, or did not admit the bank.
+    #[error("{0}")]
+    Unreachable(DownReason),
+    /// The daemon stopped.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The system gives no thread or signal.
+    #[error("{0}")]
+    System(std::io::Error),
+}
+
+impl AppError {
+    /// True if the bank's operator has to correct configuration, identity or data: exit code 2 rather than 1.
+    pub fn is_usage(&self) -> bool {
+        !matches!(
+            self,
+            Self::Own(_)
+                | Self::Home(StateFileError::File(_))
+                | Self::Lock(_)
+                | Self::Recovery(_)
+                | Self::Tasks(_)
+                | Self::Driver(_)
+                | Self::Unreachable(_)
+                | Self::System(_)
+        )
+    }
+}
+
+/// What `check` and the first lines of `run` say of the bank's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataFacts {
+    /// Rows below the header.
+    pub rows: usize,
+    /// Rows with label 1.
+    pub positives: usize,
+    /// Columns that the model reads.
+    pub columns: usize,
+}
+
+/// The bank's identity, checked against the consortium.
+pub struct BankIdentity {
+    /// Position in the roster.
+    pub position: BankIndex,
+    /// What the certificate says.
+    pub certificate: CertificateFacts,
+    certificate_pem: Vec<u8>,
+    tls_key: Zeroizing<Vec<u8>>,
+    signing_key: SigningKey,
+}
+
+/// The configuration of the folder, under the environment.
+///
+/// # Errors
+/// [`AppError::Config`].
+pub fn config(dir: &Path) -> Result<Config, AppError> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(Config::load(&dir.join(init::CONFIG_FILE), environment)?)
+}
+
+/// The pinned consortium with its roster.
+///
+/// # Errors
+/// [`AppError::File`] or [`AppError::Consortium`].
+pub fn consortium(config: &Config) -> Result<(Consortium, Roster), AppError> {
+    let path = &config.consortium;
+    let text = read(
+        path,
+        "put the consortium file of the admission there, or set `consortium`",
+    )?;
+    let text = String::from_utf8_lossy(&text);
+    Consortium::from_toml(&text).map_err(|error| AppError::Consortium {
+        path: path.clone(),
+        error,
+    })
+}
+
+/// The bank's keys and certificate: valid now, of this consortium's authority, and those of its place in the roster.
+///
+/// # Errors
+/// [`AppError::File`], [`AppError::Key`] or [`AppError::Identity`].
+pub fn identity(config: &Config, consortium: &Consortium, roster: &Roster) -> Result<BankIdentity, AppError> {
+    let files = &config.identity;
+    let certificate_pem = read(
+        &files.certificate,
+        "put the certificate of the admission there, or set identity.certificate",
+    )?;
+    let wrong = |path: &Path| {
+        let path = path.to_owned();
+        move |problem: String| AppError::Identity { path, problem }
+    };
+    let certificate = inspect::verify(&certificate_pem, consortium.ca_pem.as_bytes(), now())
+        .map_err(wrong(&files.certificate))?;
+    let tls_key = keyfile::read_pkcs8(&files.key)?;
+    let signing = keyfile::read_pkcs8(&files.signing_key)?;
+    let signing_key = SigningKey::from_pkcs8(&signing)
+        .map_err(|error| wrong(&files.signing_key)(format!("{error}; `init` makes one")))?;
+    let public = signing_key.verifying_key().0;
+    let entry =
+        inspect::own_entry(roster, &config.name, &certificate, &public).map_err(wrong(&config.consortium))?;
+    Ok(BankIdentity {
+        position: entry.index,
+        certificate,
+        certificate_pem,
+        tls_key,
+        signing_key,
+    })
+}
+
+/// libtorch on the configured device.
+///
+/// # Errors
+/// [`AppError::Runtime`].
+pub fn runtime(config: &Config) -> Result<Runtime, AppError> {
+    let device: DeviceChoice = config.compute.device.parse()?;
+    Ok(Runtime::start(device, config.compute.threads)?)
+}
+
+/// Reads the whole table by the bank's own schema file.
+///
+/// # Errors
+/// The first thing that does not fit, with file, line and column.
+pub fn data(config: &Config) -> Result<DataFacts, AppError> {
+    let path = &config.data.schema;
+    let text = std::fs::read_to_string(path).map_err(|source| DataError::Unreadable {
+        file: path.clone(),
+        source,
+        advice: "put the agreed schema there, or set data.schema in bank.toml",
+    })?;
+    let schema = Schema::parse(&text).map_err(|source| DataError::Schema {
+        file: path.clone(),
+        source,
+    })?;
+    // No task says yet how many rows are held out; every row is checked all the same.
+    let rows = Dataset::read(&config.data.file, &schema, &HoldOut::new([0; 32], 0.0))?;
+    Ok(DataFacts {
+        rows: rows.len(),
+        positives: rows.positives(),
+        columns: schema.columns.len(),
+    })
+}
+
+/// Where the rows are and what computes on them.
+///
+/// # Errors
+/// [`AppError::Key`] if the hold-out salt cannot be read.
+pub fn source(config: &Config, runtime: Runtime) -> Result<Source, AppError> {
+    Ok(Source {
+        file: config.data.file.clone(),
+        schema: config.data.schema.clone(),
+        salt: init::read_hold_out_salt(&config.identity.hold_out_salt)?,
+        runtime,
+    })
+}
+
+/// What the link needs.
+pub fn link_options(config: &Config, consortium: &Consortium, identity: &BankIdentity) -> LinkOptions {
+    let mut seed = [0; 8];
+    SystemEntropy::new().fill(&mut seed);
+    LinkOptions {
+        address: consortium.address.clone(),
+        server_name: consortium.server_name.clone(),
+        ca_pem: consortium.ca_pem.clone().into_bytes(),
+        certificate_pem: identity.certificate_pem.clone(),
+        key_pkcs8: identity.tls_key.clone(),
+        bank: identity.position,
+        limits: config.link.clone(),
+        seed: u64::from_le_bytes(seed),
+    }
+}
+
+/// Runs the daemon until it is told to stop. Everything that can be wrong in the bank's folder is found before anything is sent.
+///
+/// # Errors
+/// [`AppError`].
+pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
+    let config = config(dir)?;
+    let (consortium, roster) = consortium(&config)?;
+    let identity = identity(&config, &consortium, &roster)?;
+    let log_key = consortium.log_key.clone();
+    let runtime = runtime(&config)?;
+    let source = source(&config, runtime)?;
+    let facts = data(&config)?;
+
+    std::fs::create_dir_all(&config.state).map_err(|error| AppError::File {
+        path: config.state.clone(),
+        error,
+        advice: "the daemon keeps its state there; set `state` to a folder that it may write to",
+    })?;
+    let _lock = FolderLock::take(&config.state)?;
+    let home = Home::open(&config.state, dir.join("models"))?;
+    let options = link_options(&config, &consortium, &identity);
+    let (address, position) = (options.address.clone(), identity.position);
+    let banks = u16::try_from(roster.banks().len()).unwrap_or(u16::MAX);
+    let pinned = Pinned {
+        bank: position,
+        roster,
+        log_key,
+        key: identity.signing_key,
+    };
+    let participant = restore(&home, pinned)?;
+    for task in unfinished(&home, &participant)? {
+        source.read(&task)?;
+    }
+    say(&format!(
+        "bank {} ({position} of {banks} in {}): {} rows, {} of them positive; training on {runtime}",
+        config.name, consortium.name, facts.rows, facts.positives
+    ));
+    say(&format!("connecting to {address}"));
+    let status = Status {
+        process: std::process::id(),
+        bank: config.name.clone(),
+        position: position.get(),
+        started_at: now().0,
+        link: format!("connecting to {address}"),
+        ..Status::default()
+    };
+    let voice = Voice::new(say, home.status.clone(), status);
+    let trainer = Trainer::start(source, home.rounds.clone()).map_err(AppError::System)?;
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(AppError::System)?;
+    let served = tokio.block_on(async {
+        let stop = stop_signal().map_err(AppError::System)?;
+        let (channel, events) = transport::start::<ToCoordinator, ToBank>(options)?;
+        let driver = Driver::start(Parts {
+            participant,
+            banks,
+            entropy: SystemEntropy::new(),
+            channel,
+            home,
+            trainer,
+            voice,
+        })?;
+        Ok(driver.run(events, stop).await?)
+    });
+    // Gives the farewell to the coordinator time to go out; work that is left is taken up at the next start.
+    tokio.shutdown_timeout(std::time::Duration::from_millis(500));
+    served
+}
+
+/// Done when the operator stops the daemon.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// The time by this machine's clock.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp(since.map_or(0, |since| since.as_secs()))
+}
+
+fn read(path: &Path, advice: &'static str) -> Result<Vec<u8>, AppError> {
+    std::fs::read(path).map_err(|error| AppError::File {
+        path: path.to_owned(),
+        error,
+        advice,
+    })
+}

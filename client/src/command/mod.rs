@@ -1,0 +1,5 @@
+//! The commands of the bank's operator.
+
+pub(crate) mod check;
+pub(crate) mod status;
+pub(crate) mod tasks;

@@ -1,0 +1,82 @@
+use thiserror::Error;
+use veilsum_protocol::model::Moments;
+use veilsum_protocol::task::{ColumnKind, WhenMissing};
+
+use super::Dataset;
+
+/// The model's inputs for every row of a dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncodedData {
+    /// Row-major, shape `[rows, width]`, in the order of [`veilsum_protocol::task::Schema::inputs`].
+    pub inputs: Vec<f32>,
+    /// Inputs of a row.
+    pub width: usize,
+    /// 0 or 1, shape `[rows]`.
+    pub labels: Vec<u8>,
+}
+
+/// Moments that belong to another schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("found moments of {found} columns, expected {expected}, one for each number column of the schema")]
+pub struct EncodeError {
+    /// Columns that the moments have.
+    pub found: usize,
+    /// Number columns of the schema.
+    pub expected: usize,
+}
+
+impl Dataset {
+    /// Standardises the numbers by the consortium's moments and lays out the categories one-hot.
+    ///
+    /// # Errors
+    /// When the moments have another number of columns than the schema.
+    pub fn encode(&self, moments: &Moments) -> Result<EncodedData, EncodeError> {
+        let expected = self.number_count();
+        if moments.mean.len() != expected || moments.std.len() != expected {
+            return Err(EncodeError {
+                found: moments.mean.len(),
+                expected,
+            });
+        }
+        let width = self.schema().inputs().len();
+        let mut inputs = Vec::with_capacity(self.len() * width);
+        for row in self.all_rows() {
+            let mut numbers = (0..).zip(self.numbers(row));
+            let mut categories = self.categories(row).iter();
+            for column in &self.schema().columns {
+                match &column.kind {
+                    ColumnKind::Number(number) => {
+                        let (index, &u) = numbers
+                            .next()
+                            .expect("the reader stores a number for each number column");
+                        let standardised = moments.standardise(index, u);
+                        inputs.push(
+                            standardised.expect("as many moments as number columns, by the check above"),
+                        );
+                        if number.when_missing == WhenMissing::Mean {
+                            inputs.push(if u.is_nan() { 1.0 } else { 0.0 });
+                        }
+                    }
+                    ColumnKind::Category(category) => {
+                        let hot = categories
+                            .next()
+                            .expect("the reader stores a value for each category column");
+                        let places = category.values.len() + usize::from(category.other_bucket);
+                        inputs.extend(
+                            (0..places).map(|place| if place == usize::from(*hot) { 1.0 } else { 0.0 }),
+                        );
+                    }
+                }
+            }
+        }
+        Ok(EncodedData {
+            inputs,
+            width,
+            labels: self.labels().to_vec(),
+        })
+    }
+
+    fn all_rows(&self) -> impl Iterator<Item = u32> {
+        (0_u32..).take(self.len())
+    }
+}

@@ -1,0 +1,68 @@
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// What is wrong with a bank's file. Quotes the file, so it is for the bank's own operator and never sent.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// The file cannot be opened or read.
+    #[error("{}: cannot be read: {source}; {advice}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The file as a whole does not fit.
+    #[error("{}: found {found}, expected {expected}; {advice}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A row is broken.
+    #[error("{}: line {line}: found {found}, expected {expected}; {advice}", file.display())]
+    Row {
+        /// The file.
+        file: PathBuf,
+        /// Line on which the row begins, from 1.
+        line: u64,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A cell does not fit its column.
+    #[error("{}: line {line}, column {column:?}: found {found}, expected {expected}; {advice}", file.display())]
+    Cell {
+        /// The file.
+        file: PathBuf,
+        /// Line on which the row begins, from 1.
+        line: u64,
+        /// The column's name.
+        column: String,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The bank's schema file does not parse.
+    #[error("{}: {source}", file.display())]
+    Schema {
+        /// The file.
+        file: PathBuf,
+        /// The first mistake in it.
+        source: veilsum_protocol::task::TaskError,
+    },
+}

@@ -1,0 +1,586 @@
+//! The daemon's loop: it hands the participant one event after another and does what the participant says, in that order.
+//!
+//! Everything from the coordinator goes through one queue. While an entry of the log waits for a blob, the participant is given
+//! nothing more: later entries rest on what the blob leads to.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
+use veilsum_protocol::crypto::entropy::Entropy;
+use veilsum_protocol::ids::{Digest, Round};
+use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
+use veilsum_protocol::log::follower::LoggedEntry;
+use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::round::participant::{Action, Event, Participant};
+use veilsum_protocol::secagg::mask::Masks;
+use veilsum_protocol::task::Task;
+use veilsum_protocol::wire::canonical::Canonical as _;
+use veilsum_protocol::wire::message::ToBank;
+use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
+
+use crate::transport::Event as LinkEvent;
+
+use super::channel::Channel;
+use super::durable::FileError;
+use super::home::Home;
+use super::jobs::{self, Base, Derivation, Done};
+use super::model_files::ModelFileError;
+use super::round_files::MaskedFile;
+use super::state_file::StateFileError;
+use super::states::StateError;
+use super::status::TaskStatus;
+use super::tasks::{self, TasksError};
+use super::trainer::{News, Order, Trainer, TrainerGone};
+use super::voice::{self, Voice};
+
+/// Inputs that wait; when there are more, the link waits too.
+const QUEUE: usize = 256;
+
+/// How often the folder of approvals is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The daemon cannot go on: its own disk, or a fault of its own. Nothing that depends on the lost step was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// A file of the daemon.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The participant's state.
+    #[error(transparent)]
+    State(#[from] StateFileError),
+    /// A derived state.
+    #[error(transparent)]
+    Derived(#[from] StateError),
+    /// A saved task.
+    #[error(transparent)]
+    Tasks(#[from] TasksError),
+    /// A model for the bank's own use.
+    #[error(transparent)]
+    Model(#[from] ModelFileError),
+    /// The training thread.
+    #[error(transparent)]
+    Trainer(#[from] TrainerGone),
+    /// Work beside the loop.
+    #[error("{0}; start the daemon again, and report what stands above this line")]
+    Work(String),
+    /// The link's task.
+    #[error("the link to the coordinator has ended; start the daemon again")]
+    LinkEnded,
+}
+
+enum Input {
+    Message(Box<ToBank>),
+    Entry(Box<LoggedEntry>),
+    Approved(Digest),
+    News(News),
+    Masked(Round, MaskedFile),
+}
+
+/// A task whose text is here.
+struct Known {
+    task: Arc<Task>,
+    plan: Arc<Plan>,
+    /// The newest state that was derived or read in this run.
+    state: Option<(Digest, Arc<TaskState>)>,
+}
+
+/// What a driver is made of.
+pub struct Parts<C, E> {
+    /// The participant, restored.
+    pub participant: Participant,
+    /// Banks in the roster.
+    pub banks: u16,
+    /// Secret randomness.
+    pub entropy: E,
+    /// The way to the coordinator.
+    pub channel: C,
+    /// The daemon's files.
+    pub home: Home,
+    /// The training thread.
+    pub trainer: Trainer,
+    /// What the operator is told.
+    pub voice: Voice,
+}
+
+/// The loop's state.
+pub struct Driver<C, E> {
+    parts: Parts<C, E>,
+    tasks: BTreeMap<Digest, Known>,
+    inputs: VecDeque<Input>,
+    actions: VecDeque<Action>,
+    /// An entry waits for a blob.
+    held: bool,
+    connected: bool,
+    jobs: JoinSet<Result<Done, DriverError>>,
+    notes: (mpsc::UnboundedSender<String>, mpsc::UnboundedReceiver<String>),
+    upload: Option<(Round, AbortHandle)>,
+    /// The last round that was closed; files that turn up later for it go at once.
+    closed: Round,
+    /// Banks of the last cohort.
+    cohort: Option<(Round, usize)>,
+}
+
+impl<C: Channel, E: Entropy> Driver<C, E> {
+    /// Takes up where the participant stopped: tells it the saved tasks and the operator's approvals, and begins what was
+    /// interrupted.
+    ///
+    /// # Errors
+    /// If the daemon's files cannot be read.
+    pub fn start(parts: Parts<C, E>) -> Result<Self, DriverError> {
+        let mut driver = Self {
+            parts,
+            tasks: BTreeMap::new(),
+            inputs: VecDeque::new(),
+            actions: VecDeque::new(),
+            held: false,
+            connected: false,
+            jobs: JoinSet::new(),
+            notes: mpsc::unbounded_channel(),
+            upload: None,
+            closed: Round(0),
+            cohort: None,
+        };
+        for task in driver.parts.home.tasks.offered()? {
+            driver.learn(task)?;
+        }
+        driver.step(Event::Started);
+        driver.look_for_approvals()?;
+        Ok(driver)
+    }
+
+    /// Runs until `stop` is done.
+    ///
+    /// # Errors
+    /// [`DriverError`] when the daemon cannot go on.
+    pub async fn run(
+        mut self,
+        mut link: mpsc::Receiver<LinkEvent<ToBank>>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), DriverError> {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(stop);
+        loop {
+            self.drain().await?;
+            self.publish()?;
+            tokio::select! {
+                () = &mut stop => {
+                    self.parts.voice.tell(None, "stopped by the operator");
+                    "stopped".clone_into(&mut self.parts.voice.status.link);
+                    return self.publish();
+                }
+                event = link.recv(), if self.inputs.len() < QUEUE => {
+                    self.link(event.ok_or(DriverError::LinkEnded)?).await?;
+                }
+                news = self.parts.trainer.news() => self.inputs.push_back(Input::News(news?)),
+                Some(done) = self.jobs.join_next() => match done {
+                    Ok(done) => self.done(done?)?,
+                    Err(error) if error.is_cancelled() => {}
+                    Err(error) => return Err(DriverError::Work(error.to_string())),
+                },
+                Some(note) = self.notes.1.recv() => self.parts.voice.mention(&note),
+                _ = look.tick() => self.look_for_approvals()?,
+            }
+        }
+    }
+
+    /// Does everything that can be done now.
+    async fn drain(&mut self) -> Result<(), DriverError> {
+        while !self.held {
+            if let Some(action) = self.actions.pop_front() {
+                self.perform(action).await?;
+            } else if let Some(input) = self.inputs.pop_front() {
+                self.take(input)?;
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, event: Event) {
+        let actions = self.parts.participant.handle(event, &mut self.parts.entropy);
+        self.actions.extend(actions);
+    }
+
+    fn take(&mut self, input: Input) -> Result<(), DriverError> {
+        match input {
+            Input::Message(message) => match *message {
+                ToBank::Log(extension) => match self.parts.participant.verify_log(&extension) {
+                    Ok(entries) => {
+                        // Before whatever came after the extension.
+                        for entry in entries.into_iter().rev() {
+                            self.inputs.push_front(Input::Entry(Box::new(entry)));
+                        }
+                    }
+                    Err(error) => self.parts.voice.tell(
+                        None,
+                        &format!(
+                            "REFUSED, this bank takes no part until it is resolved: C-601: {error}. Compare the log's checkpoint with the other banks"
+                        ),
+                    ),
+                },
+                message => {
+                    if let ToBank::Welcome { software, .. } = &message {
+                        self.parts.voice.mention(&format!("the coordinator runs {software}"));
+                    }
+                    self.step(Event::Message(message));
+                }
+            },
+            Input::Entry(logged) => {
+                self.narrate(&logged);
+                self.step(Event::Entry(*logged));
+            }
+            Input::Approved(task) => self.step(Event::Approved(task)),
+            Input::Masked(round, MaskedFile { length, hash }) => {
+                self.step(Event::Masked { round, length, hash });
+            }
+            Input::News(news) => self.news(news)?,
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, action: Action) -> Result<(), DriverError> {
+        match action {
+            // The loop itself waits for the disk: nothing may overtake the record.
+            Action::Persist => self
+                .parts
+                .home
+                .state
+                .replace(&self.parts.participant.snapshot())?,
+            Action::Send(message) => self.send(&message).await,
+            Action::FetchTask(hash) => self.fetch_task(hash)?,
+            Action::Compute(open) => self.compute(&open)?,
+            Action::Mask(round, masks) => self.mask(round, masks),
+            Action::Upload(update) => self.upload(update),
+            Action::Derive(open, result) => self.derive(open, result)?,
+            Action::Close(round) => {
+                self.closed = self.closed.max(round);
+                if let Some((_, upload)) = self.upload.take_if(|(uploading, _)| *uploading <= round) {
+                    upload.abort();
+                }
+                self.parts.home.rounds.close(round)?;
+            }
+            Action::Notice(notice) => {
+                let (round, text) = voice::notice(&notice);
+                self.parts.voice.tell(round, &text);
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, message: &OutboundMessage) {
+        if !self.connected || self.parts.channel.send(message).await.is_err() {
+            // The participant says it again when the link is up.
+            return;
+        }
+        if let Some((round, text)) = voice::sent(message.message()) {
+            self.parts.voice.tell(round, &text);
+        }
+    }
+
+    async fn link(&mut self, event: LinkEvent<ToBank>) -> Result<(), DriverError> {
+        match event {
+            LinkEvent::Message(message) => self.inputs.push_back(Input::Message(Box::new(message))),
+            LinkEvent::Down { reason, retry_in } => {
+                self.connected = false;
+                self.parts.voice.status.link = format!("down: {reason}");
+                let wait = retry_in.as_secs_f64();
+                self.parts
+                    .voice
+                    .mention(&format!("no connection: {reason}; trying again in {wait:.0} s"));
+            }
+            LinkEvent::Up => {
+                self.connected = true;
+                "up".clone_into(&mut self.parts.voice.status.link);
+                self.parts
+                    .voice
+                    .tell(None, "connected; waiting for the coordinator");
+                let software = concat!("veilsum-client ", env!("CARGO_PKG_VERSION"));
+                self.send(&self.parts.participant.hello(software)).await;
+                // Also while an entry is held: nothing that is sent again waits for a record.
+                for action in self
+                    .parts
+                    .participant
+                    .handle(Event::Connected, &mut self.parts.entropy)
+                {
+                    self.perform(action).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, done: Done) -> Result<(), DriverError> {
+        match done {
+            Done::Closed => return Err(DriverError::LinkEnded),
+            Done::Fetched(hash, text) => match tasks::parse(hash, &text) {
+                Ok(task) => {
+                    self.held = false;
+                    self.parts.home.tasks.save(&hash, &text)?;
+                    self.offered(&task);
+                    self.learn(task)?;
+                }
+                Err(error) => {
+                    self.held = false;
+                    let text = format!("a task is passed over, this bank takes no part in it: {error}");
+                    self.parts.voice.tell(None, &text);
+                    self.step(Event::TaskUnreadable(hash));
+                }
+            },
+            Done::Derived(derivation) => self.derived(*derivation),
+            Done::Masked(round, masked) if round <= self.closed => {
+                drop(masked);
+                self.parts.home.rounds.close(round)?;
+            }
+            Done::Masked(round, Ok(masked)) => self.inputs.push_back(Input::Masked(round, masked)),
+            Done::Masked(round, Err(problem)) => {
+                let text = format!("this bank sits the round out, its contribution is gone: {problem}");
+                self.parts.voice.tell(Some(round), &text);
+            }
+            Done::Uploaded(round, length) => {
+                self.upload = None;
+                let text = format!(
+                    "update sent (masked, {}); waiting for the others",
+                    voice::size(length)
+                );
+                self.parts.voice.tell(Some(round), &text);
+            }
+            Done::NotUploaded(round, problem) => {
+                self.upload = None;
+                self.parts
+                    .voice
+                    .tell(Some(round), &format!("the update was not taken: {problem}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn news(&mut self, news: News) -> Result<(), DriverError> {
+        let (News::Progress(round, _) | News::Computed(round) | News::Failed(round, _)) = &news;
+        let round = *round;
+        if round <= self.closed {
+            return Ok(self.parts.home.rounds.close(round)?);
+        }
+        match news {
+            News::Computed(_) => self.step(Event::Computed(round)),
+            News::Progress(_, at) => {
+                let text = format!(
+                    "training, epoch {} of {}, loss {:.3}",
+                    at.epoch, at.epochs, at.mean_loss
+                );
+                self.parts.voice.tell(Some(round), &text);
+            }
+            News::Failed(_, reason) => {
+                let text = format!("this bank sits the round out, the others go on: {reason}");
+                self.parts.voice.tell(Some(round), &text);
+                self.step(Event::NotComputed(round));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the participant a task whose text is here.
+    fn learn(&mut self, task: Task) -> Result<(), DriverError> {
+        let plan = Plan::new(&task);
+        let hash = plan.task();
+        let initial = TaskState::initial(&task);
+        let initial_hash = initial.hash();
+        if self
+            .parts
+            .participant
+            .progress(&hash)
+            .is_none_or(|progress| progress.step == 0)
+        {
+            self.parts.home.states.save(&initial)?;
+        }
+        self.step(Event::TaskKnown(Box::new(plan.clone()), initial_hash));
+        self.tasks.insert(
+            hash,
+            Known {
+                task: Arc::new(task),
+                plan: Arc::new(plan),
+                state: None,
+            },
+        );
+        Ok(())
+    }
+
+    fn offered(&mut self, task: &Task) {
+        let hash = task.hash();
+        let text = if self.parts.participant.is_approved(&hash) {
+            format!("task {} ({hash:?}) is known and approved", task.name)
+        } else {
+            format!(
+                "task {} ({hash:?}) is offered; to look at it and take part: veilsum-client approve {hash:?}",
+                task.name
+            )
+        };
+        self.parts.voice.tell(None, &text);
+    }
+
+    fn look_for_approvals(&mut self) -> Result<(), DriverError> {
+        for task in self.parts.home.tasks.approved()? {
+            let queued = |input: &Input| matches!(input, Input::Approved(queued) if *queued == task);
+            if !self.parts.participant.is_approved(&task) && !self.inputs.iter().any(queued) {
+                self.parts
+                    .voice
+                    .mention(&format!("task {task:?} is approved by the operator"));
+                self.inputs.push_back(Input::Approved(task));
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch_task(&mut self, hash: Digest) -> Result<(), DriverError> {
+        if let Some(known) = self.tasks.get(&hash) {
+            let task = Task::clone(&known.task);
+            return self.learn(task);
+        }
+        self.held = true;
+        let job = jobs::fetch_task(self.parts.channel.clone(), hash, self.notes.0.clone());
+        self.jobs.spawn(job);
+        Ok(())
+    }
+
+    fn compute(&mut self, open: &RoundOpen) -> Result<(), DriverError> {
+        let Some(known) = self.tasks.get_mut(&open.task) else {
+            return Ok(());
+        };
+        let state = known.state_at(&self.parts.home, open)?;
+        let doing = format!("computing this bank's part ({})", open.kind.name());
+        self.parts.voice.tell(Some(open.round), &doing);
+        let order = Order {
+            round: open.round,
+            kind: open.kind,
+            task: known.task.clone(),
+            plan: known.plan.clone(),
+            state,
+        };
+        Ok(self.parts.trainer.order(order)?)
+    }
+
+    fn mask(&mut self, round: Round, masks: Masks) {
+        self.jobs
+            .spawn(jobs::mask(self.parts.home.rounds.clone(), round, masks));
+    }
+
+    fn upload(&mut self, update: OutboundUpdate) {
+        let round = update.round();
+        if self
+            .upload
+            .as_ref()
+            .is_some_and(|(uploading, _)| *uploading == round)
+        {
+            // It goes on by itself with the next connection.
+            return;
+        }
+        let file = self.parts.home.rounds.masked(round);
+        let handle = self
+            .jobs
+            .spawn(jobs::upload(self.parts.channel.clone(), update, file));
+        self.upload = Some((round, handle));
+    }
+
+    fn derive(&mut self, open: RoundOpen, result: RoundResult) -> Result<(), DriverError> {
+        let Some(known) = self.tasks.get_mut(&open.task) else {
+            return Ok(());
+        };
+        let base = Base {
+            task: known.task.clone(),
+            plan: known.plan.clone(),
+            state: known.state_at(&self.parts.home, &open)?,
+            open,
+            result,
+            states: self.parts.home.states.clone(),
+            models: self.parts.home.models.clone(),
+        };
+        self.held = true;
+        self.jobs.spawn(jobs::derive(
+            self.parts.channel.clone(),
+            base,
+            self.notes.0.clone(),
+        ));
+        Ok(())
+    }
+
+    fn derived(&mut self, derivation: Derivation) {
+        self.held = false;
+        let round = derivation.result.round;
+        if let (Some(known), Some(state)) = (self.tasks.get_mut(&derivation.task), derivation.state) {
+            known.state = derivation.hash.map(|hash| (hash, state));
+            let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
+            let text = voice::derived(&derivation.result, &known.plan, cohort);
+            self.parts.voice.tell(Some(round), &text);
+        }
+        if let Some(objection) = derivation.objection {
+            self.parts.voice.mention(&format!("round {round}: {objection}"));
+        }
+        self.step(Event::Derived {
+            round,
+            state: derivation.hash,
+        });
+    }
+
+    fn narrate(&mut self, logged: &LoggedEntry) {
+        let Some(entry) = &logged.entry else {
+            return;
+        };
+        if let Entry::Cohort { round, banks } = entry {
+            self.cohort = Some((*round, banks.len()));
+        }
+        let said = match entry {
+            Entry::RoundOpen(open) => self.tasks.get(&open.task).map(|known| {
+                let text = voice::opened(open, &known.task.name, known.plan.steps());
+                (Some(open.round), text)
+            }),
+            other => voice::entry(other),
+        };
+        if let Some((round, text)) = said {
+            self.parts.voice.tell(round, &text);
+        }
+    }
+
+    fn publish(&mut self) -> Result<(), DriverError> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let participant = &self.parts.participant;
+        let tasks = self.tasks.iter().map(|(hash, known)| {
+            let progress = participant.progress(hash);
+            TaskStatus {
+                name: known.task.name.clone(),
+                task: hash.to_hex(),
+                approved: participant.is_approved(hash),
+                step: progress.map_or(0, |progress| progress.step),
+                steps: known.plan.steps(),
+                state: progress.map_or_else(String::new, |progress| progress.state.to_hex()),
+            }
+        });
+        let status = &mut self.parts.voice.status;
+        status.tasks = tasks.collect();
+        status.log_entries = participant.log_size();
+        status.epoch = participant.armed().map(|epoch| epoch.0);
+        Ok(self.parts.voice.publish(now)?)
+    }
+}
+
+impl Known {
+    /// The state that a round starts from.
+    fn state_at(&mut self, home: &Home, open: &RoundOpen) -> Result<Arc<TaskState>, StateError> {
+        if let Some((hash, state)) = &self.state
+            && *hash == open.state
+        {
+            return Ok(state.clone());
+        }
+        let state = Arc::new(home.states.load(&open.task, open.step, &open.state)?);
+        self.state = Some((open.state, state.clone()));
+        Ok(state)
+    }
+}

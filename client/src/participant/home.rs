@@ -1,0 +1,67 @@
+//! The folders of the daemon's files.
+
+use std::path::{Path, PathBuf};
+
+use super::durable::{FileError, make_folder};
+use super::model_files::ModelFiles;
+use super::round_files::RoundFiles;
+use super::state_file::{StateFile, StateFileError};
+use super::states::States;
+use super::tasks::Tasks;
+
+/// Every place where the daemon keeps something.
+///
+/// | in the state folder | what |
+/// | --- | --- |
+/// | `participant.state` | the protocol's state, with its secrets |
+/// | `rounds/` | the open round's contribution |
+/// | `states/` | what this bank derived of each task |
+/// | `tasks/`, `approvals/` | what was offered, what the operator approved |
+/// | `status.json` | what the daemon is doing |
+#[derive(Debug)]
+pub struct Home {
+    /// The protocol's state.
+    pub state: StateFile,
+    /// The open round's files.
+    pub rounds: RoundFiles,
+    /// Derived states.
+    pub states: States,
+    /// Offered and approved tasks.
+    pub tasks: Tasks,
+    /// Models for the bank's own use.
+    pub models: ModelFiles,
+    /// Where `status` looks.
+    pub status: PathBuf,
+}
+
+impl Home {
+    /// Makes the folders: `state` for the daemon alone, `models` for those who use the models. Whoever holds
+    /// [`FolderLock`](super::lock::FolderLock) may call this.
+    ///
+    /// # Errors
+    /// If one cannot be made, or left-overs of a crash not removed.
+    pub fn open(state: &Path, models: PathBuf) -> Result<Self, StateFileError> {
+        make_folder(state)?;
+        Ok(Self {
+            state: StateFile::open(state.join("participant.state"))?,
+            rounds: RoundFiles::open(state.join("rounds"))?,
+            states: States::open(state.join("states"))?,
+            tasks: Self::tasks(state)?,
+            models: ModelFiles::new(models),
+            status: Self::status(state),
+        })
+    }
+
+    /// Offered and approved tasks in the folder `state`, whether a daemon runs there or not.
+    ///
+    /// # Errors
+    /// If the folders cannot be made.
+    pub fn tasks(state: &Path) -> Result<Tasks, FileError> {
+        Tasks::open(state.join("tasks"), state.join("approvals"))
+    }
+
+    /// The file in which the daemon says what it is doing.
+    pub fn status(state: &Path) -> PathBuf {
+        state.join("status.json")
+    }
+}

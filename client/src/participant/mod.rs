@@ -1,0 +1,38 @@
+//! The bank's part in the rounds: the loop that drives the protocol's participant, and the files that it keeps.
+
+mod channel;
+pub mod contribution;
+mod digits_file;
+mod driver;
+mod durable;
+mod home;
+mod jobs;
+mod lock;
+mod model_files;
+mod recovery;
+mod round_files;
+mod state_file;
+mod states;
+mod status;
+mod tasks;
+mod trainer;
+mod voice;
+
+pub use channel::Channel;
+pub use digits_file::DigitsFileError;
+pub use driver::{Driver, DriverError, Parts};
+pub use durable::FileError;
+pub use home::Home;
+pub use lock::{FolderLock, LockError};
+pub use model_files::{ModelFileError, ModelFiles};
+pub use recovery::{RecoveryError, restore, unfinished};
+pub use round_files::{MaskedFile, RoundFiles};
+pub use state_file::{StateFile, StateFileError};
+pub use states::{StateError, States};
+pub use status::{Status, TaskStatus};
+pub use tasks::{Tasks, TasksError};
+pub use trainer::{News, Order, Trainer, TrainerGone};
+pub use voice::{Say, Voice};
+
+#[cfg(test)]
+mod tests;

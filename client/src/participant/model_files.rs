@@ -1,0 +1,219 @@
+//! The models for the bank's own use: `models/<task name>/` holds the newest one, with all that is needed to use it without this
+//! program.
+//!
+//! * `model.safetensors`: the parameters by name, and the moments of the inputs.
+//! * `model.json`: which model it is, and the inputs in their order with what standardises each.
+//! * `task.toml`: the task's normal form, with the schema and the shape of the network; its SHA-256 is the task's hash.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use veilsum_protocol::ids::Digest;
+use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::task::{InputKind, Task};
+
+use crate::model::{Snapshot, SnapshotError};
+
+use super::durable::{FileError, PUBLIC, make_folder, replace};
+
+/// A model could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelFileError {
+    /// The system's reason.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Not a model of the task.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The description has no JSON form.
+    #[error("model.json: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What `model.json` says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Description {
+    task: String,
+    task_sha256: String,
+    /// Training rounds that went into the model.
+    version: u64,
+    step: u32,
+    state_sha256: String,
+    /// Of `model.safetensors`, so that a reader sees whether the two belong together.
+    model_sha256: String,
+    label: String,
+    inputs: Vec<Input>,
+}
+
+/// One input of the model. A number is put on `[0, 1]` by its column's range and scale in `task.toml`, then becomes
+/// `(u - mean) / std`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Input {
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mean: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    std: Option<f32>,
+}
+
+/// The folder of all tasks' models.
+#[derive(Clone, Debug)]
+pub struct ModelFiles {
+    folder: PathBuf,
+}
+
+impl ModelFiles {
+    /// In `folder`, which is made when the first model is there.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Replaces the task's model by the one in `state`, whose hash is `hash`. Before the statistics round there is none to write.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn write(
+        &self,
+        task: &Task,
+        version: u64,
+        state: &TaskState,
+        hash: &Digest,
+    ) -> Result<(), ModelFileError> {
+        let Some(moments) = &state.moments else {
+            return Ok(());
+        };
+        let model = Snapshot {
+            task: state.task,
+            version,
+            parameters: state.parameters.clone(),
+            moments: moments.clone(),
+        }
+        .to_bytes(task)?;
+        let mut figures = moments.mean.iter().zip(&moments.std);
+        let inputs = task.schema.inputs().into_iter().map(|input| {
+            let figures = match input.kind {
+                InputKind::Standardised => figures.next(),
+                _ => None,
+            };
+            Input {
+                name: input.name,
+                mean: figures.map(|(mean, _)| *mean),
+                std: figures.map(|(_, std)| *std),
+            }
+        });
+        let description = Description {
+            task: task.name.clone(),
+            task_sha256: state.task.to_hex(),
+            version,
+            step: state.step,
+            state_sha256: hash.to_hex(),
+            model_sha256: Digest::of(&model).to_hex(),
+            label: task.schema.label.clone(),
+            inputs: inputs.collect(),
+        };
+        let folder = self.folder_of(task)?;
+        replace(
+            &folder.join("task.toml"),
+            PUBLIC,
+            task.canonical_text().as_bytes(),
+        )?;
+        replace(&folder.join("model.safetensors"), PUBLIC, &model)?;
+        let description = serde_json::to_vec_pretty(&description)?;
+        Ok(replace(&folder.join("model.json"), PUBLIC, &description)?)
+    }
+
+    /// By the task's name; an earlier task of the same name keeps its folder.
+    fn folder_of(&self, task: &Task) -> Result<PathBuf, FileError> {
+        let by_name = self.folder.join(&task.name);
+        let theirs = fs::read(by_name.join("task.toml"));
+        let taken = theirs.is_ok_and(|text| Digest::of(&text) != task.hash());
+        let folder = if taken {
+            self.folder.join(format!("{}-{:?}", task.name, task.hash()))
+        } else {
+            by_name
+        };
+        make_folder(&folder)?;
+        Ok(folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use veilsum_protocol::model::Moments;
+    use veilsum_protocol::wire::canonical::Canonical as _;
+
+    use super::*;
+
+    const TEXT: &str = r#"
+        name = "credit"
+        rounds = 1
+        seed = 3
+        [schema]
+        version = 1
+        label = "y"
+        column = [
+            { name = "a", type = "number", min = 0, max = 1, when_missing = "mean" },
+            { name = "b", type = "category", values = ["n", "s"] },
+        ]
+        [model]
+        family = "logistic"
+        [training]
+        optimiser = "sgd"
+        learning_rate = 0.1
+        batch_size = 1
+        local_epochs = 1
+    "#;
+
+    #[test]
+    fn a_model_can_be_used_from_its_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = ModelFiles::new(folder.path().join("models"));
+        let task = Task::parse(TEXT).unwrap();
+        let mut state = TaskState::initial(&task);
+        models.write(&task, 0, &state, &state.hash()).unwrap();
+        assert!(
+            !folder.path().join("models").exists(),
+            "there is no model without moments"
+        );
+
+        state.moments = Some(Moments {
+            mean: vec![0.25],
+            std: vec![0.5],
+        });
+        models.write(&task, 4, &state, &state.hash()).unwrap();
+        let place = folder.path().join("models/credit");
+        let bytes = fs::read(place.join("model.safetensors")).unwrap();
+        let text = fs::read_to_string(place.join("task.toml")).unwrap();
+        let read = Snapshot::from_bytes(&bytes, &Task::parse(&text).unwrap()).unwrap();
+        assert_eq!((read.version, &read.parameters), (4, &state.parameters));
+        let description: Description =
+            serde_json::from_slice(&fs::read(place.join("model.json")).unwrap()).unwrap();
+        assert_eq!(description.model_sha256, Digest::of(&bytes).to_hex());
+        assert_eq!(description.task_sha256, Digest::of(text.as_bytes()).to_hex());
+        let inputs: Vec<_> = description
+            .inputs
+            .iter()
+            .map(|it| (it.name.as_str(), it.mean))
+            .collect();
+        assert_eq!(
+            inputs,
+            [
+                ("a", Some(0.25)),
+                ("a is missing", None),
+                ("b = n", None),
+                ("b = s", None)
+            ]
+        );
+
+        let second = Task::parse(&TEXT.replace("seed = 3", "seed = 4")).unwrap();
+        let other = TaskState {
+            task: second.hash(),
+            ..state
+        };
+        models.write(&second, 1, &other, &other.hash()).unwrap();
+        assert_eq!(fs::read(place.join("model.safetensors")).unwrap(), bytes);
+        assert_eq!(fs::read_dir(folder.path().join("models")).unwrap().count(), 2);
+    }
+}

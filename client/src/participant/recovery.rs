@@ -1,0 +1,51 @@
+//! How a daemon comes back: the participant as it last made itself durable, and what it has still to do.
+
+use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::round::RestoreError;
+use veilsum_protocol::round::params::ThresholdError;
+use veilsum_protocol::round::participant::{Participant, Pinned};
+use veilsum_protocol::task::Task;
+
+use super::home::Home;
+use super::state_file::StateFileError;
+use super::tasks::TasksError;
+
+/// The participant cannot be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// Its file.
+    #[error(transparent)]
+    File(#[from] StateFileError),
+    /// Its content.
+    #[error("participant.state: {0}")]
+    Content(#[from] RestoreError),
+    /// The roster allows no thresholds.
+    #[error(transparent)]
+    Thresholds(#[from] ThresholdError),
+}
+
+/// The participant of the saved state, or a new one that follows the log from its start.
+///
+/// # Errors
+/// If the saved state cannot be read, is damaged, or belongs to another bank or roster.
+pub fn restore(home: &Home, pinned: Pinned) -> Result<Participant, RecoveryError> {
+    Ok(match home.state.read()? {
+        Some(bytes) => Participant::restore(pinned, &bytes)?,
+        None => Participant::new(pinned)?,
+    })
+}
+
+/// The tasks that the operator approved and that have steps left.
+///
+/// # Errors
+/// If the files of tasks and approvals cannot be read.
+pub fn unfinished(home: &Home, participant: &Participant) -> Result<Vec<Task>, TasksError> {
+    let approved = home.tasks.approved()?;
+    let mut tasks = home.tasks.offered()?;
+    tasks.retain(|task| {
+        let hash = task.hash();
+        let step = participant.progress(&hash).map_or(0, |progress| progress.step);
+        approved.contains(&hash) && step < Plan::new(task).steps()
+    });
+    Ok(tasks)
+}

@@ -1,0 +1,101 @@
+//! What the daemon is doing, as a file that `status` reads.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::durable::{FileError, beside};
+
+/// The content of `status.json`. Nothing in it comes from a row of the bank's data but the words about training.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Process id of the daemon.
+    pub process: u32,
+    /// The bank's name.
+    pub bank: String,
+    /// Its position in the roster.
+    pub position: u16,
+    /// When the daemon started, Unix seconds.
+    pub started_at: u64,
+    /// When this was written, Unix seconds.
+    pub written_at: u64,
+    /// The connection to the coordinator, in words.
+    pub link: String,
+    /// Entries of the log that were acted on.
+    pub log_entries: u64,
+    /// The key epoch that the bank is armed for.
+    pub epoch: Option<u64>,
+    /// The round that the last words are about.
+    pub round: Option<u64>,
+    /// What the daemon does or waits for, in words.
+    pub doing: String,
+    /// The tasks that are known.
+    pub tasks: Vec<TaskStatus>,
+}
+
+/// How far a task is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskStatus {
+    /// Its name.
+    pub name: String,
+    /// Its hash.
+    pub task: String,
+    /// Whether the operator approved it.
+    pub approved: bool,
+    /// Steps that this bank derived.
+    pub step: u32,
+    /// Steps of the task.
+    pub steps: u32,
+    /// Hash of the newest state.
+    pub state: String,
+}
+
+impl Status {
+    /// Replaces the file: a reader sees a whole one. It is not made durable, because it says nothing after a crash.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
+        let text = serde_json::to_vec(self).map_err(|error| FileError::at(path)(error.into()))?;
+        let staged = beside(path, "new");
+        fs::write(&staged, text).map_err(FileError::at(&staged))?;
+        fs::rename(&staged, path).map_err(FileError::at(path))
+    }
+
+    /// Reads the file; `None` if no daemon ever wrote it.
+    ///
+    /// # Errors
+    /// If it cannot be read or is of another version.
+    pub fn read(path: &Path) -> Result<Option<Self>, FileError> {
+        match fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| FileError::at(path)(error.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(FileError::at(path)(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("status.json");
+        assert_eq!(Status::read(&path).unwrap(), None);
+        let status = Status {
+            bank: "bank-a".to_owned(),
+            tasks: vec![TaskStatus::default()],
+            ..Status::default()
+        };
+        status.write(&path).unwrap();
+        assert_eq!(Status::read(&path).unwrap(), Some(status));
+        fs::write(&path, "{}").unwrap();
+        assert!(Status::read(&path).is_err());
+    }
+}

@@ -1,0 +1,285 @@
+//! The tasks that the consortium offered, and those that this bank's operator approved.
+//!
+//! Texts are public and named by their hash, which is checked on every read. Approvals are the operator's word: who may write into
+//! this folder can approve in the operator's name. They are files of their own, so that `approve` works whether the daemon runs or
+//! not.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use veilsum_protocol::ids::Digest;
+use veilsum_protocol::task::{Task, TaskError};
+
+use super::durable::{FileError, PRIVATE, PUBLIC, make_folder, replace};
+
+const EXTENSION: &str = "toml";
+
+/// A task cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TasksError {
+    /// The system's reason.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A saved text is not the one that its name says.
+    #[error(
+        "{path}: found a text of SHA-256 {found}, expected the one in its name; restore the file from a backup"
+    )]
+    Damaged {
+        /// The file.
+        path: String,
+        /// SHA-256 of what is there.
+        found: Digest,
+    },
+    /// A text that this version does not understand.
+    #[error("task {hash}: {error}; a newer release of this program may know it")]
+    Text {
+        /// Its hash.
+        hash: Digest,
+        /// The first thing that is wrong.
+        error: TaskError,
+    },
+    /// A text with another normal form than its own.
+    #[error("task {0}: its text is not in the normal form; the coordinator must offer the normal form")]
+    NotCanonical(Digest),
+    /// No offered task has that name or hash.
+    #[error("no task {wanted:?} is offered; {known}")]
+    Unknown {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        known: String,
+    },
+    /// Several tasks have that name, or hashes that begin so.
+    #[error("{wanted:?} means {}: name one by more digits of its hash", matches.join(" and "))]
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// Name and hash of each.
+        matches: Vec<String>,
+    },
+}
+
+/// Reads a task's text, which must have the hash that it is known by.
+///
+/// # Errors
+/// [`TasksError::Text`] or [`TasksError::NotCanonical`].
+pub(super) fn parse(hash: Digest, text: &[u8]) -> Result<Task, TasksError> {
+    let text = String::from_utf8_lossy(text);
+    let task = Task::parse(&text).map_err(|error| TasksError::Text { hash, error })?;
+    if task.hash() == hash {
+        Ok(task)
+    } else {
+        Err(TasksError::NotCanonical(hash))
+    }
+}
+
+/// The folders of texts and approvals.
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    texts: PathBuf,
+    approvals: PathBuf,
+}
+
+impl Tasks {
+    /// In these folders, which are made.
+    ///
+    /// # Errors
+    /// If one cannot be made.
+    pub fn open(texts: PathBuf, approvals: PathBuf) -> Result<Self, FileError> {
+        make_folder(&texts)?;
+        make_folder(&approvals)?;
+        Ok(Self { texts, approvals })
+    }
+
+    /// Keeps an offered task's text.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn save(&self, hash: &Digest, text: &[u8]) -> Result<(), FileError> {
+        replace(&file(&self.texts, hash), PUBLIC, text)
+    }
+
+    /// The text of an offered task; `None` if it was not saved.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is another text.
+    pub fn text(&self, hash: &Digest) -> Result<Option<Vec<u8>>, TasksError> {
+        let path = file(&self.texts, hash);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(FileError::at(&path)(error).into()),
+        };
+        match Digest::of(&bytes) {
+            found if found == *hash => Ok(Some(bytes)),
+            found => Err(TasksError::Damaged {
+                path: path.display().to_string(),
+                found,
+            }),
+        }
+    }
+
+    /// Every offered task that this version understands, by name.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn offered(&self) -> Result<Vec<Task>, TasksError> {
+        let mut tasks = Vec::new();
+        for hash in hashes(&self.texts)? {
+            if let Some(Ok(task)) = self.text(&hash)?.map(|text| parse(hash, &text)) {
+                tasks.push(task);
+            }
+        }
+        tasks.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(tasks)
+    }
+
+    /// The offered task of that name, or whose hash begins so.
+    ///
+    /// # Errors
+    /// [`TasksError::Unknown`] or [`TasksError::Ambiguous`] with what there is.
+    pub fn find(&self, wanted: &str) -> Result<Task, TasksError> {
+        let offered = self.offered()?;
+        let fits = |task: &&Task| {
+            task.name == wanted || (wanted.len() >= 4 && task.hash().to_hex().starts_with(wanted))
+        };
+        let label = |task: &Task| format!("{} ({:?})", task.name, task.hash());
+        let mut matches: Vec<&Task> = offered.iter().filter(fits).collect();
+        match (matches.pop(), matches.is_empty()) {
+            (Some(only), true) => Ok(only.clone()),
+            (Some(last), false) => Err(TasksError::Ambiguous {
+                wanted: wanted.to_owned(),
+                matches: matches.into_iter().chain([last]).map(label).collect(),
+            }),
+            (None, _) => Err(TasksError::Unknown {
+                wanted: wanted.to_owned(),
+                known: if offered.is_empty() {
+                    "none is known here yet: the daemon hears of tasks once it is connected".to_owned()
+                } else {
+                    format!(
+                        "offered: {}",
+                        offered.iter().map(label).collect::<Vec<_>>().join(", ")
+                    )
+                },
+            }),
+        }
+    }
+
+    /// Notes that the operator approves a task, for the daemon to see.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn approve(&self, task: &Task) -> Result<(), FileError> {
+        let note = format!(
+            "# The operator of this bank approved this task.\nname = {:?}\n",
+            task.name
+        );
+        replace(&file(&self.approvals, &task.hash()), PRIVATE, note.as_bytes())
+    }
+
+    /// Hashes of the tasks that the operator approved.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn approved(&self) -> Result<BTreeSet<Digest>, FileError> {
+        hashes(&self.approvals)
+    }
+}
+
+fn file(folder: &Path, hash: &Digest) -> PathBuf {
+    folder.join(hash.to_hex()).with_extension(EXTENSION)
+}
+
+/// The hashes in the names of a folder's files.
+fn hashes(folder: &Path) -> Result<BTreeSet<Digest>, FileError> {
+    let at = FileError::at(folder);
+    let mut found = BTreeSet::new();
+    for file in fs::read_dir(folder).map_err(&at)? {
+        let name = file.map_err(&at)?.file_name();
+        let hash = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(EXTENSION)?.strip_suffix('.'))
+            .and_then(Digest::from_hex);
+        found.extend(hash);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const TEXT: &str = r#"
+        name = "credit"
+        rounds = 1
+        seed = 3
+        [schema]
+        version = 1
+        label = "y"
+        column = [{ name = "a", type = "number", min = 0, max = 1 }]
+        [model]
+        family = "logistic"
+        [training]
+        optimiser = "sgd"
+        learning_rate = 0.1
+        batch_size = 1
+        local_epochs = 1
+    "#;
+
+    fn tasks() -> (tempfile::TempDir, Tasks) {
+        let folder = tempfile::tempdir().unwrap();
+        let tasks = Tasks::open(folder.path().join("tasks"), folder.path().join("approvals")).unwrap();
+        (folder, tasks)
+    }
+
+    fn offer(tasks: &Tasks, text: &str) -> Task {
+        let task = Task::parse(text).unwrap();
+        tasks
+            .save(&task.hash(), task.canonical_text().as_bytes())
+            .unwrap();
+        task
+    }
+
+    #[test]
+    fn a_task_is_found_by_its_name_or_the_start_of_its_hash() {
+        let (_folder, tasks) = tasks();
+        let nothing = tasks.find("credit").unwrap_err().to_string();
+        assert!(nothing.contains("none is known here yet"), "{nothing}");
+        let task = offer(&tasks, TEXT);
+        assert_eq!(tasks.find("credit").unwrap(), task);
+        assert_eq!(tasks.find(&task.hash().to_hex()[..4]).unwrap(), task);
+        let unknown = tasks.find("debit").unwrap_err().to_string();
+        assert!(unknown.contains("offered: credit"), "{unknown}");
+        let second = offer(&tasks, &TEXT.replace("seed = 3", "seed = 4"));
+        let both = tasks.find("credit").unwrap_err().to_string();
+        assert!(both.contains("more digits"), "{both}");
+        assert_eq!(tasks.find(&second.hash().to_hex()).unwrap(), second);
+    }
+
+    #[test]
+    fn approvals_are_seen_by_whoever_looks() {
+        let (_folder, tasks) = tasks();
+        let task = offer(&tasks, TEXT);
+        assert!(tasks.approved().unwrap().is_empty());
+        tasks.approve(&task).unwrap();
+        tasks.approve(&task).unwrap();
+        assert_eq!(tasks.approved().unwrap(), BTreeSet::from([task.hash()]));
+    }
+
+    #[test]
+    fn a_changed_text_is_not_taken_for_the_task() {
+        let (folder, tasks) = tasks();
+        let hash = offer(&tasks, TEXT).hash();
+        let path = folder.path().join("tasks").join(hash.to_hex() + ".toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("rounds = 1", "rounds = 2")).unwrap();
+        assert!(matches!(tasks.text(&hash), Err(TasksError::Damaged { .. })));
+        assert!(matches!(
+            parse(Digest::of(TEXT.as_bytes()), TEXT.as_bytes()),
+            Err(TasksError::NotCanonical(_))
+        ));
+        assert!(matches!(parse(hash, b"name = 1"), Err(TasksError::Text { .. })));
+    }
+}

@@ -1,0 +1,126 @@
+//! What banks compute, from their files to the next state of the task.
+
+use veilsum_protocol::crypto::entropy::SystemEntropy;
+use veilsum_protocol::ids::Round;
+use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::model::state::{Outcome, TaskState};
+use veilsum_protocol::secagg::quantise::Digits;
+use veilsum_protocol::task::Task;
+
+use super::scene::{source, task};
+use crate::participant::contribution::{ContributionError, Step, Workbench};
+use crate::participant::{News, Order, RoundFiles, Trainer};
+
+fn added(parts: &[Digits]) -> Vec<u32> {
+    let lanes = parts[0].lanes().len();
+    (0..lanes)
+        .map(|lane| parts.iter().map(|part| part.lanes()[lane]).sum())
+        .collect()
+}
+
+fn advance(benches: &mut [Workbench], task: &Task, state: &TaskState) -> (TaskState, Outcome) {
+    let plan = Plan::new(task);
+    let step = Step {
+        task,
+        plan: &plan,
+        kind: plan.kind(state.step).unwrap(),
+        state,
+    };
+    let mut entropy = SystemEntropy::new();
+    let parts: Vec<Digits> = benches
+        .iter_mut()
+        .map(|bench| bench.contribute(&step, &mut entropy, &mut |_| {}).unwrap())
+        .collect();
+    state.advance(task, &plan, &added(&parts), 3).unwrap()
+}
+
+#[test]
+fn three_banks_sums_lead_from_no_moments_to_a_better_model() {
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let rows = [40, 100, 300];
+    let mut benches: Vec<_> = folders
+        .iter()
+        .zip(rows)
+        .map(|(folder, rows)| Workbench::new(source(folder.path(), rows)))
+        .collect();
+    let (task, mut state) = (task(), TaskState::initial(&task()));
+    let mut losses = Vec::new();
+    let mut scored = Vec::new();
+    while Plan::new(&task).kind(state.step).is_some() {
+        let (next, outcome) = advance(&mut benches, &task, &state);
+        if let Some(metrics) = outcome.metrics {
+            losses.push(metrics.log_loss.unwrap());
+            scored.push(metrics.rows);
+        }
+        if outcome.weight > 0 {
+            // Every row is either trained on or scored.
+            assert_eq!(outcome.weight + scored[0], 440);
+        }
+        state = next;
+    }
+    let moments = state.moments.unwrap();
+    // The number is uniform on 0 to 9.9, and its range 0 to 10.
+    assert!((moments.mean[0] - 0.495).abs() < 0.05, "{moments:?}");
+    assert_eq!(losses.len(), 3, "two training rounds and the last evaluation");
+    assert!(losses[2] < losses[0], "{losses:?}");
+    assert!(
+        scored.iter().all(|rows| *rows == scored[0]),
+        "the hold-out stays the same"
+    );
+}
+
+#[test]
+fn what_is_wrong_in_the_bank_s_files_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path(), 40);
+    std::fs::write(&source.file, "a,y\n1,0\nmuch,1\n").unwrap();
+    let (task, state) = (task(), TaskState::initial(&task()));
+    let plan = Plan::new(&task);
+    let step = Step {
+        task: &task,
+        plan: &plan,
+        kind: plan.kind(0).unwrap(),
+        state: &state,
+    };
+    let mut bench = Workbench::new(source);
+    let error = bench.contribute(&step, &mut SystemEntropy::new(), &mut |_| {});
+    let Err(ContributionError::Data(error)) = error else {
+        panic!("not a data error");
+    };
+    let text = error.to_string();
+    assert!(
+        text.contains("data.csv: line 3, column \"a\": found \"much\""),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_training_thread_writes_the_digits_and_tells_failures() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = RoundFiles::open(folder.path().join("rounds")).unwrap();
+    let source = source(folder.path(), 40);
+    let data = source.file.clone();
+    let mut trainer = Trainer::start(source, files).unwrap();
+    let order = |round| Order {
+        round: Round(round),
+        kind: Plan::new(&task()).kind(0).unwrap(),
+        task: task().into(),
+        plan: Plan::new(&task()).into(),
+        state: TaskState::initial(&task()).into(),
+    };
+    trainer.order(order(1)).unwrap();
+    assert!(matches!(trainer.news().await.unwrap(), News::Computed(Round(1))));
+    assert!(folder.path().join("rounds/1.digits").exists());
+
+    let other = Trainer::start(
+        super::scene::source(folder.path(), 40),
+        RoundFiles::open(folder.path().join("rounds")).unwrap(),
+    );
+    let mut other = other.unwrap();
+    std::fs::remove_file(data).unwrap();
+    other.order(order(2)).unwrap();
+    let News::Failed(Round(2), reason) = other.news().await.unwrap() else {
+        panic!("it did not fail");
+    };
+    assert!(reason.contains("data.csv: cannot be read"), "{reason}");
+}

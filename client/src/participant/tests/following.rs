@@ -1,0 +1,228 @@
+//! How the daemon follows the log.
+
+use veilsum_protocol::ids::{Digest, Epoch, Round, Timestamp};
+use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
+use veilsum_protocol::model::ColumnSums;
+use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::round::checks::Check;
+use veilsum_protocol::round::params::Thresholds;
+use veilsum_protocol::secagg::pack;
+use veilsum_protocol::task::Task;
+use veilsum_protocol::wire::canonical::Canonical as _;
+use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
+
+use super::scene::{Running, Scene};
+
+/// A statistics round of the other banks in the log: its sum, packed, and the state that follows.
+struct Round1 {
+    sum: Vec<u8>,
+    next: TaskState,
+}
+
+fn log_statistics_round(scene: &mut Scene, task: &Task, next_state: Option<Digest>) -> Round1 {
+    let (plan, state) = (Plan::new(task), TaskState::initial(task));
+    let kind = plan.kind(0).unwrap();
+    let mut column = ColumnSums::default();
+    for row in 0..50 {
+        column.add(f64::from(row) / 50.0);
+    }
+    let part = plan.statistics(&[column]).unwrap();
+    let lanes: Vec<u32> = part.lanes().iter().map(|lane| 3 * lane).collect();
+    let (next, _) = state.advance(task, &plan, &lanes, 3).unwrap();
+    let ring = plan.layout(kind).ring(3).unwrap();
+    let mut sum = Vec::new();
+    pack::pack(ring, &lanes, &mut sum);
+    let open = RoundOpen {
+        epoch: Epoch(1),
+        round: Round(1),
+        task: task.hash(),
+        kind,
+        step: 0,
+        attempt: 0,
+        state: state.hash(),
+        last_result: Digest([0; 32]),
+        layout: plan.layout(kind).digest(),
+        directory: Digest([0; 32]),
+        manifest: Digest([0; 32]),
+        thresholds: Thresholds::with_most_colluders(3).unwrap(),
+        digit_bits: plan.layout(kind).digit_bits,
+        ring_bits: ring.bits(),
+        opened_at: Timestamp(0),
+        ready_until: Timestamp(60),
+    };
+    let result = RoundResult {
+        round: Round(1),
+        open: open.hash(),
+        kind,
+        step: 0,
+        sum: Digest::of(&sum),
+        survivors: 3,
+        weight: 0,
+        next_state: next_state.unwrap_or_else(|| next.hash()),
+        metrics: None,
+    };
+    scene.log.push(&Entry::RoundOpen(open));
+    scene.log.push(&Entry::Result(result));
+    Round1 { sum, next }
+}
+
+async fn gives_task(daemon: &mut Running, task: &Task) {
+    let reply = daemon.asked(task.hash()).await;
+    reply.send(Ok(task.canonical_text().into_bytes())).unwrap();
+}
+
+#[tokio::test]
+async fn an_entry_that_waits_for_its_blob_holds_back_all_that_follows() {
+    let mut scene = Scene::new();
+    let task = scene.offer();
+    let mut daemon = scene.start();
+    assert_eq!(daemon.up().await, 0);
+    daemon.tell(scene.log.extension(0)).await;
+    daemon.tell(ToBank::EpochAsk { epoch: Epoch(1) }).await;
+    let reply = daemon.asked(task.hash()).await;
+    daemon.is_quiet().await;
+    // The hello of a new connection does not wait.
+    daemon.down().await;
+    assert_eq!(daemon.up().await, 1);
+    daemon.is_quiet().await;
+    reply.send(Ok(task.canonical_text().into_bytes())).unwrap();
+    assert!(matches!(daemon.sent().await, ToCoordinator::EpochKeys(_)));
+    assert!(daemon.said("task credit"));
+    daemon.stop().await.unwrap();
+    // What was sent was durable first, and the task is known without asking again.
+    assert_eq!(scene.saved().log_size(), 2);
+    assert_eq!(scene.home().tasks.offered().unwrap(), [task]);
+}
+
+#[tokio::test]
+async fn an_approval_reaches_the_running_daemon_and_survives_it() {
+    let mut scene = Scene::new();
+    let task = scene.offer();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(scene.log.extension(0)).await;
+    gives_task(&mut daemon, &task).await;
+    daemon.is_quiet().await;
+    scene.home().tasks.approve(&task).unwrap();
+    let ToCoordinator::Approval(approval) = daemon.sent().await else {
+        panic!("no approval");
+    };
+    assert_eq!(approval.claim().task, task.hash());
+    daemon.crash().await;
+    assert!(scene.saved().is_approved(&task.hash()));
+    let mut daemon = scene.start();
+    assert_eq!(daemon.up().await, 2);
+    assert!(matches!(daemon.sent().await, ToCoordinator::Approval(_)));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_state_is_derived_from_the_log_s_sum_also_after_a_crash_in_between() {
+    let mut scene = Scene::new();
+    let task = scene.offer();
+    let round = log_statistics_round(&mut scene, &task, None);
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(scene.log.extension(0)).await;
+    gives_task(&mut daemon, &task).await;
+    let _reply = daemon.asked(Digest::of(&round.sum)).await;
+    daemon.crash().await;
+
+    let mut daemon = scene.start();
+    let from = daemon.up().await;
+    assert!(from < 4, "the result is still to come");
+    daemon
+        .tell(scene.log.extension(usize::try_from(from).unwrap()))
+        .await;
+    let reply = daemon.asked(Digest::of(&round.sum)).await;
+    reply.send(Ok(round.sum.clone())).unwrap();
+    let ToCoordinator::Derived(derived) = daemon.sent().await else {
+        panic!("not derived");
+    };
+    assert_eq!(derived.claim().state, round.next.hash());
+    assert!(daemon.said("round 1: 3 banks' sums are in; the inputs' moments derived and checked"));
+    daemon.stop().await.unwrap();
+
+    let progress = scene.saved().progress(&task.hash()).unwrap();
+    assert_eq!((progress.step, progress.state), (1, round.next.hash()));
+    let kept = scene
+        .home()
+        .states
+        .load(&task.hash(), 1, &progress.state)
+        .unwrap();
+    assert_eq!(kept, round.next);
+    let model = std::fs::read(scene.folder.path().join("models/credit/model.safetensors")).unwrap();
+    let model = crate::model::Snapshot::from_bytes(&model, &task).unwrap();
+    assert_eq!((model.version, model.parameters), (0, round.next.parameters));
+}
+
+#[tokio::test]
+async fn a_result_that_the_sum_does_not_lead_to_is_refused() {
+    let mut scene = Scene::new();
+    let task = scene.offer();
+    let round = log_statistics_round(&mut scene, &task, Some(Digest::of(b"another state")));
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(scene.log.extension(0)).await;
+    gives_task(&mut daemon, &task).await;
+    let reply = daemon.asked(Digest::of(&round.sum)).await;
+    reply.send(Ok(round.sum)).unwrap();
+    let ToCoordinator::Objection { check, .. } = daemon.sent().await else {
+        panic!("no objection");
+    };
+    assert_eq!(check, Check::DerivedState);
+    assert!(daemon.said("REFUSED"));
+    daemon.stop().await.unwrap();
+    assert_eq!(scene.saved().progress(&task.hash()).unwrap().step, 0);
+    assert!(!scene.folder.path().join("models").exists());
+}
+
+#[tokio::test]
+async fn a_sum_that_does_not_unpack_is_refused() {
+    let mut scene = Scene::new();
+    let task = scene.offer();
+    let round = log_statistics_round(&mut scene, &task, None);
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(scene.log.extension(0)).await;
+    gives_task(&mut daemon, &task).await;
+    let reply = daemon.asked(Digest::of(&round.sum)).await;
+    reply.send(Ok(round.sum[1..].to_vec())).unwrap();
+    assert!(matches!(daemon.sent().await, ToCoordinator::Objection { .. }));
+    assert!(daemon.said("the published sum is not one of this step"));
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rewritten_log_is_refused_and_the_bank_says_so() {
+    let mut scene = Scene::new();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(scene.log.extension(0)).await;
+    daemon.is_quiet().await;
+    let task = scene.offer();
+    let ToBank::Log(mut extension) = scene.log.extension(1) else {
+        panic!("not an extension");
+    };
+    extension.leaves.clear();
+    daemon.tell(ToBank::Log(extension)).await;
+    daemon.is_quiet().await;
+    assert!(daemon.said("C-601"));
+    // The honest one is still taken.
+    daemon.tell(scene.log.extension(1)).await;
+    gives_task(&mut daemon, &task).await;
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_take_the_state_stops_the_daemon_before_it_answers() {
+    let scene = Scene::new();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    // A folder in the place of the new state: it cannot be written.
+    std::fs::create_dir(scene.folder.path().join("state/participant.state.new")).unwrap();
+    daemon.tell(ToBank::EpochAsk { epoch: Epoch(1) }).await;
+    let error = daemon.ended().await.unwrap_err().to_string();
+    assert!(error.contains("participant.state.new"), "{error}");
+}

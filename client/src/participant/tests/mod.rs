@@ -1,0 +1,7 @@
+//! The daemon's loop against a log and a link that the test writes.
+
+#![allow(clippy::unwrap_used)]
+
+mod contributions;
+mod following;
+mod scene;

@@ -1,0 +1,327 @@
+//! A consortium of three banks on paper: a log with its key, a link that the test answers, and one bank's folder.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use veilsum_protocol::crypto::entropy::SeededEntropy;
+use veilsum_protocol::crypto::signing::SigningKey;
+use veilsum_protocol::ids::{BankIndex, Digest};
+use veilsum_protocol::log::entry::Entry;
+use veilsum_protocol::log::{Checkpoint, CompactRange, VerifierKey, leaf_hash};
+use veilsum_protocol::roster::{Roster, RosterEntry};
+use veilsum_protocol::round::participant::{Participant, Pinned};
+use veilsum_protocol::task::Task;
+use veilsum_protocol::wire::canonical::Canonical as _;
+use veilsum_protocol::wire::message::{Extension, Leaf, ToBank, ToCoordinator};
+use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
+
+use crate::participant::contribution::Source;
+use crate::participant::{Channel, Driver, DriverError, Home, Parts, Status, Trainer, Voice, restore};
+use crate::train::{DeviceChoice, Runtime};
+use crate::transport::{DownReason, Event as LinkEvent, FetchError, NotSent, UploadError};
+
+pub(super) const SCHEMA: &str = r#"
+version = 1
+label = "y"
+[[column]]
+name = "a"
+type = "number"
+min = 0
+max = 10
+"#;
+
+const TASK: &str = r#"
+name = "credit"
+rounds = 2
+seed = 3
+[schema]
+version = 1
+label = "y"
+column = [{ name = "a", type = "number", min = 0, max = 10 }]
+[model]
+family = "logistic"
+[training]
+optimiser = "sgd"
+learning_rate = 0.5
+batch_size = 8
+local_epochs = 2
+[evaluation]
+hold_out = 0.25
+bins = 16
+"#;
+
+pub(super) fn task() -> Task {
+    Task::parse(TASK).unwrap()
+}
+
+/// Rows of a bank: the label follows the number.
+pub(super) fn table(rows: u32) -> String {
+    let row = |row: u32| {
+        format!(
+            "{},{}\n",
+            f64::from(row * 7 % 100) / 10.0,
+            u8::from(row * 7 % 100 > 45)
+        )
+    };
+    "a,y\n".to_owned() + &(0..rows).map(row).collect::<String>()
+}
+
+pub(super) fn source(folder: &Path, rows: u32) -> Source {
+    std::fs::write(folder.join("schema.toml"), SCHEMA).unwrap();
+    std::fs::write(folder.join("data.csv"), table(rows)).unwrap();
+    Source {
+        file: folder.join("data.csv"),
+        schema: folder.join("schema.toml"),
+        salt: [9; 32],
+        runtime: Runtime::start(DeviceChoice::Cpu, 1).unwrap(),
+    }
+}
+
+/// The log, as the coordinator writes it.
+pub(super) struct Log {
+    key: SigningKey,
+    leaves: Vec<Vec<u8>>,
+}
+
+impl Log {
+    fn verifier(&self) -> VerifierKey {
+        VerifierKey::new("demo", self.key.verifying_key().0).unwrap()
+    }
+
+    pub(super) fn push(&mut self, entry: &Entry) {
+        self.leaves.push(entry.to_bytes());
+    }
+
+    /// Everything from entry `from` on.
+    pub(super) fn extension(&self, from: usize) -> ToBank {
+        let mut range = CompactRange::new();
+        for leaf in &self.leaves {
+            range.append_leaf_hash(leaf_hash(leaf));
+        }
+        let head = Checkpoint {
+            origin: "demo".to_owned(),
+            size: range.size(),
+            root: range.root(),
+        };
+        let signed = head
+            .sign(&self.verifier(), |bytes| self.key.sign_bytes(bytes).0)
+            .unwrap();
+        ToBank::Log(Extension {
+            from: from as u64,
+            leaves: self.leaves[from..].iter().cloned().map(Leaf::Entry).collect(),
+            checkpoint: signed.note().as_str().to_owned(),
+        })
+    }
+}
+
+/// Something that the daemon did on its link.
+pub(super) enum Act {
+    Sent(ToCoordinator),
+    Fetch(Digest, oneshot::Sender<Result<Vec<u8>, FetchError>>),
+}
+
+#[derive(Clone)]
+pub(super) struct PaperLink(mpsc::UnboundedSender<Act>);
+
+impl Channel for PaperLink {
+    async fn send(&self, message: &OutboundMessage) -> Result<(), NotSent> {
+        self.0
+            .send(Act::Sent(message.message().clone()))
+            .map_err(|_| NotSent)
+    }
+
+    async fn upload(&self, _: &OutboundUpdate, _: &Path) -> Result<(), UploadError> {
+        // These scenes hold no round in which this bank takes part.
+        std::future::pending().await
+    }
+
+    async fn fetch(&self, hash: Digest, _: usize) -> Result<Vec<u8>, FetchError> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.0.send(Act::Fetch(hash, reply));
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// A running daemon.
+pub(super) struct Running {
+    pub(super) link: mpsc::Sender<LinkEvent<ToBank>>,
+    acts: mpsc::UnboundedReceiver<Act>,
+    stop: Option<oneshot::Sender<()>>,
+    daemon: JoinHandle<Result<(), DriverError>>,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Running {
+    pub(super) async fn tell(&self, message: ToBank) {
+        self.link.send(LinkEvent::Message(message)).await.unwrap();
+    }
+
+    pub(super) async fn up(&mut self) -> u64 {
+        self.link.send(LinkEvent::Up).await.unwrap();
+        match self.sent().await {
+            ToCoordinator::Hello { log_size, .. } => log_size,
+            other => panic!("{other:?} came before the hello"),
+        }
+    }
+
+    pub(super) async fn down(&self) {
+        let event = LinkEvent::Down {
+            reason: DownReason::Replaced,
+            retry_in: std::time::Duration::from_secs(1),
+        };
+        self.link.send(event).await.unwrap();
+    }
+
+    pub(super) async fn sent(&mut self) -> ToCoordinator {
+        match self.acts.recv().await.unwrap() {
+            Act::Sent(message) => message,
+            Act::Fetch(hash, _) => panic!("a blob was asked for: {hash}"),
+        }
+    }
+
+    pub(super) async fn asked(&mut self, hash: Digest) -> oneshot::Sender<Result<Vec<u8>, FetchError>> {
+        match self.acts.recv().await.unwrap() {
+            Act::Fetch(asked, reply) => {
+                assert_eq!(asked, hash);
+                reply
+            }
+            Act::Sent(message) => panic!("{message:?} was sent"),
+        }
+    }
+
+    /// Lets the daemon do all that it can, and checks that it did nothing on the link.
+    pub(super) async fn is_quiet(&mut self) {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+        assert!(self.acts.try_recv().is_err());
+    }
+
+    pub(super) fn said(&self, part: &str) -> bool {
+        self.lines.lock().unwrap().iter().any(|line| line.contains(part))
+    }
+
+    /// Ends without a chance to write anything.
+    pub(super) async fn crash(self) {
+        self.daemon.abort();
+        let _ = self.daemon.await;
+    }
+
+    /// Waits for its end, and checks that it did nothing more on the link.
+    pub(super) async fn ended(mut self) -> Result<(), DriverError> {
+        let outcome = self.daemon.await.unwrap();
+        assert!(self.acts.try_recv().is_err());
+        outcome
+    }
+
+    pub(super) async fn stop(mut self) -> Result<(), DriverError> {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.daemon.await.unwrap()
+    }
+}
+
+pub(super) struct Scene {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) roster: Roster,
+    keys: Vec<u64>,
+    pub(super) log: Log,
+}
+
+fn signing_key(seed: u64) -> SigningKey {
+    SigningKey::generate(&mut SeededEntropy::new(seed))
+}
+
+impl Scene {
+    pub(super) fn new() -> Self {
+        let keys = vec![11, 12, 13];
+        let entry = |(position, seed): (u16, &u64)| RosterEntry {
+            index: BankIndex::new(position).unwrap(),
+            name: format!("bank-{position}"),
+            signing_key: signing_key(*seed).verifying_key().0,
+            tls_key: Digest::of(&position.to_be_bytes()),
+        };
+        let roster = Roster::new("demo", (1..).zip(&keys).map(entry).collect()).unwrap();
+        let mut log = Log {
+            key: signing_key(1),
+            leaves: Vec::new(),
+        };
+        log.push(&Entry::from(&roster));
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            roster,
+            keys,
+            log,
+        }
+    }
+
+    pub(super) fn offer(&mut self) -> Task {
+        let task = task();
+        self.log.push(&Entry::Task {
+            name: task.name.clone(),
+            task: task.hash(),
+        });
+        task
+    }
+
+    pub(super) fn home(&self) -> Home {
+        Home::open(
+            &self.folder.path().join("state"),
+            self.folder.path().join("models"),
+        )
+        .unwrap()
+    }
+
+    fn pinned(&self) -> Pinned {
+        Pinned {
+            bank: BankIndex::new(1).unwrap(),
+            roster: self.roster.clone(),
+            log_key: self.log.verifier(),
+            key: signing_key(self.keys[0]),
+        }
+    }
+
+    /// The participant as it stands on disk.
+    pub(super) fn saved(&self) -> Participant {
+        restore(&self.home(), self.pinned()).unwrap()
+    }
+
+    pub(super) fn start(&self) -> Running {
+        let home = self.home();
+        let participant = restore(&home, self.pinned()).unwrap();
+        let (acting, acts) = mpsc::unbounded_channel();
+        let (link, events) = mpsc::channel(16);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let heard = lines.clone();
+        let say = Box::new(move |line: &str| heard.lock().unwrap().push(line.to_owned()));
+        let voice = Voice::new(say, home.status.clone(), Status::default());
+        let trainer = Trainer::start(source(self.folder.path(), 40), home.rounds.clone()).unwrap();
+        let parts = Parts {
+            participant,
+            banks: 3,
+            entropy: SeededEntropy::new(5),
+            channel: PaperLink(acting),
+            home,
+            trainer,
+            voice,
+        };
+        let daemon = tokio::spawn(async move {
+            let stop = async move {
+                let _ = stopped.await;
+            };
+            Driver::start(parts)?.run(events, stop).await
+        });
+        Running {
+            link,
+            acts,
+            stop: Some(stop),
+            daemon,
+            lines,
+        }
+    }
+}

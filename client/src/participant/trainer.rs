@@ -1,0 +1,117 @@
+//! The thread that owns libtorch: it takes one round's work after another, so that the daemon answers while it trains.
+
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::mpsc;
+use veilsum_protocol::crypto::entropy::SystemEntropy;
+use veilsum_protocol::ids::Round;
+use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::round::params::RoundKind;
+use veilsum_protocol::task::Task;
+
+use crate::train::Progress;
+
+use super::contribution::{Source, Step, Workbench};
+use super::round_files::RoundFiles;
+
+/// Work for one round.
+pub struct Order {
+    /// The round.
+    pub round: Round,
+    /// What is computed.
+    pub kind: RoundKind,
+    /// The task.
+    pub task: Arc<Task>,
+    /// Its plan.
+    pub plan: Arc<Plan>,
+    /// The state that it starts from.
+    pub state: Arc<TaskState>,
+}
+
+/// What the thread tells.
+#[derive(Debug)]
+pub enum News {
+    /// One pass over the rows is done.
+    Progress(Round, Progress),
+    /// The digits of the round are durable.
+    Computed(Round),
+    /// There is no contribution to the round; why, for the bank's own operator.
+    Failed(Round, String),
+}
+
+/// A handle to the thread. Dropping it ends the thread after the work at hand.
+pub struct Trainer {
+    orders: std::sync::mpsc::Sender<Order>,
+    news: mpsc::UnboundedReceiver<News>,
+}
+
+/// The thread has ended, which only a bug brings about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the training thread has ended; start the daemon again, and report what stands above this line")]
+pub struct TrainerGone;
+
+impl Trainer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(source: Source, files: RoundFiles) -> std::io::Result<Self> {
+        let (orders, work) = std::sync::mpsc::channel();
+        let (tell, news) = mpsc::unbounded_channel();
+        thread::Builder::new()
+            .name("training".to_owned())
+            .spawn(move || labour(source, &files, &work, &tell))?;
+        Ok(Self { orders, news })
+    }
+
+    /// Queues work.
+    ///
+    /// # Errors
+    /// [`TrainerGone`].
+    pub fn order(&self, order: Order) -> Result<(), TrainerGone> {
+        self.orders.send(order).map_err(|_| TrainerGone)
+    }
+
+    /// The next news.
+    ///
+    /// # Errors
+    /// [`TrainerGone`].
+    pub async fn news(&mut self) -> Result<News, TrainerGone> {
+        self.news.recv().await.ok_or(TrainerGone)
+    }
+}
+
+fn labour(
+    source: Source,
+    files: &RoundFiles,
+    work: &std::sync::mpsc::Receiver<Order>,
+    tell: &mpsc::UnboundedSender<News>,
+) {
+    let mut workbench = Workbench::new(source);
+    let mut entropy = SystemEntropy::new();
+    while let Ok(order) = work.recv() {
+        let round = order.round;
+        let step = Step {
+            task: &order.task,
+            plan: &order.plan,
+            kind: order.kind,
+            state: &order.state,
+        };
+        // The receiver is gone only when the daemon is stopping; then nobody needs the news.
+        let mut progress = |progress| drop(tell.send(News::Progress(round, progress)));
+        let made = workbench
+            .contribute(&step, &mut entropy, &mut progress)
+            .map_err(|error| error.to_string());
+        let kept = made.and_then(|digits| {
+            files
+                .write_digits(round, order.plan.layout(order.kind).digit_bits, &digits)
+                .map_err(|error| error.to_string())
+        });
+        let _ = tell.send(match kept {
+            Ok(()) => News::Computed(round),
+            Err(reason) => News::Failed(round, reason),
+        });
+    }
+}

@@ -1,0 +1,45 @@
+use thiserror::Error;
+
+/// Why training or scoring failed.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// Parameters, inputs or rows that do not belong together.
+    #[error("{what}: found {found}, expected {expected}")]
+    Shape {
+        /// What does not fit.
+        what: &'static str,
+        /// Its size.
+        found: String,
+        /// The size that it should have.
+        expected: String,
+    },
+    /// The loss or the parameters became NaN or infinite.
+    #[error(
+        "{what} became {value} in local epoch {epoch}; the learning rate is too high for these rows: propose a task with \
+         a smaller training.learning_rate, a log scale for heavy-tailed columns, or another optimiser"
+    )]
+    Diverged {
+        /// Loss or parameters.
+        what: &'static str,
+        /// NaN or infinity.
+        value: f64,
+        /// Local epoch, from 1.
+        epoch: u32,
+    },
+    /// The model to be scored gives NaN.
+    #[error("the model gives {0} as a score; its parameters are damaged or it has diverged")]
+    Score(f32),
+    /// libtorch failed, for want of memory perhaps.
+    #[error("libtorch failed: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl TrainError {
+    pub(super) fn shape(what: &'static str, found: impl ToString, expected: impl ToString) -> Self {
+        Self::Shape {
+            what,
+            found: found.to_string(),
+            expected: expected.to_string(),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Training and scoring with libtorch. Everything passes the boundary as plain slices, so no caller sees a tensor.
+
+mod cuda_library;
+mod error;
+mod evaluate;
+mod job;
+mod rows;
+mod runtime;
+mod shuffle;
+
+pub use error::TrainError;
+pub use evaluate::{Evaluation, evaluate, predict};
+pub use job::{Progress, Trained, TrainingJob, train};
+pub use runtime::{DeviceChoice, Runtime, RuntimeError};
+
+#[cfg(test)]
+mod tests;

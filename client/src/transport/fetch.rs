@@ -1,0 +1,91 @@
+//! One attempt to fetch a blob.
+
+use std::time::Duration;
+
+use quinn::Connection;
+use veilsum_protocol::ids::Digest;
+use veilsum_protocol::wire::stream::{FetchReply, STREAM_FRAME_LIMIT, StreamOpen};
+
+use super::frames::{StreamEnd, moving, read_message, write_message};
+use super::link::LinkClosed;
+
+const CHUNK: usize = 64 << 10;
+
+/// Why a blob was not fetched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The coordinator does not have it.
+    #[error("the coordinator has no blob {0}")]
+    NoSuchBlob(Digest),
+    /// It is larger than the bank expects.
+    #[error("blob {hash} has {length} bytes, expected at most {limit}")]
+    TooLarge {
+        /// The blob.
+        hash: Digest,
+        /// Its length as announced.
+        length: u64,
+        /// What was accepted.
+        limit: usize,
+    },
+    /// The bytes that came are another blob's.
+    #[error("the coordinator sent a blob of hash {found}, expected {expected}")]
+    WrongHash {
+        /// SHA-256 of what came.
+        found: Digest,
+        /// SHA-256 that was asked for.
+        expected: Digest,
+    },
+    /// The coordinator sent what is not in the protocol.
+    #[error("the coordinator broke the protocol: {0}")]
+    Offence(String),
+    /// The link has ended.
+    #[error(transparent)]
+    Closed(#[from] LinkClosed),
+    /// The connection broke; the link goes on by itself and never returns this.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+}
+
+impl From<StreamEnd> for FetchError {
+    fn from(end: StreamEnd) -> Self {
+        match end {
+            StreamEnd::Broken(text) => Self::Broken(text),
+            StreamEnd::Offence(text) => Self::Offence(text),
+            StreamEnd::Unsendable(error) => Self::Offence(error.to_string()),
+        }
+    }
+}
+
+pub(super) async fn attempt(
+    connection: &Connection,
+    hash: Digest,
+    limit: usize,
+    stall: Duration,
+) -> Result<Vec<u8>, FetchError> {
+    let (mut send, mut recv) = moving(stall, "a fetch", connection.open_bi()).await?;
+    write_message(&mut send, &StreamOpen::Fetch { hash }, STREAM_FRAME_LIMIT, stall).await?;
+    let length = match read_message(&mut recv, STREAM_FRAME_LIMIT, Some(stall), stall).await? {
+        FetchReply::Blob { length } => length,
+        FetchReply::NoSuchBlob => return Err(FetchError::NoSuchBlob(hash)),
+    };
+    let Some(whole) = usize::try_from(length).ok().filter(|whole| *whole <= limit) else {
+        return Err(FetchError::TooLarge { hash, length, limit });
+    };
+    // Memory is taken as bytes arrive, not on the coordinator's word.
+    let mut blob = Vec::new();
+    while blob.len() < whole {
+        let most = CHUNK.min(whole - blob.len());
+        match moving(stall, "a fetch", recv.read_chunk(most, true)).await? {
+            Some(chunk) => blob.extend_from_slice(&chunk.bytes),
+            None => return Err(FetchError::Broken("the blob ended early".to_owned())),
+        }
+    }
+    let found = Digest::of(&blob);
+    if found != hash {
+        return Err(FetchError::WrongHash {
+            found,
+            expected: hash,
+        });
+    }
+    Ok(blob)
+}

@@ -1,0 +1,102 @@
+//! Frames over a QUIC stream, each under a deadline.
+
+use std::future::Future;
+use std::time::Duration;
+
+use quinn::{RecvStream, SendStream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+use veilsum_protocol::wire::frame::{FrameError, HEADER, body_length, decode, encode_frame};
+
+/// Why a stream ended before its work was done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StreamEnd {
+    /// The connection or the stream broke; a new one may do better.
+    #[error("{0}")]
+    Broken(String),
+    /// The coordinator sent what is not in the protocol.
+    #[error("the coordinator broke the protocol: {0}")]
+    Offence(String),
+    /// The bank's own message does not fit.
+    #[error("a message to the coordinator cannot be sent: {0}")]
+    Unsendable(FrameError),
+}
+
+impl StreamEnd {
+    pub(super) fn broken(error: impl ToString) -> Self {
+        Self::Broken(error.to_string())
+    }
+
+    pub(super) fn offence(error: impl ToString) -> Self {
+        Self::Offence(error.to_string())
+    }
+}
+
+/// Waits for something that moves bytes, at most `stall`.
+pub(super) async fn moving<T, E: ToString>(
+    stall: Duration,
+    what: &str,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, StreamEnd> {
+    match timeout(stall, work).await {
+        Ok(done) => done.map_err(StreamEnd::broken),
+        Err(_) => Err(StreamEnd::Broken(format!(
+            "{what} did not move for {} s",
+            stall.as_secs()
+        ))),
+    }
+}
+
+/// Reads and decodes one message. The wait for its first byte is bounded by `first`, if at all; from then on the whole frame must come
+/// within `stall`. Memory is taken as bytes arrive.
+pub(super) async fn read_message<T: DeserializeOwned>(
+    recv: &mut RecvStream,
+    limit: usize,
+    first: Option<Duration>,
+    stall: Duration,
+) -> Result<T, StreamEnd> {
+    let mut start = [0; 1];
+    let begin = recv.read_exact(&mut start);
+    match first {
+        Some(deadline) => moving(deadline, "the coordinator's answer", begin).await?,
+        None => begin.await.map_err(StreamEnd::broken)?,
+    }
+    let body = moving(stall, "a message of the coordinator", async {
+        let mut header = [0; HEADER];
+        let (first_byte, rest) = header.split_at_mut(1);
+        first_byte.copy_from_slice(&start);
+        recv.read_exact(rest).await.map_err(|error| error.to_string())?;
+        let length = match body_length(header, limit) {
+            Ok(length) => length,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut body = Vec::new();
+        while body.len() < length {
+            let chunk = recv
+                .read_chunk(length - body.len(), true)
+                .await
+                .map_err(|error| error.to_string())?;
+            let Some(chunk) = chunk else {
+                return Err("the stream ended within a message".to_owned());
+            };
+            body.extend_from_slice(&chunk.bytes);
+        }
+        Ok(Ok(body))
+    })
+    .await?
+    .map_err(StreamEnd::offence)?;
+    decode(&body, limit).map_err(StreamEnd::offence)
+}
+
+/// Encodes and sends one message; the coordinator must take it within `stall`. The message is encoded at once, so that what waits is
+/// bytes alone.
+pub(super) fn write_message<'a, T: Serialize>(
+    send: &'a mut SendStream,
+    message: &T,
+    limit: usize,
+    stall: Duration,
+) -> impl Future<Output = Result<(), StreamEnd>> + Send + use<'a, T> {
+    let frame = encode_frame(message, limit).map_err(StreamEnd::Unsendable);
+    async move { moving(stall, "a message to the coordinator", send.write_all(&frame?)).await }
+}

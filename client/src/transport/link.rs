@@ -1,0 +1,278 @@
+//! The link: a task that keeps a connection up, and a handle for everything that goes over it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use quinn::{Connection, VarInt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+use veilsum_protocol::ids::{Digest, Round};
+use veilsum_protocol::wire::stream::CloseCode;
+
+use super::backoff::Backoff;
+use super::connect::{Admitted, DownReason, LinkOptions, client_config, connect, why};
+use super::fetch::{self, FetchError};
+use super::frames::{StreamEnd, read_message, write_message};
+use super::upload::{self, UploadError};
+
+/// Messages that wait for the connection to take them.
+const QUEUE: usize = 64;
+
+/// How long a connection must have stood for the delays to start anew: a coordinator that admits and then fails is not to be rushed.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// What happens on the link. `R` comes from the coordinator.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<R> {
+    /// The coordinator has admitted the bank. Messages that were sent before may be lost.
+    Up,
+    /// There is no connection, or no longer.
+    Down {
+        /// Why.
+        reason: DownReason,
+        /// When the next attempt is made.
+        retry_in: Duration,
+    },
+    /// A message of the coordinator, decoded and otherwise unchecked.
+    Message(R),
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the link to the coordinator is down")]
+pub struct NotSent;
+
+/// The link's task has ended, because nobody reads its events any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the link to the coordinator was given up")]
+pub struct LinkClosed;
+
+#[derive(Debug)]
+pub(super) struct Active<S> {
+    pub(super) connection: Connection,
+    outbound: mpsc::Sender<S>,
+}
+
+impl<S> Clone for Active<S> {
+    fn clone(&self) -> Self {
+        Self {
+            connection: self.connection.clone(),
+            outbound: self.outbound.clone(),
+        }
+    }
+}
+
+/// A handle to the link. `S` goes to the coordinator. When every clone is dropped, the link ends.
+#[derive(Debug)]
+pub struct Link<S> {
+    state: watch::Receiver<Option<Active<S>>>,
+    stall: Duration,
+}
+
+impl<S> Clone for Link<S> {
+    fn clone(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+            stall: self.stall,
+        }
+    }
+}
+
+/// Starts the link. It connects at once, and again after every break, with delays from 0.2 s to 30 s, until every handle or the
+/// receiver of events is dropped. Must be called within a tokio runtime.
+///
+/// # Errors
+/// [`DownReason`] when certificate, key and authority do not work together, which no later attempt would change.
+pub fn start<S, R>(options: LinkOptions) -> Result<(Link<S>, mpsc::Receiver<Event<R>>), DownReason>
+where
+    S: Serialize + Send + 'static,
+    R: DeserializeOwned + Send + 'static,
+{
+    client_config(&options)?;
+    let (events, receiver) = mpsc::channel(QUEUE);
+    let (publish, state) = watch::channel(None);
+    let stall = Duration::from_secs(options.limits.stall_s.into());
+    tokio::spawn(keep_up(options, events, publish));
+    Ok((Link { state, stall }, receiver))
+}
+
+impl<S: Send + 'static> Link<S> {
+    /// Queues a message on the present connection, waiting while earlier ones go out. `Ok` says nothing about its arrival: after
+    /// [`Event::Up`] whatever still matters is sent again.
+    ///
+    /// # Errors
+    /// [`NotSent`] when the link is down.
+    pub async fn send(&self, message: S) -> Result<(), NotSent> {
+        let active = self.state.borrow().clone().ok_or(NotSent)?;
+        active.outbound.send(message).await.map_err(|_| NotSent)
+    }
+
+    /// Uploads a file as the bank's masked update of a round, and waits until the coordinator has stored it. After a break it goes
+    /// on with the next connection, from where the coordinator has it. `trailer` has at most 1 KiB.
+    ///
+    /// # Errors
+    /// [`UploadError`]; breaks of the connection are not among them.
+    pub async fn upload(&self, round: Round, file: &Path, trailer: &[u8]) -> Result<(), UploadError> {
+        let mut tried = None;
+        loop {
+            let connection = self.connection(tried.as_ref()).await?;
+            match upload::attempt(&connection, round, file, trailer, self.stall).await {
+                Err(UploadError::Broken(reason)) => {
+                    tracing::info!(%round, reason, "an upload broke off; it goes on with the next connection");
+                    give_up(&connection);
+                    tried = Some(connection);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Fetches a public blob of at most `limit` bytes, again after a break. The result has the SHA-256 that was asked for.
+    ///
+    /// # Errors
+    /// [`FetchError`]; breaks of the connection are not among them.
+    pub async fn fetch(&self, hash: Digest, limit: usize) -> Result<Vec<u8>, FetchError> {
+        let mut tried = None;
+        loop {
+            let connection = self.connection(tried.as_ref()).await?;
+            match fetch::attempt(&connection, hash, limit, self.stall).await {
+                Err(FetchError::Broken(reason)) => {
+                    tracing::info!(%hash, reason, "a fetch broke off; it starts again with the next connection");
+                    give_up(&connection);
+                    tried = Some(connection);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Waits for a connection other than the one that was tried already.
+    async fn connection(&self, tried: Option<&Connection>) -> Result<Connection, LinkClosed> {
+        // While `tried` is held, no other connection has its id.
+        let fresh = |active: &Option<Active<S>>| {
+            active
+                .as_ref()
+                .is_some_and(|it| tried.is_none_or(|old| old.stable_id() != it.connection.stable_id()))
+        };
+        let mut state = self.state.clone();
+        let active = state.wait_for(fresh).await.map_err(|_| LinkClosed)?;
+        active.as_ref().map(|it| it.connection.clone()).ok_or(LinkClosed)
+    }
+}
+
+/// A stream that broke on a standing connection means that the connection is no good.
+fn give_up(connection: &Connection) {
+    connection.close(
+        VarInt::from_u32(CloseCode::TooSlow.number()),
+        b"a transfer broke off",
+    );
+}
+
+async fn keep_up<S, R>(
+    options: LinkOptions,
+    events: mpsc::Sender<Event<R>>,
+    publish: watch::Sender<Option<Active<S>>>,
+) where
+    S: Serialize + Send + 'static,
+    R: DeserializeOwned + Send + 'static,
+{
+    let mut backoff = Backoff::new(options.seed);
+    loop {
+        let work = async {
+            let reason = match connect(&options).await {
+                Ok(admitted) => {
+                    let since = Instant::now();
+                    let reason = converse(admitted, &options, &events, &publish).await;
+                    if since.elapsed() >= STEADY {
+                        backoff.reset();
+                    }
+                    reason
+                }
+                Err(reason) => reason,
+            };
+            if reason == DownReason::Replaced {
+                backoff.longest();
+            }
+            let retry_in = backoff.next();
+            if events.send(Event::Down { reason, retry_in }).await.is_ok() {
+                sleep(retry_in).await;
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = events.closed() => return,
+            () = publish.closed() => return,
+        }
+    }
+}
+
+/// Passes messages both ways until the connection ends.
+async fn converse<S, R>(
+    admitted: Admitted,
+    options: &LinkOptions,
+    events: &mpsc::Sender<Event<R>>,
+    publish: &watch::Sender<Option<Active<S>>>,
+) -> DownReason
+where
+    S: Serialize + Send + 'static,
+    R: DeserializeOwned + Send + 'static,
+{
+    let Admitted {
+        connection,
+        mut send,
+        mut recv,
+        _endpoint,
+    } = admitted;
+    let stall = Duration::from_secs(options.limits.stall_s.into());
+    let limit = options.limits.message_bytes;
+    let (outbound, mut queue) = mpsc::channel(QUEUE);
+    publish.send_replace(Some(Active {
+        connection: connection.clone(),
+        outbound,
+    }));
+    // Taken back however this function ends, so that nobody waits on a connection that is gone.
+    let _withdraw = Withdraw(publish, &connection);
+
+    let speak = async {
+        while let Some(message) = queue.recv().await {
+            if let Err(error) = write_message(&mut send, &message, limit, stall).await {
+                return error;
+            }
+        }
+        StreamEnd::broken("the link was given up")
+    };
+    let listen = async {
+        if events.send(Event::Up).await.is_err() {
+            return StreamEnd::broken("the link was given up");
+        }
+        loop {
+            let message = match read_message(&mut recv, limit, None, stall).await {
+                Ok(message) => message,
+                Err(error) => return error,
+            };
+            if events.send(Event::Message(message)).await.is_err() {
+                return StreamEnd::broken("the link was given up");
+            }
+        }
+    };
+    let end = tokio::select! {
+        end = speak => end,
+        end = listen => end,
+        reason = connection.closed() => StreamEnd::broken(reason),
+    };
+    why(&connection, &end)
+}
+
+struct Withdraw<'a, S>(&'a watch::Sender<Option<Active<S>>>, &'a Connection);
+
+impl<S> Drop for Withdraw<'_, S> {
+    fn drop(&mut self) {
+        self.0.send_replace(None);
+        self.1.close(
+            VarInt::from_u32(CloseCode::Goodbye.number()),
+            b"the bank is leaving",
+        );
+    }
+}

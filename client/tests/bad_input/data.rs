@@ -1,0 +1,111 @@
+//! The bank's table and its schema.
+
+use std::fs;
+
+use crate::scene::{SCHEMA, Scene, TABLE};
+
+#[test]
+fn a_broken_table_stops_run_and_check_before_anything_is_sent() {
+    let scene = Scene::new();
+    let table = |change: &dyn Fn(&str) -> String| change(TABLE);
+    let long_line = |line: &str| TABLE.replace("2,20,south,1", line);
+    for (content, parts) in [
+        (
+            table(&|it| it.replace(",region", ",area")),
+            [
+                "found no column \"region\" in the header",
+                "every column of the schema",
+            ],
+        ),
+        (
+            table(&|it| it.replace("id,", "id,secret,").replace('\n', ",0\n")),
+            ["\"secret\"", "which the schema does not know"],
+        ),
+        (
+            long_line("2,much,south,1"),
+            [
+                "line 3, column \"income\": found \"much\"",
+                "expected a number from 0 to 100",
+            ],
+        ),
+        (
+            long_line("2,NaN,south,1"),
+            ["line 3, column \"income\": found \"NaN\"", "leave the cell empty"],
+        ),
+        (
+            long_line("2,200,south,1"),
+            ["line 3, column \"income\": found \"200\"", "wider range"],
+        ),
+        (
+            long_line("2,,south,1"),
+            ["line 3, column \"income\": found an empty cell", "when_missing"],
+        ),
+        (
+            long_line("2,20,west,1"),
+            ["line 3, column \"region\": found \"west\"", "one of north, south"],
+        ),
+        (
+            long_line("2,20,south,yes"),
+            [
+                "line 3, column \"y\": found \"yes\"",
+                "expected the label, 0 or 1",
+            ],
+        ),
+        (
+            long_line("2,20,south"),
+            ["line 3: found 3 cells", "expected 4, as in the header"],
+        ),
+        (
+            table(&|it| it.replace("south,1", "south,0")),
+            ["found only the label 0 in all 3 rows", "rows of both classes"],
+        ),
+        (
+            String::new(),
+            ["data.csv: found an empty file", "a CSV file with a header"],
+        ),
+        (
+            "id,income,region,y\n".to_owned(),
+            ["a header and no row", "export the data again"],
+        ),
+    ] {
+        scene.write("data.csv", &content);
+        let mut all = vec!["data.csv: "];
+        all.extend(parts);
+        scene.client(&["run"]).says(2, &all);
+    }
+    scene.nothing_was_sent();
+    fs::remove_file(scene.path("data.csv")).unwrap();
+    scene
+        .client(&["run"])
+        .says(2, &["data.csv: cannot be read", "in its configuration"]);
+    // `check` says the same, and goes on to the rest.
+    scene.write("data.csv", &long_line("2,much,south,1"));
+    let check = scene.client(&["check"]);
+    check.says(
+        2,
+        &[
+            "FAILED data",
+            "line 3, column \"income\"",
+            "ok     identity",
+            "ok     libtorch",
+        ],
+    );
+}
+
+#[test]
+fn a_broken_schema_file_is_told_by_line_or_key() {
+    let scene = Scene::new();
+    for (change, parts) in [
+        (("label = \"y\"", "label = "), ["schema.toml: ", "line 2"]),
+        (("max = 100", "max = -1"), ["schema.toml: ", "\"income\""]),
+        (("leave_out", "left_out"), ["schema.toml: ", "left_out"]),
+    ] {
+        scene.write("schema.toml", &SCHEMA.replace(change.0, change.1));
+        scene.client(&["run"]).says(2, &parts);
+    }
+    fs::remove_file(scene.path("schema.toml")).unwrap();
+    scene
+        .client(&["run"])
+        .says(2, &["schema.toml: cannot be read", "data.schema in bank.toml"]);
+    scene.nothing_was_sent();
+}

@@ -1,0 +1,8 @@
+//! What an operator can get wrong, and what the program then says: file, line or key, what was found and expected, and the exit code.
+
+#![allow(clippy::unwrap_used)]
+
+mod data;
+mod identity;
+mod scene;
+mod tasks;

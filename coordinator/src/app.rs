@@ -1,0 +1,226 @@
+//! The daemon put together: the one place that names concrete backends.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use veilsum_protocol::consortium::Consortium;
+use veilsum_protocol::crypto::signing::SigningKey;
+use veilsum_protocol::ids::{BankIndex, Digest, Round};
+use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator};
+use veilsum_protocol::wire::stream::Rejected;
+
+use crate::admin;
+use crate::config::Config;
+use crate::engine::driver::{Engine, Input, Parts, SOFTWARE, Upload};
+use crate::engine::gate::Gate;
+use crate::enrol::keyfile;
+use crate::ledger::{Archive, StoredLedger};
+use crate::store::sled::SledStore;
+use crate::transport::{
+    Inbound, Listener, PublicBlobs, ServerIdentity, Services, SessionHandle, UploadGate, Uploaded,
+};
+
+/// Inputs that may wait for the engine; when there are more, banks wait.
+const INPUTS: usize = 1024;
+
+/// Why the daemon did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Something in its configuration or identity is wrong.
+    #[error("{0}")]
+    Configuration(String),
+    /// Its disk or its network failed.
+    #[error("{0}")]
+    Failure(String),
+}
+
+fn configuration(error: impl ToString) -> RunError {
+    RunError::Configuration(error.to_string())
+}
+
+fn failure(error: impl ToString) -> RunError {
+    RunError::Failure(error.to_string())
+}
+
+/// Runs the coordinator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`RunError`], in words for the operator.
+pub fn run(config: &Config) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(failure)?;
+    let result = runtime.block_on(serve(config));
+    // A summation that is still running is done again at the next start.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(config: &Config) -> Result<(), RunError> {
+    let path = &config.identity.consortium;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        configuration(format!(
+            "{}: {error}; it is written by `veilsum-coordinator enrol` when the banks' requests are there",
+            path.display()
+        ))
+    })?;
+    let named = |problem: String| configuration(format!("{}: {problem}", path.display()));
+    let (consortium, roster) = Consortium::from_toml(&text).map_err(|error| named(error.to_string()))?;
+    let verifier = consortium.log_key.clone();
+    let key = keyfile::read_pkcs8(&config.identity.log_key).map_err(configuration)?;
+    let key = SigningKey::from_pkcs8(&key)
+        .map_err(|error| configuration(format!("{}: {error}", config.identity.log_key.display())))?;
+    let identity = ServerIdentity::load(
+        &config.identity.certificate,
+        &config.identity.key,
+        &consortium.ca_pem,
+    )
+    .map_err(configuration)?;
+
+    let store = SledStore::open(&config.folders.data.join("store")).map_err(failure)?;
+    let ledger = StoredLedger::open(store, &config.folders.log, &verifier, key).map_err(failure)?;
+    let archive = Arc::new(Archive::open(&config.folders.data).map_err(failure)?);
+    let gate = Arc::new(Gate::default());
+    let (inputs, engine_inputs) = mpsc::channel(INPUTS);
+    let engine = Engine::recover(Parts {
+        ledger,
+        blobs: Arc::clone(&archive) as Arc<_>,
+        roster: roster.clone(),
+        gate: Arc::clone(&gate),
+        reconnect_grace_s: config.reconnect_grace_s,
+        inputs: inputs.clone(),
+    })
+    .map_err(failure)?;
+
+    let listener = Listener::bind(config.listen, &identity, &config.limits).map_err(failure)?;
+    let address = listener.local_addr().map_err(failure)?;
+    let admin = admin::serve(&config.folders.data, inputs.clone()).map_err(|error| {
+        failure(format!(
+            "{}: {error}",
+            config.folders.data.join(admin::SOCKET).display()
+        ))
+    })?;
+    tracing::info!(
+        "{SOFTWARE} serves {} banks of {} on {address} (UDP)",
+        roster.banks().len(),
+        roster.consortium()
+    );
+
+    let services = Services {
+        roster: Arc::new(roster),
+        gate: Arc::new(Door(gate)),
+        blobs: Arc::new(Shelf(archive)),
+        spool: config.folders.data.join("spool"),
+    };
+    let (inbound, network) = mpsc::channel(INPUTS);
+    let (stopped, stop) = tokio::sync::watch::channel(false);
+    tokio::spawn(admin);
+    tokio::spawn(forward(network, inputs));
+    let network =
+        tokio::spawn(listener.serve::<ToCoordinator, ToBank>(services, inbound, until(stop.clone())));
+    let mut engine = tokio::spawn(engine.run(engine_inputs, until(stop)));
+    let ended = tokio::select! {
+        ended = &mut engine => Some(ended),
+        () = signal() => None,
+    };
+    tracing::info!("stopping; an open round stays in the journal and goes on at the next start");
+    let _ = stopped.send(true);
+    let engine = match ended {
+        Some(ended) => ended,
+        None => engine.await,
+    };
+    let network = network.await.map_err(failure)?;
+    engine.map_err(failure)?.map_err(failure)?;
+    network.map_err(failure)
+}
+
+async fn until(mut stop: tokio::sync::watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Hands what the transport tells to the engine, in its own words.
+async fn forward(mut network: mpsc::Receiver<Inbound<ToCoordinator, ToBank>>, inputs: mpsc::Sender<Input>) {
+    while let Some(inbound) = network.recv().await {
+        let input = match inbound {
+            Inbound::Connected { bank, session } => {
+                Input::Connected(bank, session.id, Box::new(Outlet(session)))
+            }
+            Inbound::Message {
+                bank,
+                session,
+                message,
+            } => Input::Message(bank, session, Box::new(message)),
+            Inbound::Disconnected { bank, session } => Input::Disconnected(bank, session),
+            Inbound::Uploaded(uploaded) => Input::Uploaded(upload(uploaded)),
+        };
+        if inputs.send(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn upload(uploaded: Uploaded) -> Upload {
+    let (answer, decided) = tokio::sync::oneshot::channel::<Result<(), Rejection>>();
+    tokio::spawn(async move {
+        let answered = match decided.await {
+            Ok(result) => result.map_err(|rejection| rejected(&rejection)),
+            Err(_) => Err(Rejected::new(Rejected::TRY_AGAIN, "the coordinator is stopping")),
+        };
+        // The bank may have gone; it asks again.
+        let _ = uploaded.answer.send(answered);
+    });
+    Upload {
+        bank: uploaded.bank,
+        round: uploaded.round,
+        path: uploaded.path,
+        length: uploaded.length,
+        hash: uploaded.sha256,
+        trailer: uploaded.trailer,
+        answer,
+    }
+}
+
+fn rejected(rejection: &Rejection) -> Rejected {
+    Rejected::new(rejection.check.number(), rejection.to_string())
+}
+
+struct Outlet(SessionHandle<ToBank>);
+
+impl crate::engine::sessions::Outlet for Outlet {
+    fn send(&self, message: ToBank) -> bool {
+        self.0.send(message).is_ok()
+    }
+}
+
+struct Door(Arc<Gate>);
+
+impl UploadGate for Door {
+    fn expected(&self, bank: BankIndex, round: Round) -> Result<u64, Rejected> {
+        self.0
+            .expected(bank, round)
+            .map_err(|rejection| rejected(&rejection))
+    }
+}
+
+struct Shelf(Arc<Archive>);
+
+impl PublicBlobs for Shelf {
+    fn open(&self, hash: Digest) -> Option<(std::fs::File, u64)> {
+        self.0.open_published(&hash)
+    }
+}

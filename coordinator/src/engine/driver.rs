@@ -1,0 +1,450 @@
+//! The loop: one input after the other, each carried to its end before the next is looked at.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, oneshot};
+use veilsum_protocol::epoch::coordinator::EpochCoordinator;
+use veilsum_protocol::epoch::directory::KeyDirectory;
+use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis, Round};
+use veilsum_protocol::log::entry::Entry;
+use veilsum_protocol::roster::Roster;
+use veilsum_protocol::round::checks::Check;
+use veilsum_protocol::round::coordinator::{CoordinatorRound, Event};
+use veilsum_protocol::task::Task;
+use veilsum_protocol::wire::canonical::Canonical;
+use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator, WIRE_VERSION};
+use veilsum_protocol::wire::outbound::decode_trailer;
+use veilsum_protocol::wire::signed::Signed;
+use veilsum_protocol::wire::statement::Trailer;
+
+use super::gate::Gate;
+use super::ports::{Blobs, Fault, Ledger};
+use super::sessions::{Outlet, Sessions};
+use super::status::{ResultLine, Status};
+use super::tasks::{LoadedTask, TaskBook, TaskStatus};
+use crate::aggregate::{SumError, Summed};
+
+/// Name and version that peers are told.
+pub const SOFTWARE: &str = concat!("veilsum-coordinator ", env!("CARGO_PKG_VERSION"));
+
+/// Something that reaches the engine.
+pub enum Input {
+    /// A bank's control stream is up.
+    Connected(BankIndex, u64, Box<dyn Outlet>),
+    /// A message on it.
+    Message(BankIndex, u64, Box<ToCoordinator>),
+    /// It is gone.
+    Disconnected(BankIndex, u64),
+    /// A masked vector lies complete and durable in a file of the spool.
+    Uploaded(Upload),
+    /// The operator asks for the status.
+    Status(oneshot::Sender<Status>),
+    /// The operator creates a task from this text. The answer is its hash, or what is wrong with it.
+    CreateTask(String, oneshot::Sender<Result<Digest, String>>),
+    /// The operator stops a task, by name or hash.
+    StopTask(String, oneshot::Sender<Result<Digest, String>>),
+    /// A summation has ended.
+    Summed(Round, Box<Result<Summed, SumError>>),
+}
+
+/// A complete upload.
+pub struct Upload {
+    /// Whose.
+    pub bank: BankIndex,
+    /// For which round.
+    pub round: Round,
+    /// Where it lies.
+    pub path: std::path::PathBuf,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Its SHA-256.
+    pub hash: Digest,
+    /// The trailer frame.
+    pub trailer: Vec<u8>,
+    /// Told when the update counts, or why it does not.
+    pub answer: oneshot::Sender<Result<(), Rejection>>,
+}
+
+/// What the engine works with.
+pub struct Parts<L> {
+    /// Log and store.
+    pub ledger: L,
+    /// Content-addressed files.
+    pub blobs: Arc<dyn Blobs>,
+    /// The banks.
+    pub roster: Roster,
+    /// Which uploads are welcome; shared with the transport.
+    pub gate: Arc<Gate>,
+    /// How long a lost bank is waited for, in seconds.
+    pub reconnect_grace_s: u32,
+    /// Where the engine's own workers put their results.
+    pub inputs: mpsc::Sender<Input>,
+}
+
+/// The engine.
+pub struct Engine<L> {
+    pub(super) ledger: L,
+    pub(super) blobs: Arc<dyn Blobs>,
+    pub(super) roster: Roster,
+    pub(super) gate: Arc<Gate>,
+    pub(super) reconnect_grace_s: u32,
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) clock: Clock,
+    pub(super) sessions: Sessions,
+    pub(super) tasks: TaskBook,
+    /// The armed epoch.
+    pub(super) armed: Option<KeyDirectory>,
+    /// The epoch being set up.
+    pub(super) set_up: Option<EpochCoordinator>,
+    /// A bank lost its keys: a new epoch is wanted as soon as it can be set up.
+    pub(super) rekey: bool,
+    /// When a set-up is given up.
+    pub(super) set_up_until: Option<Millis>,
+    pub(super) last_epoch: Epoch,
+    pub(super) round: Option<CoordinatorRound>,
+    pub(super) last_round: Round,
+    /// Number of the next journal record of the round.
+    pub(super) next_record: u32,
+    /// The sum that was computed and is about to be published.
+    pub(super) summed: Option<Summed>,
+    pub(super) last_result: Option<ResultLine>,
+    /// Since when the banks that may start a task are as many as they are.
+    pub(super) assembled: Option<(usize, Millis)>,
+    pub(super) said: String,
+}
+
+/// Wall clock at the start, moved on by the monotonic one: a clock that is set back stretches no deadline.
+pub(super) struct Clock {
+    start: Millis,
+    since: Instant,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            start: Millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
+            since: Instant::now(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        let passed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Millis(self.start.0.saturating_add(passed))
+    }
+}
+
+impl<L: Ledger> Engine<L> {
+    /// Runs until `stop` is ready or the inputs end. An unfinished round stays in the journal for the next start.
+    ///
+    /// # Errors
+    /// A [`Fault`] of the coordinator's own disk.
+    pub async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Fault> {
+        tokio::pin!(stop);
+        self.step()?;
+        loop {
+            let wake = self.next_wake();
+            tokio::select! {
+                () = &mut stop => return Ok(()),
+                () = sleep_until(wake) => self.tick()?,
+                input = inputs.recv() => match input {
+                    Some(input) => self.input(input)?,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    fn next_wake(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let round = self.round.as_ref().and_then(CoordinatorRound::next_deadline);
+        let grace = self
+            .assembled
+            .map(|(_, at)| at.plus_seconds(self.reconnect_grace_s));
+        let next = round
+            .into_iter()
+            .chain(self.set_up_until.filter(|at| *at > now))
+            .chain(grace.filter(|at| self.round.is_none() && *at > now))
+            .min()?;
+        // One millisecond more: a deadline that is rounded down to now would be looked at again and again.
+        Some(Duration::from_millis(next.0.saturating_sub(now.0) + 1))
+    }
+
+    fn tick(&mut self) -> Result<(), Fault> {
+        self.round_event(None, Event::Tick)?;
+        self.step()
+    }
+
+    fn input(&mut self, input: Input) -> Result<(), Fault> {
+        let now = self.clock.now();
+        match input {
+            Input::Connected(bank, id, outlet) => self.sessions.connected(bank, id, outlet),
+            Input::Disconnected(bank, id) => {
+                if self.sessions.disconnected(bank, id, now) {
+                    tracing::info!("{} is gone", self.name(bank));
+                    self.round_event(None, Event::Disconnected(bank))?;
+                }
+            }
+            Input::Message(bank, id, message) => {
+                if self.sessions.is_current(bank, id) {
+                    self.message(bank, *message)?;
+                }
+            }
+            Input::Uploaded(upload) => self.uploaded(upload)?,
+            Input::Status(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.status());
+            }
+            Input::CreateTask(text, answer) => {
+                let created = self.create_task(&text)?;
+                let _ = answer.send(created);
+            }
+            Input::StopTask(name, answer) => {
+                let stopped = self.stop_task(&name)?;
+                let _ = answer.send(stopped);
+            }
+            Input::Summed(round, result) => self.sum_ended(round, *result)?,
+        }
+        self.step()
+    }
+
+    /// After every input: start what can be started, and bring everybody up to date.
+    fn step(&mut self) -> Result<(), Fault> {
+        self.limit_set_up();
+        self.start_epoch_if_needed()?;
+        self.start_round_if_possible()?;
+        self.sessions.extend_log(&self.ledger)?;
+        self.gate.follow(self.round.as_ref());
+        self.say_what_is_waited_for();
+        Ok(())
+    }
+
+    pub(super) fn name(&self, bank: BankIndex) -> String {
+        self.roster
+            .bank(bank)
+            .map_or_else(|| bank.to_string(), |entry| entry.name.clone())
+    }
+
+    pub(super) fn names(&self, banks: &[BankIndex]) -> Vec<String> {
+        banks.iter().map(|bank| self.name(*bank)).collect()
+    }
+
+    fn message(&mut self, bank: BankIndex, message: ToCoordinator) -> Result<(), Fault> {
+        match message {
+            ToCoordinator::Hello {
+                wire,
+                software,
+                log_size,
+                armed,
+            } => self.hello(bank, wire, software, log_size, armed),
+            ToCoordinator::EpochKeys(_)
+            | ToCoordinator::PairCiphertexts { .. }
+            | ToCoordinator::PairConfirmations { .. }
+            | ToCoordinator::Armed { .. } => self.epoch_message(bank, message),
+            ToCoordinator::Approval(approval) => self.approval(bank, &approval),
+            ToCoordinator::Bundle(bundle) => self.round_event(Some(bank), Event::Bundle(bank, bundle)),
+            ToCoordinator::Ready {
+                statement,
+                complaints,
+            } => self.round_event(Some(bank), Event::Ready(bank, statement, complaints)),
+            ToCoordinator::Confirm { round, signature } if self.is_open(round) => {
+                self.round_event(Some(bank), Event::Confirm(bank, signature))
+            }
+            ToCoordinator::Release { round, release } if self.is_open(round) => {
+                self.round_event(Some(bank), Event::Release(bank, release))
+            }
+            ToCoordinator::Derived(derived) => self.round_event(Some(bank), Event::Derived(bank, derived)),
+            ToCoordinator::Objection { check, round } => {
+                let round = round
+                    .map(|round| format!(" in round {round}"))
+                    .unwrap_or_default();
+                tracing::warn!("{} refuses{round}: {check}", self.name(bank));
+                Ok(())
+            }
+            ToCoordinator::SitsOut { round } if self.is_open(round) => {
+                tracing::warn!("round {round}: {} sits it out", self.name(bank));
+                self.round_event(None, Event::SitsOut(bank))
+            }
+            // Sent again after a reconnection, for a round that is over.
+            ToCoordinator::Confirm { .. } | ToCoordinator::Release { .. } | ToCoordinator::SitsOut { .. } => {
+                Ok(())
+            }
+        }
+    }
+
+    fn is_open(&self, round: Round) -> bool {
+        self.round
+            .as_ref()
+            .is_some_and(|machine| machine.round() == round)
+    }
+
+    pub(super) fn reject(&self, bank: BankIndex, rejection: Rejection) {
+        tracing::warn!("{}: {rejection}", self.name(bank));
+        self.sessions.send(bank, ToBank::Rejected(rejection));
+    }
+
+    fn hello(
+        &mut self,
+        bank: BankIndex,
+        wire: u16,
+        software: String,
+        log_size: u64,
+        armed: Option<Epoch>,
+    ) -> Result<(), Fault> {
+        if wire != WIRE_VERSION {
+            let detail = format!(
+                "the bank speaks version {wire}, this coordinator ({SOFTWARE}) version {WIRE_VERSION}"
+            );
+            self.reject(bank, Rejection::new(Check::Version, detail));
+            return Ok(());
+        }
+        if log_size > self.ledger.log_size() {
+            let found = self.ledger.log_size();
+            let detail =
+                format!("the bank has seen {log_size} entries, this log has {found}: it was set back");
+            self.reject(bank, Rejection::new(Check::LogFork, detail));
+            return Ok(());
+        }
+        let software: String = software.chars().filter(|c| !c.is_control()).take(64).collect();
+        let greeting = format!("{} is connected ({software})", self.name(bank));
+        if !self.sessions.greeted(bank, software, log_size) {
+            return Ok(());
+        }
+        tracing::info!("{greeting}");
+        self.sessions.send(
+            bank,
+            ToBank::Welcome {
+                wire: WIRE_VERSION,
+                software: SOFTWARE.to_owned(),
+            },
+        );
+        self.sessions.extend_log(&self.ledger)?;
+        self.epoch_hello(bank, armed)?;
+        self.round_event(None, Event::Connected(bank))
+    }
+
+    fn uploaded(&mut self, upload: Upload) -> Result<(), Fault> {
+        let Upload {
+            bank,
+            round,
+            path,
+            length,
+            hash,
+            trailer,
+            answer,
+        } = upload;
+        let result = match self.check_upload(bank, round, &path, length, hash, &trailer) {
+            Err(rejection) => Err(rejection),
+            Ok(trailer) => {
+                self.blobs.adopt(&path, &hash)?;
+                self.try_round_event(Event::Uploaded(bank, trailer, length, hash))?
+            }
+        };
+        if let Err(rejection) = &result {
+            tracing::warn!("{}: {rejection}", self.name(bank));
+            // What was not adopted is of no use; what is left of it costs only its space.
+            let _ = std::fs::remove_file(&path);
+        }
+        let _ = answer.send(result);
+        Ok(())
+    }
+
+    /// What must hold before an upload is kept. The packed vector must have its one form: set filling bits would stop the sum.
+    fn check_upload(
+        &self,
+        bank: BankIndex,
+        round: Round,
+        path: &Path,
+        length: u64,
+        hash: Digest,
+        trailer: &[u8],
+    ) -> Result<Signed<Trailer>, Rejection> {
+        let trailer =
+            decode_trailer(trailer).ok_or_else(|| Rejection::new(Check::Malformed, "the trailer is none"))?;
+        let machine = self.round.as_ref().filter(|machine| machine.round() == round);
+        let machine =
+            machine.ok_or_else(|| Rejection::new(Check::Phase, format!("round {round} is over")))?;
+        machine.check_upload(bank, &trailer, length, hash)?;
+        let last = last_byte(path).map_err(|error| Rejection::new(Check::Upload, error.to_string()))?;
+        if !machine.is_filling_clean(last) {
+            return Err(Rejection::new(
+                Check::Malformed,
+                "a filling bit behind the last lane is set",
+            ));
+        }
+        Ok(trailer)
+    }
+
+    fn create_task(&mut self, text: &str) -> Result<Result<Digest, String>, Fault> {
+        let task = match Task::parse(text) {
+            Ok(task) => task,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let (name, hash) = (task.name.clone(), task.hash());
+        if self.tasks.by_hash(&hash).is_some() {
+            return Ok(Err(format!(
+                "task {name} exists already with the very same text; change it, or let it run"
+            )));
+        }
+        if self
+            .tasks
+            .records()
+            .any(|record| record.name == name && record.status == TaskStatus::Running)
+        {
+            return Ok(Err(format!(
+                "a task named {name} is running; stop it first, or choose another name"
+            )));
+        }
+        let loaded = LoadedTask::create(task, self.tasks.next_order(), self.blobs.as_ref())?;
+        let entry = Entry::Task {
+            name: name.clone(),
+            task: hash,
+        };
+        let entries = vec![entry.to_bytes()];
+        self.ledger
+            .commit(vec![loaded.record.put()?], Vec::new(), entries)?;
+        self.tasks.push(loaded);
+        self.blobs.publish(&hash);
+        tracing::info!("task {name} is offered to the banks; each bank's operator approves it");
+        Ok(Ok(hash))
+    }
+
+    fn stop_task(&mut self, name: &str) -> Result<Result<Digest, String>, Fault> {
+        let Some(task) = self.tasks.named(name) else {
+            return Ok(Err(format!("found no task {name}; `status` lists them")));
+        };
+        let hash = task.record.task;
+        if task.record.status == TaskStatus::Running {
+            task.record.status = TaskStatus::Stopped("by the operator".to_owned());
+            let put = task.record.put()?;
+            self.ledger.commit(vec![put], Vec::new(), Vec::new())?;
+            if self.round.as_ref().is_some_and(|round| round.plan().task == hash) {
+                self.round_event(None, Event::Stop)?;
+            }
+        }
+        Ok(Ok(hash))
+    }
+}
+
+fn last_byte(path: &Path) -> std::io::Result<u8> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut byte = [0];
+    file.read_exact(&mut byte)?;
+    Ok(byte[0])
+}
+
+async fn sleep_until(wake: Option<Duration>) {
+    match wake {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,132 @@
+//! The engine as its store left it.
+
+use veilsum_protocol::epoch::directory::KeyDirectory;
+use veilsum_protocol::ids::{Digest, Epoch, Round};
+use veilsum_protocol::log::entry::Entry;
+use veilsum_protocol::round::coordinator::{CoordinatorRound, Event};
+use veilsum_protocol::round::record::Record;
+use veilsum_protocol::wire::canonical::Canonical;
+use veilsum_protocol::wire::frame;
+
+use super::driver::{Clock, Engine, Parts};
+use super::ports::{Fault, Ledger};
+use super::sessions::Sessions;
+use super::tasks::TaskBook;
+use super::{epochs, rounds};
+
+/// Store key of the hash of the roster that was logged last.
+const ROSTER: &str = "roster";
+
+impl<L: Ledger> Engine<L> {
+    /// Reads tasks, epoch and the open round's journal. A new roster is logged; it needs a new epoch, and ends a round of the old one.
+    ///
+    /// # Errors
+    /// If the store or a blob cannot be read.
+    pub fn recover(parts: Parts<L>) -> Result<Self, Fault> {
+        let Parts {
+            ledger,
+            blobs,
+            roster,
+            gate,
+            reconnect_grace_s,
+            inputs,
+        } = parts;
+        let tasks = TaskBook::load(&ledger, blobs.as_ref())?;
+        let armed = match ledger.get(epochs::ARMED)? {
+            None => None,
+            Some(bytes) => Some(KeyDirectory::from_bytes(&bytes).map_err(Fault::new)?),
+        };
+        let last_epoch = Epoch(number(&ledger, epochs::LAST)?);
+        let last_round = Round(number(&ledger, rounds::LAST)?);
+        let mut engine = Self {
+            ledger,
+            blobs,
+            roster,
+            gate,
+            reconnect_grace_s,
+            inputs,
+            clock: Clock::start(),
+            sessions: Sessions::default(),
+            tasks,
+            armed,
+            set_up: None,
+            rekey: false,
+            set_up_until: None,
+            last_epoch,
+            round: None,
+            last_round,
+            next_record: 0,
+            summed: None,
+            last_result: None,
+            assembled: None,
+            said: String::new(),
+        };
+        engine.publish_blobs()?;
+        engine.restore_round()?;
+        engine.accept_roster()?;
+        // A round whose shares were complete sums again without waiting for anybody.
+        engine.round_event(None, Event::Tick)?;
+        Ok(engine)
+    }
+
+    /// What the log names, banks may fetch.
+    fn publish_blobs(&self) -> Result<(), Fault> {
+        let size = self.ledger.log_size();
+        for from in (0..size).step_by(4096) {
+            for bytes in self.ledger.entries(from, size.min(from + 4096))? {
+                match Entry::from_bytes(&bytes) {
+                    Ok(Entry::Task { task, .. }) => self.blobs.publish(&task),
+                    Ok(Entry::Result(result)) => self.blobs.publish(&result.sum),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_round(&mut self) -> Result<(), Fault> {
+        let journal = self.ledger.scan(rounds::JOURNAL)?;
+        self.next_record = u32::try_from(journal.len()).map_err(Fault::new)?;
+        let records: Vec<Record> = journal
+            .iter()
+            .map(|(key, bytes)| {
+                frame::decode(bytes, frame::MAX_BODY)
+                    .map_err(|error| Fault::new(format!("store key {key}: {error}")))
+            })
+            .collect::<Result<_, _>>()?;
+        self.round = CoordinatorRound::restore(self.roster.clone(), records, self.clock.now());
+        if let Some(machine) = &self.round {
+            tracing::info!(
+                "round {}: goes on in phase {} after a restart",
+                machine.round(),
+                machine.phase().name()
+            );
+        }
+        Ok(())
+    }
+
+    fn accept_roster(&mut self) -> Result<(), Fault> {
+        let entry = Entry::from(&self.roster);
+        let hash: Digest = entry.hash();
+        if self.ledger.get(ROSTER)?.as_deref() == Some(hash.0.as_slice()) {
+            return Ok(());
+        }
+        if self.round.is_some() {
+            tracing::warn!("the roster has changed; the open round ends without a result");
+            self.round_event(None, Event::Stop)?;
+        }
+        self.armed = None;
+        let put = (ROSTER.to_owned(), hash.0.to_vec());
+        self.ledger
+            .commit(vec![put], vec![epochs::ARMED.to_owned()], vec![entry.to_bytes()])
+    }
+}
+
+fn number(ledger: &dyn Ledger, key: &str) -> Result<u64, Fault> {
+    let Some(bytes) = ledger.get(key)? else {
+        return Ok(0);
+    };
+    let bytes =
+        <[u8; 8]>::try_from(bytes).map_err(|_| Fault::new(format!("store key {key}: not a number")))?;
+    Ok(u64::from_be_bytes(bytes))
+}

@@ -1,0 +1,185 @@
+//! The tasks: what was offered, who approved, how far each has come.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use veilsum_protocol::ids::{BankIndex, Digest};
+use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::task::Task;
+use veilsum_protocol::wire::canonical::Canonical;
+
+use super::ports::{Blobs, Fault, Ledger};
+
+/// Whether a task goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is", content = "why")]
+pub enum TaskStatus {
+    /// Steps are left.
+    Running,
+    /// Every step is done.
+    Finished,
+    /// It was stopped, by the operator or after too many failed attempts.
+    Stopped(String),
+}
+
+/// What is durable of a task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TaskRecord {
+    /// Place in the order of creation, from 1.
+    pub order: u32,
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its canonical text, which is a blob.
+    pub task: Digest,
+    /// Whether it goes on.
+    pub status: TaskStatus,
+    /// Steps that are done.
+    pub step: u32,
+    /// Number of steps.
+    pub steps: u32,
+    /// Failed tries of the current step.
+    pub attempt: u32,
+    /// Hash of its state, which is a blob.
+    pub state: Digest,
+    /// Hash of its last `Result` entry; zeros before the first.
+    pub last_result: Digest,
+    /// Banks that approved.
+    pub approved: BTreeSet<BankIndex>,
+}
+
+impl TaskRecord {
+    fn key(&self) -> String {
+        format!("task/{:08}", self.order)
+    }
+
+    /// The record as a store's key and value.
+    pub(super) fn put(&self) -> Result<(String, Vec<u8>), Fault> {
+        Ok((self.key(), serde_json::to_vec(self).map_err(Fault::new)?))
+    }
+}
+
+/// A task with everything that is derived from its text.
+pub(super) struct LoadedTask {
+    /// What is durable.
+    pub(super) record: TaskRecord,
+    /// Its text.
+    pub(super) task: Arc<Task>,
+    /// Its steps and layouts.
+    pub(super) plan: Arc<Plan>,
+    /// Its state.
+    pub(super) state: Arc<TaskState>,
+}
+
+impl LoadedTask {
+    /// A task that was just parsed; text and initial state become blobs.
+    pub(super) fn create(task: Task, order: u32, blobs: &dyn Blobs) -> Result<Self, Fault> {
+        let hash = blobs.put(task.canonical_text().as_bytes())?;
+        let state = TaskState::initial(&task);
+        let plan = Plan::new(&task);
+        let record = TaskRecord {
+            order,
+            name: task.name.clone(),
+            task: hash,
+            status: TaskStatus::Running,
+            step: 0,
+            steps: plan.steps(),
+            attempt: 0,
+            state: blobs.put(&state.to_bytes())?,
+            last_result: Digest([0; 32]),
+            approved: BTreeSet::new(),
+        };
+        Ok(Self {
+            record,
+            task: Arc::new(task),
+            plan: Arc::new(plan),
+            state: Arc::new(state),
+        })
+    }
+
+    /// The task of a record, its text and state from their blobs.
+    fn load(record: TaskRecord, blobs: &dyn Blobs) -> Result<Self, Fault> {
+        let broken = |what: &str| {
+            Fault::new(format!(
+                "task {}: {what}; restore the data folder from a backup",
+                record.name
+            ))
+        };
+        let text = read(blobs, &record.task)?.ok_or_else(|| broken("its text is gone"))?;
+        let text = String::from_utf8(text).map_err(|_| broken("its text is not UTF-8"))?;
+        let task =
+            Task::parse(&text).map_err(|error| broken(&format!("its text cannot be read: {error}")))?;
+        let state = read(blobs, &record.state)?.ok_or_else(|| broken("its state is gone"))?;
+        let state = TaskState::from_bytes(&state).map_err(|error| broken(&format!("its state: {error}")))?;
+        let plan = Plan::new(&task);
+        Ok(Self {
+            record,
+            task: Arc::new(task),
+            plan: Arc::new(plan),
+            state: Arc::new(state),
+        })
+    }
+}
+
+fn read(blobs: &dyn Blobs, hash: &Digest) -> Result<Option<Vec<u8>>, Fault> {
+    use std::io::Read;
+    let Some(mut file) = blobs.open(hash)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)
+        .map_err(|error| Fault::new(format!("blob {hash}: {error}")))?;
+    Ok(Some(bytes))
+}
+
+/// All tasks, in the order of creation. One runs at a time: the first that is not over.
+#[derive(Default)]
+pub(super) struct TaskBook {
+    tasks: Vec<LoadedTask>,
+}
+
+impl TaskBook {
+    /// From the store.
+    pub(super) fn load(ledger: &dyn Ledger, blobs: &dyn Blobs) -> Result<Self, Fault> {
+        let mut tasks = Vec::new();
+        for (key, value) in ledger.scan("task/")? {
+            let record = serde_json::from_slice(&value)
+                .map_err(|error| Fault::new(format!("store key {key}: {error}")))?;
+            tasks.push(LoadedTask::load(record, blobs)?);
+        }
+        Ok(Self { tasks })
+    }
+
+    /// The next place in the order.
+    pub(super) fn next_order(&self) -> u32 {
+        self.tasks.last().map_or(1, |task| task.record.order + 1)
+    }
+
+    pub(super) fn push(&mut self, task: LoadedTask) {
+        self.tasks.push(task);
+    }
+
+    pub(super) fn by_hash(&mut self, hash: &Digest) -> Option<&mut LoadedTask> {
+        self.tasks.iter_mut().find(|task| task.record.task == *hash)
+    }
+
+    /// A task by its name or the start of its hash; the latest, if several have the name.
+    pub(super) fn named(&mut self, name: &str) -> Option<&mut LoadedTask> {
+        let fits = |task: &&mut LoadedTask| {
+            task.record.name == name || (name.len() >= 8 && task.record.task.to_hex().starts_with(name))
+        };
+        self.tasks.iter_mut().rev().find(fits)
+    }
+
+    /// The task whose steps are run.
+    pub(super) fn current(&self) -> Option<&LoadedTask> {
+        self.tasks
+            .iter()
+            .find(|task| task.record.status == TaskStatus::Running)
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = &TaskRecord> {
+        self.tasks.iter().map(|task| &task.record)
+    }
+}

@@ -1,0 +1,163 @@
+//! The engine's ledger from its parts: store, sequencer and published files, in the order that crashes demand.
+//!
+//! Blobs are durable before (the engine sees to that), then one store commit with records, entries and signed checkpoint is the
+//! commit point, then the tiles and the checkpoint file follow. What was committed and not published is published at the next start.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+use veilsum_protocol::crypto::signing::SigningKey;
+use veilsum_protocol::ids::{BankIndex, Digest, Round};
+use veilsum_protocol::log::VerifierKey;
+
+use crate::atomic_file::{durable_create_folder, durable_write};
+use crate::engine::ports::{Blobs, Commit, Fault, Ledger, Store};
+use crate::log::{Publisher, Sequencer, recover};
+use crate::store::blobs::BlobStore;
+
+/// Store and log of a coordinator.
+pub struct StoredLedger<S> {
+    store: S,
+    sequencer: Sequencer,
+    publisher: Publisher,
+    key: SigningKey,
+    checkpoint: String,
+}
+
+impl<S: Store> StoredLedger<S> {
+    /// Opens the log over `store`, publishes what a crash left unpublished, and signs an empty log's first checkpoint.
+    ///
+    /// # Errors
+    /// If store and published files contradict each other, or the disk fails.
+    pub fn open(store: S, folder: &Path, verifier: &VerifierKey, key: SigningKey) -> Result<Self, Fault> {
+        let (sequencer, publisher) = recover(&store, folder, verifier).map_err(Fault::new)?;
+        let checkpoint = store.checkpoint()?.unwrap_or_default();
+        Ok(Self {
+            store,
+            sequencer,
+            publisher,
+            key,
+            checkpoint,
+        })
+    }
+}
+
+impl<S: Store> Ledger for StoredLedger<S> {
+    fn commit(
+        &mut self,
+        puts: Vec<(String, Vec<u8>)>,
+        deletes: Vec<String>,
+        entries: Vec<Vec<u8>>,
+    ) -> Result<(), Fault> {
+        let mut commit = Commit {
+            puts,
+            deletes,
+            entries: Vec::new(),
+            checkpoint: None,
+        };
+        if entries.is_empty() {
+            return Ok(self.store.commit(&commit)?);
+        }
+        let sign = |bytes: &[u8]| self.key.sign_bytes(bytes).0;
+        let prepared = self.sequencer.prepare(entries, sign).map_err(Fault::new)?;
+        commit.entries = prepared.entries().to_vec();
+        commit.checkpoint = Some(prepared.note().to_owned());
+        self.store.commit(&commit)?;
+        self.sequencer.advance(&prepared).map_err(Fault::new)?;
+        self.publisher
+            .publish(prepared.entries(), prepared.checkpoint())
+            .map_err(Fault::new)?;
+        prepared.note().clone_into(&mut self.checkpoint);
+        Ok(())
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.store.get(key)?)
+    }
+
+    fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        Ok(self.store.scan(prefix)?)
+    }
+
+    fn log_size(&self) -> u64 {
+        self.sequencer.size()
+    }
+
+    fn entries(&self, from: u64, to: u64) -> Result<Vec<Vec<u8>>, Fault> {
+        Ok(self.store.entries(from, to)?)
+    }
+
+    fn checkpoint(&self) -> &str {
+        &self.checkpoint
+    }
+}
+
+/// The blobs and the index of bundles beside them.
+pub struct Archive {
+    blobs: BlobStore,
+    rounds: PathBuf,
+    published: RwLock<HashSet<Digest>>,
+}
+
+impl Archive {
+    /// In the coordinator's data folder.
+    ///
+    /// # Errors
+    /// If the folders cannot be made.
+    pub fn open(data: &Path) -> Result<Self, Fault> {
+        let rounds = data.join("rounds");
+        durable_create_folder(&rounds).map_err(Fault::new)?;
+        Ok(Self {
+            blobs: BlobStore::open(data)?,
+            rounds,
+            published: RwLock::default(),
+        })
+    }
+
+    /// Opens a blob that banks may fetch, with its length; `None` if there is none, or it is not for them.
+    pub fn open_published(&self, hash: &Digest) -> Option<(File, u64)> {
+        if !self
+            .published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(hash)
+        {
+            return None;
+        }
+        let file = self.blobs.open_blob(hash).ok()??;
+        let length = file.metadata().ok()?.len();
+        Some((file, length))
+    }
+}
+
+impl Blobs for Archive {
+    fn put(&self, bytes: &[u8]) -> Result<Digest, Fault> {
+        Ok(self.blobs.put(bytes)?)
+    }
+
+    fn adopt(&self, finished: &Path, hash: &Digest) -> Result<(), Fault> {
+        Ok(self.blobs.adopt(finished, hash)?)
+    }
+
+    fn open(&self, hash: &Digest) -> Result<Option<File>, Fault> {
+        Ok(self.blobs.open_blob(hash)?)
+    }
+
+    fn publish(&self, hash: &Digest) {
+        self.published
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(*hash);
+    }
+
+    fn index_bundles(&self, round: Round, bundles: &BTreeMap<BankIndex, Digest>) -> Result<(), Fault> {
+        let named: BTreeMap<u16, String> = bundles
+            .iter()
+            .map(|(bank, hash)| (bank.get(), hash.to_hex()))
+            .collect();
+        let text = serde_json::to_vec_pretty(&named).map_err(Fault::new)?;
+        durable_write(&self.rounds.join(format!("{round}.json")), &text).map_err(Fault::new)
+    }
+}

@@ -1,0 +1,195 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::task::file::parse;
+
+const GOOD: &str = r#"
+name = "credit"
+rounds = 5
+seed = 1
+[schema]
+version = 1
+label = "y"
+[[schema.column]]
+name = "x"
+type = "number"
+min = 0
+max = 1
+[model]
+family = "mlp"
+hidden = [4]
+[training]
+optimiser = "adam"
+learning_rate = 0.001
+batch_size = 32
+local_epochs = 1
+[aggregation]
+[encoding]
+[evaluation]
+[deadlines]
+"#;
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let task = parse(GOOD).unwrap();
+    assert_eq!(task.aggregation.optimiser, ServerOptimiser::FedAvg);
+    assert_eq!(
+        (task.aggregation.weighting, task.aggregation.max_weight),
+        (Weighting::Examples, 8192)
+    );
+    assert_eq!(
+        (task.encoding.bits, task.encoding.range, task.encoding.clip_norm),
+        (16, 1.0, 10.0)
+    );
+    assert_eq!((task.evaluation.hold_out, task.evaluation.bins), (0.2, 256));
+    assert_eq!((task.deadlines.ready_s, task.deadlines.attempts), (600, 3));
+    assert_eq!(task.training.class_weights, [1.0, 1.0]);
+    assert_eq!(task.manifest().total(), 4 + 4 + 4 + 1);
+    let without = [
+        "[aggregation]\n",
+        "[encoding]\n",
+        "[evaluation]\n",
+        "[deadlines]\n",
+    ];
+    assert_eq!(
+        parse(
+            &without
+                .iter()
+                .fold(GOOD.to_owned(), |text, table| text.replace(table, ""))
+        ),
+        Ok(task)
+    );
+}
+
+#[test]
+fn each_mistake_is_named() {
+    for (from, to, message) in [
+        (
+            "rounds = 5",
+            "rounds = -1",
+            "rounds: -1 is out of range, expected 1..=100000",
+        ),
+        ("seed = 1", "seed = -1", "seed: -1 is out of range"),
+        (
+            "\"credit\"",
+            "\"../credit\"",
+            "name: found \"../credit\", expected 1 to 64 lower-case letters",
+        ),
+        (
+            "[encoding]",
+            "[encoding]\nbits = 40",
+            "encoding.bits: 40 is out of range, expected 2..=20",
+        ),
+        (
+            "[encoding]",
+            "[encoding]\nrange = nan",
+            "encoding.range: NaN is out of range, expected 1e-6..=1000000.0",
+        ),
+        ("[encoding]", "[encoding]\nbit = 16", "unknown field `bit`"),
+        (
+            "[evaluation]",
+            "[evaluation]\nhold_out = 0.9",
+            "evaluation.hold_out: 0.9 is out of range, expected 0.01..=0.5",
+        ),
+        (
+            "[deadlines]",
+            "[deadlines]\nack_s = 0",
+            "deadlines.ack_s: 0 is out of range, expected 1..=604800",
+        ),
+        (
+            "hidden = [4]",
+            "",
+            "model.hidden: found nothing, expected the sizes of the hidden layers",
+        ),
+        (
+            "hidden = [4]",
+            "hidden = [4, 0]",
+            "model.hidden: 0 is out of range, expected 1..=4096",
+        ),
+        (
+            "\"mlp\"",
+            "\"logistic\"",
+            "model.hidden: found a value, expected none: a logistic model has no hidden layer",
+        ),
+        (
+            "hidden = [4]",
+            "hidden = [4096, 4096, 4096, 4096, 4096]",
+            "model.hidden: found a model of 67137537 parameters",
+        ),
+        (
+            "\"adam\"",
+            "\"adam\"\nmomentum = 0.9",
+            "training.momentum: found a value, expected none: only optimiser = \"momentum\" uses it",
+        ),
+        (
+            "\"adam\"",
+            "\"lbfgs\"",
+            "unknown variant `lbfgs`, expected one of `sgd`, `momentum`, `adam`",
+        ),
+        (
+            "learning_rate = 0.001",
+            "learning_rate = 0",
+            "training.learning_rate: 0.0 is out of range, expected 1e-9..=10.0",
+        ),
+        ("learning_rate = 0.001", "", "missing field `learning_rate`"),
+        (
+            "batch_size = 32",
+            "batch_size = \"32\"",
+            "invalid type: string \"32\", expected i64",
+        ),
+        (
+            "local_epochs = 1",
+            "local_epochs = 1\nclass_weights = [1, 0]",
+            "training.class_weights: 0.0 is out of range",
+        ),
+        (
+            "local_epochs = 1",
+            "local_epochs = 1\nclass_weights = [1]",
+            "expected an array of length 2",
+        ),
+        (
+            "[aggregation]",
+            "[aggregation]\ntau = 0.1",
+            "aggregation.tau: found a value, expected none: fedavg does not use it",
+        ),
+        (
+            "[aggregation]",
+            "[aggregation]\nmax_weight = 0",
+            "aggregation.max_weight: 0 is out of range, expected 1..=16777216",
+        ),
+        (
+            "max = 1",
+            "max = 0",
+            "schema.column \"x\".max: found 0.0, expected more than min, 0.0",
+        ),
+        ("version = 1", "version = 0", "schema.version: 0 is out of range"),
+        ("[training]", "[trainings]", "unknown field `trainings`"),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.contains(message), "{to}: {error}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_syntax_names_its_line() {
+    let error = parse(&GOOD.replace("rounds = 5", "rounds = "))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("line 3"), "{error}");
+}
+
+#[test]
+fn the_description_says_what_leaves_the_bank() {
+    let text = parse(GOOD).unwrap().describe();
+    for part in [
+        "Task credit",
+        "a neural network (hidden layers of 4 units, ReLU) that predicts \"y\" (0 or 1)",
+        "13 parameters from 1 inputs",
+        "x  number from 0 to 1",
+        "5 rounds, each with one pass over your training rows with Adam, learning rate 0.001, 32 rows at a time",
+        "about 20 % of your rows are held out",
+        "cut to length 10 and to +-1 each, in 16 bits",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+}

@@ -1,0 +1,6 @@
+//! Both ends of the connection in one process: a real coordinator's listener, real banks' links, over loopback.
+#![allow(clippy::unwrap_used)]
+
+mod admission;
+mod scene;
+mod transfers;
