@@ -32,7 +32,9 @@ pub enum RestoreError {
     )]
     Damaged(#[from] DecodeError),
     /// It belongs to another bank.
-    #[error("the bank's state belongs to another position of the roster; found {found}, expected {expected}; is the folder this bank's?")]
+    #[error(
+        "the bank's state belongs to another position of the roster; found {found}, expected {expected}; is the folder this bank's?"
+    )]
     Other {
         /// What the state names.
         found: String,
