@@ -2,7 +2,7 @@
 //!
 //! One task owns everything; what happens outside reaches it as an input, one after the other ([`driver`]). The pure machines of the
 //! protocol decide, the engine makes their actions true in order: what they commit is durable and published before anything
-//! is sent. What a peer sends never stops it; a [`ports::Fault`] of its own disk does, and the next start ([`recovery`]) goes on from the
+//! is sent. What a peer sends never stops it; a [`ports::Fault`] of its own disk does, and the next start (`recovery`) goes on from the
 //! journal.
 
 pub mod driver;

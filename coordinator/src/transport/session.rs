@@ -128,7 +128,10 @@ where
             },
             Some(_) = streams.join_next() => {}
             () = sleep_until(deadline), if !session.control_taken.load(Ordering::Relaxed) => {
-                close(&connection, CloseCode::TooSlow, "no control stream was opened");
+                // The guard was looked at when the wait began; the stream may have come since.
+                if !session.control_taken.load(Ordering::Relaxed) {
+                    close(&connection, CloseCode::TooSlow, "no control stream was opened");
+                }
             }
         }
     }

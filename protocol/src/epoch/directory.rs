@@ -126,3 +126,119 @@ pub fn check_keys<'a>(
         .map_err(|error| Rejection::new(Check::PeerKeys, error.to_string()))?;
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::crypto::agreement::AgreementKeys;
+    use crate::crypto::entropy::SeededEntropy;
+    use crate::crypto::signing::SigningKey;
+    use crate::roster::RosterEntry;
+
+    fn bank(position: u16) -> BankIndex {
+        BankIndex::new(position).unwrap()
+    }
+
+    fn signing_key(position: u16) -> SigningKey {
+        SigningKey::generate(&mut SeededEntropy::new(u64::from(position)))
+    }
+
+    fn roster() -> Roster {
+        let entry = |position| RosterEntry {
+            index: bank(position),
+            name: format!("bank-{position}"),
+            signing_key: signing_key(position).verifying_key().0,
+            tls_key: Digest::of(&[position as u8]),
+        };
+        Roster::new("demo", (1..=4).map(entry).collect()).unwrap()
+    }
+
+    fn body(position: u16) -> EpochKeys {
+        EpochKeys {
+            epoch: Epoch(3),
+            roster: roster().hash(),
+            bank: bank(position),
+            public: AgreementKeys::generate(&mut SeededEntropy::new(100 + u64::from(position))).public(),
+        }
+    }
+
+    fn directory() -> KeyDirectory {
+        KeyDirectory {
+            epoch: Epoch(3),
+            first_round: Round(9),
+            keys: (1..=4)
+                .map(|position| Signed::sign(&signing_key(position), body(position)))
+                .collect(),
+        }
+    }
+
+    fn refused(change: impl FnOnce(&mut KeyDirectory)) -> Check {
+        let mut directory = directory();
+        change(&mut directory);
+        directory.verify(&roster(), &roster().hash()).unwrap_err().check
+    }
+
+    /// Bank 2's keys, changed and signed by it.
+    fn second(change: impl FnOnce(&mut EpochKeys)) -> Check {
+        refused(|directory| {
+            let mut keys = body(2);
+            change(&mut keys);
+            directory.keys[1] = Signed::sign(&signing_key(2), keys);
+        })
+    }
+
+    #[test]
+    fn a_whole_directory_is_accepted_and_reads_again() {
+        let directory = directory();
+        assert_eq!(directory.verify(&roster(), &roster().hash()), Ok(()));
+        assert_eq!(directory.of(bank(4)), Some(&body(4)));
+        assert_eq!(directory.of(bank(5)), None);
+        assert_eq!(KeyDirectory::from_bytes(&directory.to_bytes()), Ok(directory));
+    }
+
+    #[test]
+    fn c_102_missing_doubled_foreign_and_unsigned_keys() {
+        assert_eq!(refused(|directory| drop(directory.keys.pop())), Check::Directory);
+        assert_eq!(
+            refused(|directory| directory.keys[2] = directory.keys[1].clone()),
+            Check::Directory
+        );
+        assert_eq!(
+            refused(|directory| directory.keys.push(directory.keys[1].clone())),
+            Check::Directory
+        );
+        assert_eq!(refused(|directory| directory.keys.swap(0, 1)), Check::Directory);
+        // Signed by a stranger; and a bank's signature under another bank's keys.
+        assert_eq!(
+            refused(|directory| directory.keys[1] = Signed::sign(&signing_key(77), body(2))),
+            Check::Directory
+        );
+        assert_eq!(
+            refused(|directory| directory.keys[1] = Signed::assemble(body(2), directory.keys[0].signature())),
+            Check::Directory
+        );
+        // Of another epoch, and all of another epoch than the directory says.
+        assert_eq!(second(|keys| keys.epoch = Epoch(2)), Check::Directory);
+        assert_eq!(refused(|directory| directory.epoch = Epoch(4)), Check::Directory);
+    }
+
+    #[test]
+    fn c_101_keys_of_a_bank_that_pinned_another_roster() {
+        assert_eq!(second(|keys| keys.roster = Digest([1; 32])), Check::Roster);
+    }
+
+    #[test]
+    fn c_104_low_order_malformed_and_repeated_keys() {
+        assert_eq!(second(|keys| keys.public.x25519 = [0; 32]), Check::PeerKeys);
+        assert_eq!(second(|keys| keys.public.mlkem[..3].fill(0xff)), Check::PeerKeys);
+        assert_eq!(
+            second(|keys| keys.public.x25519 = body(1).public.x25519),
+            Check::PeerKeys
+        );
+        assert_eq!(
+            second(|keys| keys.public.mlkem = body(1).public.mlkem),
+            Check::PeerKeys
+        );
+    }
+}

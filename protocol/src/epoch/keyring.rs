@@ -214,3 +214,153 @@ impl std::fmt::Debug for Keyring {
 pub fn encapsulates(bank: BankIndex, peer: BankIndex) -> bool {
     (bank < peer) == (u32::from(bank.get()) + u32::from(peer.get())).is_multiple_of(2)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::crypto::agreement::AgreementKeys;
+    use crate::crypto::entropy::SeededEntropy;
+
+    fn bank(position: u16) -> BankIndex {
+        BankIndex::new(position).unwrap()
+    }
+
+    /// The armed keyrings of `banks` banks, whose chains start at `first_round`.
+    pub(crate) fn keyrings(banks: u16, first_round: Round) -> BTreeMap<BankIndex, Keyring> {
+        let mut entropy = SeededEntropy::new(u64::from(banks));
+        let directory = Digest([7; 32]);
+        let keys: BTreeMap<BankIndex, AgreementKeys> = (1..=banks)
+            .map(|i| (bank(i), AgreementKeys::generate(&mut entropy)))
+            .collect();
+        let body = |bank: BankIndex| EpochKeys {
+            epoch: Epoch(1),
+            roster: Digest([1; 32]),
+            bank,
+            public: keys[&bank].public(),
+        };
+        let mut rings: BTreeMap<BankIndex, Keyring> = keys
+            .keys()
+            .map(|bank| (*bank, Keyring::new(Epoch(1), directory, first_round)))
+            .collect();
+        for from in (1..=banks).map(bank) {
+            for to in (1..=banks)
+                .map(bank)
+                .filter(|to| *to != from && encapsulates(from, *to))
+            {
+                let (ciphertext, sent) = body(to).public.encapsulate(&mut entropy).unwrap();
+                let received = keys[&to].decapsulate(&ciphertext).unwrap();
+                for (own, peer, mlkem) in [(from, to, sent), (to, from, received)] {
+                    let x25519 = keys[&own].x25519(&body(peer).public).unwrap();
+                    let pair =
+                        PairKeys::derive(&directory, &body(own), &body(peer), &mlkem, &x25519, &ciphertext);
+                    rings.get_mut(&own).unwrap().insert(peer, pair);
+                }
+            }
+        }
+        rings
+    }
+
+    #[test]
+    fn of_each_pair_exactly_one_encapsulates_and_the_work_is_even() {
+        let count = |own: u16| {
+            (1..=9)
+                .filter(|peer| *peer != own && encapsulates(bank(own), bank(*peer)))
+                .count()
+        };
+        for own in 1..=9 {
+            for peer in (1..=9).filter(|peer| *peer != own) {
+                assert_ne!(
+                    encapsulates(bank(own), bank(peer)),
+                    encapsulates(bank(peer), bank(own))
+                );
+            }
+            assert_eq!(count(own), 4);
+        }
+    }
+
+    #[test]
+    fn both_of_a_pair_have_the_same_keys_and_no_other_pair_does() {
+        let mut rings = keyrings(4, Round(1));
+        let (one, two) = (bank(1), bank(2));
+        let confirmation = rings[&one].pair(two).unwrap().confirmation_of(one);
+        assert!(rings[&two].pair(one).unwrap().confirmed_by(one, &confirmation));
+        assert!(
+            !rings[&two].pair(one).unwrap().confirmed_by(two, &confirmation),
+            "the other direction"
+        );
+        assert!(
+            !rings[&two]
+                .pair(bank(3))
+                .unwrap()
+                .confirmed_by(one, &confirmation),
+            "another pair"
+        );
+
+        let keys: BTreeMap<BankIndex, _> = rings
+            .iter_mut()
+            .map(|(bank, ring)| (*bank, ring.take_round(*bank, Round(1)).unwrap()))
+            .collect();
+        let mut seen = Vec::new();
+        for (own, of_own) in &keys {
+            assert_eq!(of_own.len(), 3);
+            for (peer, pair) in of_own {
+                let theirs = &keys[peer][own];
+                assert_eq!(pair.base, theirs.base);
+                assert_eq!(pair.send, theirs.receive);
+                for key in [&pair.send, &pair.base] {
+                    assert!(own > peer || !seen.contains(&key), "a key serves twice");
+                    seen.push(key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_round_that_was_taken_or_passed_is_gone_and_banks_that_skip_meet_again() {
+        let mut rings = keyrings(3, Round(5));
+        let mut one = rings.remove(&bank(1)).unwrap();
+        let mut two = rings.remove(&bank(2)).unwrap();
+        let mut take = |round| {
+            one.take_round(bank(1), Round(round))
+                .map(|mut keys| keys.remove(&bank(2)).unwrap())
+        };
+        assert!(take(4).is_none(), "before the epoch");
+        let fifth = take(5).unwrap();
+        assert!(take(5).is_none(), "taken");
+        let eighth = take(8).unwrap();
+        assert!(take(6).is_none(), "passed");
+        assert!(take(10 + MAX_STEPS).is_none(), "too far ahead");
+        assert!(take(u64::MAX).is_none());
+        assert_eq!(one.next_round(), Round(9));
+        // Bank 2 was away for rounds 5 to 7.
+        let there = two
+            .take_round(bank(2), Round(8))
+            .unwrap()
+            .remove(&bank(1))
+            .unwrap();
+        assert_eq!((&there.base, &there.send), (&eighth.base, &eighth.receive));
+        for (early, late) in [(&fifth.base, &eighth.base), (&fifth.send, &eighth.send)] {
+            assert_ne!(early, late);
+        }
+    }
+
+    #[test]
+    fn a_keyring_goes_on_from_its_stored_form() {
+        let mut one = keyrings(3, Round(1)).remove(&bank(1)).unwrap();
+        one.take_round(bank(1), Round(1)).unwrap();
+        let mut writer = Writer::domain("keyring");
+        one.write(&mut writer);
+        let bytes = writer.finish();
+        let mut again = Keyring::read(&mut Reader::domain(&bytes, "keyring").unwrap()).unwrap();
+        assert!(again.take_round(bank(1), Round(1)).is_none());
+        let base = |ring: &mut Keyring| {
+            ring.take_round(bank(1), Round(2))
+                .unwrap()
+                .remove(&bank(3))
+                .unwrap()
+                .base
+        };
+        assert_eq!(base(&mut again), base(&mut one));
+    }
+}

@@ -350,3 +350,6 @@ impl Pairing {
 fn encapsulates_for(bank: BankIndex, peer: BankIndex) -> bool {
     bank != peer && encapsulates(bank, peer)
 }
+
+#[cfg(test)]
+mod tests;

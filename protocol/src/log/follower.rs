@@ -237,3 +237,206 @@ fn join(whole: &mut Extension, part: &Extension) -> Result<(), FollowError> {
     whole.leaves.extend_from_slice(&part.leaves);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::crypto::entropy::SeededEntropy;
+    use crate::crypto::signing::SigningKey;
+    use crate::log::Checkpoint;
+
+    fn signing_key() -> SigningKey {
+        SigningKey::generate(&mut SeededEntropy::new(1))
+    }
+
+    fn key() -> VerifierKey {
+        VerifierKey::new("demo", signing_key().verifying_key().0).unwrap()
+    }
+
+    fn entry(number: u8) -> Vec<u8> {
+        let task = Digest([number; 32]);
+        Entry::Task {
+            name: format!("task-{number}"),
+            task,
+        }
+        .to_bytes()
+    }
+
+    /// The log of entries `numbers`, from `from` on.
+    fn extension(numbers: std::ops::Range<u8>, from: u64) -> Extension {
+        let entries: Vec<Vec<u8>> = numbers.map(entry).collect();
+        signed(
+            &entries,
+            entries[from as usize..]
+                .iter()
+                .cloned()
+                .map(Leaf::Entry)
+                .collect(),
+            from,
+        )
+    }
+
+    fn signed(entries: &[Vec<u8>], leaves: Vec<Leaf>, from: u64) -> Extension {
+        let mut range = CompactRange::new();
+        for bytes in entries {
+            range.append_leaf_hash(leaf_hash(bytes));
+        }
+        let head = Checkpoint {
+            origin: "demo".to_owned(),
+            size: range.size(),
+            root: range.root(),
+        };
+        let checkpoint = head
+            .sign(&key(), |bytes| signing_key().sign_bytes(bytes).0)
+            .unwrap();
+        Extension {
+            from,
+            leaves,
+            checkpoint: checkpoint.note().as_str().to_owned(),
+        }
+    }
+
+    /// A reader that acted on entries 0 to 4.
+    fn reader() -> LogFollower {
+        let mut reader = LogFollower::new(key());
+        for logged in reader.verify(&extension(0..5, 0)).unwrap() {
+            reader.acted_on(&logged);
+        }
+        reader
+    }
+
+    #[test]
+    fn it_follows_and_gives_each_entry_until_it_was_acted_on() {
+        let mut reader = reader();
+        assert_eq!(reader.size(), 5);
+        let ahead = reader.verify(&extension(0..8, 5)).unwrap();
+        assert_eq!(
+            ahead.iter().map(|logged| logged.index).collect::<Vec<_>>(),
+            [5, 6, 7]
+        );
+        // More of the log while it still acts on these.
+        let more = reader.verify(&extension(0..9, 8)).unwrap();
+        assert_eq!(more.len(), 1);
+        assert_eq!(more[0].index, 8);
+        // After a reconnection, from where it stands.
+        reader.acted_on(&ahead[0]);
+        let again = reader.verify(&extension(0..9, 6)).unwrap();
+        assert_eq!(again[..2], ahead[1..]);
+        assert_eq!(again[2], more[0]);
+        assert_eq!(
+            reader.verify(&extension(0..9, 2)).unwrap(),
+            again,
+            "an overlap is left out"
+        );
+    }
+
+    #[test]
+    fn a_gap_is_refused() {
+        let gap = FollowError::Gap { from: 6, expected: 5 };
+        assert_eq!(reader().verify(&extension(0..8, 6)), Err(gap));
+    }
+
+    #[test]
+    fn a_rollback_is_refused_also_of_what_was_only_seen() {
+        let mut reader = reader();
+        assert_eq!(
+            reader.verify(&extension(0..4, 0)),
+            Err(FollowError::Rollback { found: 4, seen: 5 })
+        );
+        reader.verify(&extension(0..9, 5)).unwrap();
+        assert_eq!(
+            reader.verify(&extension(0..7, 5)),
+            Err(FollowError::Rollback { found: 7, seen: 9 })
+        );
+    }
+
+    #[test]
+    fn a_fork_is_refused() {
+        let mut reader = reader();
+        // Another past than the one that was acted on.
+        assert_eq!(
+            reader.verify(&extension(1..8, 5)),
+            Err(FollowError::Fork { size: 7 })
+        );
+        // Another continuation than the one that was seen, longer, as long, and after a restart.
+        reader.verify(&extension(0..8, 5)).unwrap();
+        let entries: Vec<Vec<u8>> = (0..5).chain(50..55).map(entry).collect();
+        let other = |size: usize| {
+            signed(
+                &entries[..size],
+                entries[5..size].iter().cloned().map(Leaf::Entry).collect(),
+                5,
+            )
+        };
+        assert_eq!(reader.verify(&other(10)), Err(FollowError::Fork { size: 8 }));
+        assert_eq!(reader.verify(&other(8)), Err(FollowError::Fork { size: 8 }));
+        let mut writer = Writer::domain("reader");
+        reader.write(&mut writer);
+        let bytes = writer.finish();
+        let mut restarted = LogFollower::read(&mut Reader::domain(&bytes, "reader").unwrap(), key()).unwrap();
+        assert_eq!((restarted.size(), restarted.seen().unwrap().0), (5, 8));
+        assert_eq!(restarted.verify(&other(10)), Err(FollowError::Fork { size: 8 }));
+        // A refusal changes nothing: the right log is still followed.
+        assert_eq!(restarted.verify(&extension(0..10, 5)).unwrap().len(), 5);
+    }
+
+    #[test]
+    fn an_altered_missing_or_added_entry_is_refused() {
+        let good = extension(0..8, 5);
+        for change in [
+            (|leaves: &mut Vec<Leaf>| leaves[1] = Leaf::Entry(entry(99))) as fn(&mut Vec<Leaf>),
+            |leaves| drop(leaves.remove(1)),
+            |leaves| leaves.push(Leaf::Entry(entry(99))),
+            |leaves| leaves.swap(0, 1),
+            |leaves| leaves[2] = Leaf::Hash(Digest([0; 32])),
+        ] {
+            let mut bad = good.clone();
+            change(&mut bad.leaves);
+            let mut reader = reader();
+            assert_eq!(reader.verify(&bad), Err(FollowError::Fork { size: 8 }));
+            assert_eq!(reader.verify(&good).unwrap().len(), 3);
+        }
+        let mut bad = good;
+        bad.leaves[1] = Leaf::Entry(b"no entry".to_vec());
+        assert!(matches!(
+            reader().verify(&bad),
+            Err(FollowError::Entry { index: 6, .. })
+        ));
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_key_is_refused() {
+        let mut stranger = LogFollower::new(VerifierKey::new("demo", [3; 32]).unwrap());
+        assert!(matches!(
+            stranger.verify(&extension(0..2, 0)),
+            Err(FollowError::Checkpoint(_))
+        ));
+    }
+
+    #[test]
+    fn leaf_hashes_stand_for_entries_that_the_reader_need_not_see() {
+        let entries: Vec<Vec<u8>> = (0..3).map(entry).collect();
+        let leaves = vec![
+            Leaf::Hash(leaf_hash(&entries[0])),
+            Leaf::Entry(entries[1].clone()),
+            Leaf::Hash(leaf_hash(&entries[2])),
+        ];
+        let mut reader = LogFollower::new(key());
+        let logged = reader.verify(&signed(&entries, leaves, 0)).unwrap();
+        let is_whole: Vec<bool> = logged.iter().map(|logged| logged.entry.is_some()).collect();
+        assert_eq!(is_whole, [false, true, false]);
+        for entry in &logged {
+            reader.acted_on(entry);
+        }
+        assert_eq!(reader.verify(&extension(0..5, 3)).unwrap().len(), 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "in order")]
+    fn acting_out_of_order_is_a_bug_of_the_caller() {
+        let mut reader = LogFollower::new(key());
+        let logged = reader.verify(&extension(0..2, 0)).unwrap();
+        reader.acted_on(&logged[1]);
+    }
+}

@@ -1,6 +1,6 @@
 //! The coordinator's side of one round, as a pure step.
 //!
-//! Every accepted input becomes a [`Record`]; [`CoordinatorRound::apply`] is the only place that changes state, and it is what a restart
+//! Every accepted input becomes a [`Record`]; `CoordinatorRound::apply` is the only place that changes state, and it is what a restart
 //! runs over the journal. An action list is in the order in which its effects must become true: [`Action::Commit`] first.
 
 mod advance;

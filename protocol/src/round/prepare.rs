@@ -330,3 +330,6 @@ impl Place {
         w.bank(self.bank);
     }
 }
+
+#[cfg(test)]
+mod tests;

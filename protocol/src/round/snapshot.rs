@@ -31,8 +31,10 @@ pub enum RestoreError {
         "the bank's state cannot be read: {0}; delete it and start again, which needs a new key epoch; never put an old copy back"
     )]
     Damaged(#[from] DecodeError),
-    /// It belongs to another roster, bank or key.
-    #[error("the bank's state belongs to another bank or roster; found {found}, expected {expected}")]
+    /// It belongs to another bank.
+    #[error(
+        "the bank's state belongs to another position of the roster; found {found}, expected {expected}; is the folder this bank's?"
+    )]
     Other {
         /// What the state names.
         found: String,
@@ -74,16 +76,16 @@ impl Participant {
         Zeroizing::new(w.finish())
     }
 
-    /// The machine that [`Participant::snapshot`] wrote. Plans are told again by [`Event::TaskKnown`](super::participant::Event).
+    /// The machine that [`Participant::snapshot`] wrote; under a new roster without the keys and the round of the old one. Plans are told again by [`Event::TaskKnown`](super::participant::Event).
     ///
     /// # Errors
-    /// If the bytes are damaged or belong to another bank or roster.
+    /// If the bytes are damaged or belong to another bank.
     pub fn restore(pinned: Pinned, bytes: &[u8]) -> Result<Self, RestoreError> {
         let log_key = pinned.log_key.clone();
         let mut machine = Self::new(pinned)?;
         let mut r = Reader::domain(bytes, DOMAIN)?;
         let (me, roster) = (r.bank("bank")?, r.digest("roster")?);
-        if (me, roster) != (machine.me, machine.roster_hash) {
+        if me != machine.me {
             return Err(RestoreError::Other {
                 found: format!("bank {me} of roster {roster:?}"),
                 expected: format!("bank {} of roster {:?}", machine.me, machine.roster_hash),
@@ -122,6 +124,11 @@ impl Participant {
         machine.last_round = Round::read(&mut r, "last round")?;
         machine.derived = r.list(68, "derived", read_signed)?.pop();
         machine.active = r.list(1, "active round", ActiveRound::read)?.into_iter().next();
+        if roster != machine.roster_hash {
+            // A new roster needs new keys, and ends a round of the old one. What the bank has seen, approved, derived and released stays.
+            machine.epochs = EpochParticipant::default();
+            machine.active = None;
+        }
         match r.left() {
             0 => Ok(machine),
             left => Err(DecodeError::NotCanonical(left).into()),

@@ -72,3 +72,78 @@ impl<'de, T: Canonical> Deserialize<'de> for Signed<T> {
         Ok(Self { body, signature })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::crypto::entropy::SeededEntropy;
+    use crate::ids::{BankIndex, Round};
+    use crate::wire::frame;
+    use crate::wire::statement::{Approval, Derived};
+
+    fn key(seed: u64) -> SigningKey {
+        SigningKey::generate(&mut SeededEntropy::new(seed))
+    }
+
+    fn statement(round: u64) -> Derived {
+        Derived {
+            round: Round(round),
+            bank: BankIndex::new(2).unwrap(),
+            state: Digest([5; 32]),
+        }
+    }
+
+    #[test]
+    fn only_the_signers_key_opens_it_and_only_unchanged() {
+        let signed = Signed::sign(&key(1), statement(3));
+        assert_eq!(signed.open(&key(1).verifying_key()), Some(&statement(3)));
+        assert_eq!(signed.open(&key(2).verifying_key()), None);
+        let changed = Signed::assemble(statement(4), signed.signature());
+        assert_eq!(changed.open(&key(1).verifying_key()), None);
+        let mut signature = signed.signature();
+        signature.0[9] ^= 1;
+        assert_eq!(
+            Signed::assemble(statement(3), signature).open(&key(1).verifying_key()),
+            None
+        );
+    }
+
+    #[test]
+    fn a_signature_serves_for_one_kind_of_statement() {
+        let bank = BankIndex::new(2).unwrap();
+        let approval = Signed::sign(
+            &key(1),
+            Approval {
+                task: Digest([5; 32]),
+                bank,
+            },
+        );
+        let derived = Signed::assemble(statement(3), approval.signature());
+        assert_eq!(derived.open(&key(1).verifying_key()), None);
+    }
+
+    #[test]
+    fn it_travels_and_anything_else_does_not_arrive() {
+        let signed = Signed::sign(&key(1), statement(3));
+        let bytes = frame::encode(&signed, 1 << 10).unwrap();
+        assert_eq!(frame::decode::<Signed<Derived>>(&bytes, 1 << 10).unwrap(), signed);
+        assert!(
+            frame::decode::<Signed<Approval>>(&bytes, 1 << 10).is_err(),
+            "another statement"
+        );
+        let foreign = (statement(3).to_bytes(), vec![0u8; 63]);
+        let short = frame::encode(&foreign, 1 << 10).unwrap();
+        assert!(
+            frame::decode::<Signed<Derived>>(&short, 1 << 10).is_err(),
+            "a short signature"
+        );
+        let mut body = statement(3).to_bytes();
+        body.push(0);
+        let long = frame::encode(&(body, signed.signature()), 1 << 10).unwrap();
+        assert!(
+            frame::decode::<Signed<Derived>>(&long, 1 << 10).is_err(),
+            "a trailing byte"
+        );
+    }
+}

@@ -1,6 +1,8 @@
 //! Banks and coordinators that crash and come back from what they had made durable.
 
 use veilsum_protocol::ids::{Digest, Epoch};
+use veilsum_protocol::log::entry::{AbortReason, Entry};
+use veilsum_protocol::round::coordinator::{Event as CoordinatorEvent, Phase};
 use veilsum_protocol::round::participant::Event;
 
 use crate::consortium::{bank, task};
@@ -123,9 +125,14 @@ fn a_snapshot_taken_while_a_task_is_fetched_does_not_lose_it() {
     world.office.offer(&other);
     let hash = other.hash();
     world.connect(bank(2));
-    for _ in 0..200 {
-        world.step();
-    }
+    world.run(|world| {
+        world
+            .office
+            .approved
+            .get(&hash)
+            .is_some_and(|banks| banks.len() == 2)
+    });
+    assert!(world.node(2).machine.as_ref().unwrap().progress(&hash).is_none());
     world.tell(2, Event::Approved(Digest([7; 32])));
     world.work_ms.clear();
     world.kill(2);
@@ -160,7 +167,7 @@ fn the_coordinator_goes_on_from_every_commit() {
 
 #[test]
 fn everything_at_once() {
-    for seed in 0..6 {
+    for seed in 0..4 {
         let faults = Faults {
             double: true,
             delay_ms: 400,
@@ -176,4 +183,30 @@ fn everything_at_once() {
             world.assert_same_state();
         }
     }
+}
+
+#[test]
+fn a_task_that_is_stopped_while_its_sum_is_made_stays_stopped() {
+    let mut world = World::new(3, 10);
+    world.start_round();
+    world.run(|world| world.office.machine.as_ref().unwrap().phase() == Phase::Sum);
+    let now = world.now;
+    world.office.handle(now, None, CoordinatorEvent::Stop);
+    world.settle();
+    assert_eq!(
+        world.office.outcome.as_ref().unwrap().end,
+        Err(AbortReason::Stopped)
+    );
+    let stopped = |entry: &Entry| {
+        matches!(
+            entry,
+            Entry::Abort {
+                after_release: true,
+                ..
+            }
+        )
+    };
+    assert!(world.office.log.entries.last().is_some_and(stopped));
+    assert!(world.round().end.is_ok());
+    world.assert_same_state();
 }

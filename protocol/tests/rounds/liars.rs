@@ -78,7 +78,6 @@ fn a_share_of_the_wrong_kind_or_form_is_rejected() {
         },
         |shares| shares.swap(0, 1),
     ];
-    // A function pointer cannot hold the case, so the machine is asked directly: what bank 1 sent, changed and signed by it.
     for change in cases {
         let mut world = World::new(5, 32);
         world.start_round();

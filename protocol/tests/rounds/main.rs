@@ -1,6 +1,11 @@
 //! Whole rounds in memory: real machines on both sides, a bad network, banks and a coordinator that die.
 
-#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::large_enum_variant,
+    clippy::type_complexity,
+    unreachable_pub
+)]
 
 mod consortium;
 mod crash;

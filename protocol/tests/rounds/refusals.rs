@@ -7,10 +7,11 @@ use veilsum_protocol::log::entry::{AbortReason, Entry, RoundOpen};
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::params::Thresholds;
 use veilsum_protocol::round::participant::Notice;
+use veilsum_protocol::wire::message::ToCoordinator;
 
 use crate::consortium::{bank, roster, task};
 use crate::ledger::Rewrite;
-use crate::node::Step;
+use crate::node::{Kill, Step};
 use crate::world::World;
 
 impl World {
@@ -423,6 +424,48 @@ fn c_501_a_sum_that_does_not_lead_to_the_published_state() {
 }
 
 #[test]
+fn c_502_a_result_that_no_certificate_stands_behind() {
+    let (world, round, end) = lied(5, |entry| match entry {
+        Entry::Result(result) => {
+            let mut other = result.clone();
+            other.survivors -= 1;
+            Some(vec![Entry::Result(other)])
+        }
+        _ => None,
+    });
+    assert!(end.is_ok());
+    for position in 1..=5 {
+        assert_eq!(world.refused(position), [Check::Uncertified]);
+    }
+    nobody(&world, round, Step::Derived);
+}
+
+#[test]
+fn c_407_a_step_is_not_summed_again_over_other_banks() {
+    let mut world = World::new(5, 20);
+    // All shares are released, but two do not arrive.
+    world.tamper_up = Some(|from, message| {
+        if let (4 | 5, ToCoordinator::Release { round, .. }) = (from.get(), message) {
+            round.0 += 1_000;
+        }
+    });
+    assert_eq!(world.round().end, Err(AbortReason::TooFewShares));
+    world.tamper_up = None;
+    // The second attempt lacks bank 5: its sum would differ from the first by bank 5 alone.
+    world.down_ms = None;
+    world.node(5).kill = Some(Kill::Before(Step::Upload));
+    let second = world.round();
+    assert_eq!(second.end, Err(AbortReason::TooFewConfirmations));
+    for position in 1..=4 {
+        assert_eq!(world.refused(position), [Check::StepReleased], "bank {position}");
+    }
+    nobody(&world, second.round, Step::Confirm);
+    // Over the same banks it may be.
+    world.restart(bank(5));
+    recovers(&mut world);
+}
+
+#[test]
 fn c_101_another_roster_in_the_log() {
     let mut world = World::new(5, 20);
     world.office.log.append(Entry::from(&roster(4)));
@@ -460,4 +503,31 @@ fn entries_that_name_a_bank_twice_are_not_even_read() {
     let machine = world.node(1).machine.as_mut().unwrap();
     let error = machine.verify_log(&lying.extension(0)).unwrap_err().to_string();
     assert!(error.contains("named twice"), "{error}");
+}
+
+#[test]
+fn an_opening_closes_every_earlier_round_also_for_banks_that_stay_away() {
+    // Round 1 stops after Ready, and nobody is told of its end.
+    let (mut world, first, end) = lied(5, |entry| {
+        matches!(entry, Entry::Cohort { .. } | Entry::Abort { .. }).then(Vec::new)
+    });
+    assert_eq!(end, Err(AbortReason::TooFewUpdates));
+    // Bank 5 is not asked for the next one.
+    let task = world.office.task.hash();
+    world.office.approved.get_mut(&task).unwrap().remove(&bank(5));
+    // The cohort of round 1 comes after all, right behind the opening: nobody masks for it.
+    let banks = world.all();
+    world.lie(move |entry| match entry {
+        Entry::RoundOpen(_) => {
+            let late = Entry::Cohort {
+                round: first,
+                banks: banks.clone(),
+            };
+            Some(vec![entry.clone(), late])
+        }
+        _ => None,
+    });
+    assert_eq!(world.round().survivors.len(), 4);
+    nobody(&world, first, Step::Upload);
+    world.assert_same_state();
 }

@@ -51,7 +51,7 @@ fn movement(world: &mut World) -> (Vec<f64>, Vec<BankIndex>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
     #[test]
     fn the_masked_average_is_the_plain_one_within_the_quantisation(
         banks in prop::sample::select(vec![3u16, 5, 7]),

@@ -327,7 +327,7 @@ impl World {
         let node = self.banks.get_mut(&bank).unwrap();
         let hello = node.hello();
         let out = node.handle(BankEvent::Connected);
-        self.to_office(bank, hello);
+        self.carry_up(bank, hello);
         self.node_out(bank, out);
     }
 
@@ -372,7 +372,7 @@ impl World {
             match one {
                 Out::Message(step, bytes) => {
                     self.remember(bank, step, &bytes);
-                    self.to_office(bank, bytes);
+                    self.carry_up(bank, bytes);
                 }
                 Out::Upload {
                     round,
@@ -427,7 +427,7 @@ impl World {
         );
     }
 
-    fn to_office(&mut self, bank: BankIndex, bytes: Vec<u8>) {
+    fn carry_up(&mut self, bank: BankIndex, bytes: Vec<u8>) {
         let Some(connection) = self.connection.get(&bank).copied() else {
             return;
         };
@@ -446,7 +446,7 @@ impl World {
                     } else if !self.overtakes {
                         self.push_log(bank);
                     }
-                    self.to_bank(bank, &message);
+                    self.carry_down(bank, &message);
                 }
                 office::Out::Sum(survivors, masks) => {
                     let life = self.office.life;
@@ -471,11 +471,11 @@ impl World {
         let told = self.told.get(&bank).copied().unwrap_or(u64::MAX);
         if told < size {
             self.told.insert(bank, size);
-            self.to_bank(bank, &ToBank::Log(self.office.log.extension(told)));
+            self.carry_down(bank, &ToBank::Log(self.office.log.extension(told)));
         }
     }
 
-    fn to_bank(&mut self, bank: BankIndex, message: &ToBank) {
+    fn carry_down(&mut self, bank: BankIndex, message: &ToBank) {
         let Some(connection) = self.connection.get(&bank).copied() else {
             return;
         };

@@ -354,3 +354,6 @@ impl Metrics {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
