@@ -322,7 +322,6 @@ impl<L: Ledger> Engine<L> {
             );
         }
         self.round = None;
-        self.assembled = None;
         self.summed = None;
         for record in self.tasks.records() {
             if let (TaskStatus::Stopped(why), Err(_)) = (&record.status, result) {
