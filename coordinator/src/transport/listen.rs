@@ -43,7 +43,7 @@ pub enum TransportError {
     #[error("TLS: {0}")]
     Tls(String),
     /// The address cannot be bound.
-    #[error("cannot listen on UDP {address}: {error}")]
+    #[error("cannot listen on UDP {address}: {error}; stop the program that has the port, or set another `listen` in coordinator.toml")]
     Bind {
         /// The address.
         address: SocketAddr,
