@@ -43,7 +43,9 @@ pub enum TransportError {
     #[error("TLS: {0}")]
     Tls(String),
     /// The address cannot be bound.
-    #[error("cannot listen on UDP {address}: {error}; stop the program that has the port, or set another `listen` in coordinator.toml")]
+    #[error(
+        "cannot listen on UDP {address}: {error}; stop the program that has the port, or set another `listen` in coordinator.toml"
+    )]
     Bind {
         /// The address.
         address: SocketAddr,

@@ -307,6 +307,47 @@ mod tests {
     }
 
     #[test]
+    fn a_long_extension_comes_in_parts_and_starts_again_after_a_break() {
+        let whole = extension(0..9, 5);
+        let part = |from: u64, leaves: &[Leaf]| Extension {
+            from,
+            leaves: leaves.to_vec(),
+            checkpoint: String::new(),
+        };
+        let last = Extension {
+            from: 8,
+            leaves: whole.leaves[3..].to_vec(),
+            checkpoint: whole.checkpoint.clone(),
+        };
+        let mut reader = reader();
+        assert_eq!(reader.verify(&part(5, &whole.leaves[..2])), Ok(Vec::new()));
+        // The connection broke here; the new one starts from what was acted on.
+        assert_eq!(reader.verify(&part(5, &whole.leaves[..2])), Ok(Vec::new()));
+        assert_eq!(reader.verify(&part(7, &whole.leaves[2..3])), Ok(Vec::new()));
+        let entries = reader.verify(&last).unwrap();
+        assert_eq!(
+            entries.iter().map(|logged| logged.index).collect::<Vec<_>>(),
+            [5, 6, 7, 8]
+        );
+        // A part in the middle is missing.
+        let mut reader = self::reader();
+        assert_eq!(reader.verify(&part(5, &whole.leaves[..2])), Ok(Vec::new()));
+        assert!(matches!(
+            reader.verify(&last),
+            Err(FollowError::Gap { from: 8, expected: 5 })
+        ));
+        // A changed entry shows at the end.
+        let mut reader = self::reader();
+        let changed = [
+            Leaf::Entry(entry(100)),
+            whole.leaves[1].clone(),
+            whole.leaves[2].clone(),
+        ];
+        assert_eq!(reader.verify(&part(5, &changed)), Ok(Vec::new()));
+        assert_eq!(reader.verify(&last), Err(FollowError::Fork { size: 9 }));
+    }
+
+    #[test]
     fn it_follows_and_gives_each_entry_until_it_was_acted_on() {
         let mut reader = reader();
         assert_eq!(reader.size(), 5);

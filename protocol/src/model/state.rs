@@ -370,6 +370,35 @@ mod tests {
     }
 
     #[test]
+    fn a_bank_that_lies_about_weights_or_lanes_is_noticed() {
+        let task = task("");
+        let plan = Plan::new(&task);
+        let before = trained_next(&task, &plan);
+        let honest = train_sum(&plan, &[([0.9, 0.9], 10), ([0.9, 0.9], 10)]);
+        assert!(before.advance(&task, &plan, &honest, 2).is_ok());
+        let weight = plan.layout(RoundKind::Train).segments[0].lanes();
+        // The weights add up to 2 instead of 20: the average would be ten times what any bank sent.
+        let mut scaled = honest.clone();
+        scaled[weight] = 2;
+        assert_eq!(
+            before.advance(&task, &plan, &scaled, 2),
+            Err(AdvanceError::Average)
+        );
+        // Two banks reach 2 * 65,535 in a lane.
+        let mut wrapped = honest;
+        wrapped[0] = 131_071;
+        assert_eq!(
+            before.advance(&task, &plan, &wrapped, 2),
+            Err(AdvanceError::Lane {
+                at: 0,
+                found: 131_071,
+                most: 131_070,
+                survivors: 2
+            })
+        );
+    }
+
+    #[test]
     fn impossible_sums_are_refused() {
         let task = task("");
         let plan = Plan::new(&task);
