@@ -1,0 +1,108 @@
+//! The demo itself, as the one command plays it: with fewer rounds, and looked at by a program in the place of a person.
+//!
+//! The other programs must have been built in the same profile: `cargo build --workspace --bins`.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Enough for one bank to be killed and to come back.
+const ROUNDS: &str = "12";
+
+/// Longest that it may take beside other tests.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+struct Played {
+    code: Option<i32>,
+    told: String,
+    complained: String,
+}
+
+/// Runs the demo to its end; stops it when it takes too long.
+fn play(dir: &Path, arguments: &[&str]) -> Played {
+    let out = dir.with_extension("out");
+    let err = dir.with_extension("err");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_veilsum-demo"))
+        .arg("--dir")
+        .arg(dir)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(fs::File::create(&out).unwrap())
+        .stderr(fs::File::create(&err).unwrap())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let code = loop {
+        if let Some(status) = demo.try_wait().unwrap() {
+            break status.code();
+        }
+        if Instant::now() > deadline {
+            demo.kill().unwrap();
+            demo.wait().unwrap();
+            break None;
+        }
+        thread::yield_now();
+        thread::park_timeout(Duration::from_millis(50));
+    };
+    Played {
+        code,
+        told: fs::read_to_string(&out).unwrap(),
+        complained: fs::read_to_string(&err).unwrap(),
+    }
+}
+
+#[test]
+fn the_demo_keeps_its_promises() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("demo");
+    let played = play(&dir, &["--rounds", ROUNDS]);
+    let Played {
+        code,
+        told,
+        complained,
+    } = &played;
+    assert_eq!(*code, Some(0), "{told}\n{complained}");
+
+    let says = |what: &str| assert!(told.contains(what), "it does not say {what:?}:\n{told}");
+    says("is killed");
+    says("AUC");
+    says("pooled");
+    says("under masks");
+    says("the log and the replay of every masked sum verify (");
+    says("takes part again");
+
+    let report = fs::read_to_string(dir.join("report.html")).unwrap();
+    assert!(report.contains("<svg"), "the report has no picture");
+    // Nothing is fetched when it is opened.
+    for elsewhere in ["src=\"http", "href=\"http", "url(http", "@import"] {
+        assert!(
+            !report.contains(elsewhere),
+            "the report is not self-contained: {elsewhere}"
+        );
+    }
+    let checkpoint = fs::read_to_string(dir.join("coordinator/log/checkpoint")).unwrap();
+    let root = checkpoint.lines().nth(2).unwrap();
+    assert!(
+        report.contains(root),
+        "the report does not show the log's root {root}"
+    );
+    assert!(told.contains(root), "it does not tell the log's root {root}");
+}
+
+#[test]
+fn a_folder_that_no_demo_made_is_left_alone() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("mine");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("thesis.txt"), "years of work").unwrap();
+    let played = play(&dir, &[]);
+    assert_eq!(played.code, Some(2), "{}", played.told);
+    assert!(played.complained.contains("--dir"), "{}", played.complained);
+    assert_eq!(
+        fs::read_to_string(dir.join("thesis.txt")).unwrap(),
+        "years of work"
+    );
+}
