@@ -1,0 +1,1 @@
+//! Scenarios that once failed. Each says what was wrong, and stays.
