@@ -110,6 +110,8 @@ pub struct CoordinatorRound {
     plan: RoundPlan,
     phase: Phase,
     since: Millis,
+    /// When it last looked at who is gone.
+    looked: Millis,
     connected: BTreeSet<BankIndex>,
     lost: BTreeMap<BankIndex, Millis>,
     bundles: BTreeMap<BankIndex, Bundle>,
@@ -161,6 +163,7 @@ impl CoordinatorRound {
             plan,
             phase: Phase::Prepare,
             since,
+            looked: since,
             connected: BTreeSet::new(),
             lost: BTreeMap::new(),
             bundles: BTreeMap::new(),
@@ -188,6 +191,7 @@ impl CoordinatorRound {
             machine.apply(record);
         }
         machine.since = now;
+        machine.looked = now;
         let banks = machine.plan.approved.iter();
         machine.lost = banks.map(|bank| (*bank, now)).collect();
         Some(machine)
@@ -294,7 +298,7 @@ impl CoordinatorRound {
             .filter(|(bank, _)| waiting.contains(bank))
             .map(|(_, at)| at.plus_seconds(grace));
         // A moment that has passed was looked at when it came; only a later one, or the phase's end, is worth waking for.
-        gone.filter(|at| *at > self.since).chain(self.deadline()).min()
+        gone.filter(|at| *at > self.looked).chain(self.deadline()).min()
     }
 
     /// The packed length of an upload, if this bank may upload now.
@@ -362,6 +366,7 @@ impl CoordinatorRound {
             Event::Stop => self.abort(AbortReason::Stopped),
         };
         actions.extend(self.advance(now));
+        self.looked = now;
         Ok(actions)
     }
 

@@ -245,6 +245,10 @@ impl Participant {
 
     /// One step.
     pub fn handle<E: Entropy>(&mut self, event: Event, entropy: &mut E) -> Vec<Action> {
+        close_last(self.step(event, entropy))
+    }
+
+    fn step<E: Entropy>(&mut self, event: Event, entropy: &mut E) -> Vec<Action> {
         match event {
             Event::Started => self.resume(),
             Event::Connected => self.resend(),
@@ -487,6 +491,26 @@ impl Participant {
         actions.extend(open.map(Action::Compute));
         actions
     }
+}
+
+/// A round's files go only when the record that no longer needs them is durable: a crash in between leaves files, never a record
+/// whose files are gone.
+fn close_last(actions: Vec<Action>) -> Vec<Action> {
+    let (closing, mut rest): (Vec<_>, Vec<_>) = actions
+        .into_iter()
+        .partition(|action| matches!(action, Action::Close(_)));
+    if !closing.is_empty() {
+        let recorded = rest.iter().rposition(|action| matches!(action, Action::Persist));
+        let at = recorded.map_or_else(
+            || {
+                rest.insert(0, Action::Persist);
+                1
+            },
+            |at| at + 1,
+        );
+        rest.splice(at..at, closing);
+    }
+    rest
 }
 
 fn send(message: ToCoordinator) -> Action {

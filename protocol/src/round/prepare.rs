@@ -107,7 +107,7 @@ pub fn prepare<E: Entropy>(
         epoch: place.epoch,
         round: place.round,
         bank: place.bank,
-        parcels: root_of(&leaves(&parcels)),
+        parcels: parcels_root(&parcels),
         recovery_blob: Digest::of(&recovery_blob),
         self_mask: commitment(
             place.epoch,
@@ -146,6 +146,11 @@ pub fn prepare<E: Entropy>(
     )
 }
 
+/// Merkle root over the parcels, one leaf a roster position: what the header signs.
+pub fn parcels_root(parcels: &[Parcel]) -> Digest {
+    root_of(&leaves(parcels))
+}
+
 /// The coordinator's check of a bundle before it is logged and passed on.
 ///
 /// # Errors
@@ -178,7 +183,7 @@ pub fn check_bundle(
     if bundle.recovery_blob.len() != 32 * (usize::from(banks) - 1) + aead::OVERHEAD {
         return malformed("the recovery blob has a wrong length");
     }
-    if root_of(&leaves(&bundle.parcels)) != header.parcels
+    if parcels_root(&bundle.parcels) != header.parcels
         || Digest::of(&bundle.recovery_blob) != header.recovery_blob
     {
         return malformed("its parts are not the ones that the header names");

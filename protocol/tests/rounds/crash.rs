@@ -172,6 +172,7 @@ fn everything_at_once() {
             double: true,
             delay_ms: 400,
             lose_one_in: 40,
+            ..Faults::default()
         };
         let mut world = World::with(5, seed, faults);
         for round in 0..5 {

@@ -24,6 +24,7 @@ fn doubled_messages_change_nothing() {
         double: true,
         delay_ms: 300,
         lose_one_in: 0,
+        ..Faults::default()
     };
     let mut world = World::with(5, 2, faults);
     let mut plain = World::new(5, 2);
@@ -42,6 +43,7 @@ fn lost_connections_only_cost_time() {
             double: false,
             delay_ms: 200,
             lose_one_in: 15,
+            ..Faults::default()
         };
         let mut world = World::with(5, seed, faults);
         for _ in 0..5 {

@@ -42,7 +42,7 @@ fn one_banks_wrong_shares_are_set_aside() {
         // With 7 banks, t = 5: one may be gone and one may lie.
         let mut world = World::new(7, 30);
         world.down_ms = None;
-        world.tamper_up = Some(|from, message| wrong_shares(from, message, &[2]));
+        world.tamper_up = Some(Box::new(|from, message| wrong_shares(from, message, &[2])));
         if let Some(gone) = gone {
             world.node(gone).kill = Some(Kill::Before(Step::Upload));
         }
@@ -61,7 +61,7 @@ fn one_banks_wrong_shares_are_set_aside() {
 #[test]
 fn too_many_wrong_shares_end_the_round_and_not_the_task() {
     let mut world = World::new(5, 31);
-    world.tamper_up = Some(|from, message| wrong_shares(from, message, &[2, 3]));
+    world.tamper_up = Some(Box::new(|from, message| wrong_shares(from, message, &[2, 3])));
     assert_eq!(world.round().end, Err(AbortReason::BadShares));
     world.tamper_up = None;
     assert!(world.round().end.is_ok());
@@ -133,7 +133,7 @@ fn a_parcel_that_does_not_open_leaves_one_bank_out() {
     ];
     for tamper in cases {
         let mut world = World::new(5, 33);
-        world.tamper_down = Some(tamper);
+        world.tamper_down = Some(Box::new(tamper));
         let outcome = world.round();
         assert!(outcome.end.is_ok(), "{outcome:?}");
         // Bank 2 complains about bank 5; between the two the one complained about goes.
@@ -185,7 +185,7 @@ fn a_bundle_that_is_not_what_its_header_says_is_rejected() {
     ];
     for (tamper, check) in cases {
         let mut world = World::new(5, 34);
-        world.tamper_up = Some(tamper);
+        world.tamper_up = Some(Box::new(tamper));
         let outcome = world.round();
         assert_eq!(outcome.survivors, [1, 2, 3, 5].map(bank));
         let found: BTreeMap<BankIndex, Check> = world

@@ -1,7 +1,7 @@
 //! A bank as its daemon runs it: the machine, a disk, and work that takes time. It can be killed at any moment; what is not on the
 //! disk is gone then.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use veilsum_protocol::crypto::entropy::SeededEntropy;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
@@ -47,6 +47,20 @@ pub enum Kill {
     Persisted(usize),
     /// Just before that snapshot is written.
     BeforePersist(usize),
+    /// Just before its machine's action with this number from now on, whatever it is.
+    BeforeAction(usize),
+    /// Just after that action.
+    AfterAction(usize),
+    /// While it writes the file that its work with this number from now on leads to.
+    Writing(usize, Unsynced),
+}
+
+/// What a crash leaves of a file that was written and not yet made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsynced {
+    Lost,
+    Torn,
+    Whole,
 }
 
 /// Work that the machine asked for.
@@ -75,6 +89,8 @@ pub type Contribute = Box<dyn Fn(BankIndex, RoundKind, u32) -> Contribution>;
 struct Disk {
     snapshot: Option<Vec<u8>>,
     tasks: BTreeMap<Digest, Task>,
+    /// The operator's, which the daemon reads again at every start.
+    approvals: BTreeSet<Digest>,
     states: BTreeMap<Digest, TaskState>,
     digits: BTreeMap<Round, Vec<u32>>,
     masked: BTreeMap<Round, Vec<u8>>,
@@ -91,6 +107,8 @@ pub struct Node {
     waiting: bool,
     /// Counts starts, so that work of an earlier one comes to nothing.
     pub life: u64,
+    /// Starts from the disk.
+    pub starts: u64,
     pub kill: Option<Kill>,
     pub approves: bool,
     pub notices: Vec<Notice>,
@@ -102,6 +120,8 @@ pub struct Node {
     pub computed: Vec<Round>,
     /// It was killed by its own [`Kill`] just now.
     pub fell: bool,
+    /// Extensions of the log that it did not follow.
+    pub follow_errors: Vec<String>,
 }
 
 impl Node {
@@ -116,6 +136,7 @@ impl Node {
             queue: VecDeque::new(),
             waiting: false,
             life: 0,
+            starts: 0,
             kill: None,
             approves: true,
             notices: Vec::new(),
@@ -124,6 +145,7 @@ impl Node {
             snapshots: 0,
             computed: Vec::new(),
             fell: false,
+            follow_errors: Vec::new(),
         }
     }
 
@@ -141,6 +163,7 @@ impl Node {
     /// Starts again from the disk alone, with other randomness than before.
     pub fn start(&mut self) -> Vec<Out> {
         self.life += 1;
+        self.starts += 1;
         self.entropy = SeededEntropy::new((u64::from(self.bank.get()) << 32) + self.life);
         let pinned = pinned(self.bank, self.banks);
         self.machine = Some(match &self.disk.snapshot {
@@ -153,6 +176,9 @@ impl Node {
             out.extend(self.handle(Event::TaskKnown(Box::new(Plan::new(&task)), initial)));
         }
         out.extend(self.handle(Event::Started));
+        for task in self.disk.approvals.clone() {
+            out.extend(self.handle(Event::Approved(task)));
+        }
         out
     }
 
@@ -172,7 +198,10 @@ impl Node {
         let Some(machine) = &mut self.machine else {
             return Vec::new();
         };
-        self.queue.extend(machine.verify_log(extension).unwrap());
+        match machine.verify_log(extension) {
+            Ok(entries) => self.queue.extend(entries),
+            Err(error) => self.follow_errors.push(error.to_string()),
+        }
         self.act()
     }
 
@@ -194,13 +223,53 @@ impl Node {
         };
         let mut out = Vec::new();
         for action in machine.handle(event, &mut self.entropy) {
-            if !self.perform(action, &mut out) {
-                self.die();
-                self.fell = true;
+            let dies_before = self.strikes(|kill| match kill {
+                Kill::BeforeAction(count) => Some(count),
+                _ => None,
+            });
+            let dies_after = self.strikes(|kill| match kill {
+                Kill::AfterAction(count) => Some(count),
+                _ => None,
+            });
+            if dies_before || !self.perform(action, &mut out) || dies_after {
+                self.fall();
                 break;
             }
         }
         out
+    }
+
+    fn fall(&mut self) {
+        self.die();
+        self.fell = true;
+    }
+
+    /// Counts down the kill that `which` picks; true when its moment has come.
+    fn strikes(&mut self, which: impl Fn(&mut Kill) -> Option<&mut usize>) -> bool {
+        let Some(count) = self.kill.as_mut().and_then(which) else {
+            return false;
+        };
+        *count = count.saturating_sub(1);
+        let strikes = *count == 0;
+        if strikes {
+            self.kill = None;
+        }
+        strikes
+    }
+
+    /// What a crash in the middle of writing a file leaves of it; `None` if there is no crash.
+    fn crash_while_writing(&mut self) -> Option<Unsynced> {
+        let Some(Kill::Writing(_, left)) = self.kill else {
+            return None;
+        };
+        let strikes = self.strikes(|kill| match kill {
+            Kill::Writing(count, _) => Some(count),
+            _ => None,
+        });
+        strikes.then(|| {
+            self.fall();
+            left
+        })
     }
 
     /// False if the bank was killed at this action.
@@ -296,9 +365,12 @@ impl Node {
                     Contribution::Evaluate(scores) => plan.evaluate(&scores),
                 };
                 self.computed.push(open.round);
-                self.disk
-                    .digits
-                    .insert(open.round, digits.unwrap().lanes().to_vec());
+                let lanes = digits.unwrap().lanes().to_vec();
+                if let Some(left) = self.crash_while_writing() {
+                    leave(&mut self.disk.digits, open.round, lanes, left);
+                    return Vec::new();
+                }
+                self.disk.digits.insert(open.round, lanes);
                 self.handle(Event::Computed(open.round))
             }
             Effect::Mask(round, masks) => match self.disk.digits.get(&round) {
@@ -314,6 +386,10 @@ impl Node {
                     })
                     .unwrap();
                     let (length, hash) = (vector.len() as u64, Digest::of(&vector));
+                    if let Some(left) = self.crash_while_writing() {
+                        leave(&mut self.disk.masked, round, vector, left);
+                        return Vec::new();
+                    }
                     self.disk.masked.insert(round, vector);
                     self.handle(Event::Masked { round, length, hash })
                 }
@@ -340,6 +416,9 @@ impl Node {
         self.disk.states.insert(initial.hash(), initial);
         self.disk.tasks.insert(hash, task);
         self.waiting = false;
+        if self.approves {
+            self.disk.approvals.insert(hash);
+        }
         let mut out = self.handle(event);
         if self.approves {
             out.extend(self.handle(Event::Approved(hash)));
@@ -373,6 +452,22 @@ impl Node {
     /// Hash of the state that this bank stands at.
     pub fn state(&self, task: &Digest) -> Digest {
         self.machine.as_ref().unwrap().progress(task).unwrap().state
+    }
+}
+
+/// A file after a crash that came before it was durable.
+fn leave<T>(files: &mut BTreeMap<Round, Vec<T>>, round: Round, mut content: Vec<T>, left: Unsynced) {
+    match left {
+        Unsynced::Lost => {
+            files.remove(&round);
+        }
+        Unsynced::Torn => {
+            content.truncate(content.len() / 2);
+            files.insert(round, content);
+        }
+        Unsynced::Whole => {
+            files.insert(round, content);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis, Round};
 use veilsum_protocol::log::entry::{AbortReason, Entry, RoundResult};
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::{Action, CoordinatorRound, Event};
 use veilsum_protocol::round::params::Thresholds;
 use veilsum_protocol::round::record::{Limits, Record, RoundPlan};
@@ -63,7 +64,10 @@ pub struct Office {
     pub notices: Vec<String>,
     /// Dies when this many commits more are durable, before anything that follows.
     pub kill_after_commits: Option<usize>,
+    /// Dies just before this action of its machine, counted from now on.
+    pub kill_before_action: Option<usize>,
     pub life: u64,
+    is_down: bool,
 }
 
 /// What comes out of the office.
@@ -71,6 +75,19 @@ pub enum Out {
     Send(BankIndex, ToBank),
     Sum(Vec<(BankIndex, Digest)>, Masks),
     Died,
+}
+
+/// Counts down to the moment of a crash; true when it has come.
+fn strikes(left: &mut Option<usize>) -> bool {
+    let Some(count) = left else {
+        return false;
+    };
+    *count = count.saturating_sub(1);
+    let strikes = *count == 0;
+    if strikes {
+        *left = None;
+    }
+    strikes
 }
 
 impl Office {
@@ -102,7 +119,9 @@ impl Office {
             objections: Vec::new(),
             notices: Vec::new(),
             kill_after_commits: None,
+            kill_before_action: None,
             life: 0,
+            is_down: false,
         }
     }
 
@@ -159,6 +178,7 @@ impl Office {
 
     /// The machine again from its journal; every connection is gone.
     pub fn restart(&mut self, now: Millis) {
+        self.is_down = false;
         self.connected.clear();
         self.next_state = None;
         let mut records: Vec<Record> = self
@@ -199,6 +219,10 @@ impl Office {
     fn perform(&mut self, actions: Vec<Action>) -> Vec<Out> {
         let mut out = Vec::new();
         for action in actions {
+            if strikes(&mut self.kill_before_action) {
+                self.die(&mut out);
+                return out;
+            }
             match action {
                 Action::Commit(records, entries) => {
                     self.commits += 1;
@@ -214,15 +238,9 @@ impl Office {
                         }
                         self.log.append(entry);
                     }
-                    if let Some(left) = &mut self.kill_after_commits {
-                        *left = left.saturating_sub(1);
-                        if *left == 0 {
-                            self.kill_after_commits = None;
-                            self.machine = None;
-                            self.life += 1;
-                            out.push(Out::Died);
-                            return out;
-                        }
+                    if strikes(&mut self.kill_after_commits) {
+                        self.die(&mut out);
+                        return out;
                     }
                 }
                 Action::Send(bank, message) => out.push(Out::Send(bank, message)),
@@ -232,6 +250,18 @@ impl Office {
             }
         }
         out
+    }
+
+    /// True if it is up and has no round: it died before the first record of one.
+    pub fn is_idle(&self) -> bool {
+        self.machine.is_none() && !self.is_down
+    }
+
+    fn die(&mut self, out: &mut Vec<Out>) {
+        self.machine = None;
+        self.is_down = true;
+        self.life += 1;
+        out.push(Out::Died);
     }
 
     fn close(&mut self, end: Result<Digest, AbortReason>) {
@@ -364,6 +394,12 @@ impl Office {
     }
 
     fn welcome(&mut self, now: Millis, from: BankIndex, log_size: u64) -> Vec<Out> {
+        if log_size > self.log.size() {
+            let detail = format!("found {log_size} entries, expected at most {}", self.log.size());
+            let rejection = Rejection::new(Check::LogFork, detail);
+            self.rejections.push((from, rejection.clone()));
+            return vec![Out::Send(from, ToBank::Rejected(rejection))];
+        }
         self.connected.insert(from);
         let mut out = vec![Out::Send(from, ToBank::Log(self.log.extension(log_size)))];
         let epoch = self
@@ -391,8 +427,13 @@ impl Office {
         let Some(epoch) = &mut self.epoch else {
             return Vec::new();
         };
-        let actions = epoch.handle(from, message).unwrap();
-        self.epoch_actions(actions)
+        match epoch.handle(from, message) {
+            Ok(actions) => self.epoch_actions(actions),
+            Err(rejection) => {
+                self.rejections.push((from, rejection.clone()));
+                vec![Out::Send(from, ToBank::Rejected(rejection))]
+            }
+        }
     }
 
     fn epoch_actions(&mut self, actions: Vec<EpochAction>) -> Vec<Out> {

@@ -444,11 +444,11 @@ fn c_502_a_result_that_no_certificate_stands_behind() {
 fn c_407_a_step_is_not_summed_again_over_other_banks() {
     let mut world = World::new(5, 20);
     // All shares are released, but two do not arrive.
-    world.tamper_up = Some(|from, message| {
+    world.tamper_up = Some(Box::new(|from, message| {
         if let (4 | 5, ToCoordinator::Release { round, .. }) = (from.get(), message) {
             round.0 += 1_000;
         }
-    });
+    }));
     assert_eq!(world.round().end, Err(AbortReason::TooFewShares));
     world.tamper_up = None;
     // The second attempt lacks bank 5: its sum would differ from the first by bank 5 alone.

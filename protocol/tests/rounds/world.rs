@@ -1,7 +1,7 @@
 //! A consortium in memory: banks, coordinator, a network that can be bad, and a clock that only events move.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use veilsum_protocol::crypto::entropy::{Entropy, SeededEntropy};
@@ -26,7 +26,16 @@ pub struct Faults {
     pub delay_ms: u64,
     /// One message in this many is lost, and the connection with it.
     pub lose_one_in: u64,
+    /// Messages of one connection overtake each other; the log alone keeps its order.
+    pub reorder: bool,
+    /// One message in this many has a changed byte, as only a lying party would send it.
+    pub mutate_one_in: u64,
 }
+
+/// A bank that lies: it changes what its machine made.
+pub type TamperUp = Box<dyn FnMut(BankIndex, &mut ToCoordinator)>;
+/// A coordinator that lies to a bank.
+pub type TamperDown = Box<dyn FnMut(BankIndex, &mut ToBank)>;
 
 enum Item {
     ToBank(BankIndex, u64, Vec<u8>),
@@ -53,14 +62,14 @@ pub struct World {
     pub banks: BTreeMap<BankIndex, Node>,
     pub office: Office,
     pub contribute: Contribute,
-    /// A bank that lies: what it sends in the place of what its machine made.
-    pub tamper_up: Option<fn(BankIndex, &mut ToCoordinator)>,
-    /// A coordinator that lies to a bank.
-    pub tamper_down: Option<fn(BankIndex, &mut ToBank)>,
+    pub tamper_up: Option<TamperUp>,
+    pub tamper_down: Option<TamperDown>,
     /// A bit of every upload of this bank is flipped on its way.
     pub flips_upload_of: Option<BankIndex>,
     /// How long a killed bank stays down; `None`: for ever.
     pub down_ms: Option<u64>,
+    /// Banks that do not come back when they are killed.
+    pub gone: BTreeSet<BankIndex>,
     /// True: the coordinator's messages come before the log entries that were committed before them.
     pub overtakes: bool,
     /// How long work takes at a bank.
@@ -69,8 +78,13 @@ pub struct World {
     /// No two messages of one stream overtake each other.
     busy_until: BTreeMap<(BankIndex, bool), u64>,
     told: BTreeMap<BankIndex, u64>,
+    log_until: BTreeMap<BankIndex, u64>,
     /// Every answer of a bank that must never have a second, different form.
     answers: BTreeMap<(BankIndex, Round, Step), Vec<u8>>,
+    /// Everything that left a bank since this was last emptied.
+    pub sent: Vec<(BankIndex, ToCoordinator)>,
+    /// Starts of the coordinator.
+    pub office_restarts: u64,
 }
 
 impl World {
@@ -113,12 +127,16 @@ impl World {
             tamper_down: None,
             flips_upload_of: None,
             down_ms: Some(1_000),
+            gone: BTreeSet::new(),
             overtakes: seed % 2 == 1,
             work_ms: BTreeMap::new(),
             connection: BTreeMap::new(),
             busy_until: BTreeMap::new(),
             told: BTreeMap::new(),
+            log_until: BTreeMap::new(),
             answers: BTreeMap::new(),
+            sent: Vec::new(),
+            office_restarts: 0,
         };
         for bank in world.all() {
             world.connect(bank);
@@ -146,6 +164,9 @@ impl World {
         self.start_round();
         self.run(|world| world.office.outcome.is_some());
         self.settle();
+        for node in self.banks.values() {
+            assert_eq!(node.follow_errors, [] as [String; 0], "bank {}", node.bank);
+        }
         let outcome = self.office.outcome.clone().unwrap();
         if outcome.end.is_ok() {
             assert_eq!(
@@ -224,20 +245,22 @@ impl World {
         self.now = Millis(at);
         match item {
             Item::ToBank(bank, connection, bytes) if self.is_current(bank, connection) => {
-                let mut message: ToBank = frame::decode(&bytes, MESSAGE_LIMIT).unwrap();
-                if let Some(tamper) = self.tamper_down {
-                    tamper(bank, &mut message);
+                if let Ok(mut message) = frame::decode::<ToBank>(&self.mutated(bytes), MESSAGE_LIMIT) {
+                    if let Some(tamper) = &mut self.tamper_down {
+                        tamper(bank, &mut message);
+                    }
+                    let out = self.banks.get_mut(&bank).unwrap().receive(message);
+                    self.node_out(bank, out);
                 }
-                let out = self.banks.get_mut(&bank).unwrap().receive(message);
-                self.node_out(bank, out);
             }
             Item::ToOffice(bank, connection, bytes) if self.is_current(bank, connection) => {
-                let mut message = frame::decode(&bytes, MESSAGE_LIMIT).unwrap();
-                if let Some(tamper) = self.tamper_up {
-                    tamper(bank, &mut message);
+                if let Ok(mut message) = frame::decode(&self.mutated(bytes), MESSAGE_LIMIT) {
+                    if let Some(tamper) = &mut self.tamper_up {
+                        tamper(bank, &mut message);
+                    }
+                    let out = self.office.receive(self.now, bank, message);
+                    self.office_out(out);
                 }
-                let out = self.office.receive(self.now, bank, message);
-                self.office_out(out);
             }
             Item::Upload(bank, connection, trailer, mut vector) if self.is_current(bank, connection) => {
                 if self.flips_upload_of == Some(bank) {
@@ -255,7 +278,7 @@ impl World {
                 if self.is_current(bank, connection) {
                     self.disconnect(bank);
                 }
-                if let Some(down) = self.down_ms {
+                if let Some(down) = self.down_ms.filter(|_| !self.gone.contains(&bank)) {
                     self.push(down, Item::Restart(bank));
                 }
             }
@@ -266,6 +289,7 @@ impl World {
                 self.office_out(out);
             }
             Item::OfficeRestart => {
+                self.office_restarts += 1;
                 self.office.restart(self.now);
                 for bank in self.all() {
                     self.connect(bank);
@@ -279,6 +303,14 @@ impl World {
         }
         self.plan_tick();
         true
+    }
+
+    fn mutated(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if self.faults.mutate_one_in > 0 && self.random(self.faults.mutate_one_in) == 0 {
+            let at = self.random(bytes.len() as u64) as usize;
+            bytes[at] ^= 1 << self.random(8);
+        }
+        bytes
     }
 
     fn is_current(&self, bank: BankIndex, connection: u64) -> bool {
@@ -388,6 +420,8 @@ impl World {
                         );
                     }
                 }
+                // Work that its process had begun.
+                Out::Later(_) if self.banks[&bank].fell => {}
                 Out::Later(effect) => {
                     let work = self.work_ms.get(&bank).copied().unwrap_or(1);
                     self.push(work, Item::Effect(bank, life, effect));
@@ -401,7 +435,9 @@ impl World {
     }
 
     fn remember(&mut self, bank: BankIndex, step: Step, bytes: &[u8]) {
-        let round = match frame::decode(bytes, MESSAGE_LIMIT).unwrap() {
+        let message: ToCoordinator = frame::decode(bytes, MESSAGE_LIMIT).unwrap();
+        self.sent.push((bank, message.clone()));
+        let round = match message {
             ToCoordinator::Bundle(bundle) => bundle.header.claim().round,
             ToCoordinator::Ready { statement, .. } => statement.claim().round,
             ToCoordinator::Confirm { round, .. } | ToCoordinator::Release { round, .. } => round,
@@ -414,6 +450,13 @@ impl World {
     /// True if the bank ever gave that answer.
     pub fn answered(&self, position: u16, round: Round, step: Step) -> bool {
         self.answers.contains_key(&(bank(position), round, step))
+    }
+
+    /// True if the bank ever said that it derived a state.
+    pub fn answered_derived(&self, bank: BankIndex) -> bool {
+        self.answers
+            .keys()
+            .any(|(from, _, step)| *from == bank && *step == Step::Derived)
     }
 
     fn remember_answer(&mut self, bank: BankIndex, round: Round, step: Step, bytes: &[u8]) {
@@ -436,7 +479,7 @@ impl World {
         }
     }
 
-    fn office_out(&mut self, out: Vec<office::Out>) {
+    pub fn office_out(&mut self, out: Vec<office::Out>) {
         for one in out {
             match one {
                 office::Out::Send(bank, message) => {
@@ -481,9 +524,16 @@ impl World {
         };
         let bytes = frame::encode(message, MESSAGE_LIMIT).unwrap();
         let mut times = self.transit(bank, false, connection);
-        if let (ToBank::Log(_), [first, second]) = (message, times.as_mut_slice()) {
-            // An older head of the log after a newer one would be a rollback: doubled, it still comes in order.
-            *second = *first;
+        if let ToBank::Log(_) = message {
+            // An older head of the log after a newer one would be a rollback: delayed or doubled, it still comes in order.
+            let free = self.log_until.entry(bank).or_default();
+            for (after, _) in &mut times {
+                *free = (self.now.0 + *after).max(*free);
+                *after = *free - self.now.0;
+            }
+            if let [first, second] = times.as_mut_slice() {
+                *second = *first;
+            }
         }
         for (after, connection) in times {
             self.push(after, Item::ToBank(bank, connection, bytes.clone()));
@@ -501,8 +551,8 @@ impl World {
         }
         let at = self.now.0 + 1 + self.random(self.faults.delay_ms + 1);
         let free = self.busy_until.entry((bank, up)).or_default();
-        let at = at.max(*free);
-        *free = at;
+        let at = if self.faults.reorder { at } else { at.max(*free) };
+        *free = at.max(*free);
         let after = at - self.now.0;
         let mut times = vec![(after, connection)];
         if self.faults.double {
