@@ -1,6 +1,5 @@
 //! The endpoint: who may knock, how often, and with what.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +28,9 @@ use crate::enrol::{EnrolError, inspect, keyfile};
 
 /// Bytes that are kept of a peer that is not yet accepted. An honest first flight has one certificate and fits in 4 KiB.
 const INCOMING_BUFFER: u64 = 16 << 10;
+
+/// Unread bytes that a connection can pin before its control stream is admitted: room for the frame that opens it.
+const DOOR_WINDOW: u32 = 4 << 10;
 
 /// How long banks may take to notice that the coordinator goes away.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -144,9 +146,9 @@ pub fn server_config(identity: &ServerIdentity, limits: &Limits) -> Result<Serve
         // Not part of the protocol.
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
-        // Unread bytes that a bank can pin: one stream, and all of them.
+        // Unread bytes that a bank can pin: one stream, and all of them, which have `connection_window_bytes` once it is admitted.
         .stream_receive_window(VarInt::from_u32(limits.stream_window_bytes))
-        .receive_window(VarInt::from_u32(limits.connection_window_bytes))
+        .receive_window(VarInt::from_u32(DOOR_WINDOW))
         // Unacknowledged bytes that a bank can pin.
         .send_window(limits.send_window_bytes.into())
         // Handshake bytes out of order: a certificate and little else.
@@ -238,7 +240,8 @@ impl Listener {
             inbound,
             failed,
             next_session: AtomicU64::new(1),
-            current: Mutex::new(HashMap::new()),
+            current: Mutex::default(),
+            waiting: Mutex::default(),
             uploading,
         });
         let handshakes = Arc::new(Semaphore::new(self.limits.max_handshakes));

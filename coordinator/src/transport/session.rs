@@ -24,6 +24,8 @@ use super::upload::Upload;
 use crate::config::Limits;
 use crate::enrol::inspect::facts_of_der;
 
+const REPLACED: &str = "a newer connection with this bank's key took its place";
+
 /// What all sessions share.
 pub(super) struct Hall<M, O> {
     pub(super) roster: Arc<Roster>,
@@ -36,6 +38,8 @@ pub(super) struct Hall<M, O> {
     pub(super) failed: mpsc::Sender<std::io::Error>,
     pub(super) next_session: AtomicU64,
     pub(super) current: Mutex<HashMap<BankIndex, (u64, Connection)>>,
+    /// Connections whose control stream has not been opened: one a bank, so that one key cannot pin the memory of many.
+    pub(super) waiting: Mutex<HashMap<BankIndex, Connection>>,
     /// One upload of a bank at a time, also across connections: two would write the same file.
     pub(super) uploading: HashMap<BankIndex, tokio::sync::Mutex<()>>,
 }
@@ -45,16 +49,33 @@ impl<M, O> Hall<M, O> {
         Duration::from_secs(self.limits.stall_s.into())
     }
 
+    /// Takes the place of the bank's earlier connection that waits too, if there is one. The one that is admitted stays: whoever waits
+    /// may never open a control stream.
+    fn knock(&self, bank: BankIndex, connection: &Connection) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = waiting.insert(bank, connection.clone()) {
+            close(&earlier, CloseCode::Replaced, REPLACED);
+        }
+    }
+
+    /// Waits no more: admitted or gone.
+    fn stop_waiting(&self, bank: BankIndex, connection: &Connection) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting
+            .get(&bank)
+            .is_some_and(|it| it.stable_id() == connection.stable_id())
+        {
+            waiting.remove(&bank);
+        }
+    }
+
     /// Takes the place of the bank's earlier connection, if there is one.
     fn enter(&self, bank: BankIndex, connection: &Connection) -> u64 {
+        self.stop_waiting(bank, connection);
         let session = self.next_session.fetch_add(1, Ordering::Relaxed);
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, earlier)) = current.insert(bank, (session, connection.clone())) {
-            close(
-                &earlier,
-                CloseCode::Replaced,
-                "a newer connection with this bank's key took its place",
-            );
+            close(&earlier, CloseCode::Replaced, REPLACED);
         }
         session
     }
@@ -109,8 +130,9 @@ where
     O: Serialize + Send + 'static,
 {
     let deadline = Instant::now() + Duration::from_secs(hall.limits.handshake_s.into());
+    hall.knock(bank, &connection);
     let session = Arc::new(Session {
-        hall,
+        hall: Arc::clone(&hall),
         connection: connection.clone(),
         bank,
         control_taken: AtomicBool::new(false),
@@ -135,6 +157,7 @@ where
             }
         }
     }
+    hall.stop_waiting(bank, &connection);
     // Every stream notices the end by itself. None is aborted, since one may be writing to the spool.
     while streams.join_next().await.is_some() {}
 }
@@ -214,11 +237,14 @@ where
         let hall = &self.hall;
         let id = hall.enter(bank, &self.connection);
         let (outbound, queue) = mpsc::channel(hall.limits.outbound_messages);
-        self.deliver(Inbound::Connected {
-            bank,
-            session: SessionHandle { id, outbound },
-        })
-        .await?;
+        let session = SessionHandle { id, outbound };
+        if let Err(gone) = self.deliver(Inbound::Connected { bank, session }).await {
+            hall.leave(bank, id);
+            return Err(gone);
+        }
+        // All of the window only now: what waits at the door pins next to nothing.
+        self.connection
+            .set_receive_window(VarInt::from_u32(hall.limits.connection_window_bytes));
         tracing::info!(%bank, session = id, remote = %self.connection.remote_address(), "a bank is connected");
         self.admitted.store(true, Ordering::Relaxed);
         let admitted = ControlReply::Admitted { bank };

@@ -124,6 +124,36 @@ async fn a_newer_connection_replaces_the_older() {
     assert!(began > ended);
 }
 
+/// Nobody but a connection that opens its control stream is admitted, and one key holds one place at the door.
+#[tokio::test]
+async fn connections_that_open_no_control_stream_push_out_each_other_and_nobody_else() {
+    let scene = Scene::new();
+    let mut server = scene.listen();
+    let mut good = Bank::start(scene.options(1, server.address));
+    let (_, session) = connected(&mut server).await;
+    assert_eq!(good.next().await, Event::Up);
+
+    let config = client_config(&scene.options(1, server.address)).unwrap();
+    let (_waiting, connection) = raw(config.clone(), server.address).await;
+    let mut waiting = connection.unwrap();
+    let mut endpoints = Vec::new();
+    for _ in 0..8 {
+        let (endpoint, connection) = raw(config.clone(), server.address).await;
+        endpoints.push(endpoint);
+        assert_eq!(close_code(&waiting).await, Some(CloseCode::Replaced));
+        waiting = connection.unwrap();
+    }
+    let (mut send, _recv) = waiting.open_bi().await.unwrap();
+    let taken = soon(send.write(&vec![0; 1 << 20])).await.unwrap();
+    assert!(
+        taken <= 4096,
+        "the coordinator lets a stranger at the door pin {taken} bytes"
+    );
+
+    session.send("still here?".to_owned()).unwrap();
+    assert_eq!(good.next().await, Event::Message("still here?".to_owned()));
+}
+
 #[tokio::test]
 async fn a_key_that_is_not_in_the_roster_is_refused_with_the_reason() {
     let scene = Scene::new();
