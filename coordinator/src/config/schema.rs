@@ -1,5 +1,6 @@
 //! The keys of `coordinator.toml`, their defaults and their ranges.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +53,8 @@ pub struct Identity {
 }
 
 /// What peers may use. What one bank can pin at most: `connection_window_bytes + send_window_bytes`, one message that is being read
-/// and one that is being written, 320 KiB for each of `streams`, and the messages that the engine has queued for it.
+/// and one that is being written, 320 KiB for each of `streams`, and the messages that the engine has queued for it. One more connection
+/// of its may wait for admission, which pins a few KiB.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -128,7 +130,7 @@ impl Config {
     /// [`ConfigError`] with file, key, what was found and what is known.
     pub fn load(
         path: &Path,
-        environment: impl IntoIterator<Item = (String, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let mut config: Self = load(path, environment)?;
         config.check(path)?;

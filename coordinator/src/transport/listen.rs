@@ -25,6 +25,7 @@ use super::session::{self, Hall, close, identify};
 use super::spool::Spool;
 use crate::config::Limits;
 use crate::enrol::{EnrolError, inspect, keyfile};
+use crate::remedy;
 
 /// Bytes that are kept of a peer that is not yet accepted. An honest first flight has one certificate and fits in 4 KiB.
 const INCOMING_BUFFER: u64 = 16 << 10;
@@ -55,7 +56,7 @@ pub enum TransportError {
         error: std::io::Error,
     },
     /// The spool cannot be made or made durable.
-    #[error("spool {folder}: {error}")]
+    #[error("{}: the spool of uploads cannot be kept: {error}{}", folder.display(), remedy::of_disk(error))]
     Spool {
         /// The folder.
         folder: PathBuf,

@@ -12,6 +12,7 @@ use veilsum_protocol::wire::stream::{Rejected, STREAM_FRAME_LIMIT, TRAILER_LIMIT
 use super::frames::{StreamEnd, moving, read_body, write_message};
 use super::ports::{Inbound, UploadGate, Uploaded};
 use super::spool::{Incoming, Spool};
+use crate::remedy;
 
 /// Bytes that are gathered before they are written to the disk: the memory that one upload takes beside the connection's window.
 const CHUNK: usize = 256 << 10;
@@ -163,7 +164,13 @@ impl<M: Send, O: Send> Upload<'_, M, O> {
     }
 
     fn cannot_store(&self, error: &io::Error) -> Rejected {
-        tracing::error!(bank = %self.bank, round = %self.round, %error, "an upload cannot be stored");
+        tracing::error!(
+            bank = %self.bank,
+            round = %self.round,
+            "{}: an upload cannot be stored: {error}{}",
+            self.spool.folder().display(),
+            remedy::of_upload(error)
+        );
         Rejected::new(
             Rejected::TRY_AGAIN,
             "the coordinator cannot store the upload now; try again later",
