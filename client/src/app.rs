@@ -60,7 +60,7 @@ pub enum AppError {
     /// A private key or the salt.
     #[error(transparent)]
     Key(#[from] EnrolError),
-    /// The bank's table or schema.
+    /// The bank's table or schema, for `check`; the daemon goes on without.
     #[error(transparent)]
     Data(#[from] DataError),
     /// The device.
@@ -139,9 +139,7 @@ pub struct BankIdentity {
 /// # Errors
 /// [`AppError::Config`].
 pub fn config(dir: &Path) -> Result<Config, AppError> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(Config::load(&dir.join(init::CONFIG_FILE), environment)?)
+    Ok(Config::load(&dir.join(init::CONFIG_FILE), std::env::vars_os())?)
 }
 
 /// The pinned consortium with its roster.
@@ -206,12 +204,12 @@ pub fn runtime(config: &Config) -> Result<Runtime, AppError> {
 ///
 /// # Errors
 /// The first thing that does not fit, with file, line and column.
-pub fn data(config: &Config) -> Result<DataFacts, AppError> {
+pub fn data(config: &Config) -> Result<DataFacts, DataError> {
     let path = &config.data.schema;
     let text = std::fs::read_to_string(path).map_err(|source| DataError::Unreadable {
         file: path.clone(),
         source,
-        advice: "put the agreed schema there, or set data.schema in bank.toml",
+        advice: "put the agreed schema there, or set data.schema in bank.toml and start the daemon again",
     })?;
     let schema = Schema::parse(&text).map_err(|source| DataError::Schema {
         file: path.clone(),
@@ -255,7 +253,9 @@ pub fn link_options(config: &Config, consortium: &Consortium, identity: &BankIde
     }
 }
 
-/// Runs the daemon until it is told to stop. Everything that can be wrong in the bank's folder is found before anything is sent.
+/// Runs the daemon until it is told to stop. What is wrong with configuration and identity is found before anything is sent. A table or
+/// schema that cannot be used stops nobody: the bank says so to its own operator, takes part in key epochs, which need every bank,
+/// and sits rounds out until the table is in order.
 ///
 /// # Errors
 /// [`AppError`].
@@ -266,7 +266,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     let log_key = consortium.log_key.clone();
     let runtime = runtime(&config)?;
     let source = source(&config, runtime)?;
-    let facts = data(&config)?;
+    let facts = data(&config);
 
     std::fs::create_dir_all(&config.state).map_err(|error| AppError::File {
         path: config.state.clone(),
@@ -285,13 +285,24 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         key: identity.signing_key,
     };
     let participant = restore(&home, pinned)?;
-    for task in unfinished(&home, &participant)? {
-        source.read(&task)?;
+    let tasks = unfinished(&home, &participant)?;
+    let checked = facts.and_then(|facts| {
+        tasks.iter().try_for_each(|task| source.read(task).map(drop))?;
+        Ok(facts)
+    });
+    let name = format!(
+        "bank {} ({position} of {banks} in {})",
+        config.name, consortium.name
+    );
+    match &checked {
+        Ok(facts) => say(&format!(
+            "{name}: {} rows, {} of them positive; training on {runtime}",
+            facts.rows, facts.positives
+        )),
+        Err(problem) => say(&format!(
+            "{name}: ITS DATA CANNOT BE USED: {problem}\nthe bank connects and takes part in key epochs, and sits rounds out. Correct what stands above: it is read again at each round, and nothing has to be started again"
+        )),
     }
-    say(&format!(
-        "bank {} ({position} of {banks} in {}): {} rows, {} of them positive; training on {runtime}",
-        config.name, consortium.name, facts.rows, facts.positives
-    ));
     say(&format!("connecting to {address}"));
     let status = Status {
         process: std::process::id(),
@@ -299,6 +310,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         position: position.get(),
         started_at: now().0,
         link: format!("connecting to {address}"),
+        data: checked.err().map(|problem| problem.to_string()),
         ..Status::default()
     };
     let voice = Voice::new(say, home.status.clone(), status);

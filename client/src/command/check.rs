@@ -110,7 +110,7 @@ pub(crate) fn check(dir: &Path) -> Report {
             })
         }
     };
-    report.note("data", app::data(&config), |facts| {
+    report.note("data", app::data(&config).map_err(AppError::from), |facts| {
         format!(
             "{}: {} rows, {} with label 1 and {} with label 0, {} columns as in {}",
             config.data.file.display(),

@@ -1,5 +1,6 @@
 //! The keys of `bank.toml`, their defaults and their ranges.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -143,7 +144,7 @@ impl Config {
     /// [`ConfigError`] with file, key, what was found and what is known.
     pub fn load(
         path: &Path,
-        environment: impl IntoIterator<Item = (String, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let mut config: Self = load(path, environment)?;
         config.check(path)?;

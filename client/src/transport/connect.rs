@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::frames::{StreamEnd, read_message, write_message};
 use crate::config::Link as Limits;
 use crate::enrol::inspect;
+use crate::peer_text;
 
 /// How long one address has the field to itself before the next is tried beside it (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -290,7 +291,7 @@ pub(super) fn why(connection: &Connection, end: &StreamEnd) -> DownReason {
 pub(super) fn diagnose(error: &ConnectionError, stood: bool) -> DownReason {
     match error {
         ConnectionError::ApplicationClosed(close) => {
-            let text = String::from_utf8_lossy(&close.reason).into_owned();
+            let text = peer_text::shown(&String::from_utf8_lossy(&close.reason));
             match CloseCode::from_number(close.error_code.into_inner()) {
                 Some(CloseCode::NotInRoster) => DownReason::NotInRoster(text),
                 Some(CloseCode::Replaced) => DownReason::Replaced,
@@ -299,7 +300,7 @@ pub(super) fn diagnose(error: &ConnectionError, stood: bool) -> DownReason {
         }
         // This side refused the handshake: of all that can be wrong with the coordinator, its certificate.
         ConnectionError::TransportError(error) if !stood && tls_alert(error.code).is_some() => {
-            DownReason::WrongAuthority(error.reason.clone())
+            DownReason::WrongAuthority(peer_text::shown(&error.reason))
         }
         ConnectionError::ConnectionClosed(close) => match tls_alert(close.error_code) {
             Some(alert) => match certificate_alert(alert) {
@@ -309,7 +310,7 @@ pub(super) fn diagnose(error: &ConnectionError, stood: bool) -> DownReason {
             None if close.error_code == TransportErrorCode::CONNECTION_REFUSED => {
                 DownReason::Closed("it takes no more connections now".to_owned())
             }
-            None => DownReason::Closed(error.to_string()),
+            None => DownReason::Closed(peer_text::shown(&error.to_string())),
         },
         other => DownReason::Lost(other.to_string()),
     }
@@ -345,6 +346,24 @@ mod tests {
         assert_eq!(tls_alert(TransportErrorCode::CONNECTION_REFUSED), None);
         assert!(certificate_alert(45).is_some_and(|text| text.contains("expired")));
         assert_eq!(certificate_alert(120), None);
+    }
+
+    #[test]
+    fn a_reason_of_the_coordinator_does_not_steer_the_terminal() {
+        let closed = |code: CloseCode| {
+            ConnectionError::ApplicationClosed(quinn::ApplicationClose {
+                error_code: VarInt::from_u32(code.number()),
+                reason: b"\x1b]0;owned\x07bye".to_vec().into(),
+            })
+        };
+        assert_eq!(
+            diagnose(&closed(CloseCode::Goodbye), true),
+            DownReason::Closed("]0;ownedbye".to_owned())
+        );
+        assert_eq!(
+            diagnose(&closed(CloseCode::NotInRoster), true),
+            DownReason::NotInRoster("]0;ownedbye".to_owned())
+        );
     }
 
     #[test]
