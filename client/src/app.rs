@@ -13,7 +13,7 @@ use veilsum_protocol::task::Schema;
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 use zeroize::Zeroizing;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::data::{DataError, Dataset, HoldOut};
 use crate::enrol::inspect::{self, CertificateFacts};
 use crate::enrol::{EnrolError, init, keyfile};
@@ -23,7 +23,13 @@ use crate::participant::{
     Status, TasksError, Trainer, Voice, restore, unfinished,
 };
 use crate::train::{DeviceChoice, Runtime, RuntimeError};
-use crate::transport::{self, DownReason, LinkOptions};
+use crate::transport::{self, DownReason, LinkOptions, Proxy};
+
+/// Which way to the coordinator worked, in the state's folder.
+const WAY_FILE: &str = "way.json";
+
+/// The variable with the password for `link.proxy_user`.
+const PROXY_PASSWORD: &str = "VEILSUM_PROXY_PASSWORD";
 
 /// Why a bank cannot be put together or its daemon not run.
 #[derive(Debug, thiserror::Error)]
@@ -238,10 +244,17 @@ pub fn source(config: &Config, runtime: Runtime) -> Result<Source, AppError> {
 }
 
 /// What the link needs.
-pub fn link_options(config: &Config, consortium: &Consortium, identity: &BankIdentity) -> LinkOptions {
+///
+/// # Errors
+/// [`AppError::Key`] if the proxy's password cannot be read, or others may read it.
+pub fn link_options(
+    config: &Config,
+    consortium: &Consortium,
+    identity: &BankIdentity,
+) -> Result<LinkOptions, AppError> {
     let mut seed = [0; 8];
     SystemEntropy::new().fill(&mut seed);
-    LinkOptions {
+    Ok(LinkOptions {
         address: consortium.address.clone(),
         server_name: consortium.server_name.clone(),
         ca_pem: consortium.ca_pem.clone().into_bytes(),
@@ -249,8 +262,35 @@ pub fn link_options(config: &Config, consortium: &Consortium, identity: &BankIde
         key_pkcs8: identity.tls_key.clone(),
         bank: identity.position,
         limits: config.link.clone(),
+        proxy: proxy(&config.link)?,
+        memory: Some(config.state.join(WAY_FILE)),
         seed: u64::from_le_bytes(seed),
+    })
+}
+
+fn proxy(link: &config::Link) -> Result<Option<Proxy>, AppError> {
+    let Some(address) = link.proxy_address() else {
+        return Ok(None);
+    };
+    if link.proxy_user.is_empty() {
+        return Ok(Some(Proxy::new(address.to_owned(), None)));
     }
+    let password = match std::env::var(PROXY_PASSWORD) {
+        Ok(password) => Zeroizing::new(password),
+        Err(_) if link.proxy_password_file == Path::new("") => Zeroizing::default(),
+        Err(_) => {
+            let bytes = keyfile::read_private(&link.proxy_password_file)?;
+            Zeroizing::new(
+                String::from_utf8_lossy(&bytes)
+                    .trim_end_matches(['\r', '\n'])
+                    .to_owned(),
+            )
+        }
+    };
+    Ok(Some(Proxy::new(
+        address.to_owned(),
+        Some((&link.proxy_user, &password)),
+    )))
 }
 
 /// Runs the daemon until it is told to stop. What is wrong with configuration and identity is found before anything is sent. A table or
@@ -275,7 +315,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     })?;
     let _lock = FolderLock::take(&config.state)?;
     let home = Home::open(&config.state, dir.join("models"))?;
-    let options = link_options(&config, &consortium, &identity);
+    let options = link_options(&config, &consortium, &identity)?;
     let (address, position) = (options.address.clone(), identity.position);
     let banks = u16::try_from(roster.banks().len()).unwrap_or(u16::MAX);
     let pinned = Pinned {

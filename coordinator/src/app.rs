@@ -127,7 +127,7 @@ async fn serve(config: &Config) -> Result<(), RunError> {
         ))
     })?;
     tracing::info!(
-        "{SOFTWARE} serves {} banks of {} on {address} (UDP)",
+        "{SOFTWARE} serves {} banks of {} on {address}, UDP and TCP",
         roster.banks().len(),
         roster.consortium()
     );

@@ -272,12 +272,12 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     .voice
                     .mention(&format!("no connection: {reason}; trying again in {wait:.0} s"));
             }
-            LinkEvent::Up => {
+            LinkEvent::Up(way) => {
                 self.connected = true;
-                "up".clone_into(&mut self.parts.voice.status.link);
+                self.parts.voice.status.link = format!("up, {way}");
                 self.parts
                     .voice
-                    .tell(None, "connected; waiting for the coordinator");
+                    .tell(None, &format!("connected {way}; waiting for the coordinator"));
                 let software = concat!("veilsum-client ", env!("CARGO_PKG_VERSION"));
                 self.send(&self.parts.participant.hello(software)).await;
                 // Also while an entry is held: nothing that is sent again waits for a record.

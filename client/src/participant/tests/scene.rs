@@ -21,7 +21,7 @@ use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 use crate::participant::contribution::Source;
 use crate::participant::{Channel, Driver, DriverError, Home, Parts, Status, Trainer, Voice, restore};
 use crate::train::{DeviceChoice, Runtime};
-use crate::transport::{DownReason, Event as LinkEvent, FetchError, NotSent, UploadError};
+use crate::transport::{DownReason, Event as LinkEvent, FetchError, NotSent, UploadError, Way};
 
 /// Longest that any step of a test may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -173,7 +173,12 @@ impl Running {
     }
 
     pub(super) async fn up(&mut self) -> u64 {
-        soon(self.link.send(LinkEvent::Up)).await.unwrap();
+        soon(self.link.send(LinkEvent::Up(Way {
+            transport: veilsum_link::Transport::Quic,
+            why: None,
+        })))
+        .await
+        .unwrap();
         match self.sent().await {
             ToCoordinator::Hello { log_size, .. } => log_size,
             other => panic!("{other:?} came before the hello"),
