@@ -142,16 +142,18 @@ impl TcpSend {
 
 impl TcpRecv {
     pub(crate) async fn read_chunk(&mut self, most: usize) -> Result<Option<Bytes>, StreamError> {
+        if self.finished {
+            return Ok(None);
+        }
         if self.rest.is_empty() {
             match self.arrived.recv().await {
                 Some(Some(bytes)) => self.rest = bytes,
-                Some(None) => self.finished = true,
-                None if self.finished => {}
+                Some(None) => {
+                    self.finished = true;
+                    return Ok(None);
+                }
                 None => return Err(self.tcp.broken()),
             }
-        }
-        if self.finished {
-            return Ok(None);
         }
         Ok(Some(self.rest.split_to(most.min(self.rest.len()))))
     }

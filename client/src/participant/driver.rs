@@ -17,11 +17,12 @@ use veilsum_protocol::log::entry::{RoundOpen, RoundResult};
 use veilsum_protocol::log::follower::LoggedEntry;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::participant::{Action, Event, Participant};
 use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical as _;
-use veilsum_protocol::wire::message::ToBank;
+use veilsum_protocol::wire::message::{ToBank, WIRE_VERSION};
 use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 
 use crate::peer_text::shown;
@@ -202,9 +203,18 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     ),
                 },
                 message => {
-                    if let ToBank::Welcome { software, .. } = &message {
+                    if let ToBank::Welcome { wire, software } = &message {
                         let text = format!("the coordinator runs {}", shown(software));
                         self.parts.voice.mention(&text);
+                        if *wire != WIRE_VERSION {
+                            self.parts.voice.tell(
+                                None,
+                                &format!(
+                                    "REFUSED: {}: the coordinator speaks version {wire}, this bank version {WIRE_VERSION}; ask its operator which release the consortium runs, and install that",
+                                    Check::Version
+                                ),
+                            );
+                        }
                     }
                     self.step(Event::Message(message));
                 }

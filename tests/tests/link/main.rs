@@ -2,5 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod peer;
+mod relay;
+mod roads;
 mod scene;
 mod transfers;
+mod versions;

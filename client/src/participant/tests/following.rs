@@ -371,3 +371,15 @@ async fn what_the_coordinator_says_reaches_the_terminal_harmless_and_short() {
     });
     daemon.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_coordinator_of_another_wire_version_is_told_with_both_numbers() {
+    let scene = Scene::new();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    let software = "veilsum-coordinator 9".to_owned();
+    daemon.tell(ToBank::Welcome { wire: 2, software }).await;
+    daemon.is_quiet().await;
+    assert!(daemon.said("C-708") && daemon.said("the coordinator speaks version 2, this bank version 1"));
+    daemon.stop().await.unwrap();
+}
