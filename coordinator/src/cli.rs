@@ -40,7 +40,7 @@ enum Command {
         /// Name of the consortium and origin of its log, such as example.org/credit
         #[arg(long)]
         name: String,
-        /// UDP address to listen on, such as 0.0.0.0:7443
+        /// Address to listen on by UDP and TCP, such as 0.0.0.0:7443
         #[arg(long)]
         listen: SocketAddr,
         /// Host name or IP address under which banks reach it; the first is the one that they dial

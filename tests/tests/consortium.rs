@@ -203,6 +203,32 @@ fn three_banks_train_and_the_auditor_agrees() {
     assert!(auc > 0.6, "the model learnt nothing: AUC {auc}");
 }
 
+/// One bank's network lets no UDP out.
+#[test]
+fn a_bank_that_comes_by_tcp_is_one_of_three() {
+    let by_tcp = "bank-2";
+    let scene = Scene::start_after(&[FEW, FEW, FEW], 2, |consortium| {
+        let path = consortium.bank_folder(by_tcp).join("bank.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let changed = text.replace("transport = \"auto\"", "transport = \"tcp\"");
+        assert_ne!(text, changed);
+        fs::write(&path, changed).unwrap();
+    });
+    let history = scene.finish();
+    let all = Some(scene.banks.clone());
+    for round in history.rounds() {
+        assert_eq!(round.survivors, all, "round {}", round.round);
+    }
+    let logs = scene.consortium.setup().dir.join("logs");
+    for (bank, way) in [
+        ("bank-1", "connected over QUIC;"),
+        (by_tcp, "connected over TCP: link.transport is"),
+    ] {
+        let told = fs::read_to_string(logs.join(format!("{bank}.log"))).unwrap();
+        assert!(told.contains(way), "{way:?} is not in: {told}");
+    }
+}
+
 #[test]
 fn a_bank_that_is_killed_in_a_round_is_taken_out_of_the_sum_and_comes_back() {
     let scene = Scene::start(&[MANY, FEW, FEW, FEW, FEW], 6);

@@ -262,9 +262,11 @@ mod tests {
     use super::*;
     use crate::transport::NotSent;
 
+    type Answer = Result<Vec<u8>, FetchError>;
+
     /// A coordinator that gives these answers, the last one first.
     #[derive(Clone)]
-    struct Answers(Arc<Mutex<Vec<Result<Vec<u8>, FetchError>>>>);
+    struct Answers(Arc<Mutex<Vec<Answer>>>);
 
     impl Channel for Answers {
         async fn send(&self, _: &OutboundMessage) -> Result<(), NotSent> {
