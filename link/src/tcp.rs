@@ -365,3 +365,6 @@ async fn nobody_reads(arrives: &Option<mpsc::Sender<Option<Bytes>>>) {
         arrives.closed().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

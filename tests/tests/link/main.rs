@@ -6,5 +6,6 @@ mod peer;
 mod relay;
 mod roads;
 mod scene;
+mod tcp;
 mod transfers;
 mod versions;
