@@ -1,7 +1,7 @@
 //! A stream over a TLS connection on TCP.
 //!
 //! [`open`] takes the connection over and gives it two halves, a [`Tcp`] to close it with, and the work that drives it. Whatever the
-//! halves do, the work reads what the peer sends, so that a close or a silence is noticed; it holds at most [`WAITING`] records each way
+//! halves do, the work reads what the peer sends, so that a close or a silence is noticed; it holds at most two records each way
 //! beside the one that is read or written, and then lets the peer wait.
 
 use std::future::Future;

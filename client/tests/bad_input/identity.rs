@@ -169,7 +169,7 @@ fn an_unreachable_coordinator_is_the_only_thing_that_check_finds() {
             "ok     hold-out",
             "FAILED connection",
             "no answer from 127.0.0.1:",
-            "the coordinator is down, or UDP to it is blocked",
+            "the coordinator is down, or a firewall on the way",
         ],
     );
     assert!(scene.something_was_sent(), "the attempt itself");
