@@ -13,7 +13,7 @@ use veilsum_protocol::task::Schema;
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 use zeroize::Zeroizing;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::data::{DataError, Dataset, HoldOut};
 use crate::enrol::inspect::{self, CertificateFacts};
 use crate::enrol::{EnrolError, init, keyfile};
@@ -23,7 +23,13 @@ use crate::participant::{
     Status, TasksError, Trainer, Voice, restore, unfinished,
 };
 use crate::train::{DeviceChoice, Runtime, RuntimeError};
-use crate::transport::{self, DownReason, LinkOptions};
+use crate::transport::{self, DownReason, LinkOptions, Proxy};
+
+/// Which way to the coordinator worked, in the state's folder.
+const WAY_FILE: &str = "way.json";
+
+/// The variable with the password for `link.proxy_user`.
+const PROXY_PASSWORD: &str = "VEILSUM_PROXY_PASSWORD";
 
 /// Why a bank cannot be put together or its daemon not run.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +66,7 @@ pub enum AppError {
     /// A private key or the salt.
     #[error(transparent)]
     Key(#[from] EnrolError),
-    /// The bank's table or schema.
+    /// The bank's table or schema, for `check`; the daemon goes on without.
     #[error(transparent)]
     Data(#[from] DataError),
     /// The device.
@@ -139,9 +145,7 @@ pub struct BankIdentity {
 /// # Errors
 /// [`AppError::Config`].
 pub fn config(dir: &Path) -> Result<Config, AppError> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(Config::load(&dir.join(init::CONFIG_FILE), environment)?)
+    Ok(Config::load(&dir.join(init::CONFIG_FILE), std::env::vars_os())?)
 }
 
 /// The pinned consortium with its roster.
@@ -206,12 +210,12 @@ pub fn runtime(config: &Config) -> Result<Runtime, AppError> {
 ///
 /// # Errors
 /// The first thing that does not fit, with file, line and column.
-pub fn data(config: &Config) -> Result<DataFacts, AppError> {
+pub fn data(config: &Config) -> Result<DataFacts, DataError> {
     let path = &config.data.schema;
     let text = std::fs::read_to_string(path).map_err(|source| DataError::Unreadable {
         file: path.clone(),
         source,
-        advice: "put the agreed schema there, or set data.schema in bank.toml",
+        advice: "put the agreed schema there, or set data.schema in bank.toml and start the daemon again",
     })?;
     let schema = Schema::parse(&text).map_err(|source| DataError::Schema {
         file: path.clone(),
@@ -240,10 +244,17 @@ pub fn source(config: &Config, runtime: Runtime) -> Result<Source, AppError> {
 }
 
 /// What the link needs.
-pub fn link_options(config: &Config, consortium: &Consortium, identity: &BankIdentity) -> LinkOptions {
+///
+/// # Errors
+/// [`AppError::Key`] if the proxy's password cannot be read, or others may read it.
+pub fn link_options(
+    config: &Config,
+    consortium: &Consortium,
+    identity: &BankIdentity,
+) -> Result<LinkOptions, AppError> {
     let mut seed = [0; 8];
     SystemEntropy::new().fill(&mut seed);
-    LinkOptions {
+    Ok(LinkOptions {
         address: consortium.address.clone(),
         server_name: consortium.server_name.clone(),
         ca_pem: consortium.ca_pem.clone().into_bytes(),
@@ -251,11 +262,40 @@ pub fn link_options(config: &Config, consortium: &Consortium, identity: &BankIde
         key_pkcs8: identity.tls_key.clone(),
         bank: identity.position,
         limits: config.link.clone(),
+        proxy: proxy(&config.link)?,
+        memory: Some(config.state.join(WAY_FILE)),
         seed: u64::from_le_bytes(seed),
-    }
+    })
 }
 
-/// Runs the daemon until it is told to stop. Everything that can be wrong in the bank's folder is found before anything is sent.
+fn proxy(link: &config::Link) -> Result<Option<Proxy>, AppError> {
+    let Some(address) = link.proxy_address() else {
+        return Ok(None);
+    };
+    if link.proxy_user.is_empty() {
+        return Ok(Some(Proxy::new(address.to_owned(), None)));
+    }
+    let password = match std::env::var(PROXY_PASSWORD) {
+        Ok(password) => Zeroizing::new(password),
+        Err(_) if link.proxy_password_file == Path::new("") => Zeroizing::default(),
+        Err(_) => {
+            let bytes = keyfile::read_private(&link.proxy_password_file)?;
+            Zeroizing::new(
+                String::from_utf8_lossy(&bytes)
+                    .trim_end_matches(['\r', '\n'])
+                    .to_owned(),
+            )
+        }
+    };
+    Ok(Some(Proxy::new(
+        address.to_owned(),
+        Some((&link.proxy_user, &password)),
+    )))
+}
+
+/// Runs the daemon until it is told to stop. What is wrong with configuration and identity is found before anything is sent. A table or
+/// schema that cannot be used stops nobody: the bank says so to its own operator, takes part in key epochs, which need every bank,
+/// and sits rounds out until the table is in order.
 ///
 /// # Errors
 /// [`AppError`].
@@ -266,7 +306,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     let log_key = consortium.log_key.clone();
     let runtime = runtime(&config)?;
     let source = source(&config, runtime)?;
-    let facts = data(&config)?;
+    let facts = data(&config);
 
     std::fs::create_dir_all(&config.state).map_err(|error| AppError::File {
         path: config.state.clone(),
@@ -275,7 +315,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     })?;
     let _lock = FolderLock::take(&config.state)?;
     let home = Home::open(&config.state, dir.join("models"))?;
-    let options = link_options(&config, &consortium, &identity);
+    let options = link_options(&config, &consortium, &identity)?;
     let (address, position) = (options.address.clone(), identity.position);
     let banks = u16::try_from(roster.banks().len()).unwrap_or(u16::MAX);
     let pinned = Pinned {
@@ -285,13 +325,24 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         key: identity.signing_key,
     };
     let participant = restore(&home, pinned)?;
-    for task in unfinished(&home, &participant)? {
-        source.read(&task)?;
+    let tasks = unfinished(&home, &participant)?;
+    let checked = facts.and_then(|facts| {
+        tasks.iter().try_for_each(|task| source.read(task).map(drop))?;
+        Ok(facts)
+    });
+    let name = format!(
+        "bank {} ({position} of {banks} in {})",
+        config.name, consortium.name
+    );
+    match &checked {
+        Ok(facts) => say(&format!(
+            "{name}: {} rows, {} of them positive; training on {runtime}",
+            facts.rows, facts.positives
+        )),
+        Err(problem) => say(&format!(
+            "{name}: ITS DATA CANNOT BE USED: {problem}\nthe bank connects and takes part in key epochs, and sits rounds out. Correct what stands above: it is read again at each round, and nothing has to be started again"
+        )),
     }
-    say(&format!(
-        "bank {} ({position} of {banks} in {}): {} rows, {} of them positive; training on {runtime}",
-        config.name, consortium.name, facts.rows, facts.positives
-    ));
     say(&format!("connecting to {address}"));
     let status = Status {
         process: std::process::id(),
@@ -299,6 +350,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         position: position.get(),
         started_at: now().0,
         link: format!("connecting to {address}"),
+        data: checked.err().map(|problem| problem.to_string()),
         ..Status::default()
     };
     let voice = Voice::new(say, home.status.clone(), status);

@@ -8,5 +8,7 @@ pub mod data;
 pub mod enrol;
 pub mod model;
 pub mod participant;
+mod peer_text;
+mod remedy;
 pub mod train;
 pub mod transport;

@@ -1,6 +1,8 @@
 //! The daemon put together: the one place that names concrete backends.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use veilsum_protocol::consortium::Consortium;
@@ -13,15 +15,22 @@ use crate::admin;
 use crate::config::Config;
 use crate::engine::driver::{Engine, Input, Parts, SOFTWARE, Upload};
 use crate::engine::gate::Gate;
-use crate::enrol::keyfile;
+use crate::enrol::{inspect, keyfile};
 use crate::ledger::{Archive, StoredLedger};
 use crate::store::sled::SledStore;
 use crate::transport::{
-    Inbound, Listener, PublicBlobs, ServerIdentity, Services, SessionHandle, UploadGate, Uploaded,
+    Inbound, Listener, PublicBlobs, ServerIdentity, Services, SessionHandle, TransportError, UploadGate,
+    Uploaded,
 };
 
 /// Inputs that may wait for the engine; when there are more, banks wait.
 const INPUTS: usize = 1024;
+
+/// The operator is reminded so many days before the coordinator's certificate expires.
+const RENEW_DAYS: i64 = 30;
+
+/// Between two looks at the certificate's date.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Why the daemon did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +49,15 @@ fn configuration(error: impl ToString) -> RunError {
 
 fn failure(error: impl ToString) -> RunError {
     RunError::Failure(error.to_string())
+}
+
+impl From<TransportError> for RunError {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::Identity(_) | TransportError::Tls(_) => configuration(error),
+            TransportError::Bind { .. } | TransportError::Spool { .. } => failure(error),
+        }
+    }
 }
 
 /// Runs the coordinator until SIGTERM or SIGINT.
@@ -61,7 +79,7 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     let path = &config.identity.consortium;
     let text = std::fs::read_to_string(path).map_err(|error| {
         configuration(format!(
-            "{}: {error}; it is written by `veilsum-coordinator enrol` when the banks' requests are there",
+            "{}: {error}; every bank has the same file: copy it back from one, or set identity.consortium",
             path.display()
         ))
     })?;
@@ -71,6 +89,13 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     let key = keyfile::read_pkcs8(&config.identity.log_key).map_err(configuration)?;
     let key = SigningKey::from_pkcs8(&key)
         .map_err(|error| configuration(format!("{}: {error}", config.identity.log_key.display())))?;
+    if key.verifying_key().0 != *verifier.public_key() {
+        return Err(configuration(format!(
+            "{}: it is not the key of {verifier}, which every bank has in consortium.toml; put that key back",
+            config.identity.log_key.display()
+        )));
+    }
+    let expires = check_certificate(config, &consortium)?;
     let identity = ServerIdentity::load(
         &config.identity.certificate,
         &config.identity.key,
@@ -93,16 +118,16 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     })
     .map_err(failure)?;
 
-    let listener = Listener::bind(config.listen, &identity, &config.limits).map_err(failure)?;
+    let listener = Listener::bind(config.listen, &identity, &config.limits)?;
     let address = listener.local_addr().map_err(failure)?;
     let admin = admin::serve(&config.folders.data, inputs.clone()).map_err(|error| {
         failure(format!(
-            "{}: {error}",
+            "{}: {error}; the operator's socket needs a folder that has sockets, and a path of at most 107 bytes: set folders.data",
             config.folders.data.join(admin::SOCKET).display()
         ))
     })?;
     tracing::info!(
-        "{SOFTWARE} serves {} banks of {} on {address} (UDP)",
+        "{SOFTWARE} serves {} banks of {} on {address}, UDP and TCP",
         roster.banks().len(),
         roster.consortium()
     );
@@ -116,6 +141,7 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     let (inbound, network) = mpsc::channel(INPUTS);
     let (stopped, stop) = tokio::sync::watch::channel(false);
     tokio::spawn(admin);
+    tokio::spawn(remind(expires, config.identity.certificate.clone()));
     tokio::spawn(forward(network, inputs));
     let network =
         tokio::spawn(listener.serve::<ToCoordinator, ToBank>(services, inbound, until(stop.clone())));
@@ -132,7 +158,39 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     };
     let network = network.await.map_err(failure)?;
     engine.map_err(failure)?.map_err(failure)?;
-    network.map_err(failure)
+    Ok(network?)
+}
+
+/// Finds out before the first bank does whether banks accept the coordinator's certificate, and when it expires (Unix seconds).
+fn check_certificate(config: &Config, consortium: &Consortium) -> Result<i64, RunError> {
+    let path = &config.identity.certificate;
+    let named = |problem: String| {
+        configuration(format!(
+            "{}: {problem}; `veilsum-coordinator renew` issues one",
+            path.display()
+        ))
+    };
+    let pem = std::fs::read(path).map_err(|error| named(error.to_string()))?;
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let ca = consortium.ca_pem.as_bytes();
+    inspect::verify_server(&pem, ca, &consortium.server_name, now)
+        .map(|facts| facts.not_after)
+        .map_err(named)
+}
+
+/// Warns at once and every day from [`RENEW_DAYS`] before the certificate expires.
+async fn remind(expires: i64, certificate: PathBuf) {
+    loop {
+        let left = expires - time::OffsetDateTime::now_utc().unix_timestamp();
+        let days = left.div_euclid(86_400);
+        if days < RENEW_DAYS {
+            tracing::warn!(
+                "{}: the coordinator's certificate is valid for {days} more days, then no bank connects; run `veilsum-coordinator renew` and start the coordinator again",
+                certificate.display()
+            );
+        }
+        tokio::time::sleep(DAY).await;
+    }
 }
 
 async fn until(mut stop: tokio::sync::watch::Receiver<bool>) {

@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::remedy;
+
 /// Ending of the temporary names. A file with this ending is left over from a crash and can be removed.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Why a file is not, or not certainly, on the disk.
 #[derive(Debug, Error)]
-#[error("{}: cannot {action}: {source}", path.display())]
+#[error("{}: cannot {action}: {source}{}", path.display(), remedy::of_disk(source))]
 pub struct WriteError {
     /// What was being done.
     pub action: &'static str,

@@ -20,7 +20,7 @@ use crate::app;
 use crate::config::Config;
 use crate::engine::status::{BankStatus, Status};
 use crate::engine::tasks::TaskStatus;
-use crate::enrol::{EnrolError, init, roster};
+use crate::enrol::{EnrolError, init, renew, roster};
 
 /// The operator's daemon of a consortium that trains together without showing its data.
 #[derive(Debug, Parser)]
@@ -40,7 +40,7 @@ enum Command {
         /// Name of the consortium and origin of its log, such as example.org/credit
         #[arg(long)]
         name: String,
-        /// UDP address to listen on, such as 0.0.0.0:7443
+        /// Address to listen on by UDP and TCP, such as 0.0.0.0:7443
         #[arg(long)]
         listen: SocketAddr,
         /// Host name or IP address under which banks reach it; the first is the one that they dial
@@ -66,6 +66,21 @@ enum Command {
         /// The banks' request files
         #[arg(required = true)]
         requests: Vec<PathBuf>,
+    },
+    /// Issue another certificate for the coordinator's own key, before the present one expires or for other hosts
+    ///
+    /// A running coordinator shows it once it is started again. Banks have nothing to do.
+    Renew {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+        /// Host names or IP addresses of the coordinator, the one in consortium.toml among them; those of the present certificate
+        /// if none is named
+        #[arg(long = "host")]
+        hosts: Vec<String>,
+        /// Validity of the certificate, in days
+        #[arg(long, default_value_t = 825)]
+        days: u32,
     },
     /// Run the coordinator until SIGTERM
     Run {
@@ -141,9 +156,10 @@ impl Failure {
 
 impl From<EnrolError> for Failure {
     fn from(error: EnrolError) -> Self {
-        match error {
-            EnrolError::Argument(_) => Self::usage(error),
-            other => Self::finding(other),
+        if error.is_usage() {
+            Self::usage(error)
+        } else {
+            Self::finding(error)
         }
     }
 }
@@ -219,6 +235,17 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                 lines.join("\n")
             })
         }
+        Command::Renew { dir, hosts, days } => {
+            let report = renew::renew(dir, &load(dir)?.identity, hosts, *days, now)?;
+            print(cli.json, &report, || {
+                format!(
+                    "renewed {}: valid for {} days for {}\nnext: stop the coordinator and run it again; banks have nothing to do",
+                    report.certificate.display(),
+                    report.days,
+                    report.hosts.join(", ")
+                )
+            })
+        }
         Command::Run { dir } => app::run(&load(dir)?).map_err(|error| match error {
             app::RunError::Configuration(problem) => Failure::usage(problem),
             app::RunError::Failure(problem) => Failure::finding(problem),
@@ -251,7 +278,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
 }
 
 fn load(dir: &Path) -> Result<Config, Failure> {
-    Config::load(&init::Folder::at(dir).config(), std::env::vars()).map_err(Failure::usage)
+    Config::load(&init::Folder::at(dir).config(), std::env::vars_os()).map_err(Failure::usage)
 }
 
 fn ask_for_task(config: &Config, request: Request) -> Result<Digest, Failure> {

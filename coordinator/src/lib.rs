@@ -10,5 +10,6 @@ pub mod engine;
 pub mod enrol;
 pub mod ledger;
 pub mod log;
+mod remedy;
 pub mod store;
 pub mod transport;

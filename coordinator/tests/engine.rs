@@ -21,6 +21,7 @@ use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::model::{ColumnSums, ScoreSums};
 use veilsum_protocol::roster::{Roster, RosterEntry};
+use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::round::participant::{Action, Event, Participant, Pinned};
 use veilsum_protocol::secagg::mask::mask_and_pack;
@@ -28,7 +29,7 @@ use veilsum_protocol::secagg::pack::unpack;
 use veilsum_protocol::secagg::quantise::Digits;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
-use veilsum_protocol::wire::message::ToBank;
+use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 
 const TASK: &str = r#"
 name = "small"
@@ -421,4 +422,41 @@ async fn a_restart_goes_on_from_the_journal() {
         running.await.unwrap().unwrap();
     }
     assert_eq!(steps.get(&1), Some(&4));
+}
+
+/// A scripted bank that says wire version 2 is told both numbers and is not greeted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bank_of_another_wire_version_is_told_both_numbers() {
+    let world = World::new(3);
+    let (engine, _archive, inputs, receiver) = world.engine();
+    let running = tokio::spawn(engine.run(receiver, std::future::pending()));
+    let bank = BankIndex::new(1).unwrap();
+    let (wire, mut heard) = mpsc::unbounded_channel();
+    inputs
+        .send(Input::Connected(bank, 1, Box::new(Wire(wire))))
+        .await
+        .unwrap();
+    let hello = ToCoordinator::Hello {
+        wire: 2,
+        software: "a bank of tomorrow".to_owned(),
+        log_size: 0,
+        armed: None,
+    };
+    inputs
+        .send(Input::Message(bank, 1, Box::new(hello)))
+        .await
+        .unwrap();
+    match heard.recv().await.unwrap() {
+        ToBank::Rejected(rejection) => {
+            assert_eq!(rejection.check, Check::Version);
+            let said = rejection.to_string();
+            assert!(
+                said.contains("C-708") && said.contains("speaks version 2"),
+                "{said}"
+            );
+            assert!(said.contains("version 1"), "{said}");
+        }
+        other => panic!("{other:?}"),
+    }
+    drop(running);
 }

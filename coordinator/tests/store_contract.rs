@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use veilsum_coordinator::engine::ports::{Commit, MAX_RECORD_BYTES, Store, StoreError};
@@ -332,6 +333,21 @@ proptest! {
     }
 }
 
+/// Longest that a database may take to let go of its files: sled closes them from a thread of its own.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A foreign program's database in the folder, once the last one has gone.
+fn foreign(folder: &Path) -> sled::Db {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match sled::open(folder) {
+            Ok(db) => return db,
+            Err(error) if Instant::now() > until => panic!("{}: {error}", folder.display()),
+            Err(_) => std::thread::yield_now(),
+        }
+    }
+}
+
 fn error_at(folder: &Path) -> StoreError {
     SledStore::open(folder).expect_err("the store must not open")
 }
@@ -353,24 +369,24 @@ fn a_second_opener_is_told_who_is_in_the_way() {
 #[test]
 fn a_foreign_database_holding_the_folder_is_reported_the_same_way() {
     let folder = tempfile::tempdir().unwrap();
-    let foreign = sled::open(folder.path()).unwrap();
+    let held = foreign(folder.path());
     assert!(matches!(error_at(folder.path()), StoreError::InUse { .. }));
-    drop(foreign);
+    drop(held);
 }
 
 #[test]
 fn a_database_without_or_with_another_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let foreign = sled::open(folder.path()).unwrap();
-    foreign.insert("key", "value").unwrap();
-    drop(foreign);
+    let unversioned = foreign(folder.path());
+    unversioned.insert("key", "value").unwrap();
+    drop(unversioned);
     let error = error_at(folder.path());
     assert!(
         matches!(&error, StoreError::Format { found, .. } if found == "without a version"),
         "{error}"
     );
 
-    let newer = sled::open(folder.path()).unwrap();
+    let newer = foreign(folder.path());
     newer.insert("m/format", "veilsum-coordinator-store/2").unwrap();
     drop(newer);
     let error = error_at(folder.path()).to_string();
@@ -387,7 +403,7 @@ fn a_log_whose_end_is_missing_is_damage() {
     store.commit(&append(&[b"a", b"b", b"c"], "three")).unwrap();
     drop(store);
     let remove = |key: &[u8]| {
-        let db = (0..).find_map(|_| sled::open(backend.0.path()).ok()).unwrap();
+        let db = foreign(backend.0.path());
         assert!(db.remove(key).unwrap().is_some());
     };
     remove(b"e/\0\0\0\0\0\0\0\x01");

@@ -6,12 +6,17 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use veilsum_coordinator::engine::ports::{Commit, Store, StoreError};
 use veilsum_coordinator::store::sled::SledStore;
 
 const FOLDER: &str = "VEILSUM_TEST_STORE";
 const KEPT_RECORDS: u64 = 5;
+/// Longest silence of a writer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Commit `number` (from 1): it moves every part of the store on at once, so that a torn commit shows.
 fn commit(number: u64) -> Commit {
@@ -107,7 +112,35 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
-fn start_writer(folder: &Path, largest_file_kib: Option<u32>) -> Child {
+/// A writer and what it says. It never outlives its test.
+struct Writer {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Writer {
+    /// The next line; `None` when it has ended.
+    fn line(&self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("the writer said nothing for {PATIENCE:?}"),
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = String> {
+        std::iter::from_fn(|| self.line())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn start_writer(folder: &Path, largest_file_kib: Option<u32>) -> Writer {
     let program = std::env::current_exe().unwrap();
     let arguments = ["writer", "--exact", "--ignored", "--nocapture"];
     let mut command = match largest_file_kib {
@@ -119,13 +152,23 @@ fn start_writer(folder: &Path, largest_file_kib: Option<u32>) -> Child {
             shell
         }
     };
-    command
+    let mut process = command
         .args(arguments)
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap()
+        .unwrap();
+    let (say, lines) = channel();
+    let output = BufReader::new(process.stdout.take().unwrap());
+    // It ends with the writer's output, or when nobody listens any more.
+    thread::spawn(move || {
+        output
+            .lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| say.send(line))
+    });
+    Writer { process, lines }
 }
 
 fn committed(line: &str) -> Option<u64> {
@@ -139,17 +182,15 @@ fn everything_acknowledged_before_kill_9_is_there_and_nothing_is_torn() {
     // Killed after a number of commits on each life, at whatever point of the next commit the writer has reached.
     for commits in [1, 9, 4, 23, 2, 40] {
         let mut writer = start_writer(folder.path(), None);
-        let mut lines = BufReader::new(writer.stdout.take().unwrap())
+        let mut acknowledged = writer
             .lines()
-            .map(Result::unwrap);
-        let mut acknowledged = lines
-            .by_ref()
             .filter_map(|line| committed(&line))
             .nth(commits - 1)
             .unwrap();
-        writer.kill().unwrap();
-        writer.wait().unwrap();
-        acknowledged = lines
+        writer.process.kill().unwrap();
+        writer.process.wait().unwrap();
+        acknowledged = writer
+            .lines()
             .filter_map(|line| committed(&line))
             .last()
             .unwrap_or(acknowledged);
@@ -170,12 +211,9 @@ fn everything_acknowledged_before_kill_9_is_there_and_nothing_is_torn() {
 #[test]
 fn a_full_disk_is_an_error_with_the_path_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = start_writer(folder.path(), Some(2048));
-    let lines = BufReader::new(writer.stdout.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
-    let lines: Vec<String> = lines.collect();
-    writer.wait().unwrap();
+    let writer = start_writer(folder.path(), Some(2048));
+    let lines: Vec<String> = writer.lines().collect();
+    drop(writer);
     let acknowledged = lines
         .iter()
         .filter_map(|line| committed(line))
@@ -187,7 +225,7 @@ fn a_full_disk_is_an_error_with_the_path_and_loses_nothing() {
         .expect("the writer met the limit");
     let folder_name = folder.path().to_str().unwrap();
     assert!(
-        error.contains(folder_name) && error.contains("File too large"),
+        error.contains(folder_name) && error.contains("File too large") && error.contains("ulimit -f"),
         "{error}"
     );
 

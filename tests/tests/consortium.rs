@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -84,6 +84,11 @@ struct Scene {
 impl Scene {
     /// Coordinator and one bank for each number of rows, running, with a task that all of them approved.
     fn start(rows: &[u32], rounds: u32) -> Self {
+        Self::start_after(rows, rounds, |_| ())
+    }
+
+    /// The same, with something done to the banks' folders before their daemons start.
+    fn start_after(rows: &[u32], rounds: u32, prepare: impl FnOnce(&Consortium)) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path().join("c");
         let banks: Vec<String> = (1..=rows.len()).map(|number| format!("bank-{number}")).collect();
@@ -112,6 +117,7 @@ impl Scene {
         )
         .unwrap();
         fs::write(dir.join("task.toml"), task(rounds)).unwrap();
+        prepare(&consortium);
         consortium.start_coordinator().unwrap();
         for bank in &banks {
             consortium.start_bank(bank).unwrap();
@@ -197,6 +203,32 @@ fn three_banks_train_and_the_auditor_agrees() {
     assert!(auc > 0.6, "the model learnt nothing: AUC {auc}");
 }
 
+/// One bank's network lets no UDP out.
+#[test]
+fn a_bank_that_comes_by_tcp_is_one_of_three() {
+    let by_tcp = "bank-2";
+    let scene = Scene::start_after(&[FEW, FEW, FEW], 2, |consortium| {
+        let path = consortium.bank_folder(by_tcp).join("bank.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let changed = text.replace("transport = \"auto\"", "transport = \"tcp\"");
+        assert_ne!(text, changed);
+        fs::write(&path, changed).unwrap();
+    });
+    let history = scene.finish();
+    let all = Some(scene.banks.clone());
+    for round in history.rounds() {
+        assert_eq!(round.survivors, all, "round {}", round.round);
+    }
+    let logs = scene.consortium.setup().dir.join("logs");
+    for (bank, way) in [
+        ("bank-1", "connected over QUIC;"),
+        (by_tcp, "connected over TCP: link.transport is"),
+    ] {
+        let told = fs::read_to_string(logs.join(format!("{bank}.log"))).unwrap();
+        assert!(told.contains(way), "{way:?} is not in: {told}");
+    }
+}
+
 #[test]
 fn a_bank_that_is_killed_in_a_round_is_taken_out_of_the_sum_and_comes_back() {
     let scene = Scene::start(&[MANY, FEW, FEW, FEW, FEW], 6);
@@ -232,4 +264,87 @@ fn a_coordinator_that_is_killed_in_a_round_goes_on_with_it() {
             .is_some_and(|story| story.end.is_some()),
         "the round was forgotten"
     );
+}
+
+/// Every file under a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn holds(path: &Path, text: &str) -> bool {
+    let bytes = fs::read(path).unwrap();
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+/// A new key epoch needs every bank, so one that does not come up with its broken table would stop all of them.
+#[test]
+fn a_bank_with_a_broken_table_stops_nobody_and_takes_part_again_once_it_is_mended() {
+    const CELL: &str = "UNSPEAKABLE-7731";
+    let broken = "bank-5";
+    let table_of = |consortium: &Consortium| consortium.bank_folder(broken).join("data.csv");
+    let scene = Scene::start_after(&[MANY, FEW, FEW, FEW, FEW], 6, |consortium| {
+        let table = table_of(consortium);
+        let text = fs::read_to_string(&table).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        let cells = format!("{CELL},own,0");
+        lines[3] = &cells;
+        fs::write(&table, lines.join("\n") + "\n").unwrap();
+    });
+    let folder = scene.consortium.setup().dir.clone();
+    let place = "data.csv: line 4, column \"income\": found \"UNSPEAKABLE-7731\"";
+    scene.wait_for_round("a training round without it", |round| {
+        round.kind == "train" && round.round > 2
+    });
+    let told = fs::read_to_string(folder.join("logs/bank-5.log")).unwrap();
+    for part in [
+        place,
+        "ITS DATA CANNOT BE USED",
+        "round 1: this bank sits the round out",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in: {told}");
+    }
+    assert!(holds(
+        &scene.consortium.bank_folder(broken).join("state/status.json"),
+        CELL
+    ));
+
+    fs::write(table_of(&scene.consortium), table(FEW, 5)).unwrap();
+    let history = scene.finish();
+    let without: Vec<_> = scene
+        .banks
+        .iter()
+        .filter(|bank| *bank != broken)
+        .cloned()
+        .collect();
+    assert_eq!(history.round(1).unwrap().survivors, Some(without));
+    let last = history.rounds().next_back().unwrap();
+    assert_eq!(
+        last.survivors,
+        Some(scene.banks.clone()),
+        "{broken} did not come back"
+    );
+    let told = fs::read_to_string(folder.join("logs/bank-5.log")).unwrap();
+    assert!(
+        told.contains("the bank's table is in order: it takes part"),
+        "{told}"
+    );
+
+    let seen = [
+        files(&folder.join("coordinator")),
+        vec![folder.join("logs/coordinator.log")],
+    ]
+    .concat();
+    assert!(seen.len() > 20, "{seen:?}");
+    for path in seen {
+        assert!(!holds(&path, CELL), "{} holds a cell", path.display());
+    }
 }

@@ -9,7 +9,7 @@ use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 use crate::app::{self, AppError, BankIdentity};
 use crate::config::Config;
 use crate::participant::{FolderLock, Home, Status};
-use crate::transport::{self, DownReason, Event, LinkOptions};
+use crate::transport::{self, DownReason, Event, LinkOptions, Way};
 
 /// One line of the result.
 #[derive(Debug, Serialize)]
@@ -110,7 +110,7 @@ pub(crate) fn check(dir: &Path) -> Report {
             })
         }
     };
-    report.note("data", app::data(&config), |facts| {
+    report.note("data", app::data(&config).map_err(AppError::from), |facts| {
         format!(
             "{}: {} rows, {} with label 1 and {} with label 0, {} columns as in {}",
             config.data.file.display(),
@@ -130,10 +130,10 @@ pub(crate) fn check(dir: &Path) -> Report {
         });
     }
     match (&consortium, &identity) {
-        (Some((consortium, _)), Some(identity)) => {
-            let options = app::link_options(&config, consortium, identity);
-            connection(&mut report, &config, options, identity);
-        }
+        (Some((consortium, _)), Some(identity)) => match app::link_options(&config, consortium, identity) {
+            Ok(options) => connection(&mut report, &config, options, identity),
+            Err(error) => drop(report.note::<()>("connection", Err(error), |()| String::new())),
+        },
         _ => report.skip("connection", "the identity is not in order"),
     }
     report
@@ -148,20 +148,20 @@ fn connection(report: &mut Report, config: &Config, options: LinkOptions, identi
         };
         report.findings.push(Finding {
             what: "connection",
-            ok: link == "up",
+            ok: link.starts_with("up"),
             detail: format!("the daemon is running; its link is {link}"),
         });
         return;
     }
     let address = options.address.clone();
     let position = identity.position;
-    report.note("connection", reach(options).map_err(AppError::Unreachable), |()| {
-        format!("{address} answers, proves to be the consortium's coordinator, and admits this bank at position {position}")
+    report.note("connection", reach(options).map_err(AppError::Unreachable), |way| {
+        format!("{address} answers, proves to be the consortium's coordinator, and admits this bank at position {position}, {way}")
     });
 }
 
 /// One attempt to connect, ended as soon as the coordinator has admitted the bank. No message is sent.
-fn reach(options: LinkOptions) -> Result<(), DownReason> {
+fn reach(options: LinkOptions) -> Result<Way, DownReason> {
     let local = |error: std::io::Error| DownReason::Local(error.to_string());
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -171,9 +171,9 @@ fn reach(options: LinkOptions) -> Result<(), DownReason> {
     let outcome = tokio.block_on(async {
         let (_link, mut events) = transport::start::<ToCoordinator, ToBank>(options)?;
         match events.recv().await {
-            Some(Event::Up | Event::Message(_)) => Ok(()),
+            Some(Event::Up(way)) => Ok(way),
             Some(Event::Down { reason, .. }) => Err(reason),
-            None => Err(DownReason::Local("the link ended".to_owned())),
+            Some(Event::Message(_)) | None => Err(DownReason::Local("the link ended".to_owned())),
         }
     });
     tokio.shutdown_timeout(Duration::from_millis(500));

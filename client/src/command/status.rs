@@ -51,6 +51,9 @@ impl Report {
             format!("key epoch  {epoch}"),
             format!("log        {} entries", status.log_entries),
         ];
+        lines.extend(status.data.as_ref().map(|problem| {
+            format!("data       NOT USABLE, this bank sits rounds out; as last read: {problem}")
+        }));
         lines.extend(status.tasks.iter().map(|task| {
             let word = if task.approved { "approved" } else { "not approved" };
             format!(

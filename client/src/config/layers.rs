@@ -3,10 +3,13 @@
 //! `VEILSUM__SECTION__KEY` sets `key` in `[section]`, `VEILSUM__KEY` a key at the top. The value is read as TOML, and as a plain
 //! text where it is not TOML, so that numbers, lists and paths need no quotes.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
+
+use crate::remedy;
 
 const PREFIX: &str = "VEILSUM__";
 
@@ -17,7 +20,7 @@ const FILE_LIMIT: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("{path}: {error}")]
+    #[error("{}: {error}{}", path.display(), remedy::of_folder(error))]
     File {
         /// The file.
         path: PathBuf,
@@ -42,6 +45,14 @@ pub enum ConfigError {
         /// What was found and expected.
         problem: String,
     },
+    /// A variable of this program whose name or value is no text.
+    #[error("{variable}: found a {what} that is not UTF-8, expected UTF-8; set it again, or unset it")]
+    NotText {
+        /// The variable, as far as it can be shown.
+        variable: String,
+        /// Its name or its value.
+        what: &'static str,
+    },
     /// A value is out of its range.
     #[error("{path}: {key}: {found} is out of range, expected {expected}")]
     Range {
@@ -56,10 +67,10 @@ pub enum ConfigError {
     },
 }
 
-/// Reads a file and lays `VEILSUM__` variables over it.
+/// Reads a file and lays `VEILSUM__` variables over it. What else is in the environment is not looked at.
 pub(super) fn load<T: DeserializeOwned>(
     path: &Path,
-    environment: impl IntoIterator<Item = (String, String)>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<T, ConfigError> {
     let content = |problem: String| ConfigError::Content {
         path: path.to_owned(),
@@ -76,10 +87,11 @@ pub(super) fn load<T: DeserializeOwned>(
         )));
     }
     let mut table: Table = toml::from_str(&text).map_err(|error| content(error.to_string()))?;
-    let mut variables: Vec<_> = environment
+    let mut variables = environment
         .into_iter()
-        .filter(|(name, _)| name.starts_with(PREFIX))
-        .collect();
+        .filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+        .map(|(name, value)| text_of(&name, &value))
+        .collect::<Result<Vec<_>, _>>()?;
     variables.sort();
     if variables.is_empty() {
         // Straight from the text, so that an error tells line and column.
@@ -99,6 +111,16 @@ pub(super) fn load<T: DeserializeOwned>(
         set(&mut table, name, value).map_err(wrong)?;
     }
     T::deserialize(Value::Table(table)).map_err(|error| wrong(error.to_string()))
+}
+
+fn text_of(name: &OsStr, value: &OsStr) -> Result<(String, String), ConfigError> {
+    let refuse = |what| ConfigError::NotText {
+        variable: name.to_string_lossy().into_owned(),
+        what,
+    };
+    let name = name.to_str().ok_or_else(|| refuse("name"))?;
+    let value = value.to_str().ok_or_else(|| refuse("value"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn set(table: &mut Table, name: &str, value: &str) -> Result<(), String> {
@@ -154,7 +176,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let environment = environment
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            .map(|(name, value)| ((*name).into(), (*value).into()));
         load(&path, environment).map_err(|error| error.to_string())
     }
 
@@ -181,6 +203,26 @@ mod tests {
                 limits
             }
         );
+    }
+
+    #[test]
+    fn only_variables_of_this_program_must_be_text() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sample.toml");
+        std::fs::write(&path, "name = \"a\"").unwrap();
+        let broken = || OsString::from_vec(vec![b'x', 0xff]);
+        let load =
+            |name: OsString| load::<Sample>(&path, [(name, broken())]).map_err(|error| error.to_string());
+        assert_eq!(load("LS_COLORS".into()).unwrap().name, "a");
+        assert_eq!(load(broken()).unwrap().name, "a");
+        let value = load("VEILSUM__NAME".into()).unwrap_err();
+        assert!(
+            value.starts_with("VEILSUM__NAME: found a value that is not UTF-8"),
+            "{value}"
+        );
+        let name = load(OsString::from_vec(b"VEILSUM__\xff".to_vec())).unwrap_err();
+        assert!(name.contains("found a name that is not UTF-8"), "{name}");
     }
 
     #[test]

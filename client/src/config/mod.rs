@@ -4,4 +4,4 @@ mod layers;
 mod schema;
 
 pub use layers::ConfigError;
-pub use schema::{Compute, Config, Data, Identity, Link, template};
+pub use schema::{Compute, Config, Data, Identity, Link, LinkTransport, template};

@@ -1,5 +1,6 @@
 //! The keys of `bank.toml`, their defaults and their ranges.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -71,6 +72,14 @@ pub struct Compute {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Link {
+    /// `auto` (QUIC, and TCP where QUIC does not get through), `quic` or `tcp`.
+    pub transport: LinkTransport,
+    /// `http://host:port` of an HTTP proxy that the bank's connections must take, or empty. It carries TCP only.
+    pub proxy: String,
+    /// The bank's name at the proxy, or empty.
+    pub proxy_user: String,
+    /// Its password there: a file of mode 0600, or empty; the variable `VEILSUM_PROXY_PASSWORD` goes before it.
+    pub proxy_password_file: PathBuf,
     /// Largest message in bytes (1024 to 16777216); the coordinator's `limits.message_bytes` or more.
     pub message_bytes: usize,
     /// Bytes of one stream that may be in flight unread (16384 to 67108864). Throughput is at most this per round trip, and this much
@@ -84,6 +93,19 @@ pub struct Link {
     pub idle_s: u32,
     /// A message or a chunk must have moved after this many seconds (1 to 600), or the connection is given up.
     pub stall_s: u32,
+}
+
+/// By which way the coordinator is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkTransport {
+    /// QUIC over UDP, and TLS over TCP where QUIC does not get through.
+    #[default]
+    Auto,
+    /// QUIC over UDP only.
+    Quic,
+    /// TLS over TCP only.
+    Tcp,
 }
 
 fn default_consortium() -> PathBuf {
@@ -126,6 +148,10 @@ impl Default for Compute {
 impl Default for Link {
     fn default() -> Self {
         Self {
+            transport: LinkTransport::Auto,
+            proxy: String::new(),
+            proxy_user: String::new(),
+            proxy_password_file: PathBuf::new(),
             message_bytes: 4 << 20,
             stream_window_bytes: 1 << 20,
             send_window_bytes: 2 << 20,
@@ -143,7 +169,7 @@ impl Config {
     /// [`ConfigError`] with file, key, what was found and what is known.
     pub fn load(
         path: &Path,
-        environment: impl IntoIterator<Item = (String, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let mut config: Self = load(path, environment)?;
         config.check(path)?;
@@ -155,6 +181,9 @@ impl Config {
             hold_out_salt,
         } = &mut config.identity;
         let Data { file, schema } = &mut config.data;
+        if config.link.proxy_password_file != Path::new("") {
+            config.link.proxy_password_file = root.join(&config.link.proxy_password_file);
+        }
         let (consortium, state) = (&mut config.consortium, &mut config.state);
         for place in [
             consortium,
@@ -193,6 +222,7 @@ impl Config {
             ));
         }
         let link = &self.link;
+        self.check_proxy(&range)?;
         for (key, found, least, most) in [
             ("compute.threads", u64::from(self.compute.threads), 1, 256),
             (
@@ -223,6 +253,49 @@ impl Config {
         }
         Ok(())
     }
+
+    fn check_proxy(
+        &self,
+        range: &impl Fn(&'static str, String, String) -> ConfigError,
+    ) -> Result<(), ConfigError> {
+        let link = &self.link;
+        if link.proxy.is_empty() {
+            return Ok(());
+        }
+        if link.proxy_address().is_none() {
+            let expected = "http://host:port, with the user in link.proxy_user".to_owned();
+            // Not what was found: it may hold a password.
+            return Err(range("link.proxy", "the address".to_owned(), expected));
+        }
+        if link.transport == LinkTransport::Quic {
+            let expected = "\"auto\" or \"tcp\" with a link.proxy, which carries TCP only".to_owned();
+            return Err(range("link.transport", "\"quic\"".to_owned(), expected));
+        }
+        if link
+            .proxy_user
+            .contains(|found: char| found == ':' || found.is_control())
+        {
+            let expected = "a name without a colon (RFC 7617)".to_owned();
+            return Err(range(
+                "link.proxy_user",
+                format!("{:?}", link.proxy_user),
+                expected,
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Link {
+    /// `host:port` of the proxy.
+    pub fn proxy_address(&self) -> Option<&str> {
+        let address = self.proxy.strip_prefix("http://")?;
+        let address = address.strip_suffix('/').unwrap_or(address);
+        let (host, port) = address.rsplit_once(':')?;
+        let plain = |found: char| found.is_ascii_alphanumeric() || ".-_[]:".contains(found);
+        (!host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0))
+            .then_some(address)
+    }
 }
 
 /// The configuration file that `init` writes: every key with its default and what it does.
@@ -236,6 +309,10 @@ pub fn template(name: &str) -> String {
     let Data { file, schema } = Data::default();
     let Compute { device, threads } = Compute::default();
     let Link {
+        transport: _,
+        proxy,
+        proxy_user,
+        proxy_password_file,
         message_bytes,
         stream_window_bytes,
         send_window_bytes,
@@ -267,6 +344,10 @@ device = {device:?}                   # or "auto" (a GPU if there is one), "cuda
 threads = {threads}
 
 [link]                             # memory: 8 stream windows, the send window and 2 messages
+transport = "auto"                 # QUIC, and TCP where QUIC does not get through; or "quic", "tcp"
+proxy = {proxy:?}                         # "http://host:port" of an HTTP proxy that outgoing connections must take
+proxy_user = {proxy_user:?}
+proxy_password_file = {proxy_password_file:?}           # mode 0600; or VEILSUM_PROXY_PASSWORD
 message_bytes = {message_bytes}
 stream_window_bytes = {stream_window_bytes}
 send_window_bytes = {send_window_bytes}
@@ -316,10 +397,30 @@ mod tests {
                 "compute.threads: 0 is out of range, expected 1 to 256",
             ),
             ("name = \"a\"\n[link]\nidle_s = 601", "link.idle_s: 601"),
+            (
+                "name = \"a\"\n[link]\ntransport = \"udp\"",
+                "expected one of `auto`, `quic`, `tcp`",
+            ),
+            (
+                "name = \"a\"\n[link]\nproxy = \"proxy:3128\"",
+                "expected http://host:port",
+            ),
+            (
+                "name = \"a\"\n[link]\nproxy = \"http://u:secret@proxy:1\"",
+                "link.proxy: the address is out",
+            ),
+            (
+                "name = \"a\"\n[link]\nproxy = \"http://proxy:1\"\ntransport = \"quic\"",
+                "link.transport: \"quic\"",
+            ),
+            (
+                "name = \"a\"\n[link]\nproxy = \"http://proxy:1\"\nproxy_user = \"a:b\"",
+                "link.proxy_user",
+            ),
             ("name = \"a\"\n[data]\nfiles = \"x\"", "files"),
         ] {
             let error = read(line).unwrap_err();
-            assert!(error.contains(part), "{error}");
+            assert!(error.contains(part) && !error.contains("secret"), "{error}");
         }
     }
 }

@@ -29,8 +29,12 @@ pub(super) fn read(
         advice,
     };
     let opened = File::open(file);
-    let opened =
-        opened.map_err(|e| unreadable(e, "set the path of the bank's data file in its configuration"))?;
+    let opened = opened.map_err(|e| {
+        unreadable(
+            e,
+            "put the table there, or set data.file in bank.toml and start the daemon again",
+        )
+    })?;
     let mut bytes = BufReader::new(opened);
     let start = bytes
         .fill_buf()

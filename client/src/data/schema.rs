@@ -14,7 +14,7 @@ pub fn read_schema(file: &Path, task: &Schema) -> Result<Schema, DataError> {
     let text = fs::read_to_string(file).map_err(|source| DataError::Unreadable {
         file: file.to_owned(),
         source,
-        advice: "set the path of the bank's schema file in its configuration",
+        advice: "put the agreed schema there, or set data.schema in bank.toml and start the daemon again",
     })?;
     let own = Schema::parse(&text).map_err(|source| DataError::Schema {
         file: file.to_owned(),

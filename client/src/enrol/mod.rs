@@ -6,11 +6,13 @@ pub mod keyfile;
 
 use std::path::{Path, PathBuf};
 
+use crate::remedy;
+
 /// Why a step of enrolment failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolError {
     /// A file could not be read or written.
-    #[error("{path}: {error}")]
+    #[error("{}: {error}{}", path.display(), remedy::of_folder(error))]
     File {
         /// The file.
         path: PathBuf,

@@ -6,24 +6,26 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::{Digest, Round};
-use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
+use veilsum_protocol::log::entry::{RoundOpen, RoundResult};
 use veilsum_protocol::log::follower::LoggedEntry;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::participant::{Action, Event, Participant};
 use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical as _;
-use veilsum_protocol::wire::message::ToBank;
+use veilsum_protocol::wire::message::{ToBank, WIRE_VERSION};
 use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 
+use crate::peer_text::shown;
 use crate::transport::Event as LinkEvent;
 
 use super::channel::Channel;
@@ -32,10 +34,11 @@ use super::home::Home;
 use super::jobs::{self, Base, Derivation, Done};
 use super::round_files::MaskedFile;
 use super::states::StateError;
-use super::status::TaskStatus;
 use super::tasks;
 use super::trainer::{News, Order, Trainer};
 use super::voice::{self, Voice};
+
+mod tell;
 
 /// Inputs that wait; when there are more, the link waits too.
 const QUEUE: usize = 256;
@@ -91,14 +94,16 @@ pub struct Driver<C, E> {
     closed: Round,
     /// Banks of the last cohort.
     cohort: Option<(Round, usize)>,
+    /// A result whose task's text was lost and is fetched again.
+    deferred: Option<(RoundOpen, RoundResult)>,
 }
 
 impl<C: Channel, E: Entropy> Driver<C, E> {
-    /// Takes up where the participant stopped: tells it the saved tasks and the operator's approvals, and begins what was
-    /// interrupted.
+    /// Takes up where the participant stopped: removes the files of rounds that are over, tells it the saved tasks and the operator's
+    /// approvals, and begins what was interrupted.
     ///
     /// # Errors
-    /// If the daemon's files cannot be read.
+    /// If the daemon's files cannot be read, or those that are over not removed.
     pub fn start(parts: Parts<C, E>) -> Result<Self, DriverError> {
         let mut driver = Self {
             parts,
@@ -112,7 +117,10 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             upload: None,
             closed: Round(0),
             cohort: None,
+            deferred: None,
         };
+        let open = driver.parts.participant.active_round();
+        driver.parts.home.rounds.sweep(open)?;
         for task in driver.parts.home.tasks.offered()? {
             driver.learn(task)?;
         }
@@ -151,7 +159,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => return Err(DriverError::Work(error.to_string())),
                 },
-                Some(note) = self.notes.1.recv() => self.parts.voice.mention(&note),
+                Some(note) = self.notes.1.recv() => self.parts.voice.mention(&shown(&note)),
                 _ = look.tick() => self.look_for_approvals()?,
             }
         }
@@ -189,13 +197,24 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     Err(error) => self.parts.voice.tell(
                         None,
                         &format!(
-                            "REFUSED, this bank takes no part until it is resolved: C-601: {error}. Compare the log's checkpoint with the other banks"
+                            "REFUSED, this bank takes no part until it is resolved: C-601: {}. Compare the log's checkpoint with the other banks",
+                            shown(&error.to_string())
                         ),
                     ),
                 },
                 message => {
-                    if let ToBank::Welcome { software, .. } = &message {
-                        self.parts.voice.mention(&format!("the coordinator runs {software}"));
+                    if let ToBank::Welcome { wire, software } = &message {
+                        let text = format!("the coordinator runs {}", shown(software));
+                        self.parts.voice.mention(&text);
+                        if *wire != WIRE_VERSION {
+                            self.parts.voice.tell(
+                                None,
+                                &format!(
+                                    "REFUSED: {}: the coordinator speaks version {wire}, this bank version {WIRE_VERSION}; ask its operator which release the consortium runs, and install that",
+                                    Check::Version
+                                ),
+                            );
+                        }
                     }
                     self.step(Event::Message(message));
                 }
@@ -263,12 +282,12 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     .voice
                     .mention(&format!("no connection: {reason}; trying again in {wait:.0} s"));
             }
-            LinkEvent::Up => {
+            LinkEvent::Up(way) => {
                 self.connected = true;
-                "up".clone_into(&mut self.parts.voice.status.link);
+                self.parts.voice.status.link = format!("up, {way}");
                 self.parts
                     .voice
-                    .tell(None, "connected; waiting for the coordinator");
+                    .tell(None, &format!("connected {way}; waiting for the coordinator"));
                 let software = concat!("veilsum-client ", env!("CARGO_PKG_VERSION"));
                 self.send(&self.parts.participant.hello(software)).await;
                 // Also while an entry is held: nothing that is sent again waits for a record.
@@ -298,10 +317,18 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                         self.parts.home.tasks.save(&hash, &text)?;
                         self.offered(&task);
                         self.learn(task)?;
+                        if let Some((open, result)) = self.deferred.take_if(|(open, _)| open.task == hash) {
+                            self.derive(open, result)?;
+                        }
+                    }
+                    Err(problem) if self.deferred.is_some() => {
+                        return Err(DriverError::TaskLost { hash, problem });
                     }
                     Err(problem) => {
-                        let text =
-                            format!("task {hash:?} is passed over, this bank takes no part in it: {problem}");
+                        let text = format!(
+                            "task {hash:?} is passed over, this bank takes no part in it: {}",
+                            shown(&problem)
+                        );
                         self.parts.voice.tell(None, &text);
                         self.step(Event::TaskUnreadable(hash));
                     }
@@ -327,28 +354,37 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             }
             Done::NotUploaded(round, problem) => {
                 self.upload = None;
-                self.parts
-                    .voice
-                    .tell(Some(round), &format!("the update was not taken: {problem}"));
+                let text = format!("the update was not taken: {}", shown(&problem));
+                self.parts.voice.tell(Some(round), &text);
             }
         }
         Ok(())
     }
 
     fn news(&mut self, news: News) -> Result<(), DriverError> {
-        let (News::Progress(round, _) | News::Computed(round) | News::Failed(round, _)) = &news;
+        let (News::Progress(round, _)
+        | News::Computed(round)
+        | News::NoData(round, _)
+        | News::Failed(round, _)) = &news;
         let round = *round;
         if round <= self.closed {
             return Ok(self.parts.home.rounds.close(round)?);
         }
         match news {
-            News::Computed(_) => self.step(Event::Computed(round)),
+            News::Computed(_) => {
+                self.data_in_order();
+                self.step(Event::Computed(round));
+            }
             News::Progress(_, at) => {
                 let text = format!(
                     "training, epoch {} of {}, loss {:.3}",
                     at.epoch, at.epochs, at.mean_loss
                 );
                 self.parts.voice.tell(Some(round), &text);
+            }
+            News::NoData(_, problem) => {
+                self.no_data(round, problem);
+                self.step(Event::NotComputed(round));
             }
             News::Failed(_, reason) => {
                 let text = format!("this bank sits the round out, the others go on: {reason}");
@@ -385,19 +421,6 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         Ok(())
     }
 
-    fn offered(&mut self, task: &Task) {
-        let hash = task.hash();
-        let text = if self.parts.participant.is_approved(&hash) {
-            format!("task {} ({hash:?}) is known and approved", task.name)
-        } else {
-            format!(
-                "task {} ({hash:?}) is offered; to look at it and take part: veilsum-client approve {hash:?}",
-                task.name
-            )
-        };
-        self.parts.voice.tell(None, &text);
-    }
-
     fn look_for_approvals(&mut self) -> Result<(), DriverError> {
         for task in self.parts.home.tasks.approved()? {
             let queued = |input: &Input| matches!(input, Input::Approved(queued) if *queued == task);
@@ -416,14 +439,20 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             let task = Task::clone(&known.task);
             return self.learn(task);
         }
+        self.fetch_text(hash);
+        Ok(())
+    }
+
+    fn fetch_text(&mut self, hash: Digest) {
         self.held = true;
         let job = jobs::fetch_task(self.parts.channel.clone(), hash, self.notes.0.clone());
         self.jobs.spawn(job);
-        Ok(())
     }
 
     fn compute(&mut self, open: &RoundOpen) -> Result<(), DriverError> {
         let Some(known) = self.tasks.get_mut(&open.task) else {
+            // A restart in an open round whose task's text was lost since.
+            self.step(Event::NotComputed(open.round));
             return Ok(());
         };
         let state = known.state_at(&self.parts.home, open)?;
@@ -463,6 +492,9 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
 
     fn derive(&mut self, open: RoundOpen, result: RoundResult) -> Result<(), DriverError> {
         let Some(known) = self.tasks.get_mut(&open.task) else {
+            // The participant knows the task, so its text was here; the entry waits until it is here again.
+            self.fetch_text(open.task);
+            self.deferred = Some((open, result));
             return Ok(());
         };
         let base = Base {
@@ -500,48 +532,6 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             round,
             state: derivation.hash,
         });
-    }
-
-    fn narrate(&mut self, logged: &LoggedEntry) {
-        let Some(entry) = &logged.entry else {
-            return;
-        };
-        if let Entry::Cohort { round, banks } = entry {
-            self.cohort = Some((*round, banks.len()));
-        }
-        let said = match entry {
-            Entry::RoundOpen(open) => self.tasks.get(&open.task).map(|known| {
-                let text = voice::opened(open, &known.task.name, known.plan.steps());
-                (Some(open.round), text)
-            }),
-            other => voice::entry(other),
-        };
-        if let Some((round, text)) = said {
-            self.parts.voice.tell(round, &text);
-        }
-    }
-
-    fn publish(&mut self) -> Result<(), DriverError> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let participant = &self.parts.participant;
-        let tasks = self.tasks.iter().map(|(hash, known)| {
-            let progress = participant.progress(hash);
-            TaskStatus {
-                name: known.task.name.clone(),
-                task: hash.to_hex(),
-                approved: participant.is_approved(hash),
-                step: progress.map_or(0, |progress| progress.step),
-                steps: known.plan.steps(),
-                state: progress.map_or_else(String::new, |progress| progress.state.to_hex()),
-            }
-        });
-        let status = &mut self.parts.voice.status;
-        status.tasks = tasks.collect();
-        status.log_entries = participant.log_size();
-        status.epoch = participant.armed().map(|epoch| epoch.0);
-        Ok(self.parts.voice.publish(now)?)
     }
 }
 

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::remedy;
+
 /// Bits of a file that only its owner may read.
 pub(super) const PRIVATE: u32 = 0o600;
 /// Bits of a file that holds no secret.
@@ -12,23 +14,12 @@ pub(super) const PUBLIC: u32 = 0o644;
 
 /// A file of the bank could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {error}{}", path.display(), advice(error))]
+#[error("{}: {error}{}", path.display(), remedy::of_disk(error))]
 pub struct FileError {
     /// The file or folder.
     pub path: PathBuf,
     /// What the system says.
     pub error: io::Error,
-}
-
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "; free space on this disk and start the daemon again: it goes on where it stopped"
-        }
-        ErrorKind::PermissionDenied => "; give the user of the daemon access to it",
-        ErrorKind::ReadOnlyFilesystem => "; the daemon needs a folder that it may write to",
-        _ => "",
-    }
 }
 
 impl FileError {

@@ -33,8 +33,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Largest text of a task, in bytes.
 const TASK_LIMIT: usize = 1 << 20;
 
-/// How often a task's text is asked for before the task is passed over.
-const TASK_TRIES: usize = 5;
+/// How often the coordinator may answer with another text before the task is passed over. A text that it does not have is waited for.
+const WRONG_TEXTS: usize = 5;
 
 /// Work that has ended.
 pub(super) enum Done {
@@ -75,28 +75,49 @@ pub(super) struct Base {
     pub(super) models: ModelFiles,
 }
 
-/// Fetches a blob. The coordinator may lack it, or send another, `tries` times before that counts as an answer.
+/// How a blob is asked for.
+struct Wish<'a> {
+    /// For the operator, who is told what is waited for.
+    what: &'a str,
+    hash: Digest,
+    /// Most bytes.
+    limit: usize,
+    /// Wrong answers until that counts as the answer. A blob that is not there is asked for again for as long as there is a coordinator to
+    /// ask: its operator may put it back.
+    wrong: usize,
+    pause: Duration,
+}
+
 async fn fetch<C: Channel>(
     channel: &C,
-    what: &str,
-    (hash, limit): (Digest, usize),
-    tries: usize,
+    wish: Wish<'_>,
     notes: &UnboundedSender<String>,
 ) -> Result<Vec<u8>, FetchError> {
-    let mut tried = 0;
+    let Wish {
+        what,
+        hash,
+        limit,
+        wrong,
+        pause,
+    } = wish;
+    let mut wrong_answers = 0;
     loop {
-        tried += 1;
-        match channel.fetch(hash, limit).await {
-            Err(error) if tried < tries && !matches!(error, FetchError::Closed(_)) => {
-                // Nobody listens only when the daemon is stopping.
-                let _ = notes.send(format!(
-                    "{what}: {error}; asking again every {} s",
-                    PAUSE.as_secs()
-                ));
-                tokio::time::sleep(PAUSE).await;
-            }
+        let error = match channel.fetch(hash, limit).await {
+            Err(error) if !matches!(error, FetchError::Closed(_)) => error,
             outcome => return outcome,
+        };
+        if !matches!(error, FetchError::NoSuchBlob(_)) {
+            wrong_answers += 1;
         }
+        if wrong_answers >= wrong {
+            return Err(error);
+        }
+        // Nobody listens only when the daemon is stopping.
+        let _ = notes.send(format!(
+            "waiting for {what}: {error}; asking again every {} s, and nothing later in the log is acted on until it is here",
+            pause.as_secs()
+        ));
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -105,8 +126,14 @@ pub(super) async fn fetch_task<C: Channel>(
     hash: Digest,
     notes: UnboundedSender<String>,
 ) -> Result<Done, DriverError> {
-    let wanted = (hash, TASK_LIMIT);
-    match fetch(&channel, "a task's text", wanted, TASK_TRIES, &notes).await {
+    let wish = Wish {
+        what: &format!("the text of task {hash:?}"),
+        hash,
+        limit: TASK_LIMIT,
+        wrong: WRONG_TEXTS,
+        pause: PAUSE,
+    };
+    match fetch(&channel, wish, &notes).await {
         Err(FetchError::Closed(_)) => Ok(Done::Closed),
         outcome => Ok(Done::Fetched(hash, outcome.map_err(|error| error.to_string()))),
     }
@@ -124,10 +151,15 @@ pub(super) async fn derive<C: Channel>(
         let problem = format!("digits of {} bits for {banks} banks", layout.digit_bits);
         return Ok(Done::Derived(Box::new(base.refused(problem))));
     };
-    let what = format!("round {}: the sum", base.result.round);
-    let limit = ring.packed_bytes(layout.lanes());
     // Without the sum there is no next step, so there is nothing else to wait for.
-    let fetched = fetch(&channel, &what, (base.result.sum, limit), usize::MAX, &notes).await;
+    let wish = Wish {
+        what: &format!("the sum of round {}", base.result.round),
+        hash: base.result.sum,
+        limit: ring.packed_bytes(layout.lanes()),
+        wrong: usize::MAX,
+        pause: PAUSE,
+    };
+    let fetched = fetch(&channel, wish, &notes).await;
     let Ok(packed) = fetched else {
         return Ok(Done::Closed);
     };
@@ -215,5 +247,78 @@ pub(super) async fn upload<C: Channel>(
             }
             Err(error) => return Ok(Done::NotUploaded(round, error.to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::mpsc::unbounded_channel;
+    use veilsum_protocol::wire::outbound::OutboundMessage;
+
+    use super::*;
+    use crate::transport::NotSent;
+
+    type Answer = Result<Vec<u8>, FetchError>;
+
+    /// A coordinator that gives these answers, the last one first.
+    #[derive(Clone)]
+    struct Answers(Arc<Mutex<Vec<Answer>>>);
+
+    impl Channel for Answers {
+        async fn send(&self, _: &OutboundMessage) -> Result<(), NotSent> {
+            Err(NotSent)
+        }
+
+        async fn upload(&self, _: &OutboundUpdate, _: &Path) -> Result<(), UploadError> {
+            std::future::pending().await
+        }
+
+        async fn fetch(&self, _: Digest, _: usize) -> Result<Vec<u8>, FetchError> {
+            self.0.lock().unwrap().pop().unwrap()
+        }
+    }
+
+    async fn asked(
+        answers: Vec<Result<Vec<u8>, FetchError>>,
+    ) -> (Result<Vec<u8>, FetchError>, usize, String) {
+        let channel = Answers(Arc::new(Mutex::new(answers)));
+        let (notes, mut said) = unbounded_channel();
+        let wish = Wish {
+            what: "the text of a task",
+            hash: Digest([7; 32]),
+            limit: 100,
+            wrong: WRONG_TEXTS,
+            pause: Duration::ZERO,
+        };
+        let outcome = fetch(&channel, wish, &notes).await;
+        let left = channel.0.lock().unwrap().len();
+        (outcome, left, said.try_recv().unwrap_or_default())
+    }
+
+    #[tokio::test]
+    async fn a_text_that_is_not_there_is_waited_for_and_a_wrong_one_is_not() {
+        let absent = || Err(FetchError::NoSuchBlob(Digest([7; 32])));
+        let wrong = || {
+            Err(FetchError::WrongHash {
+                found: Digest([8; 32]),
+                expected: Digest([7; 32]),
+            })
+        };
+        let mut late = vec![Ok(b"text".to_vec())];
+        late.extend((0..1000).map(|_| absent()));
+        let (outcome, left, said) = asked(late).await;
+        assert_eq!((outcome.unwrap(), left), (b"text".to_vec(), 0));
+        assert!(
+            said.starts_with("waiting for the text of a task: the coordinator has no blob"),
+            "{said}"
+        );
+
+        let (outcome, left, _) = asked((0..8).map(|_| wrong()).collect()).await;
+        assert!(matches!(outcome, Err(FetchError::WrongHash { .. })));
+        assert_eq!(left, 8 - WRONG_TEXTS);
     }
 }

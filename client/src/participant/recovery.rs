@@ -27,10 +27,18 @@ pub enum RecoveryError {
 /// The participant of the saved state, or a new one that follows the log from its start.
 ///
 /// # Errors
-/// If the saved state cannot be read, is damaged, or belongs to another bank or roster.
+/// If the saved state cannot be read, is damaged, belongs to another bank, or cannot be replaced under another roster.
 pub fn restore(home: &Home, pinned: Pinned) -> Result<Participant, RecoveryError> {
     Ok(match home.state.read()? {
-        Some(bytes) => Participant::restore(pinned, &bytes)?,
+        Some(bytes) => {
+            let participant = Participant::restore(pinned, &bytes)?;
+            let snapshot = participant.snapshot();
+            // Under another roster it forgets keys and round. What it forgets must not live on in the file until it next speaks.
+            if *snapshot != *bytes {
+                home.state.replace(&snapshot)?;
+            }
+            participant
+        }
         None => Participant::new(pinned)?,
     })
 }

@@ -86,10 +86,23 @@ impl RoundFiles {
     /// # Errors
     /// If one cannot be removed.
     pub fn close(&self, round: Round) -> Result<(), FileError> {
+        self.remove(|found, _| found <= round)
+    }
+
+    /// Removes what a crash, or another roster, has left of every round but `open`, and everything that was not finished; the digits are
+    /// overwritten first.
+    ///
+    /// # Errors
+    /// If one cannot be removed.
+    pub fn sweep(&self, open: Option<Round>) -> Result<(), FileError> {
+        self.remove(|round, finished| !finished || Some(round) != open)
+    }
+
+    fn remove(&self, goes: impl Fn(Round, bool) -> bool) -> Result<(), FileError> {
         let at = FileError::at(&self.folder);
         for file in fs::read_dir(&self.folder).map_err(&at)? {
             let path = file.map_err(&at)?.path();
-            if round_of(&path).is_some_and(|found| found <= round) {
+            if round_of(&path).is_some_and(|(round, finished)| goes(round, finished)) {
                 wipe(&path)?;
             }
         }
@@ -103,10 +116,13 @@ impl RoundFiles {
     }
 }
 
-fn round_of(path: &Path) -> Option<Round> {
+/// The round that a file is of, and whether it is finished.
+fn round_of(path: &Path) -> Option<(Round, bool)> {
     let (number, what) = path.file_name()?.to_str()?.split_once('.')?;
-    let ours = [DIGITS, MASKED].contains(&what.strip_suffix(".new").unwrap_or(what));
-    number.parse().ok().filter(|_| ours).map(Round)
+    let staged = what.strip_suffix(".new");
+    let ours = [DIGITS, MASKED].contains(&staged.unwrap_or(what));
+    let number = number.parse().ok().filter(|_| ours)?;
+    Some((Round(number), staged.is_none()))
 }
 
 #[cfg(test)]
@@ -147,6 +163,38 @@ mod tests {
             masks(Sign::Minus).apply(chunk, part);
         }
         assert_eq!(opened, lanes);
+    }
+
+    #[test]
+    fn a_sweep_leaves_the_open_round_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = RoundFiles::open(folder.path().to_owned()).unwrap();
+        let fill = || {
+            for name in [
+                "3.digits",
+                "4.digits",
+                "4.masked",
+                "4.masked.new",
+                "5.masked",
+                "note.txt",
+            ] {
+                fs::write(folder.path().join(name), "x").unwrap();
+            }
+        };
+        let left = || {
+            let mut left: Vec<_> = fs::read_dir(folder.path())
+                .unwrap()
+                .map(|file| file.unwrap().file_name().into_string().unwrap())
+                .collect();
+            left.sort();
+            left
+        };
+        fill();
+        files.sweep(Some(Round(4))).unwrap();
+        assert_eq!(left(), ["4.digits", "4.masked", "note.txt"]);
+        fill();
+        files.sweep(None).unwrap();
+        assert_eq!(left(), ["note.txt"]);
     }
 
     #[test]

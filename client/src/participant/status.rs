@@ -1,13 +1,15 @@
 //! What the daemon is doing, as a file that `status` reads.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::durable::{FileError, beside};
+use super::durable::{FileError, PRIVATE, beside};
 
-/// The content of `status.json`. Nothing in it comes from a row of the bank's data but the words about training.
+/// The content of `status.json`. What is wrong with a table quotes its cell, so only the daemon's user can read the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Process id of the daemon.
@@ -30,6 +32,8 @@ pub struct Status {
     pub round: Option<u64>,
     /// What the daemon does or waits for, in words.
     pub doing: String,
+    /// What is wrong with the bank's table or schema, as last read; none while it is in order.
+    pub data: Option<String>,
     /// The tasks that are known.
     pub tasks: Vec<TaskStatus>,
 }
@@ -59,7 +63,14 @@ impl Status {
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
         let text = serde_json::to_vec(self).map_err(|error| FileError::at(path)(error.into()))?;
         let staged = beside(path, "new");
-        fs::write(&staged, text).map_err(FileError::at(&staged))?;
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(PRIVATE)
+            .open(&staged)
+            .and_then(|mut file| file.write_all(&text))
+            .map_err(FileError::at(&staged))?;
         fs::rename(&staged, path).map_err(FileError::at(path))
     }
 
@@ -81,6 +92,8 @@ impl Status {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -95,6 +108,8 @@ mod tests {
         };
         status.write(&path).unwrap();
         assert_eq!(Status::read(&path).unwrap(), Some(status));
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, PRIVATE);
         fs::write(&path, "{}").unwrap();
         assert!(Status::read(&path).is_err());
     }

@@ -13,7 +13,7 @@ use veilsum_protocol::task::Task;
 
 use crate::train::Progress;
 
-use super::contribution::{Source, Step, Workbench};
+use super::contribution::{ContributionError, Source, Step, Workbench};
 use super::round_files::RoundFiles;
 
 /// Work for one round.
@@ -37,6 +37,9 @@ pub enum News {
     Progress(Round, Progress),
     /// The digits of the round are durable.
     Computed(Round),
+    /// The bank's table or schema cannot be used, so there is no contribution to the round; why, for the bank's own operator. Both are
+    /// read again for the next order.
+    NoData(Round, String),
     /// There is no contribution to the round; why, for the bank's own operator.
     Failed(Round, String),
 }
@@ -101,17 +104,14 @@ fn labour(
         };
         // The receiver is gone only when the daemon is stopping; then nobody needs the news.
         let mut progress = |progress| drop(tell.send(News::Progress(round, progress)));
-        let made = workbench
-            .contribute(&step, &mut entropy, &mut progress)
-            .map_err(|error| error.to_string());
-        let kept = made.and_then(|digits| {
-            files
-                .write_digits(round, order.plan.layout(order.kind).digit_bits, &digits)
-                .map_err(|error| error.to_string())
-        });
-        let _ = tell.send(match kept {
-            Ok(()) => News::Computed(round),
-            Err(reason) => News::Failed(round, reason),
+        let digit_bits = order.plan.layout(order.kind).digit_bits;
+        let _ = tell.send(match workbench.contribute(&step, &mut entropy, &mut progress) {
+            Ok(digits) => match files.write_digits(round, digit_bits, &digits) {
+                Ok(()) => News::Computed(round),
+                Err(error) => News::Failed(round, error.to_string()),
+            },
+            Err(ContributionError::Data(error)) => News::NoData(round, error.to_string()),
+            Err(error) => News::Failed(round, error.to_string()),
         });
     }
 }

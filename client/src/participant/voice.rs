@@ -12,6 +12,7 @@ use veilsum_protocol::wire::message::ToCoordinator;
 
 use super::durable::FileError;
 use super::status::Status;
+use crate::peer_text::shown;
 
 /// Takes one line, without its end.
 pub type Say = Box<dyn FnMut(&str) + Send>;
@@ -87,11 +88,17 @@ pub(super) fn notice(notice: &Notice) -> (Option<Round>, String) {
         ),
         Notice::Refused(rejection) => (
             None,
-            format!("REFUSED, and the round is not gone along with: {rejection}"),
+            format!(
+                "REFUSED, and the round is not gone along with: {}",
+                shown(&rejection.to_string())
+            ),
         ),
         Notice::Rejected(rejection) => (
             None,
-            format!("the coordinator did not accept a message of this bank: {rejection}"),
+            format!(
+                "the coordinator did not accept a message of this bank: {}",
+                shown(&rejection.to_string())
+            ),
         ),
         Notice::Aborted(round, reason) => (
             Some(*round),
@@ -233,6 +240,19 @@ mod tests {
         voice.publish(12).unwrap();
         let status = Status::read(&path).unwrap().unwrap();
         assert_eq!((status.written_at, status.round), (12, Some(8)));
+    }
+
+    #[test]
+    fn what_the_coordinator_says_does_not_steer_the_terminal() {
+        use veilsum_protocol::round::checks::Check;
+        use veilsum_protocol::wire::message::Rejection;
+        let detail = "\u{1b}[2J\u{1b}[31mALL WELL\n".to_owned() + &"x".repeat(1 << 22);
+        for made in [Notice::Rejected, Notice::Refused] {
+            let (_, text) = notice(&made(Rejection::new(Check::Version, detail.clone())));
+            assert!(!text.contains(char::is_control), "{text:?}");
+            assert!(text.contains("[2J[31mALL WELL "), "{text:?}");
+            assert!(text.chars().count() < 700, "{} characters", text.chars().count());
+        }
     }
 
     #[test]

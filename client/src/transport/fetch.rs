@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use quinn::Connection;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::wire::stream::{FetchReply, STREAM_FRAME_LIMIT, StreamOpen};
 
 use super::frames::{StreamEnd, moving, read_message, write_message};
+use super::line::Line;
 use super::link::LinkClosed;
 
 const CHUNK: usize = 64 << 10;
@@ -57,14 +57,20 @@ impl From<StreamEnd> for FetchError {
 }
 
 pub(super) async fn attempt(
-    connection: &Connection,
+    line: &Line,
     hash: Digest,
     limit: usize,
     stall: Duration,
 ) -> Result<Vec<u8>, FetchError> {
-    let (mut send, mut recv) = moving(stall, "a fetch", connection.open_bi()).await?;
-    write_message(&mut send, &StreamOpen::Fetch { hash }, STREAM_FRAME_LIMIT, stall).await?;
-    let length = match read_message(&mut recv, STREAM_FRAME_LIMIT, Some(stall), stall).await? {
+    let mut stream = moving(stall, "a fetch", line.open()).await?;
+    write_message(
+        &mut stream.send,
+        &StreamOpen::Fetch { hash },
+        STREAM_FRAME_LIMIT,
+        stall,
+    )
+    .await?;
+    let length = match read_message(&mut stream.recv, STREAM_FRAME_LIMIT, Some(stall), stall).await? {
         FetchReply::Blob { length } => length,
         FetchReply::NoSuchBlob => return Err(FetchError::NoSuchBlob(hash)),
     };
@@ -75,8 +81,8 @@ pub(super) async fn attempt(
     let mut blob = Vec::new();
     while blob.len() < whole {
         let most = CHUNK.min(whole - blob.len());
-        match moving(stall, "a fetch", recv.read_chunk(most, true)).await? {
-            Some(chunk) => blob.extend_from_slice(&chunk.bytes),
+        match moving(stall, "a fetch", stream.recv.read_chunk(most)).await? {
+            Some(chunk) => blob.extend_from_slice(&chunk),
             None => return Err(FetchError::Broken("the blob ended early".to_owned())),
         }
     }

@@ -1,12 +1,12 @@
-//! Frames over a QUIC stream, each under a deadline.
+//! Frames over a stream, each under a deadline.
 
 use std::future::Future;
 use std::time::Duration;
 
-use quinn::{RecvStream, SendStream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
+use veilsum_link::{RecvHalf, SendHalf};
 use veilsum_protocol::wire::frame::{FrameError, HEADER, body_length, decode, encode_frame};
 
 /// Why a stream ended before its work was done.
@@ -51,7 +51,7 @@ pub(super) async fn moving<T, E: ToString>(
 /// Reads and decodes one message. The wait for its first byte is bounded by `first`, if at all; from then on the whole frame must come
 /// within `stall`. Memory is taken as bytes arrive.
 pub(super) async fn read_message<T: DeserializeOwned>(
-    recv: &mut RecvStream,
+    recv: &mut RecvHalf,
     limit: usize,
     first: Option<Duration>,
     stall: Duration,
@@ -74,13 +74,13 @@ pub(super) async fn read_message<T: DeserializeOwned>(
         let mut body = Vec::new();
         while body.len() < length {
             let chunk = recv
-                .read_chunk(length - body.len(), true)
+                .read_chunk(length - body.len())
                 .await
                 .map_err(|error| error.to_string())?;
             let Some(chunk) = chunk else {
                 return Err("the stream ended within a message".to_owned());
             };
-            body.extend_from_slice(&chunk.bytes);
+            body.extend_from_slice(&chunk);
         }
         Ok(Ok(body))
     })
@@ -92,7 +92,7 @@ pub(super) async fn read_message<T: DeserializeOwned>(
 /// Encodes and sends one message; the coordinator must take it within `stall`. The message is encoded at once, so that what waits is
 /// bytes alone.
 pub(super) fn write_message<'a, T: Serialize>(
-    send: &'a mut SendStream,
+    send: &'a mut SendHalf,
     message: &T,
     limit: usize,
     stall: Duration,

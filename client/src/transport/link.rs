@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use quinn::{Connection, VarInt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
@@ -12,10 +11,14 @@ use veilsum_protocol::ids::{Digest, Round};
 use veilsum_protocol::wire::stream::CloseCode;
 
 use super::backoff::Backoff;
-use super::connect::{Admitted, DownReason, LinkOptions, client_config, connect, why};
+use super::connect::{Admitted, LinkOptions, connect, why};
 use super::fetch::{self, FetchError};
 use super::frames::{StreamEnd, read_message, write_message};
+use super::line::Line;
+use super::reason::DownReason;
+use super::tls::client_config;
 use super::upload::{self, UploadError};
+use super::way::Way;
 
 /// Messages that wait for the connection to take them.
 const QUEUE: usize = 64;
@@ -26,8 +29,8 @@ const STEADY: Duration = Duration::from_secs(10);
 /// What happens on the link. `R` comes from the coordinator.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<R> {
-    /// The coordinator has admitted the bank. Messages that were sent before may be lost.
-    Up,
+    /// The coordinator has admitted the bank, by this way. Messages that were sent before may be lost.
+    Up(Way),
     /// There is no connection, or no longer.
     Down {
         /// Why.
@@ -50,15 +53,15 @@ pub struct NotSent;
 pub struct LinkClosed;
 
 #[derive(Debug)]
-pub(super) struct Active<S> {
-    pub(super) connection: Connection,
+struct Active<S> {
+    line: Line,
     outbound: mpsc::Sender<S>,
 }
 
 impl<S> Clone for Active<S> {
     fn clone(&self) -> Self {
         Self {
-            connection: self.connection.clone(),
+            line: self.line.clone(),
             outbound: self.outbound.clone(),
         }
     }
@@ -117,12 +120,12 @@ impl<S: Send + 'static> Link<S> {
     pub async fn upload(&self, round: Round, file: &Path, trailer: &[u8]) -> Result<(), UploadError> {
         let mut tried = None;
         loop {
-            let connection = self.connection(tried.as_ref()).await?;
-            match upload::attempt(&connection, round, file, trailer, self.stall).await {
+            let line = self.line(tried.as_ref()).await?;
+            match upload::attempt(&line, round, file, trailer, self.stall).await {
                 Err(UploadError::Broken(reason)) => {
                     tracing::info!(%round, reason, "an upload broke off; it goes on with the next connection");
-                    give_up(&connection);
-                    tried = Some(connection);
+                    line.give_up();
+                    tried = Some(line);
                 }
                 done => return done,
             }
@@ -136,12 +139,12 @@ impl<S: Send + 'static> Link<S> {
     pub async fn fetch(&self, hash: Digest, limit: usize) -> Result<Vec<u8>, FetchError> {
         let mut tried = None;
         loop {
-            let connection = self.connection(tried.as_ref()).await?;
-            match fetch::attempt(&connection, hash, limit, self.stall).await {
+            let line = self.line(tried.as_ref()).await?;
+            match fetch::attempt(&line, hash, limit, self.stall).await {
                 Err(FetchError::Broken(reason)) => {
                     tracing::info!(%hash, reason, "a fetch broke off; it starts again with the next connection");
-                    give_up(&connection);
-                    tried = Some(connection);
+                    line.give_up();
+                    tried = Some(line);
                 }
                 done => return done,
             }
@@ -149,25 +152,17 @@ impl<S: Send + 'static> Link<S> {
     }
 
     /// Waits for a connection other than the one that was tried already.
-    async fn connection(&self, tried: Option<&Connection>) -> Result<Connection, LinkClosed> {
+    async fn line(&self, tried: Option<&Line>) -> Result<Line, LinkClosed> {
         // While `tried` is held, no other connection has its id.
         let fresh = |active: &Option<Active<S>>| {
             active
                 .as_ref()
-                .is_some_and(|it| tried.is_none_or(|old| old.stable_id() != it.connection.stable_id()))
+                .is_some_and(|it| tried.is_none_or(|old| !old.connection.is(&it.line.connection)))
         };
         let mut state = self.state.clone();
         let active = state.wait_for(fresh).await.map_err(|_| LinkClosed)?;
-        active.as_ref().map(|it| it.connection.clone()).ok_or(LinkClosed)
+        active.as_ref().map(|it| it.line.clone()).ok_or(LinkClosed)
     }
-}
-
-/// A stream that broke on a standing connection means that the connection is no good.
-fn give_up(connection: &Connection) {
-    connection.close(
-        VarInt::from_u32(CloseCode::TooSlow.number()),
-        b"a transfer broke off",
-    );
 }
 
 async fn keep_up<S, R>(
@@ -220,20 +215,22 @@ where
     R: DeserializeOwned + Send + 'static,
 {
     let Admitted {
-        connection,
+        line,
         mut send,
         mut recv,
+        way,
         _endpoint,
     } = admitted;
     let stall = Duration::from_secs(options.limits.stall_s.into());
     let limit = options.limits.message_bytes;
     let (outbound, mut queue) = mpsc::channel(QUEUE);
     publish.send_replace(Some(Active {
-        connection: connection.clone(),
+        line: line.clone(),
         outbound,
     }));
     // Taken back however this function ends, so that nobody waits on a connection that is gone.
-    let _withdraw = Withdraw(publish, &connection);
+    let connection = &line.connection;
+    let _withdraw = Withdraw(publish, &line);
 
     let speak = async {
         while let Some(message) = queue.recv().await {
@@ -244,7 +241,7 @@ where
         StreamEnd::broken("the link was given up")
     };
     let listen = async {
-        if events.send(Event::Up).await.is_err() {
+        if events.send(Event::Up(way)).await.is_err() {
             return StreamEnd::broken("the link was given up");
         }
         loop {
@@ -262,17 +259,14 @@ where
         end = listen => end,
         reason = connection.closed() => StreamEnd::broken(reason),
     };
-    why(&connection, &end)
+    why(connection, &end).await
 }
 
-struct Withdraw<'a, S>(&'a watch::Sender<Option<Active<S>>>, &'a Connection);
+struct Withdraw<'a, S>(&'a watch::Sender<Option<Active<S>>>, &'a Line);
 
 impl<S> Drop for Withdraw<'_, S> {
     fn drop(&mut self) {
         self.0.send_replace(None);
-        self.1.close(
-            VarInt::from_u32(CloseCode::Goodbye.number()),
-            b"the bank is leaving",
-        );
+        self.1.connection.close(CloseCode::Goodbye, "the bank is leaving");
     }
 }

@@ -1,16 +1,27 @@
-//! The bank's side of the connection to the coordinator: QUIC (RFC 9000) with TLS 1.3 and the bank's certificate.
+//! The bank's side of the connection to the coordinator: QUIC (RFC 9000), or TLS 1.3 on TCP, with the bank's certificate.
 //!
 //! The coordinator is trusted for availability alone: what it sends is bounded before it is kept, and blobs are taken only if their
 //! hash is the one that was asked for.
 
 mod backoff;
 mod connect;
+mod dial;
 mod fetch;
 mod frames;
+mod line;
 mod link;
+mod proxy;
+mod race;
+mod reason;
+mod tls;
 mod upload;
+mod way;
 
-pub use connect::{DownReason, LinkOptions, client_config};
+pub use connect::LinkOptions;
 pub use fetch::FetchError;
 pub use link::{Event, Link, LinkClosed, NotSent, start};
+pub use proxy::Proxy;
+pub use reason::DownReason;
+pub use tls::{client_config, tls_config};
 pub use upload::UploadError;
+pub use way::Way;

@@ -4,14 +4,15 @@ use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quinn::{Connection, SendStream};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use veilsum_link::SendHalf;
 use veilsum_protocol::ids::Round;
 use veilsum_protocol::wire::frame::frame_bytes;
 use veilsum_protocol::wire::stream::{Rejected, STREAM_FRAME_LIMIT, StreamOpen, TRAILER_LIMIT, UploadReply};
 
 use super::frames::{StreamEnd, moving, read_message, write_message};
+use super::line::Line;
 use super::link::LinkClosed;
 
 const CHUNK: usize = 64 << 10;
@@ -58,7 +59,7 @@ impl From<StreamEnd> for UploadError {
 }
 
 pub(super) async fn attempt(
-    connection: &Connection,
+    line: &Line,
     round: Round,
     path: &Path,
     trailer: &[u8],
@@ -72,11 +73,11 @@ pub(super) async fn attempt(
         frame_bytes(trailer, TRAILER_LIMIT).map_err(|_| UploadError::Trailer { found: trailer.len() })?;
     let mut file = File::open(path).await.map_err(failed)?;
     let length = file.metadata().await.map_err(failed)?.len();
-    let (mut send, mut recv) = moving(stall, "an upload", connection.open_bi()).await?;
+    let mut stream = moving(stall, "an upload", line.open()).await?;
     let open = StreamOpen::Upload { round, length };
-    write_message(&mut send, &open, STREAM_FRAME_LIMIT, stall).await?;
+    write_message(&mut stream.send, &open, STREAM_FRAME_LIMIT, stall).await?;
     // An earlier upload of this bank may have to end first, hence the patience.
-    let offset = match read_message(&mut recv, STREAM_FRAME_LIMIT, Some(2 * stall), stall).await? {
+    let offset = match read_message(&mut stream.recv, STREAM_FRAME_LIMIT, Some(2 * stall), stall).await? {
         UploadReply::From { offset } if offset <= length => offset,
         UploadReply::Rejected(rejected) => return Err(UploadError::Rejected(rejected)),
         other => {
@@ -86,12 +87,11 @@ pub(super) async fn attempt(
         }
     };
     file.seek(SeekFrom::Start(offset)).await.map_err(failed)?;
-    copy(&mut file, &mut send, length - offset, stall, failed).await?;
-    moving(stall, "an upload", send.write_all(&trailer)).await?;
-    send.finish()
-        .map_err(|error| UploadError::Broken(error.to_string()))?;
+    copy(&mut file, &mut stream.send, length - offset, stall, failed).await?;
+    moving(stall, "an upload", stream.send.write_all(&trailer)).await?;
+    moving(stall, "an upload", stream.send.finish()).await?;
     // The coordinator stores, checks and records before it answers; the connection's own deadline tells if it is gone.
-    match read_message(&mut recv, STREAM_FRAME_LIMIT, None, stall).await? {
+    match read_message(&mut stream.recv, STREAM_FRAME_LIMIT, None, stall).await? {
         UploadReply::Stored => Ok(()),
         UploadReply::Rejected(rejected) => Err(UploadError::Rejected(rejected)),
         other @ UploadReply::From { .. } => Err(UploadError::Offence(format!("{other:?} after the trailer"))),
@@ -100,7 +100,7 @@ pub(super) async fn attempt(
 
 async fn copy(
     file: &mut File,
-    send: &mut SendStream,
+    send: &mut SendHalf,
     mut left: u64,
     stall: Duration,
     failed: impl Fn(std::io::Error) -> UploadError,

@@ -2,11 +2,20 @@
 
 use std::fs;
 
+use veilsum_client::participant::{FolderLock, Home, Status};
+
 use crate::scene::{SCHEMA, Scene, TABLE};
 
+/// `check` without its attempt to connect: it leaves that to a daemon that runs.
+fn without_connection(scene: &Scene) -> FolderLock {
+    fs::create_dir(scene.path("state")).unwrap();
+    FolderLock::take(&scene.path("state")).unwrap()
+}
+
 #[test]
-fn a_broken_table_stops_run_and_check_before_anything_is_sent() {
+fn a_broken_table_is_told_with_its_place_before_anything_is_sent() {
     let scene = Scene::new();
+    let _no_connection = without_connection(&scene);
     let table = |change: &dyn Fn(&str) -> String| change(TABLE);
     let long_line = |line: &str| TABLE.replace("2,20,south,1", line);
     for (content, parts) in [
@@ -71,14 +80,13 @@ fn a_broken_table_stops_run_and_check_before_anything_is_sent() {
         scene.write("data.csv", &content);
         let mut all = vec!["data.csv: "];
         all.extend(parts);
-        scene.client(&["run"]).says(2, &all);
+        scene.client(&["check"]).says(2, &all);
     }
-    scene.nothing_was_sent();
     fs::remove_file(scene.path("data.csv")).unwrap();
     scene
-        .client(&["run"])
-        .says(2, &["data.csv: cannot be read", "in its configuration"]);
-    // `check` says the same, and goes on to the rest.
+        .client(&["check"])
+        .says(2, &["data.csv: cannot be read", "data.file in bank.toml"]);
+    // It goes on to the rest.
     scene.write("data.csv", &long_line("2,much,south,1"));
     let check = scene.client(&["check"]);
     check.says(
@@ -90,22 +98,66 @@ fn a_broken_table_stops_run_and_check_before_anything_is_sent() {
             "ok     libtorch",
         ],
     );
+    scene.nothing_was_sent();
+}
+
+/// A new key epoch needs every bank: one that stayed away with its broken table would hold up all.
+#[test]
+fn a_daemon_with_a_broken_table_or_schema_tells_its_operator_and_connects() {
+    for (file, content, place) in [
+        (
+            "data.csv",
+            TABLE.replace("2,20,south,1", "2,much,south,1"),
+            "line 3, column \"income\": found \"much\"",
+        ),
+        (
+            "schema.toml",
+            SCHEMA.replace("max = 100", "max = -1"),
+            "schema.toml: ",
+        ),
+    ] {
+        let scene = Scene::new();
+        scene.write(file, &content);
+        let daemon = scene.daemon();
+        let said = daemon.says("connecting to 127.0.0.1");
+        for part in [
+            place,
+            "ITS DATA CANNOT BE USED",
+            "takes part in key epochs, and sits rounds out",
+            "read again at each round, and nothing has to be started again",
+        ] {
+            assert!(said.contains(part), "{part:?} is not in: {said}");
+        }
+        scene.something_is_sent();
+        // What it says next, it says after its status is written.
+        daemon.says("no connection");
+        let status = Status::read(&Home::status(&scene.path("state")))
+            .unwrap()
+            .unwrap();
+        let problem = status.data.unwrap();
+        assert!(problem.contains(place), "{problem}");
+        scene
+            .client(&["status"])
+            .says(0, &["data       NOT USABLE", place]);
+        drop(daemon);
+    }
 }
 
 #[test]
 fn a_broken_schema_file_is_told_by_line_or_key() {
     let scene = Scene::new();
+    let _no_connection = without_connection(&scene);
     for (change, parts) in [
         (("label = \"y\"", "label = "), ["schema.toml: ", "line 2"]),
         (("max = 100", "max = -1"), ["schema.toml: ", "\"income\""]),
         (("leave_out", "left_out"), ["schema.toml: ", "left_out"]),
     ] {
         scene.write("schema.toml", &SCHEMA.replace(change.0, change.1));
-        scene.client(&["run"]).says(2, &parts);
+        scene.client(&["check"]).says(2, &parts);
     }
     fs::remove_file(scene.path("schema.toml")).unwrap();
     scene
-        .client(&["run"])
+        .client(&["check"])
         .says(2, &["schema.toml: cannot be read", "data.schema in bank.toml"]);
     scene.nothing_was_sent();
 }

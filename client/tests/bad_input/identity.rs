@@ -1,6 +1,8 @@
 //! Configuration, keys, certificate, roster and the way to the coordinator.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use veilsum_client::participant::FolderLock;
@@ -44,10 +46,26 @@ fn a_wrong_configuration_is_told_by_file_and_key() {
         2,
         &["FAILED configuration", "VEILSUM__LINK__IDLE", "unknown field"],
     );
+    let not_text = OsStr::from_bytes(b"c\xffu");
+    for command in ["run", "check", "status"] {
+        scene
+            .client_in(&[command], &[("VEILSUM__COMPUTE__DEVICE", not_text)])
+            .says(2, &["VEILSUM__COMPUTE__DEVICE: found a value that is not UTF-8"]);
+    }
+    // What is not this program's is none of its business.
+    scene
+        .client_in(&["tasks"], &[("LS_COLORS", not_text)])
+        .says(0, &["none is known"]);
     let gpu = scene.client_in(&["run"], &[("VEILSUM__COMPUTE__DEVICE", "cuda:200")]);
     gpu.says(2, &["[compute]", "cuda:200", "device"]);
     fs::remove_file(scene.path("bank.toml")).unwrap();
-    scene.client(&["run"]).says(2, &["bank.toml: "]);
+    scene.client(&["run"]).says(
+        2,
+        &[
+            "bank.toml: ",
+            "run `veilsum-client init`, or name the folder with --dir",
+        ],
+    );
     scene.nothing_was_sent();
 }
 
@@ -151,7 +169,7 @@ fn an_unreachable_coordinator_is_the_only_thing_that_check_finds() {
             "ok     hold-out",
             "FAILED connection",
             "no answer from 127.0.0.1:",
-            "the coordinator is down, or UDP to it is blocked",
+            "the coordinator is down, or a firewall on the way",
         ],
     );
     assert!(scene.something_was_sent(), "the attempt itself");
@@ -206,4 +224,18 @@ fn a_damaged_or_foreign_state_is_refused() {
         .client(&["run"])
         .says(2, &["state: ", "set `state` to a folder"]);
     scene.nothing_was_sent();
+}
+
+#[test]
+fn a_disk_without_room_is_told_with_file_and_remedy() {
+    let scene = Scene::new();
+    let full = scene.client_with_room(0, &["run"]);
+    full.says(
+        1,
+        &[
+            "state/status.json.new: ",
+            "ulimit -f",
+            "it goes on where it stopped",
+        ],
+    );
 }

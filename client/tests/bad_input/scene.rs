@@ -1,9 +1,14 @@
 //! A bank's folder that is in order, so that each test breaks one thing.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read};
 use std::net::UdpSocket;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
@@ -33,6 +38,11 @@ values = ["north", "south"]
 "#;
 
 pub(crate) const TABLE: &str = "id,income,region,y\n1,10,north,0\n2,20,south,1\n3,30,north,0\n";
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_veilsum-client");
+
+/// Longest that the program may take for anything.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 pub(crate) struct Scene {
     folder: tempfile::TempDir,
@@ -158,25 +168,69 @@ impl Scene {
     }
 
     pub(crate) fn client(&self, command: &[&str]) -> Outcome {
-        self.client_in(command, &[])
+        self.client_in::<&str>(command, &[])
     }
 
-    pub(crate) fn client_in(&self, command: &[&str], environment: &[(&str, &str)]) -> Outcome {
+    pub(crate) fn client_in<V: AsRef<OsStr>>(&self, command: &[&str], environment: &[(&str, V)]) -> Outcome {
+        let mut program = Command::new(PROGRAM);
+        program.envs(environment.iter().map(|(name, value)| (name, value)));
+        self.runs(program, command)
+    }
+
+    /// The program where no file may grow beyond so many KiB: what it meets is what a full disk says, with another number.
+    pub(crate) fn client_with_room(&self, kib: u32, command: &[&str]) -> Outcome {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#, "bash"]);
+        shell.arg(kib.to_string()).arg(PROGRAM);
+        self.runs(shell, command)
+    }
+
+    fn runs(&self, program: Command, command: &[&str]) -> Outcome {
+        let mut child = self.spawn(program, command);
+        let (stdout, stderr) = (whole(child.stdout.take()), whole(child.stderr.take()));
+        let (stdout, stderr) = match (stdout.recv_timeout(PATIENCE), stderr.recv_timeout(PATIENCE)) {
+            (Ok(stdout), Ok(stderr)) => (stdout, stderr),
+            _ => {
+                let _ = child.kill();
+                panic!(
+                    "{command:?} did not end; it said {:?}",
+                    stderr.recv_timeout(PATIENCE)
+                );
+            }
+        };
+        Outcome {
+            code: child.wait().unwrap().code().unwrap(),
+            stdout,
+            stderr,
+        }
+    }
+
+    fn spawn(&self, mut program: Command, command: &[&str]) -> Child {
         let (name, arguments) = command.split_first().unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_veilsum-client"))
+        program
             .arg(name)
             .arg("--dir")
             .arg(self.folder.path().join("bank"))
             .args(arguments)
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Outcome {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// A daemon that goes on.
+    pub(crate) fn daemon(&self) -> Daemon {
+        let mut child = self.spawn(Command::new(PROGRAM), &["run"]);
+        let (say, lines) = channel();
+        let output = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || {
+            output
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| say.send(line))
+        });
+        Daemon { child, lines }
     }
 
     /// Checks that not a single datagram has left the bank.
@@ -185,10 +239,61 @@ impl Scene {
         assert_eq!(received.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
 
+    /// Waits until something has left the bank.
+    pub(crate) fn something_is_sent(&self) {
+        self.coordinator.set_nonblocking(false).unwrap();
+        self.coordinator.set_read_timeout(Some(PATIENCE)).unwrap();
+        let received = self.coordinator.recv(&mut [0; 2048]);
+        self.coordinator.set_nonblocking(true).unwrap();
+        received.expect("nothing was sent");
+    }
+
     /// True if something has left the bank.
     pub(crate) fn something_was_sent(&self) -> bool {
         self.coordinator.recv(&mut [0; 2048]).is_ok()
     }
+}
+
+/// A daemon that runs, until its test is over.
+pub(crate) struct Daemon {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Daemon {
+    /// What it says up to the line that holds `part`.
+    pub(crate) fn says(&self, part: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        let mut said = String::new();
+        while !said.contains(part) {
+            match self
+                .lines
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
+                Ok(line) => said = said + &line + "\n",
+                Err(error) => panic!("{part:?} is not in: {said} ({error})"),
+            }
+        }
+        said
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads all of a program's output, beside the test.
+fn whole(output: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (say, said) = channel();
+    thread::spawn(move || {
+        let mut text = String::new();
+        output.unwrap().read_to_string(&mut text).unwrap();
+        say.send(text)
+    });
+    said
 }
 
 fn signing_key(seed: u64) -> [u8; 32] {

@@ -1,5 +1,6 @@
 //! The keys of `coordinator.toml`, their defaults and their ranges.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use super::layers::{ConfigError, load};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// UDP address on which banks are served.
+    /// Address on which banks are served, by UDP (QUIC) and by TCP (TLS) at the same port.
     pub listen: SocketAddr,
     /// How long a bank may be away in a phase before it counts as dropped out, in seconds (0 to 3600).
     #[serde(default = "default_grace")]
@@ -52,7 +53,9 @@ pub struct Identity {
 }
 
 /// What peers may use. What one bank can pin at most: `connection_window_bytes + send_window_bytes`, one message that is being read
-/// and one that is being written, 320 KiB for each of `streams`, and the messages that the engine has queued for it.
+/// and one that is being written, 320 KiB for each of `streams`, and the messages that the engine has queued for it. One more connection
+/// of its may wait for admission, which pins a few KiB. Over TCP both windows are divided among the connections that it can have: one for
+/// its messages, one for each of `streams`, and as many at the door; each takes some 100 KiB beside its share.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -60,8 +63,8 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Messages that wait for one bank before it is dropped as too slow (1 to 65536). They are kept unencoded.
     pub outbound_messages: usize,
-    /// Connections that may be in the handshake at once (1 to 65536). Each may pin some tens of
-    /// KiB until it is admitted.
+    /// Connections that may be in the handshake at once (1 to 65536), for UDP and TCP each. Until it is admitted, one by UDP may pin some
+    /// tens of KiB, one by TCP its share of both windows and 64 KiB.
     pub max_handshakes: usize,
     /// Uploads and fetches that one bank may have open at once beside its messages (1 to 64). They share the connection's window.
     pub streams: u32,
@@ -128,7 +131,7 @@ impl Config {
     /// [`ConfigError`] with file, key, what was found and what is known.
     pub fn load(
         path: &Path,
-        environment: impl IntoIterator<Item = (String, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let mut config: Self = load(path, environment)?;
         config.check(path)?;
@@ -223,7 +226,7 @@ pub fn template(listen: SocketAddr) -> String {
         r#"# Configuration of the coordinator. Relative paths are taken from this folder. Every key can also be set by the
 # environment: VEILSUM__LIMITS__IDLE_S=60 sets idle_s in [limits].
 
-listen = "{listen}"       # UDP
+listen = "{listen}"       # UDP and TCP
 reconnect_grace_s = {grace}            # a bank may be away so long in a phase before it counts as dropped out
 
 [folders]

@@ -1,4 +1,4 @@
-//! The engine: it drives epochs and rounds, and knows the protocol, its own traits and nothing else.
+//! The engine: it drives epochs and rounds, and knows the protocol, its own traits, the summation over them, and nothing else.
 //!
 //! One task owns everything; what happens outside reaches it as an input, one after the other ([`driver`]). The pure machines of the
 //! protocol decide, the engine makes their actions true in order: what they commit is durable and published before anything

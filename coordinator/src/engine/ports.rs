@@ -9,6 +9,8 @@ use thiserror::Error;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::MAX_ENTRY_BYTES;
 
+use crate::remedy;
+
 /// Longest record in bytes. What is larger is a blob, of which a record holds the hash.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
@@ -70,7 +72,7 @@ impl Commit {
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The operating system refused.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {source}{}", path.display(), remedy::of_disk(source))]
     Io {
         /// What was being done.
         action: &'static str,

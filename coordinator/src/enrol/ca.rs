@@ -81,7 +81,15 @@ impl Authority {
     /// [`EnrolError`] with the file at fault.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, EnrolError> {
         let certificate_pem = fs::read_to_string(certificate).map_err(EnrolError::file(certificate))?;
-        let key_pem = keyfile::read_private(key)?;
+        let key_pem = keyfile::read_private(key).map_err(|error| match error {
+            EnrolError::File { path, error } if error.kind() == std::io::ErrorKind::NotFound => {
+                EnrolError::content(
+                    &path,
+                    format!("{error}; put the authority's key back there for this command"),
+                )
+            }
+            other => other,
+        })?;
         let key_text = std::str::from_utf8(&key_pem).map_err(|error| EnrolError::content(key, error))?;
         let key_pair = KeyPair::from_pem(key_text).map_err(|error| EnrolError::content(key, error))?;
         Self::from_pem(&certificate_pem, key_pair).map_err(|error| EnrolError::content(certificate, error))
@@ -115,7 +123,7 @@ impl Authority {
     /// Issues a bank's certificate for TLS clients; PEM. Of the signing request only the public key is taken.
     ///
     /// # Errors
-    /// [`EnrolError::Argument`] for a validity out of range, [`EnrolError::Make`].
+    /// [`EnrolError::Argument`] for a validity out of range or beyond the authority's, [`EnrolError::Make`].
     pub fn issue_bank(
         &self,
         name: &str,
@@ -137,11 +145,10 @@ impl Authority {
     ) -> Result<String, EnrolError> {
         // A certificate that outlives its authority would fail on a day that its own dates do not tell.
         if params.not_after > self.not_after {
-            let problem = format!(
-                "it would be valid until {}, its authority only until {}",
+            return Err(EnrolError::Argument(format!(
+                "{what} would be valid until {}, its authority only until {}; choose fewer --days",
                 params.not_after, self.not_after
-            );
-            return Err(EnrolError::Make { what, problem });
+            )));
         }
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -59,7 +59,7 @@ impl Folder {
 pub struct InitOptions {
     /// Name of the consortium and origin of its log.
     pub name: String,
-    /// Where the coordinator will listen (UDP).
+    /// Where the coordinator will listen (UDP and TCP).
     pub listen: SocketAddr,
     /// Names and addresses under which banks reach it; the first goes into the consortium file.
     pub hosts: Vec<String>,

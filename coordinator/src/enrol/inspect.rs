@@ -1,5 +1,6 @@
 //! What a certificate says, and whether it would be accepted: the same verifier as in the handshake, with clear messages.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -10,7 +11,7 @@ use rustls::{CertificateError, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use veilsum_protocol::ids::Digest;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 /// What stands in a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,15 @@ pub struct CertificateFacts {
     pub spki_der: Vec<u8>,
     /// SHA-256 of [`Self::spki_der`]: the name of the key in the roster.
     pub tls_key: Digest,
+    /// The host names and IP addresses that it is for.
+    pub hosts: Vec<String>,
+}
+
+impl CertificateFacts {
+    /// Whole days until it expires, at a time in Unix seconds; negative when it has.
+    pub fn days_left(&self, at: i64) -> i64 {
+        self.not_after.saturating_sub(at).div_euclid(86_400)
+    }
 }
 
 /// Reads the first certificate of a PEM text.
@@ -58,7 +68,28 @@ pub fn facts_of_der(der: &[u8]) -> Result<CertificateFacts, String> {
         not_after: parsed.validity().not_after.timestamp(),
         tls_key: Digest::of(&spki_der),
         spki_der,
+        hosts: hosts(&parsed),
     })
+}
+
+/// The alternative names that `enrol` gives (RFC 5280, section 4.2.1.6); others are passed over.
+fn hosts(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let host = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes)
+                .ok()
+                .map(|bytes| IpAddr::from(bytes).to_string()),
+            _ => <[u8; 16]>::try_from(*bytes)
+                .ok()
+                .map(|bytes| IpAddr::from(bytes).to_string()),
+        },
+        _ => None,
+    };
+    extension.value.general_names.iter().filter_map(host).collect()
 }
 
 /// Whether the coordinator would admit a bank's certificate at a time (Unix seconds), apart from the roster.
@@ -124,21 +155,23 @@ fn explain(error: &rustls::Error, facts: &CertificateFacts) -> String {
     match reason {
         E::Expired | E::ExpiredContext { .. } => {
             format!(
-                "the certificate of {subject} expired on {}; enrol again to renew it",
+                "the certificate of {subject} expired on {}",
                 date(facts.not_after)
             )
         }
         E::NotValidYet | E::NotValidYetContext { .. } => {
             let from = date(facts.not_before);
-            format!(
-                "the certificate of {subject} is not valid before {from}; compare the clocks of both sides"
-            )
+            format!("the certificate of {subject} is not valid before {from}; look at this machine's clock")
         }
         E::UnknownIssuer | E::BadSignature => {
             let issuer = &facts.issuer;
             format!(
                 "the certificate of {subject} was issued by {issuer}, which is not this consortium's authority"
             )
+        }
+        E::NotValidForName | E::NotValidForNameContext { .. } => {
+            let hosts = facts.hosts.join(", ");
+            format!("the certificate of {subject} is for {hosts}, not for the name that banks expect")
         }
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
             format!("the certificate of {subject} has another purpose than this side of the connection")

@@ -7,16 +7,19 @@ pub mod ca;
 pub mod init;
 pub mod inspect;
 pub mod keyfile;
+pub mod renew;
 pub mod request;
 pub mod roster;
 
 use std::path::{Path, PathBuf};
 
+use crate::remedy;
+
 /// Why a step of enrolment failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolError {
     /// A file could not be read or written.
-    #[error("{path}: {error}")]
+    #[error("{}: {error}{}", path.display(), remedy::of_folder(error))]
     File {
         /// The file.
         path: PathBuf,
@@ -61,6 +64,19 @@ pub enum EnrolError {
 }
 
 impl EnrolError {
+    /// True if the operator has to correct an argument or a file, rather than the disk: exit code 2 instead of 1.
+    pub fn is_usage(&self) -> bool {
+        use std::io::ErrorKind as K;
+        match self {
+            Self::KeyMode { .. } | Self::Exists { .. } | Self::Content { .. } | Self::Argument(_) => true,
+            Self::File { error, .. } => matches!(
+                error.kind(),
+                K::NotFound | K::PermissionDenied | K::IsADirectory | K::NotADirectory | K::InvalidData
+            ),
+            Self::Make { .. } => false,
+        }
+    }
+
     fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self::File { path, error }

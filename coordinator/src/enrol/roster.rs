@@ -108,7 +108,9 @@ type Requests<'a> = BTreeMap<String, (&'a Path, VerifiedRequest)>;
 fn read_requests(paths: &[PathBuf]) -> Result<Requests<'_>, EnrolError> {
     let mut verified = Requests::new();
     for path in paths {
-        let text = fs::read_to_string(path).map_err(EnrolError::file(path))?;
+        let text = fs::read_to_string(path).map_err(|error| {
+            EnrolError::content(path, format!("{error}; name the request file that the bank sent"))
+        })?;
         let request = verify(&text).map_err(|problem| EnrolError::content(path, problem))?;
         if let Some((earlier, _)) = verified.get(&request.name) {
             let problem = format!(

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::SendStream;
+use veilsum_link::SendHalf;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::wire::stream::{FetchReply, STREAM_FRAME_LIMIT};
 
@@ -19,12 +19,12 @@ const CHUNK: u64 = 64 << 10;
 pub(super) async fn serve(
     blobs: Arc<dyn PublicBlobs>,
     hash: Digest,
-    send: &mut SendStream,
+    send: &mut SendHalf,
     stall: Duration,
 ) -> Result<(), StreamEnd> {
     let Some((mut file, length)) = on_disk(move || blobs.open(hash)).await? else {
         write_message(send, &FetchReply::NoSuchBlob, STREAM_FRAME_LIMIT, stall).await?;
-        return send.finish().map_err(StreamEnd::lost);
+        return moving(stall, "a blob", send.finish()).await;
     };
     write_message(send, &FetchReply::Blob { length }, STREAM_FRAME_LIMIT, stall).await?;
     let mut left = length;
@@ -47,5 +47,5 @@ pub(super) async fn serve(
         moving(stall, "a blob", send.write_all(&chunk)).await?;
         left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
     }
-    send.finish().map_err(StreamEnd::lost)
+    moving(stall, "a blob", send.finish()).await
 }

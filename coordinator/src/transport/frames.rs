@@ -1,12 +1,12 @@
-//! Frames and raw bytes over a QUIC stream, each under a deadline.
+//! Frames and raw bytes over a stream, each under a deadline.
 
 use std::future::Future;
 use std::time::Duration;
 
-use quinn::{RecvStream, SendStream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
+use veilsum_link::{RecvHalf, SendHalf};
 use veilsum_protocol::wire::frame::{FrameError, HEADER, body_length, decode, encode_frame};
 use veilsum_protocol::wire::stream::CloseCode;
 
@@ -63,7 +63,7 @@ pub(super) async fn moving<T, E: ToString>(
 /// Reads the body of a frame. The wait for its first byte is bounded by `first`, if at all; from then on the whole frame must come
 /// within `stall`. Memory is taken as bytes arrive.
 pub(super) async fn read_body(
-    recv: &mut RecvStream,
+    recv: &mut RecvHalf,
     limit: usize,
     first: Option<Duration>,
     stall: Duration,
@@ -86,13 +86,13 @@ pub(super) async fn read_body(
         let mut body = Vec::new();
         while body.len() < length {
             let chunk = recv
-                .read_chunk(length - body.len(), true)
+                .read_chunk(length - body.len())
                 .await
                 .map_err(|error| error.to_string())?;
             let Some(chunk) = chunk else {
                 return Err("it ended within a frame".to_owned());
             };
-            body.extend_from_slice(&chunk.bytes);
+            body.extend_from_slice(&chunk);
         }
         Ok(Ok(body))
     })
@@ -101,7 +101,7 @@ pub(super) async fn read_body(
 
 /// Reads and decodes one message. Anything else is an offence.
 pub(super) async fn read_message<T: DeserializeOwned>(
-    recv: &mut RecvStream,
+    recv: &mut RecvHalf,
     limit: usize,
     first: Option<Duration>,
     stall: Duration,
@@ -115,7 +115,7 @@ pub(super) async fn read_message<T: DeserializeOwned>(
 /// Encodes and sends one message; the peer must take it within `stall`. The message is encoded at once, so that what waits for the
 /// peer is bytes alone.
 pub(super) fn write_message<'a, T: Serialize>(
-    send: &'a mut SendStream,
+    send: &'a mut SendHalf,
     message: &T,
     limit: usize,
     stall: Duration,

@@ -1,34 +1,36 @@
-//! The endpoint: who may knock, how often, and with what.
+//! The two doors at one address: UDP for QUIC, TCP for TLS.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, EndpointConfig, IdleTimeout, Incoming, ServerConfig, TransportConfig, VarInt};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use quinn::{Endpoint, VarInt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use veilsum_protocol::roster::Roster;
-use veilsum_protocol::wire::stream::{ALPN, CloseCode};
+use veilsum_protocol::wire::stream::CloseCode;
 
 use super::ports::{Inbound, PublicBlobs, UploadGate};
-use super::session::{self, Hall, close, identify};
+use super::session::Hall;
 use super::spool::Spool;
+use super::tls::{ServerIdentity, tls_config};
+use super::{listen_quic, listen_tcp};
 use crate::config::Limits;
-use crate::enrol::{EnrolError, inspect, keyfile};
+use crate::enrol::EnrolError;
+use crate::remedy;
 
-/// Bytes that are kept of a peer that is not yet accepted. An honest first flight has one certificate and fits in 4 KiB.
-const INCOMING_BUFFER: u64 = 16 << 10;
+const STOPPING: &str = "the coordinator is stopping";
+
+/// Ports that are tried when the system chooses: one that is free for UDP may be taken for TCP.
+const CHOICES: u32 = 16;
 
 /// How long banks may take to notice that the coordinator goes away.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -44,50 +46,24 @@ pub enum TransportError {
     Tls(String),
     /// The address cannot be bound.
     #[error(
-        "cannot listen on UDP {address}: {error}; stop the program that has the port, or set another `listen` in coordinator.toml"
+        "cannot listen on {protocol} {address}: {error}; stop the program that has the port, or set another `listen` in coordinator.toml"
     )]
     Bind {
+        /// UDP or TCP.
+        protocol: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the system says.
         error: std::io::Error,
     },
     /// The spool cannot be made or made durable.
-    #[error("spool {folder}: {error}")]
+    #[error("{}: the spool of uploads cannot be kept: {error}{}", folder.display(), remedy::of_disk(error))]
     Spool {
         /// The folder.
         folder: PathBuf,
         /// What the system says.
         error: std::io::Error,
     },
-}
-
-/// The coordinator's certificate and key, and the authority that banks' certificates come from.
-pub struct ServerIdentity {
-    /// PEM.
-    pub certificate: Vec<u8>,
-    /// The certificate's private key.
-    pub key: PrivateKeyDer<'static>,
-    /// PEM.
-    pub ca: Vec<u8>,
-}
-
-impl ServerIdentity {
-    /// Reads certificate and key; `ca` is the authority's certificate of the consortium file.
-    ///
-    /// # Errors
-    /// [`EnrolError`] with the file at fault.
-    pub fn load(certificate: &Path, key: &Path, ca: &str) -> Result<Self, EnrolError> {
-        let error = |error| EnrolError::File {
-            path: certificate.to_owned(),
-            error,
-        };
-        Ok(Self {
-            certificate: std::fs::read(certificate).map_err(error)?,
-            key: PrivateKeyDer::Pkcs8(keyfile::read_pkcs8(key)?.to_vec().into()),
-            ca: ca.as_bytes().to_vec(),
-        })
-    }
 }
 
 /// What the sessions work with.
@@ -102,69 +78,16 @@ pub struct Services {
     pub spool: PathBuf,
 }
 
-/// A bound endpoint.
+/// A bound address.
 pub struct Listener {
     endpoint: Endpoint,
+    tcp: TcpListener,
+    acceptor: TlsAcceptor,
     limits: Limits,
 }
 
-/// QUIC and TLS as the coordinator speaks them. What each limit costs in memory stands at [`Limits`].
-///
-/// # Errors
-/// [`TransportError::Tls`] when certificate, key and authority do not work together.
-pub fn server_config(identity: &ServerIdentity, limits: &Limits) -> Result<ServerConfig, TransportError> {
-    let tls = |error: String| TransportError::Tls(error);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = inspect::roots(&identity.ca).map_err(tls)?;
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
-        .build()
-        .map_err(|error| tls(error.to_string()))?;
-    let chain = CertificateDer::pem_slice_iter(&identity.certificate)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| tls(format!("the coordinator's certificate: {error}")))?;
-    let mut crypto = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .and_then(|builder| {
-            builder
-                .with_client_cert_verifier(verifier)
-                .with_single_cert(chain, identity.key.clone_key())
-        })
-        .map_err(|error| tls(format!("the coordinator's certificate and key: {error}")))?;
-    crypto.alpn_protocols = vec![ALPN.to_vec()];
-    // No resumption: every connection shows its certificate anew, so that an expired one is noticed.
-    crypto.send_tls13_tickets = 0;
-    crypto.session_storage = Arc::new(NoServerSessionStorage {});
-    let crypto = QuicServerConfig::try_from(crypto).map_err(|error| tls(error.to_string()))?;
-
-    let idle = u32::saturating_mul(limits.idle_s, 1000);
-    let mut transport = TransportConfig::default();
-    transport
-        // The control stream and the others. Each open stream costs some hundred bytes beside its share of the window.
-        .max_concurrent_bidi_streams(VarInt::from_u32(limits.streams.saturating_add(1)))
-        // Not part of the protocol.
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .datagram_receive_buffer_size(None)
-        // Unread bytes that a bank can pin: one stream, and all of them.
-        .stream_receive_window(VarInt::from_u32(limits.stream_window_bytes))
-        .receive_window(VarInt::from_u32(limits.connection_window_bytes))
-        // Unacknowledged bytes that a bank can pin.
-        .send_window(limits.send_window_bytes.into())
-        // Handshake bytes out of order: a certificate and little else.
-        .crypto_buffer_size(16 << 10)
-        // How long all of this can be pinned by a bank that has gone. Banks keep the connection alive.
-        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))));
-    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
-    let handshakes = u64::try_from(limits.max_handshakes).unwrap_or(u64::MAX);
-    config
-        .transport_config(Arc::new(transport))
-        .max_incoming(limits.max_handshakes)
-        .incoming_buffer_size(INCOMING_BUFFER)
-        .incoming_buffer_size_total(handshakes.saturating_mul(INCOMING_BUFFER));
-    Ok(config)
-}
-
 impl Listener {
-    /// Binds the UDP address. Banks are served from [`Self::serve`] on.
+    /// Binds the address for UDP and for TCP, with the same port. Banks are served from [`Self::serve`] on.
     ///
     /// # Errors
     /// [`TransportError::Bind`] or [`TransportError::Tls`]. Must be called within a tokio runtime.
@@ -173,21 +96,33 @@ impl Listener {
         identity: &ServerIdentity,
         limits: &Limits,
     ) -> Result<Self, TransportError> {
-        let config = server_config(identity, limits)?;
-        let endpoint = std::net::UdpSocket::bind(listen)
-            .and_then(|socket| {
-                let runtime = quinn::default_runtime()
-                    .ok_or_else(|| std::io::Error::other("not called within a tokio runtime"))?;
-                Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
-            })
-            .map_err(|error| TransportError::Bind {
+        let config = listen_quic::server_config(identity, limits)?;
+        let acceptor = TlsAcceptor::from(Arc::new(tls_config(identity)?));
+        let failed = |protocol| {
+            move |error| TransportError::Bind {
+                protocol,
                 address: listen,
                 error,
-            })?;
-        Ok(Self {
-            endpoint,
-            limits: limits.clone(),
-        })
+            }
+        };
+        let mut tries = if listen.port() == 0 { CHOICES } else { 1 };
+        loop {
+            let endpoint = listen_quic::bind(listen, config.clone()).map_err(failed("UDP"))?;
+            let address = endpoint.local_addr().map_err(failed("UDP"))?;
+            tries -= 1;
+            match listen_tcp::bind(address, limits) {
+                Err(error) if tries == 0 => return Err(failed("TCP")(error)),
+                Err(_) => {}
+                Ok(tcp) => {
+                    return Ok(Self {
+                        endpoint,
+                        tcp,
+                        acceptor,
+                        limits: limits.clone(),
+                    });
+                }
+            }
+        }
     }
 
     /// The address that is bound.
@@ -238,10 +173,13 @@ impl Listener {
             inbound,
             failed,
             next_session: AtomicU64::new(1),
-            current: Mutex::new(HashMap::new()),
+            current: Mutex::default(),
+            waiting: Mutex::default(),
             uploading,
         });
-        let handshakes = Arc::new(Semaphore::new(self.limits.max_handshakes));
+        // For each way its own: who crowds one of them does not shut the other.
+        let handshakes = || Arc::new(Semaphore::new(self.limits.max_handshakes));
+        let (by_udp, by_tcp) = (handshakes(), handshakes());
         let mut connections = JoinSet::new();
         tokio::pin!(stop);
         let ended = loop {
@@ -251,65 +189,26 @@ impl Listener {
                 Some(_) = connections.join_next() => {}
                 incoming = self.endpoint.accept() => {
                     let Some(incoming) = incoming else { break Ok(()) };
-                    if let Some((incoming, place)) = admit(incoming, &handshakes) {
-                        connections.spawn(connection(Arc::clone(&hall), incoming, place));
+                    if let Some((incoming, place)) = listen_quic::admit(incoming, &by_udp) {
+                        connections.spawn(listen_quic::serve(Arc::clone(&hall), incoming, place));
+                    }
+                }
+                (socket, remote) = listen_tcp::accept(&self.tcp) => {
+                    if let Some(place) = listen_tcp::admit(remote, &by_tcp) {
+                        let (hall, acceptor) = (Arc::clone(&hall), self.acceptor.clone());
+                        connections.spawn(listen_tcp::serve(hall, acceptor, socket, remote, place));
                     }
                 }
             }
         };
-        self.endpoint.close(
-            VarInt::from_u32(CloseCode::Goodbye.number()),
-            b"the coordinator is stopping",
-        );
+        self.endpoint
+            .close(VarInt::from_u32(CloseCode::Goodbye.number()), STOPPING.as_bytes());
+        hall.close_all(CloseCode::Goodbye, STOPPING);
         let farewell = async {
             while connections.join_next().await.is_some() {}
             self.endpoint.wait_idle().await;
         };
         let _ = timeout(FAREWELL, farewell).await;
         ended
-    }
-}
-
-/// Sends a peer away that may not be where it says, or that comes when too many are at the door.
-fn admit(incoming: Incoming, handshakes: &Arc<Semaphore>) -> Option<(Incoming, OwnedSemaphorePermit)> {
-    if !incoming.remote_address_validated() {
-        // One more round trip, and in return no memory and no reply of any size for forged addresses.
-        if let Err(error) = incoming.retry() {
-            error.into_incoming().refuse();
-        }
-        return None;
-    }
-    match Arc::clone(handshakes).try_acquire_owned() {
-        Ok(place) => Some((incoming, place)),
-        Err(_) => {
-            tracing::warn!(remote = %incoming.remote_address(), "too many handshakes at once; a peer is refused");
-            incoming.refuse();
-            None
-        }
-    }
-}
-
-async fn connection<M, O>(hall: Arc<Hall<M, O>>, incoming: Incoming, place: OwnedSemaphorePermit)
-where
-    M: DeserializeOwned + Send + 'static,
-    O: Serialize + Send + 'static,
-{
-    let remote = incoming.remote_address();
-    let deadline = Duration::from_secs(hall.limits.handshake_s.into());
-    let handshake = async { incoming.accept()?.await };
-    let connection = match timeout(deadline, handshake).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return tracing::info!(%remote, %error, "a handshake failed"),
-        Err(_) => return tracing::info!(%remote, seconds = deadline.as_secs(), "a handshake took too long"),
-    };
-    match identify(&connection, &hall.roster) {
-        Ok(bank) => {
-            drop(place);
-            session::run(hall, connection, bank).await;
-        }
-        Err(reason) => {
-            tracing::warn!(%remote, reason, "a peer is refused");
-            close(&connection, CloseCode::NotInRoster, &reason);
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The coordinator's side of the connections: QUIC (RFC 9000) with TLS 1.3 and mandatory client certificates.
+//! The coordinator's side of the connections: QUIC (RFC 9000), or TLS 1.3 on TCP, with mandatory client certificates.
 //!
 //! Nothing that a peer sends stops the listener. A peer that breaks the rules, or is slow, loses its own connection; what it can
 //! pin in memory is bounded by [`crate::config::Limits`].
@@ -6,10 +6,15 @@
 mod fetch;
 mod frames;
 mod listen;
+mod listen_quic;
+mod listen_tcp;
 mod ports;
 mod session;
 mod spool;
+mod tls;
 mod upload;
 
-pub use listen::{Listener, ServerIdentity, Services, TransportError, server_config};
+pub use listen::{Listener, Services, TransportError};
+pub use listen_quic::server_config;
 pub use ports::{Inbound, NotDelivered, PublicBlobs, SessionHandle, UploadGate, Uploaded};
+pub use tls::{ServerIdentity, tls_config};

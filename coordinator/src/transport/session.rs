@@ -1,20 +1,21 @@
 //! One connection of a bank: who it is, its messages both ways, and its other streams.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use quinn::{Connection, RecvStream, SendStream, VarInt};
+use quinn::VarInt;
 use rustls_pki_types::CertificateDer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use veilsum_link::{Connection, RecvHalf, SendHalf, Transport};
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::roster::Roster;
-use veilsum_protocol::wire::stream::{CloseCode, ControlReply, REASON_LIMIT, STREAM_FRAME_LIMIT, StreamOpen};
+use veilsum_protocol::wire::stream::{CloseCode, ControlReply, STREAM_FRAME_LIMIT, StreamOpen};
 
 use super::fetch;
 use super::frames::{StreamEnd, read_message, write_message};
@@ -23,6 +24,19 @@ use super::spool::Spool;
 use super::upload::Upload;
 use crate::config::Limits;
 use crate::enrol::inspect::facts_of_der;
+
+const REPLACED: &str = "a newer connection with this bank's key took its place";
+
+/// The connection on which a bank is admitted.
+#[derive(Clone)]
+pub(super) struct Current {
+    session: u64,
+    connection: Connection,
+    /// Whether the engine knows of it.
+    admitted: Arc<AtomicBool>,
+    /// Uploads and fetches that may be open beside it, where they are connections of their own.
+    places: Arc<Semaphore>,
+}
 
 /// What all sessions share.
 pub(super) struct Hall<M, O> {
@@ -35,7 +49,9 @@ pub(super) struct Hall<M, O> {
     /// Filled once, when the spool can no longer be trusted.
     pub(super) failed: mpsc::Sender<std::io::Error>,
     pub(super) next_session: AtomicU64,
-    pub(super) current: Mutex<HashMap<BankIndex, (u64, Connection)>>,
+    pub(super) current: Mutex<HashMap<BankIndex, Current>>,
+    /// Connections whose first frame has not come. See [`Hall::knock`].
+    pub(super) waiting: Mutex<HashMap<(BankIndex, Transport), VecDeque<Connection>>>,
     /// One upload of a bank at a time, also across connections: two would write the same file.
     pub(super) uploading: HashMap<BankIndex, tokio::sync::Mutex<()>>,
 }
@@ -45,43 +61,92 @@ impl<M, O> Hall<M, O> {
         Duration::from_secs(self.limits.stall_s.into())
     }
 
+    /// Waits at the door. One connection of a bank has room there, so that one key cannot pin the memory of many; where each stream is a
+    /// connection of its own, one more for each stream that an admitted bank may open. Who comes when it is full takes the place of the
+    /// earliest that waits. The connection that is admitted stays: whoever waits may never open a control stream.
+    fn knock(&self, bank: BankIndex, connection: &Connection) {
+        let transport = connection.transport();
+        let room = match self.streams_of(bank) {
+            Some(_) if transport == Transport::Tcp => self.streams().saturating_add(1),
+            _ => 1,
+        };
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let door = waiting.entry((bank, transport)).or_default();
+        while door.len() >= room {
+            let Some(earliest) = door.pop_front() else { break };
+            earliest.close(CloseCode::Replaced, REPLACED);
+        }
+        door.push_back(connection.clone());
+    }
+
+    /// Waits no more: admitted or gone.
+    fn stop_waiting(&self, bank: BankIndex, connection: &Connection) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (bank, connection.transport());
+        if let Some(door) = waiting.get_mut(&place) {
+            door.retain(|it| !it.is(connection));
+            if door.is_empty() {
+                waiting.remove(&place);
+            }
+        }
+    }
+
     /// Takes the place of the bank's earlier connection, if there is one.
-    fn enter(&self, bank: BankIndex, connection: &Connection) -> u64 {
+    fn enter(&self, bank: BankIndex, connection: &Connection, admitted: &Arc<AtomicBool>) -> u64 {
+        self.stop_waiting(bank, connection);
         let session = self.next_session.fetch_add(1, Ordering::Relaxed);
+        let entering = Current {
+            session,
+            connection: connection.clone(),
+            admitted: Arc::clone(admitted),
+            places: Arc::new(Semaphore::new(self.streams())),
+        };
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, earlier)) = current.insert(bank, (session, connection.clone())) {
-            close(
-                &earlier,
-                CloseCode::Replaced,
-                "a newer connection with this bank's key took its place",
-            );
+        if let Some(earlier) = current.insert(bank, entering) {
+            earlier.connection.close(CloseCode::Replaced, REPLACED);
         }
         session
     }
 
     fn leave(&self, bank: BankIndex, session: u64) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.get(&bank).is_some_and(|(number, _)| *number == session) {
+        if current.get(&bank).is_some_and(|it| it.session == session) {
             current.remove(&bank);
+        }
+    }
+
+    fn streams(&self) -> usize {
+        usize::try_from(self.limits.streams).unwrap_or(usize::MAX)
+    }
+
+    /// The bank's session, if it is admitted and its streams are connections of their own.
+    fn streams_of(&self, bank: BankIndex) -> Option<Current> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current
+            .get(&bank)
+            .filter(|it| it.connection.transport() == Transport::Tcp && it.admitted.load(Ordering::Relaxed))
+            .cloned()
+    }
+
+    /// Ends every connection that came by TCP; those by QUIC end with their endpoint.
+    pub(super) fn close_all(&self, code: CloseCode, reason: &str) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = current.values().map(|it| &it.connection);
+        for connection in admitted.chain(waiting.values().flatten()) {
+            if connection.transport() == Transport::Tcp {
+                connection.close(code, reason);
+            }
         }
     }
 }
 
-/// Closes a connection with a code and a reason that the peer can show.
-pub(super) fn close(connection: &Connection, code: CloseCode, reason: &str) {
-    let end = reason.floor_char_boundary(REASON_LIMIT);
-    connection.close(VarInt::from_u32(code.number()), &reason.as_bytes()[..end]);
-}
-
 /// The bank whose key the peer proved to hold in the handshake.
-pub(super) fn identify(connection: &Connection, roster: &Roster) -> Result<BankIndex, String> {
-    let identity = connection
-        .peer_identity()
-        .and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
-    let certificate = identity
-        .as_ref()
-        .and_then(|chain| chain.first())
-        .ok_or("no client certificate")?;
+pub(super) fn identify(
+    certificate: Option<&CertificateDer<'static>>,
+    roster: &Roster,
+) -> Result<BankIndex, String> {
+    let certificate = certificate.ok_or("no client certificate")?;
     let facts = facts_of_der(certificate)?;
     let entry = roster.by_tls_key(facts.tls_key).ok_or_else(|| {
         format!(
@@ -99,30 +164,38 @@ struct Session<M, O> {
     connection: Connection,
     bank: BankIndex,
     control_taken: AtomicBool,
-    admitted: AtomicBool,
+    admitted: Arc<AtomicBool>,
 }
 
-/// Serves a bank's connection until it is closed.
-pub(super) async fn run<M, O>(hall: Arc<Hall<M, O>>, connection: Connection, bank: BankIndex)
+impl<M, O> Session<M, O> {
+    fn new(hall: &Arc<Hall<M, O>>, connection: &Connection, bank: BankIndex) -> Self {
+        Self {
+            hall: Arc::clone(hall),
+            connection: connection.clone(),
+            bank,
+            control_taken: AtomicBool::new(false),
+            admitted: Arc::default(),
+        }
+    }
+}
+
+/// Serves a bank's QUIC connection with all its streams until it is closed.
+pub(super) async fn serve_quic<M, O>(hall: Arc<Hall<M, O>>, quic: quinn::Connection, bank: BankIndex)
 where
     M: DeserializeOwned + Send + 'static,
     O: Serialize + Send + 'static,
 {
     let deadline = Instant::now() + Duration::from_secs(hall.limits.handshake_s.into());
-    let session = Arc::new(Session {
-        hall,
-        connection: connection.clone(),
-        bank,
-        control_taken: AtomicBool::new(false),
-        admitted: AtomicBool::new(false),
-    });
+    let connection = Connection::Quic(quic.clone());
+    hall.knock(bank, &connection);
+    let session = Arc::new(Session::new(&hall, &connection, bank));
     let mut streams = JoinSet::new();
     loop {
         tokio::select! {
-            stream = connection.accept_bi() => match stream {
+            stream = quic.accept_bi() => match stream {
                 Ok((send, recv)) => {
                     let session = Arc::clone(&session);
-                    streams.spawn(async move { session.stream(send, recv).await });
+                    streams.spawn(async move { session.stream(send.into(), recv.into()).await });
                 }
                 Err(_) => break,
             },
@@ -130,13 +203,85 @@ where
             () = sleep_until(deadline), if !session.control_taken.load(Ordering::Relaxed) => {
                 // The guard was looked at when the wait began; the stream may have come since.
                 if !session.control_taken.load(Ordering::Relaxed) {
-                    close(&connection, CloseCode::TooSlow, "no control stream was opened");
+                    connection.close(CloseCode::TooSlow, "no control stream was opened");
                 }
             }
         }
     }
+    hall.stop_waiting(bank, &connection);
     // Every stream notices the end by itself. None is aborted, since one may be writing to the spool.
     while streams.join_next().await.is_some() {}
+}
+
+/// Serves a bank's TLS connection, which carries one stream, until it is closed.
+pub(super) async fn serve_tcp<M, O>(
+    hall: Arc<Hall<M, O>>,
+    connection: Connection,
+    (mut send, mut recv): (SendHalf, RecvHalf),
+    bank: BankIndex,
+) where
+    M: DeserializeOwned + Send + 'static,
+    O: Serialize + Send + 'static,
+{
+    let deadline = Instant::now() + Duration::from_secs(hall.limits.handshake_s.into());
+    hall.knock(bank, &connection);
+    let own = Session::new(&hall, &connection, bank);
+    let first = read_message(&mut recv, STREAM_FRAME_LIMIT, None, hall.stall());
+    let open = match timeout_at(deadline, first).await {
+        Ok(Ok(open)) => open,
+        Ok(Err(end)) => {
+            hall.stop_waiting(bank, &connection);
+            return own.ended(Err(end));
+        }
+        Err(_) => {
+            hall.stop_waiting(bank, &connection);
+            return connection.close(CloseCode::TooSlow, "no stream was opened");
+        }
+    };
+    if matches!(open, StreamOpen::Control) {
+        own.control_taken.store(true, Ordering::Relaxed);
+        let served = own.control(send, recv).await;
+        hall.stop_waiting(bank, &connection);
+        return own.ended(served);
+    }
+    let Some(current) = hall.streams_of(bank) else {
+        hall.stop_waiting(bank, &connection);
+        return own.ended(Err(StreamEnd::violation("the control stream comes first")));
+    };
+    // It still waits at the door until one of the bank's places is free.
+    let place = tokio::select! {
+        place = current.places.acquire() => place.ok(),
+        _ = connection.closed() => None,
+        _ = current.connection.closed() => None,
+        () = sleep_until(Instant::now() + hall.stall()) => None,
+    };
+    hall.stop_waiting(bank, &connection);
+    if place.is_some() {
+        // What goes wrong on the stream ends the bank's session, as on QUIC, and the end of the session ends the stream.
+        let session = Session {
+            connection: current.connection.clone(),
+            admitted: current.admitted,
+            ..own
+        };
+        let served = session.perform(open, &mut send, &mut recv);
+        tokio::pin!(served);
+        let served = tokio::select! {
+            served = &mut served => served,
+            _ = current.connection.closed() => {
+                connection.close(CloseCode::Goodbye, "the session has ended");
+                // Not aborted, since it may be writing to the spool.
+                served.await
+            }
+        };
+        if served.is_ok() {
+            return;
+        }
+        session.ended(served);
+    }
+    connection.close(
+        CloseCode::Goodbye,
+        "the session has ended, or has no place for a stream",
+    );
 }
 
 impl<M, O> Session<M, O>
@@ -144,35 +289,37 @@ where
     M: DeserializeOwned + Send + 'static,
     O: Serialize + Send + 'static,
 {
-    async fn stream(&self, send: SendStream, recv: RecvStream) {
-        match self.serve(send, recv).await {
+    async fn stream(&self, send: SendHalf, recv: RecvHalf) {
+        let served = self.serve(send, recv).await;
+        self.ended(served);
+    }
+
+    /// Closes the connection if the stream's end calls for it.
+    fn ended(&self, served: Result<(), StreamEnd>) {
+        match served {
             Ok(()) => {}
             Err(StreamEnd::Lost(reason)) => tracing::debug!(bank = %self.bank, reason, "a stream ended"),
             Err(StreamEnd::Offence { code, text }) => {
                 tracing::warn!(bank = %self.bank, ?code, text, "the bank's connection is closed");
-                close(&self.connection, code, &text);
+                self.connection.close(code, &text);
             }
             Err(error @ StreamEnd::Unsendable(_)) => {
                 tracing::error!(bank = %self.bank, %error, "limits.message_bytes is too small");
-                close(
-                    &self.connection,
+                self.connection.close(
                     CloseCode::Goodbye,
                     "the coordinator has a message larger than its own limit",
                 );
             }
             Err(StreamEnd::Spool(error)) => {
-                close(
-                    &self.connection,
-                    CloseCode::Goodbye,
-                    "the coordinator's disk failed",
-                );
+                self.connection
+                    .close(CloseCode::Goodbye, "the coordinator's disk failed");
                 // Full only if a failure waits there already.
                 let _ = self.hall.failed.try_send(error);
             }
         }
     }
 
-    async fn serve(&self, mut send: SendStream, mut recv: RecvStream) -> Result<(), StreamEnd> {
+    async fn serve(&self, mut send: SendHalf, mut recv: RecvHalf) -> Result<(), StreamEnd> {
         let hall = &self.hall;
         let stall = hall.stall();
         let open: StreamOpen = read_message(&mut recv, STREAM_FRAME_LIMIT, Some(stall), stall).await?;
@@ -184,7 +331,22 @@ where
                 Err(StreamEnd::violation("a second control stream"))
             }
             StreamOpen::Control => self.control(send, recv).await,
-            StreamOpen::Fetch { hash } => fetch::serve(Arc::clone(&hall.blobs), hash, &mut send, stall).await,
+            open => self.perform(open, &mut send, &mut recv).await,
+        }
+    }
+
+    /// An upload or a fetch of a bank that is admitted.
+    async fn perform(
+        &self,
+        open: StreamOpen,
+        send: &mut SendHalf,
+        recv: &mut RecvHalf,
+    ) -> Result<(), StreamEnd> {
+        let hall = &self.hall;
+        let stall = hall.stall();
+        match open {
+            StreamOpen::Control => Err(StreamEnd::violation("a second control stream")),
+            StreamOpen::Fetch { hash } => fetch::serve(Arc::clone(&hall.blobs), hash, send, stall).await,
             StreamOpen::Upload { round, length } => {
                 let turn = hall
                     .uploading
@@ -204,24 +366,29 @@ where
                     length,
                     stall,
                 };
-                upload.receive(&mut send, &mut recv).await
+                upload.receive(send, recv).await
             }
         }
     }
 
-    async fn control(&self, mut send: SendStream, recv: RecvStream) -> Result<(), StreamEnd> {
+    async fn control(&self, mut send: SendHalf, recv: RecvHalf) -> Result<(), StreamEnd> {
         let bank = self.bank;
         let hall = &self.hall;
-        let id = hall.enter(bank, &self.connection);
+        let id = hall.enter(bank, &self.connection, &self.admitted);
         let (outbound, queue) = mpsc::channel(hall.limits.outbound_messages);
-        self.deliver(Inbound::Connected {
-            bank,
-            session: SessionHandle { id, outbound },
-        })
-        .await?;
-        tracing::info!(%bank, session = id, remote = %self.connection.remote_address(), "a bank is connected");
+        let session = SessionHandle { id, outbound };
+        if let Err(gone) = self.deliver(Inbound::Connected { bank, session }).await {
+            hall.leave(bank, id);
+            return Err(gone);
+        }
+        // All of the window only now: what waits at the door pins next to nothing.
+        if let Connection::Quic(quic) = &self.connection {
+            quic.set_receive_window(VarInt::from_u32(hall.limits.connection_window_bytes));
+        }
+        tracing::info!(%bank, session = id, remote = %self.connection.remote_address(), over = %self.connection.transport(), "a bank is connected");
         self.admitted.store(true, Ordering::Relaxed);
-        let admitted = ControlReply::Admitted { bank };
+        let streams = u16::try_from(hall.limits.streams).unwrap_or(u16::MAX);
+        let admitted = ControlReply::Admitted { bank, streams };
         let ended = match write_message(&mut send, &admitted, STREAM_FRAME_LIMIT, hall.stall()).await {
             Ok(()) => tokio::select! {
                 ended = self.speak(send, queue) => ended,
@@ -231,13 +398,10 @@ where
         };
         // The connection ends with its messages, and before the engine hears that it did.
         if let Err(StreamEnd::Offence { code, text }) = &ended {
-            close(&self.connection, *code, text);
+            self.connection.close(*code, text);
         }
-        close(
-            &self.connection,
-            CloseCode::Goodbye,
-            "the coordinator ended the session",
-        );
+        self.connection
+            .close(CloseCode::Goodbye, "the coordinator ended the session");
         hall.leave(bank, id);
         tracing::info!(%bank, session = id, reason = ?ended.as_ref().err(), "a bank is disconnected");
         // Not sent only if the engine is gone, and then nobody needs to know.
@@ -249,7 +413,7 @@ where
     }
 
     /// Sends what the engine queues, until it drops its handle.
-    async fn speak(&self, mut send: SendStream, mut queue: mpsc::Receiver<O>) -> Result<(), StreamEnd> {
+    async fn speak(&self, mut send: SendHalf, mut queue: mpsc::Receiver<O>) -> Result<(), StreamEnd> {
         while let Some(message) = queue.recv().await {
             write_message(
                 &mut send,
@@ -263,7 +427,7 @@ where
     }
 
     /// Passes on what the bank sends. When the engine is slow the bank waits, by the stream's flow control.
-    async fn listen(&self, mut recv: RecvStream, session: u64) -> Result<(), StreamEnd> {
+    async fn listen(&self, mut recv: RecvHalf, session: u64) -> Result<(), StreamEnd> {
         loop {
             let limit = self.hall.limits.message_bytes;
             let message = read_message(&mut recv, limit, None, self.hall.stall()).await?;

@@ -39,6 +39,11 @@ impl Spool {
         })
     }
 
+    /// Where uploads lie.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Goes on with an upload: its bytes so far are hashed again from the disk.
     pub(super) fn resume(&self, bank: BankIndex, round: Round, length: u64) -> io::Result<Incoming> {
         let name = format!("{:020}-{:05}", round.0, bank.get());

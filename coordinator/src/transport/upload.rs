@@ -3,15 +3,16 @@
 use std::io;
 use std::time::Duration;
 
-use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
+use veilsum_link::{Connection, RecvHalf, SendHalf};
 use veilsum_protocol::ids::{BankIndex, Round};
 use veilsum_protocol::wire::stream::{Rejected, STREAM_FRAME_LIMIT, TRAILER_LIMIT, UploadReply};
 
 use super::frames::{StreamEnd, moving, read_body, write_message};
 use super::ports::{Inbound, UploadGate, Uploaded};
 use super::spool::{Incoming, Spool};
+use crate::remedy;
 
 /// Bytes that are gathered before they are written to the disk: the memory that one upload takes beside the connection's window.
 const CHUNK: usize = 256 << 10;
@@ -29,27 +30,21 @@ pub(super) struct Upload<'a, M, O> {
 
 impl<M: Send, O: Send> Upload<'_, M, O> {
     /// Serves the stream to its end. The caller sees to it that a bank has one upload at a time.
-    pub(super) async fn receive(
-        &self,
-        send: &mut SendStream,
-        recv: &mut RecvStream,
-    ) -> Result<(), StreamEnd> {
+    pub(super) async fn receive(&self, send: &mut SendHalf, recv: &mut RecvHalf) -> Result<(), StreamEnd> {
         let reply = match self.transfer(send, recv).await? {
             Ok(()) => UploadReply::Stored,
             Err(rejected) => UploadReply::Rejected(rejected),
         };
         self.reply(send, &reply).await?;
-        send.finish().map_err(StreamEnd::lost)?;
+        moving(self.stall, "the answer to an upload", send.finish()).await?;
         // The answer is on its way only when the bank has it: leaving earlier could cut it off.
-        moving(self.stall, "the answer to an upload", send.stopped())
-            .await
-            .map(|_| ())
+        moving(self.stall, "the answer to an upload", send.stopped()).await
     }
 
     async fn transfer(
         &self,
-        send: &mut SendStream,
-        recv: &mut RecvStream,
+        send: &mut SendHalf,
+        recv: &mut RecvHalf,
     ) -> Result<Result<(), Rejected>, StreamEnd> {
         match self.gate.expected(self.bank, self.round) {
             Ok(expected) if expected == self.length => {}
@@ -114,12 +109,12 @@ impl<M: Send, O: Send> Upload<'_, M, O> {
     }
 
     /// Up to [`CHUNK`] bytes, never more than `missing`.
-    async fn chunk(&self, recv: &mut RecvStream, missing: u64) -> Result<Vec<u8>, StreamEnd> {
+    async fn chunk(&self, recv: &mut RecvHalf, missing: u64) -> Result<Vec<u8>, StreamEnd> {
         let most = usize::try_from(missing).unwrap_or(CHUNK).min(CHUNK);
         let mut chunk = Vec::with_capacity(most);
         while chunk.len() < most {
-            match moving(self.stall, "an upload", recv.read_chunk(most - chunk.len(), true)).await? {
-                Some(more) => chunk.extend_from_slice(&more.bytes),
+            match moving(self.stall, "an upload", recv.read_chunk(most - chunk.len())).await? {
+                Some(more) => chunk.extend_from_slice(&more),
                 // What came stays in the spool for the next try.
                 None if chunk.is_empty() => return Err(StreamEnd::lost("the bank ended the upload early")),
                 None => break,
@@ -158,12 +153,18 @@ impl<M: Send, O: Send> Upload<'_, M, O> {
         }
     }
 
-    async fn reply(&self, send: &mut SendStream, reply: &UploadReply) -> Result<(), StreamEnd> {
+    async fn reply(&self, send: &mut SendHalf, reply: &UploadReply) -> Result<(), StreamEnd> {
         write_message(send, reply, STREAM_FRAME_LIMIT, self.stall).await
     }
 
     fn cannot_store(&self, error: &io::Error) -> Rejected {
-        tracing::error!(bank = %self.bank, round = %self.round, %error, "an upload cannot be stored");
+        tracing::error!(
+            bank = %self.bank,
+            round = %self.round,
+            "{}: an upload cannot be stored: {error}{}",
+            self.spool.folder().display(),
+            remedy::of_upload(error)
+        );
         Rejected::new(
             Rejected::TRY_AGAIN,
             "the coordinator cannot store the upload now; try again later",

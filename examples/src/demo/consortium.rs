@@ -1,7 +1,7 @@
 //! A consortium in one folder: `coordinator/`, a folder for each bank, and `logs/` with the trace of each process.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -374,11 +374,20 @@ fn parse<T: DeserializeOwned>(text: &str, what: &Path) -> Result<T, DemoError> {
     serde_json::from_str(text).map_err(|error| DemoError::content(what, error))
 }
 
-/// A UDP port of loopback that nobody uses now.
+/// A port of loopback that nobody uses now, neither for UDP nor for TCP.
 fn free_port() -> Result<u16, DemoError> {
-    let what = Path::new("a free UDP port");
-    let socket = UdpSocket::bind("127.0.0.1:0").map_err(DemoError::file(what))?;
-    Ok(socket.local_addr().map_err(DemoError::file(what))?.port())
+    let what = Path::new("a port that is free for UDP and TCP");
+    let mut tries = 16;
+    loop {
+        let socket = UdpSocket::bind("127.0.0.1:0").map_err(DemoError::file(what))?;
+        let address = socket.local_addr().map_err(DemoError::file(what))?;
+        tries -= 1;
+        match TcpListener::bind(address) {
+            Ok(_) => return Ok(address.port()),
+            Err(error) if tries == 0 => return Err(DemoError::file(what)(error)),
+            Err(_) => {}
+        }
+    }
 }
 
 /// Sets one key of a configuration file that `init` wrote, as an operator would with an editor.

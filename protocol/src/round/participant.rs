@@ -219,6 +219,11 @@ impl Participant {
         self.epochs.armed().map(crate::epoch::keyring::Keyring::epoch)
     }
 
+    /// The round whose digits and masked vector this bank may still need.
+    pub fn active_round(&self) -> Option<Round> {
+        self.active.as_ref().map(|active| active.round)
+    }
+
     /// How far a task was derived; `None` if it is not known here.
     pub fn progress(&self, task: &Digest) -> Option<Progress> {
         self.progress.get(task).copied()

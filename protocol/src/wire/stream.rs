@@ -49,6 +49,8 @@ pub enum ControlReply {
     Admitted {
         /// The roster position under which the coordinator knows the bank.
         bank: BankIndex,
+        /// Uploads and fetches that the bank may have open at once.
+        streams: u16,
     },
 }
 
@@ -105,7 +107,8 @@ impl Rejected {
     }
 }
 
-/// Why a side closed the connection: the application error code of a QUIC CONNECTION_CLOSE (RFC 9000, section 19.19).
+/// Why a side closed the connection: the application error code of a QUIC CONNECTION_CLOSE (RFC 9000, section 19.19), or the code in
+/// a close record on TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseCode {
     /// The sender is going away in good order.
@@ -168,9 +171,9 @@ mod tests {
 
     #[test]
     fn a_bank_index_of_zero_is_refused() {
-        let zero = [0, 0, 0, 0, 0, 0];
+        let zero = [0, 0, 0, 0, 0, 0, 0, 4];
         assert!(decode::<ControlReply>(&zero, STREAM_FRAME_LIMIT).is_err());
-        let one = [0, 0, 0, 0, 0, 1];
+        let one = [0, 0, 0, 0, 0, 1, 0, 4];
         assert!(decode::<ControlReply>(&one, STREAM_FRAME_LIMIT).is_ok());
     }
 }

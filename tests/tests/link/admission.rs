@@ -1,22 +1,39 @@
 //! Who is let in, and what the others are told.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, ConnectionError, Endpoint};
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
-use veilsum_client::transport::{DownReason, Event, LinkOptions, client_config};
+use veilsum_client::config::LinkTransport;
+use veilsum_client::transport::{DownReason, Event, LinkOptions};
 use veilsum_coordinator::transport::{Inbound, NotDelivered, SessionHandle};
+use veilsum_link::{Connection, End};
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::wire::frame::encode_frame;
 use veilsum_protocol::wire::stream::{ALPN, CloseCode, STREAM_FRAME_LIMIT, StreamOpen};
 
-use crate::scene::{Bank, Scene, Server, bank, soon};
+use crate::peer::{Peer, refusal};
+use crate::scene::{Bank, Scene, Server, bank, over_both, soon, up};
+
+over_both! {
+    messages_go_both_ways_and_each_bank_is_known_by_its_key,
+    a_link_comes_back_when_the_coordinator_does,
+    a_newer_connection_replaces_the_older,
+    connections_that_open_no_control_stream_push_out_each_other_and_nobody_else,
+    a_key_that_is_not_in_the_roster_is_refused_with_the_reason,
+    a_coordinator_of_another_authority_is_refused,
+    a_certificate_of_another_authority_is_refused_by_both_sides,
+    an_expired_certificate_is_refused_by_both_sides,
+    a_peer_without_a_certificate_is_refused,
+    a_coordinator_that_does_not_answer_is_told_from_a_name_that_does_not_resolve,
+    the_roster_position_must_be_the_one_that_the_bank_pinned,
+    an_oversize_or_malformed_frame_ends_its_connection_and_no_other,
+    a_silent_or_stalling_peer_is_dropped,
+    a_bank_that_takes_no_messages_fills_its_own_queue_only,
+}
 
 async fn connected(server: &mut Server) -> (BankIndex, SessionHandle<String>) {
     match server.next().await {
@@ -32,30 +49,13 @@ async fn down(bank: &mut Bank) -> DownReason {
     }
 }
 
-/// A peer that does only what the test says.
-async fn raw(config: ClientConfig, address: SocketAddr) -> (Endpoint, Result<Connection, ConnectionError>) {
-    let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    let connection = soon(endpoint.connect_with(config, address, "localhost").unwrap()).await;
-    (endpoint, connection)
-}
-
-/// Why the coordinator closed a connection, wherever in the handshake it did.
-async fn refusal(options: &LinkOptions, server: &Server) -> String {
-    let (_endpoint, connection) = raw(client_config(options).unwrap(), server.address).await;
-    match connection {
-        Ok(connection) => soon(connection.closed()).await.to_string(),
-        Err(error) => error.to_string(),
-    }
-}
-
-#[tokio::test]
-async fn messages_go_both_ways_and_each_bank_is_known_by_its_key() {
-    let scene = Scene::new();
+async fn messages_go_both_ways_and_each_bank_is_known_by_its_key(way: LinkTransport) {
+    let scene = Scene::over(way);
     let mut server = scene.listen();
     let mut second = Bank::start(scene.options(2, server.address));
     let (index, session) = connected(&mut server).await;
     assert_eq!(index, bank(2));
-    assert_eq!(second.next().await, Event::Up);
+    up(&mut second).await;
     second.link.send("from the bank".to_owned()).await.unwrap();
     match server.next().await {
         Inbound::Message {
@@ -79,14 +79,13 @@ async fn messages_go_both_ways_and_each_bank_is_known_by_its_key() {
     assert!(matches!(down(&mut second).await, DownReason::Closed(text) if text.contains("stopping")));
 }
 
-#[tokio::test]
-async fn a_link_comes_back_when_the_coordinator_does() {
-    let scene = Scene::new();
+async fn a_link_comes_back_when_the_coordinator_does(way: LinkTransport) {
+    let scene = Scene::over(way);
     let mut server = scene.listen();
     let address = server.address;
     let mut first = Bank::start(scene.options(1, address));
     let (_, session) = connected(&mut server).await;
-    assert_eq!(first.next().await, Event::Up);
+    up(&mut first).await;
     server.stop().await;
     down(&mut first).await;
     assert_eq!(session.send(String::new()), Err(NotDelivered::Ended));
@@ -94,23 +93,22 @@ async fn a_link_comes_back_when_the_coordinator_does() {
     connected(&mut server).await;
     loop {
         match first.next().await {
-            Event::Up => break,
+            Event::Up(_) => break,
             Event::Down { .. } => {}
             Event::Message(text) => panic!("{text}"),
         }
     }
 }
 
-#[tokio::test]
-async fn a_newer_connection_replaces_the_older() {
-    let scene = Scene::new();
+async fn a_newer_connection_replaces_the_older(way: LinkTransport) {
+    let scene = Scene::over(way);
     let mut server = scene.listen();
     let mut older = Bank::start(scene.options(1, server.address));
     let (_, first) = connected(&mut server).await;
-    assert_eq!(older.next().await, Event::Up);
+    up(&mut older).await;
     let mut newer = Bank::start(scene.options(1, server.address));
     assert_eq!(down(&mut older).await, DownReason::Replaced);
-    assert_eq!(newer.next().await, Event::Up);
+    up(&mut newer).await;
     let mut ended = None;
     let mut began = None;
     while ended.is_none() || began.is_none() {
@@ -124,9 +122,39 @@ async fn a_newer_connection_replaces_the_older() {
     assert!(began > ended);
 }
 
-#[tokio::test]
-async fn a_key_that_is_not_in_the_roster_is_refused_with_the_reason() {
-    let scene = Scene::new();
+/// Nobody but a connection that opens its control stream is admitted, and one key holds one place at the door.
+async fn connections_that_open_no_control_stream_push_out_each_other_and_nobody_else(way: LinkTransport) {
+    let scene = Scene::over(way);
+    let mut server = scene.listen();
+    let mut good = Bank::start(scene.options(1, server.address));
+    let (_, session) = connected(&mut server).await;
+    up(&mut good).await;
+
+    let options = scene.options(2, server.address);
+    let mut waiting = Peer::dial(&options).await.unwrap();
+    for _ in 0..8 {
+        let next = Peer::dial(&options).await.unwrap();
+        assert_eq!(waiting.close_code().await, Some(CloseCode::Replaced));
+        waiting = next;
+    }
+    if way == LinkTransport::Quic {
+        let Connection::Quic(quic) = &waiting.connection else {
+            panic!()
+        };
+        let (mut send, _recv) = quic.open_bi().await.unwrap();
+        let taken = soon(send.write(&vec![0; 1 << 20])).await.unwrap();
+        assert!(
+            taken <= 4096,
+            "the coordinator lets a stranger at the door pin {taken} bytes"
+        );
+    }
+
+    session.send("still here?".to_owned()).unwrap();
+    assert_eq!(good.next().await, Event::Message("still here?".to_owned()));
+}
+
+async fn a_key_that_is_not_in_the_roster_is_refused_with_the_reason(way: LinkTransport) {
+    let scene = Scene::over(way);
     let mut server = scene.listen();
     let stranger = scene.stranger(server.address, OffsetDateTime::now_utc(), 5);
     let mut link = Bank::start(stranger);
@@ -138,9 +166,8 @@ async fn a_key_that_is_not_in_the_roster_is_refused_with_the_reason() {
     assert!(server.events.try_recv().is_err());
 }
 
-#[tokio::test]
-async fn a_coordinator_of_another_authority_is_refused() {
-    let (ours, theirs) = (Scene::new(), Scene::new());
+async fn a_coordinator_of_another_authority_is_refused(way: LinkTransport) {
+    let (ours, theirs) = (Scene::over(way), Scene::over(way));
     let mut server = theirs.listen();
     let mut link = Bank::start(ours.options(1, server.address));
     let reason = down(&mut link).await;
@@ -151,16 +178,15 @@ async fn a_coordinator_of_another_authority_is_refused() {
     assert!(server.events.try_recv().is_err());
 }
 
-#[tokio::test]
-async fn a_certificate_of_another_authority_is_refused_by_both_sides() {
-    let (ours, theirs) = (Scene::new(), Scene::new());
+async fn a_certificate_of_another_authority_is_refused_by_both_sides(way: LinkTransport) {
+    let (ours, theirs) = (Scene::over(way), Scene::over(way));
     let mut server = ours.listen();
     let foreign = LinkOptions {
         ca_pem: ours.consortium.ca_pem.clone().into_bytes(),
         ..theirs.options(1, server.address)
     };
-    let refused = refusal(&foreign, &server).await;
-    assert!(refused.contains("invalid peer certificate"), "{refused}");
+    // decrypt_error (RFC 8446, section 6.2): an authority of the same name, whose key did not sign it.
+    assert_eq!(refusal(&foreign).await, End::Alert(51));
     let reason = down(&mut Bank::start(foreign)).await;
     let part = "not this consortium's authority";
     assert!(
@@ -170,14 +196,13 @@ async fn a_certificate_of_another_authority_is_refused_by_both_sides() {
     assert!(server.events.try_recv().is_err());
 }
 
-#[tokio::test]
-async fn an_expired_certificate_is_refused_by_both_sides() {
-    let scene = Scene::new();
+async fn an_expired_certificate_is_refused_by_both_sides(way: LinkTransport) {
+    let scene = Scene::over(way);
     let mut server = scene.listen();
     let from = OffsetDateTime::now_utc() - time::Duration::days(20);
     let expired = scene.stranger(server.address, from, 10);
-    let refused = refusal(&expired, &server).await.to_lowercase();
-    assert!(refused.contains("expired"), "{refused}");
+    // certificate_expired.
+    assert_eq!(refusal(&expired).await, End::Alert(45));
     let reason = down(&mut Bank::start(expired)).await;
     assert!(
         matches!(&reason, DownReason::OwnCertificate(text) if text.contains("expired on")),
@@ -186,9 +211,8 @@ async fn an_expired_certificate_is_refused_by_both_sides() {
     assert!(server.events.try_recv().is_err());
 }
 
-#[tokio::test]
-async fn a_peer_without_a_certificate_is_refused() {
-    let scene = Scene::new();
+async fn a_peer_without_a_certificate_is_refused(way: LinkTransport) {
+    let scene = Scene::over(way);
     let mut server = scene.listen();
     let mut roots = RootCertStore::empty();
     roots
@@ -201,20 +225,20 @@ async fn a_peer_without_a_certificate_is_refused() {
         .with_root_certificates(roots)
         .with_no_client_auth();
     crypto.alpn_protocols = vec![ALPN.to_vec()];
-    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(crypto).unwrap()));
-    let (_endpoint, connection) = raw(config, server.address).await;
-    let error = match connection {
-        Ok(connection) => soon(connection.closed()).await,
-        Err(error) => error,
+    let end = match Peer::dial_with(&scene.options(1, server.address), crypto).await {
+        Ok(peer) => peer.closed().await,
+        Err(end) => end,
     };
-    assert!(matches!(&error, ConnectionError::ConnectionClosed(_)), "{error}");
+    // certificate_required.
+    assert_eq!(end, End::Alert(116));
     assert!(server.events.try_recv().is_err());
 }
 
-#[tokio::test]
-async fn a_coordinator_that_does_not_answer_is_told_from_a_name_that_does_not_resolve() {
-    let scene = Scene::new();
-    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+async fn a_coordinator_that_does_not_answer_is_told_from_a_name_that_does_not_resolve(way: LinkTransport) {
+    let scene = Scene::over(way);
+    // Both take what comes and say nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let _silent = std::net::UdpSocket::bind(silent.local_addr().unwrap()).unwrap();
     let mut options = scene.options(1, silent.local_addr().unwrap());
     options.limits.connect_s = 1;
     let reason = down(&mut Bank::start(options)).await;
@@ -228,9 +252,8 @@ async fn a_coordinator_that_does_not_answer_is_told_from_a_name_that_does_not_re
     assert!(matches!(reason, DownReason::CannotResolve { .. }), "{reason}");
 }
 
-#[tokio::test]
-async fn the_roster_position_must_be_the_one_that_the_bank_pinned() {
-    let scene = Scene::new();
+async fn the_roster_position_must_be_the_one_that_the_bank_pinned(way: LinkTransport) {
+    let scene = Scene::over(way);
     let server = scene.listen();
     let options = LinkOptions {
         bank: bank(2),
@@ -246,20 +269,12 @@ async fn the_roster_position_must_be_the_one_that_the_bank_pinned() {
     );
 }
 
-async fn close_code(connection: &Connection) -> Option<CloseCode> {
-    match soon(connection.closed()).await {
-        ConnectionError::ApplicationClosed(close) => CloseCode::from_number(close.error_code.into_inner()),
-        other => panic!("{other}"),
-    }
-}
-
-#[tokio::test]
-async fn an_oversize_or_malformed_frame_ends_its_connection_and_no_other() {
-    let scene = Scene::new();
+async fn an_oversize_or_malformed_frame_ends_its_connection_and_no_other(way: LinkTransport) {
+    let scene = Scene::over(way);
     let mut server = scene.listen();
     let mut good = Bank::start(scene.options(1, server.address));
     let (_, session) = connected(&mut server).await;
-    assert_eq!(good.next().await, Event::Up);
+    up(&mut good).await;
 
     let control = encode_frame(&StreamOpen::Control, STREAM_FRAME_LIMIT).unwrap();
     let too_long = encode_frame(&StreamOpen::Control, STREAM_FRAME_LIMIT).unwrap();
@@ -280,16 +295,11 @@ async fn an_oversize_or_malformed_frame_ends_its_connection_and_no_other() {
         left_over,
         u32::MAX.to_be_bytes().to_vec(),
     ] {
-        let (_endpoint, connection) = raw(
-            client_config(&scene.options(2, server.address)).unwrap(),
-            server.address,
-        )
-        .await;
-        let connection = connection.unwrap();
-        let (mut send, _recv) = connection.open_bi().await.unwrap();
+        let mut peer = Peer::dial(&scene.options(2, server.address)).await.unwrap();
+        let (mut send, _recv) = peer.stream().await;
         send.write_all(&offence).await.unwrap();
         assert_eq!(
-            close_code(&connection).await,
+            peer.close_code().await,
             Some(CloseCode::ProtocolViolation),
             "{offence:x?}"
         );
@@ -314,34 +324,29 @@ async fn an_oversize_or_malformed_frame_ends_its_connection_and_no_other() {
     }
 }
 
-#[tokio::test]
-async fn a_silent_or_stalling_peer_is_dropped() {
-    let mut scene = Scene::new();
+async fn a_silent_or_stalling_peer_is_dropped(way: LinkTransport) {
+    let mut scene = Scene::over(way);
     scene.limits().handshake_s = 1;
     scene.limits().stall_s = 1;
     let server = scene.listen();
-    let config = client_config(&scene.options(1, server.address)).unwrap();
-    let (_silent, connection) = raw(config.clone(), server.address).await;
-    assert_eq!(close_code(&connection.unwrap()).await, Some(CloseCode::TooSlow));
-    let (_stalling, connection) = raw(config, server.address).await;
-    let connection = connection.unwrap();
-    let (mut send, _recv) = connection.open_bi().await.unwrap();
+    let options = scene.options(1, server.address);
+    let silent = Peer::dial(&options).await.unwrap();
+    assert_eq!(silent.close_code().await, Some(CloseCode::TooSlow));
+    let mut stalling = Peer::dial(&options).await.unwrap();
+    let (mut send, _recv) = stalling.stream().await;
     let mut begun = encode_frame(&StreamOpen::Control, STREAM_FRAME_LIMIT).unwrap();
     begun.extend_from_slice(&[0, 0, 1]);
     send.write_all(&begun).await.unwrap();
-    assert_eq!(close_code(&connection).await, Some(CloseCode::TooSlow));
+    assert_eq!(stalling.close_code().await, Some(CloseCode::TooSlow));
 }
 
-#[tokio::test]
-async fn a_bank_that_takes_no_messages_fills_its_own_queue_only() {
-    let mut scene = Scene::new();
+async fn a_bank_that_takes_no_messages_fills_its_own_queue_only(way: LinkTransport) {
+    let mut scene = Scene::over(way);
     scene.limits().outbound_messages = 2;
     scene.limits().send_window_bytes = 65_536;
     let mut server = scene.listen();
-    let config = client_config(&scene.options(1, server.address)).unwrap();
-    let (_endpoint, connection) = raw(config, server.address).await;
-    let connection = connection.unwrap();
-    let (mut send, _unread) = connection.open_bi().await.unwrap();
+    let mut peer = Peer::dial(&scene.options(1, server.address)).await.unwrap();
+    let (mut send, _unread) = peer.stream().await;
     send.write_all(&encode_frame(&StreamOpen::Control, STREAM_FRAME_LIMIT).unwrap())
         .await
         .unwrap();
@@ -362,7 +367,7 @@ async fn a_bank_that_takes_no_messages_fills_its_own_queue_only() {
             }
         }
     });
-    connection.close(0u32.into(), b"");
+    peer.connection.close(CloseCode::Goodbye, "");
     assert_eq!(
         tokio::time::timeout(Duration::from_secs(60), ended)
             .await

@@ -2,5 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod peer;
+mod relay;
+mod roads;
 mod scene;
+mod tcp;
 mod transfers;
+mod versions;

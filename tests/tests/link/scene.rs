@@ -11,9 +11,9 @@ use rcgen::KeyPair;
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use veilsum_client::config::Config as BankConfig;
+use veilsum_client::config::{Config as BankConfig, Link as LinkConfig, LinkTransport};
 use veilsum_client::enrol::keyfile::read_pkcs8;
-use veilsum_client::transport::{Event, Link, LinkOptions, start};
+use veilsum_client::transport::{Event, Link, LinkOptions, Way, start};
 use veilsum_coordinator::config::{Config, Limits};
 use veilsum_coordinator::enrol::ca::Authority;
 use veilsum_coordinator::enrol::init::{Folder, InitOptions, init};
@@ -49,10 +49,12 @@ pub(crate) struct Scene {
     pub(crate) consortium: Consortium,
     folder: Folder,
     limits: Limits,
+    way: LinkTransport,
 }
 
 impl Scene {
-    pub(crate) fn new() -> Self {
+    /// Its banks' links go one way only, or choose.
+    pub(crate) fn over(way: LinkTransport) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path().join("coordinator");
         let now = OffsetDateTime::now_utc();
@@ -91,6 +93,7 @@ impl Scene {
             consortium,
             folder,
             limits,
+            way,
         }
     }
 
@@ -117,7 +120,12 @@ impl Scene {
             certificate_pem: fs::read(&config.identity.certificate).unwrap(),
             key_pkcs8: read_pkcs8(&config.identity.key).unwrap(),
             bank: bank(position),
-            limits: config.link,
+            limits: LinkConfig {
+                transport: self.way,
+                ..config.link
+            },
+            proxy: None,
+            memory: None,
             seed: position.into(),
         }
     }
@@ -243,3 +251,30 @@ impl Bank {
         soon(self.events.recv()).await.expect("the link has ended")
     }
 }
+
+pub(crate) async fn up(bank: &mut Bank) -> Way {
+    match bank.next().await {
+        Event::Up(way) => way,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Runs tests that take a way, over QUIC and over TCP.
+macro_rules! over_both {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            use veilsum_client::config::LinkTransport;
+
+            #[tokio::test]
+            async fn quic() {
+                super::$name(LinkTransport::Quic).await;
+            }
+
+            #[tokio::test]
+            async fn tcp() {
+                super::$name(LinkTransport::Tcp).await;
+            }
+        })+
+    };
+}
+pub(crate) use over_both;

@@ -4,15 +4,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use quinn::{Endpoint, RecvStream, SendStream};
-use veilsum_client::transport::{Event, FetchError, UploadError, client_config};
+use veilsum_client::config::LinkTransport;
+use veilsum_client::transport::{FetchError, UploadError};
 use veilsum_coordinator::transport::{Inbound, Uploaded, server_config};
+use veilsum_link::{RecvHalf, SendHalf};
 use veilsum_protocol::ids::{Digest, Round};
-use veilsum_protocol::wire::frame::{HEADER, body_length, decode, encode_frame};
+use veilsum_protocol::wire::frame::HEADER;
 use veilsum_protocol::wire::stream::{
-    ControlReply, Rejected, STREAM_FRAME_LIMIT, StreamOpen, TRAILER_LIMIT, UploadReply,
+    CloseCode, ControlReply, Rejected, StreamOpen, TRAILER_LIMIT, UploadReply,
 };
 
-use crate::scene::{Bank, Scene, Server, bank, soon};
+use crate::peer::{Peer, read, write};
+use crate::scene::{Bank, Scene, Server, bank, over_both, soon, up};
+
+over_both! {
+    an_upload_is_stored_when_the_engine_says_so,
+    refusals_reach_the_bank_with_their_codes,
+    the_coordinator_takes_up_an_upload_where_it_was_cut,
+    a_blob_is_taken_only_under_its_own_hash_and_within_its_limit,
+}
+
+fn halves((send, recv): (SendStream, RecvStream)) -> (SendHalf, RecvHalf) {
+    (send.into(), recv.into())
+}
 
 const LENGTH: usize = 1_000_003;
 
@@ -36,27 +50,8 @@ async fn uploaded(server: &mut Server) -> Uploaded {
     }
 }
 
-async fn read<T: serde::de::DeserializeOwned>(recv: &mut RecvStream) -> T {
-    let mut header = [0; HEADER];
-    soon(recv.read_exact(&mut header)).await.unwrap();
-    let mut body = vec![0; body_length(header, STREAM_FRAME_LIMIT).unwrap()];
-    soon(recv.read_exact(&mut body)).await.unwrap();
-    decode(&body, STREAM_FRAME_LIMIT).unwrap()
-}
-
-async fn write<T: serde::Serialize>(send: &mut SendStream, message: &T) {
-    soon(send.write_all(&encode_frame(message, STREAM_FRAME_LIMIT).unwrap()))
-        .await
-        .unwrap();
-}
-
-async fn up(bank: &mut Bank) {
-    assert_eq!(bank.next().await, Event::Up);
-}
-
-#[tokio::test]
-async fn an_upload_is_stored_when_the_engine_says_so() {
-    let scene = Scene::new();
+async fn an_upload_is_stored_when_the_engine_says_so(way: LinkTransport) {
+    let scene = Scene::over(way);
     let mut server = scene.listen();
     server
         .gate
@@ -89,9 +84,8 @@ async fn an_upload_is_stored_when_the_engine_says_so() {
     again.unwrap();
 }
 
-#[tokio::test]
-async fn refusals_reach_the_bank_with_their_codes() {
-    let scene = Scene::new();
+async fn refusals_reach_the_bank_with_their_codes(way: LinkTransport) {
+    let scene = Scene::over(way);
     let mut server = scene.listen();
     let length = u64::try_from(LENGTH).unwrap();
     server
@@ -135,27 +129,22 @@ async fn refusals_reach_the_bank_with_their_codes() {
 
 /// The first part comes over a connection that is cut. The link then sends a file whose first part differs, so the whole has the
 /// right hash only if the coordinator took up where it was.
-#[tokio::test]
-async fn the_coordinator_takes_up_an_upload_where_it_was_cut() {
-    let scene = Scene::new();
+async fn the_coordinator_takes_up_an_upload_where_it_was_cut(way: LinkTransport) {
+    let scene = Scene::over(way);
     let mut server = scene.listen();
     let length = u64::try_from(LENGTH).unwrap();
     server.gate.0.lock().unwrap().insert(Round(1), length);
     let options = scene.options(1, server.address);
-    let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    let config = client_config(&options).unwrap();
-    let connection = soon(
-        endpoint
-            .connect_with(config, server.address, "localhost")
-            .unwrap(),
-    )
-    .await
-    .unwrap();
-    let (mut control, mut replies) = connection.open_bi().await.unwrap();
+    let mut peer = Peer::dial(&options).await.unwrap();
+    let (mut control, mut replies) = peer.stream().await;
     write(&mut control, &StreamOpen::Control).await;
-    let ControlReply::Admitted { bank: known } = read(&mut replies).await;
+    let ControlReply::Admitted { bank: known, .. } = read(&mut replies).await;
     assert_eq!(known, bank(1));
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    let mut beside = match way {
+        LinkTransport::Tcp => Some(Peer::dial(&options).await.unwrap()),
+        _ => None,
+    };
+    let (mut send, mut recv) = beside.as_mut().unwrap_or(&mut peer).stream().await;
     write(
         &mut send,
         &StreamOpen::Upload {
@@ -170,15 +159,10 @@ async fn the_coordinator_takes_up_an_upload_where_it_was_cut() {
     );
     let half = 600_000;
     soon(send.write_all(&content()[..half])).await.unwrap();
-    send.finish().unwrap();
+    send.finish().await.unwrap();
     // The coordinator ends the stream when it has stored what came and found it too short.
-    assert!(
-        soon(recv.read_to_end(STREAM_FRAME_LIMIT))
-            .await
-            .is_ok_and(|rest| rest.is_empty())
-    );
-    connection.close(0u32.into(), b"cut");
-    endpoint.wait_idle().await;
+    assert!(!matches!(soon(recv.read_chunk(1)).await, Ok(Some(_))));
+    peer.connection.close(CloseCode::Goodbye, "cut");
 
     let mut other_start = content();
     other_start[..half].fill(0);
@@ -196,7 +180,7 @@ async fn the_coordinator_takes_up_an_upload_where_it_was_cut() {
 /// A coordinator that dies in the middle, and comes back with what it had.
 #[tokio::test]
 async fn the_bank_goes_on_with_an_upload_after_a_cut() {
-    let scene = Scene::new();
+    let scene = Scene::over(LinkTransport::Quic);
     let config = server_config(&scene.identity(), &veilsum_coordinator::config::Limits::default()).unwrap();
     let endpoint = Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
     let path = file(&scene, "update", &content());
@@ -205,10 +189,17 @@ async fn the_bank_goes_on_with_an_upload_after_a_cut() {
         let mut stored: Vec<u8> = Vec::new();
         for part in [300_000, 400_000, LENGTH] {
             let connection = soon(endpoint.accept()).await.unwrap().await.unwrap();
-            let (mut control, mut opened) = soon(connection.accept_bi()).await.unwrap();
+            let (mut control, mut opened) = halves(soon(connection.accept_bi()).await.unwrap());
             assert_eq!(read::<StreamOpen>(&mut opened).await, StreamOpen::Control);
-            write(&mut control, &ControlReply::Admitted { bank: bank(1) }).await;
-            let (mut send, mut recv) = soon(connection.accept_bi()).await.unwrap();
+            write(
+                &mut control,
+                &ControlReply::Admitted {
+                    bank: bank(1),
+                    streams: 4,
+                },
+            )
+            .await;
+            let (mut send, mut recv) = halves(soon(connection.accept_bi()).await.unwrap());
             let open = StreamOpen::Upload {
                 round: Round(8),
                 length: u64::try_from(LENGTH).unwrap(),
@@ -232,7 +223,7 @@ async fn the_bank_goes_on_with_an_upload_after_a_cut() {
             soon(recv.read_exact(&mut trailer)).await.unwrap();
             assert_eq!(&trailer[HEADER..], b"trailer");
             write(&mut send, &UploadReply::Stored).await;
-            send.finish().unwrap();
+            send.finish().await.unwrap();
             soon(send.stopped()).await.unwrap();
         }
         stored
@@ -247,9 +238,8 @@ fn shelve(server: &Server, hash: Digest, path: &Path) {
     server.blobs.0.lock().unwrap().insert(hash, path.to_owned());
 }
 
-#[tokio::test]
-async fn a_blob_is_taken_only_under_its_own_hash_and_within_its_limit() {
-    let scene = Scene::new();
+async fn a_blob_is_taken_only_under_its_own_hash_and_within_its_limit(way: LinkTransport) {
+    let scene = Scene::over(way);
     let server = scene.listen();
     let mut first = Bank::start(scene.options(1, server.address));
     up(&mut first).await;

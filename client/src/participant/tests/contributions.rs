@@ -119,8 +119,12 @@ async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let mut other = other.unwrap();
     std::fs::remove_file(data).unwrap();
     other.order(order(2)).unwrap();
-    let News::Failed(Round(2), reason) = other.news().await.unwrap() else {
+    let News::NoData(Round(2), reason) = other.news().await.unwrap() else {
         panic!("it did not fail");
     };
     assert!(reason.contains("data.csv: cannot be read"), "{reason}");
+    // Mended, it is taken up by the same thread.
+    super::scene::source(folder.path(), 40);
+    other.order(order(3)).unwrap();
+    assert!(matches!(other.news().await.unwrap(), News::Computed(Round(3))));
 }

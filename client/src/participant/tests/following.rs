@@ -11,7 +11,7 @@ use veilsum_protocol::round::params::Thresholds;
 use veilsum_protocol::secagg::pack;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical as _;
-use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
+use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator};
 use veilsum_protocol::wire::statement::SurvivorList;
 
 use super::scene::{Running, Scene};
@@ -270,4 +270,116 @@ async fn a_disk_that_does_not_take_the_state_stops_the_daemon_before_it_answers(
     daemon.tell(ToBank::EpochAsk { epoch: Epoch(1) }).await;
     let error = daemon.ended().await.unwrap_err().to_string();
     assert!(error.contains("participant.state.new"), "{error}");
+}
+
+#[tokio::test]
+async fn a_task_s_text_that_was_lost_is_fetched_again_for_the_next_result() {
+    let mut scene = Scene::new();
+    let task = scene.offer();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(scene.log.extension(0)).await;
+    gives_task(&mut daemon, &task).await;
+    daemon.is_quiet().await;
+    daemon.stop().await.unwrap();
+    let text = scene
+        .folder
+        .path()
+        .join(format!("state/tasks/{}.toml", task.hash()));
+    std::fs::remove_file(&text).unwrap();
+
+    let round = log_statistics_round(&mut scene, &task, None);
+    let mut daemon = scene.start();
+    let from = usize::try_from(daemon.up().await).unwrap();
+    daemon.tell(scene.log.extension(from)).await;
+    gives_task(&mut daemon, &task).await;
+    let reply = daemon.asked(Digest::of(&round.sum)).await;
+    reply.send(Ok(round.sum.clone())).unwrap();
+    assert!(matches!(daemon.sent().await, ToCoordinator::Derived(_)));
+    daemon.stop().await.unwrap();
+    assert_eq!(scene.saved().progress(&task.hash()).unwrap().step, 1);
+}
+
+#[tokio::test]
+async fn a_task_s_text_that_cannot_be_had_again_stops_the_daemon_with_its_name() {
+    let mut scene = Scene::new();
+    let task = scene.offer();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(scene.log.extension(0)).await;
+    gives_task(&mut daemon, &task).await;
+    daemon.is_quiet().await;
+    daemon.stop().await.unwrap();
+    std::fs::remove_dir_all(scene.folder.path().join("state/tasks")).unwrap();
+    log_statistics_round(&mut scene, &task, None);
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(scene.log.extension(2)).await;
+    let reply = daemon.asked(task.hash()).await;
+    reply.send(Ok(b"name = 1".to_vec())).unwrap();
+    let error = daemon.ended().await.unwrap_err().to_string();
+    assert!(
+        error.contains(&task.hash().to_hex()) && error.contains("put "),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn another_roster_s_keys_and_the_files_of_rounds_that_are_over_go_at_the_start() {
+    let mut scene = Scene::new();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(ToBank::EpochAsk { epoch: Epoch(1) }).await;
+    assert!(matches!(daemon.sent().await, ToCoordinator::EpochKeys(_)));
+    daemon.stop().await.unwrap();
+    let state = scene.folder.path().join("state");
+    let with_keys = std::fs::read(state.join("participant.state")).unwrap();
+    for name in ["3.digits", "3.masked", "9.digits.new"] {
+        std::fs::write(state.join("rounds").join(name), "secret").unwrap();
+    }
+
+    scene.add_bank();
+    let mut daemon = scene.start();
+    let without = std::fs::read(state.join("participant.state")).unwrap();
+    assert!(without.len() < with_keys.len(), "the keys are still there");
+    daemon.up().await;
+    assert_eq!(std::fs::read_dir(state.join("rounds")).unwrap().count(), 0);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_coordinator_says_reaches_the_terminal_harmless_and_short() {
+    let scene = Scene::new();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    let software = "\u{1b}[2Jevil".to_owned() + &"x".repeat(1 << 20);
+    daemon
+        .tell(ToBank::Welcome {
+            wire: 1,
+            software: software.clone(),
+        })
+        .await;
+    let rejection = Rejection::new(Check::Version, software);
+    daemon.tell(ToBank::Rejected(rejection)).await;
+    daemon.is_quiet().await;
+    assert!(daemon.said("the coordinator runs [2Jevil") && daemon.said("did not accept"));
+    daemon.lines(|line| {
+        assert!(
+            !line.contains(char::is_control) && line.chars().count() < 700,
+            "{line:?}"
+        );
+    });
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_coordinator_of_another_wire_version_is_told_with_both_numbers() {
+    let scene = Scene::new();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    let software = "veilsum-coordinator 9".to_owned();
+    daemon.tell(ToBank::Welcome { wire: 2, software }).await;
+    daemon.is_quiet().await;
+    assert!(daemon.said("C-708") && daemon.said("the coordinator speaks version 2, this bank version 1"));
+    daemon.stop().await.unwrap();
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -20,7 +21,17 @@ use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 use crate::participant::contribution::Source;
 use crate::participant::{Channel, Driver, DriverError, Home, Parts, Status, Trainer, Voice, restore};
 use crate::train::{DeviceChoice, Runtime};
-use crate::transport::{DownReason, Event as LinkEvent, FetchError, NotSent, UploadError};
+use crate::transport::{DownReason, Event as LinkEvent, FetchError, NotSent, UploadError, Way};
+
+/// Longest that any step of a test may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for a step, and fails instead of hanging.
+async fn soon<T>(step: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, step)
+        .await
+        .expect("a step took too long")
+}
 
 pub(super) const SCHEMA: &str = r#"
 version = 1
@@ -158,11 +169,16 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) async fn tell(&self, message: ToBank) {
-        self.link.send(LinkEvent::Message(message)).await.unwrap();
+        soon(self.link.send(LinkEvent::Message(message))).await.unwrap();
     }
 
     pub(super) async fn up(&mut self) -> u64 {
-        self.link.send(LinkEvent::Up).await.unwrap();
+        soon(self.link.send(LinkEvent::Up(Way {
+            transport: veilsum_link::Transport::Quic,
+            why: None,
+        })))
+        .await
+        .unwrap();
         match self.sent().await {
             ToCoordinator::Hello { log_size, .. } => log_size,
             other => panic!("{other:?} came before the hello"),
@@ -172,20 +188,20 @@ impl Running {
     pub(super) async fn down(&self) {
         let event = LinkEvent::Down {
             reason: DownReason::Replaced,
-            retry_in: std::time::Duration::from_secs(1),
+            retry_in: Duration::from_secs(1),
         };
-        self.link.send(event).await.unwrap();
+        soon(self.link.send(event)).await.unwrap();
     }
 
     pub(super) async fn sent(&mut self) -> ToCoordinator {
-        match self.acts.recv().await.unwrap() {
+        match soon(self.acts.recv()).await.unwrap() {
             Act::Sent(message) => message,
             Act::Fetch(hash, _) => panic!("a blob was asked for: {hash}"),
         }
     }
 
     pub(super) async fn asked(&mut self, hash: Digest) -> oneshot::Sender<Result<Vec<u8>, FetchError>> {
-        match self.acts.recv().await.unwrap() {
+        match soon(self.acts.recv()).await.unwrap() {
             Act::Fetch(asked, reply) => {
                 assert_eq!(asked, hash);
                 reply
@@ -206,22 +222,26 @@ impl Running {
         self.lines.lock().unwrap().iter().any(|line| line.contains(part))
     }
 
+    pub(super) fn lines(&self, look: impl FnMut(&String)) {
+        self.lines.lock().unwrap().iter().for_each(look);
+    }
+
     /// Ends without a chance to write anything.
     pub(super) async fn crash(self) {
         self.daemon.abort();
-        let _ = self.daemon.await;
+        let _ = soon(self.daemon).await;
     }
 
     /// Waits for its end, and checks that it did nothing more on the link.
     pub(super) async fn ended(mut self) -> Result<(), DriverError> {
-        let outcome = self.daemon.await.unwrap();
+        let outcome = soon(self.daemon).await.unwrap();
         assert!(self.acts.try_recv().is_err());
         outcome
     }
 
     pub(super) async fn stop(mut self) -> Result<(), DriverError> {
         self.stop.take().unwrap().send(()).unwrap();
-        self.daemon.await.unwrap()
+        soon(self.daemon).await.unwrap()
     }
 }
 
@@ -232,6 +252,16 @@ pub(super) struct Scene {
     pub(super) log: Log,
 }
 
+fn roster(keys: &[u64]) -> Roster {
+    let entry = |(position, seed): (u16, &u64)| RosterEntry {
+        index: BankIndex::new(position).unwrap(),
+        name: format!("bank-{position}"),
+        signing_key: signing_key(*seed).verifying_key().0,
+        tls_key: Digest::of(&position.to_be_bytes()),
+    };
+    Roster::new("demo", (1..).zip(keys).map(entry).collect()).unwrap()
+}
+
 fn signing_key(seed: u64) -> SigningKey {
     SigningKey::generate(&mut SeededEntropy::new(seed))
 }
@@ -239,13 +269,7 @@ fn signing_key(seed: u64) -> SigningKey {
 impl Scene {
     pub(super) fn new() -> Self {
         let keys = vec![11, 12, 13];
-        let entry = |(position, seed): (u16, &u64)| RosterEntry {
-            index: BankIndex::new(position).unwrap(),
-            name: format!("bank-{position}"),
-            signing_key: signing_key(*seed).verifying_key().0,
-            tls_key: Digest::of(&position.to_be_bytes()),
-        };
-        let roster = Roster::new("demo", (1..).zip(&keys).map(entry).collect()).unwrap();
+        let roster = roster(&keys);
         let mut log = Log {
             key: signing_key(1),
             leaves: Vec::new(),
@@ -257,6 +281,12 @@ impl Scene {
             keys,
             log,
         }
+    }
+
+    /// A roster with one more bank, as a new consortium file would bring it.
+    pub(super) fn add_bank(&mut self) {
+        self.keys.push(14);
+        self.roster = roster(&self.keys);
     }
 
     pub(super) fn offer(&mut self) -> Task {

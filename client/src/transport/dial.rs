@@ -1,0 +1,192 @@
+//! Handshakes with the coordinator, by either way.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{ClientConfig, Endpoint};
+use rustls_pki_types::ServerName;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use veilsum_link::socket::{self, Buffers};
+use veilsum_link::{End, Transport, tcp};
+use veilsum_protocol::wire::stream::ALPN;
+
+use super::connect::LinkOptions;
+use super::proxy::Proxy;
+use super::reason::{DownReason, diagnose};
+use super::tls::tls_config;
+
+/// How long one address has the field to itself before the next is tried beside it (RFC 8305, section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 8;
+
+/// The addresses of `host:port`.
+pub(super) async fn resolve(address: &str) -> Result<Vec<SocketAddr>, DownReason> {
+    let none = |problem: String| DownReason::CannotResolve {
+        address: address.to_owned(),
+        problem,
+    };
+    let found: Vec<_> = match lookup_host(address).await {
+        Ok(addresses) => addresses.take(MAX_ADDRESSES).collect(),
+        Err(error) => return Err(none(error.to_string())),
+    };
+    if found.is_empty() {
+        return Err(none("the name has no address".to_owned()));
+    }
+    Ok(found)
+}
+
+/// Tries the addresses in their order, each a little after the one before; the first that succeeds wins.
+async fn stagger<T, F>(addresses: &[SocketAddr], dial: impl Fn(SocketAddr) -> F) -> Result<T, DownReason>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, DownReason>> + Send + 'static,
+{
+    let mut attempts = JoinSet::new();
+    let mut rest = addresses.iter();
+    let mut first_failure = None;
+    loop {
+        if let Some(&address) = rest.next() {
+            attempts.spawn(dial(address));
+        }
+        let finished = tokio::select! {
+            finished = attempts.join_next() => finished,
+            () = sleep(STAGGER), if rest.len() > 0 => continue,
+        };
+        let failed = match finished {
+            Some(Ok(Ok(done))) => return Ok(done),
+            Some(Ok(Err(reason))) => reason,
+            Some(Err(failed)) => DownReason::Local(failed.to_string()),
+            None => {
+                let none = || DownReason::Local("there is no address to try".to_owned());
+                return Err(first_failure.unwrap_or_else(none));
+            }
+        };
+        first_failure.get_or_insert(failed);
+    }
+}
+
+/// A QUIC handshake with the first address that answers.
+pub(super) async fn quic(
+    addresses: &[SocketAddr],
+    config: &ClientConfig,
+    server_name: &str,
+) -> Result<(Endpoint, quinn::Connection), DownReason> {
+    stagger(addresses, |address| {
+        let (config, server_name) = (config.clone(), server_name.to_owned());
+        async move {
+            let any: IpAddr = if address.is_ipv4() {
+                Ipv4Addr::UNSPECIFIED.into()
+            } else {
+                Ipv6Addr::UNSPECIFIED.into()
+            };
+            let endpoint = Endpoint::client(SocketAddr::new(any, 0))
+                .map_err(|error| DownReason::Local(error.to_string()))?;
+            let connecting = endpoint
+                .connect_with(config, address, &server_name)
+                .map_err(|error| DownReason::Local(format!("{address}: {error}")))?;
+            let connection = connecting
+                .await
+                .map_err(|error| diagnose(&End::from(error), false))?;
+            Ok((endpoint, connection))
+        }
+    })
+    .await
+}
+
+/// Makes TLS connections on TCP, all alike.
+pub(super) struct Dialer {
+    connector: TlsConnector,
+    /// `host:port` of the consortium file.
+    target: String,
+    server_name: ServerName<'static>,
+    proxy: Option<Proxy>,
+    /// Addresses of the coordinator, or of the proxy.
+    addresses: Vec<SocketAddr>,
+    buffers: Buffers,
+    idle: Duration,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, form: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        form.debug_struct("Dialer")
+            .field("target", &self.target)
+            .field("proxy", &self.proxy)
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dialer {
+    /// `addresses` are the proxy's, if there is one.
+    pub(super) fn new(options: &LinkOptions, addresses: Vec<SocketAddr>) -> Result<Self, DownReason> {
+        let name = options.server_name.clone();
+        Ok(Self {
+            connector: Arc::new(tls_config(options)?).into(),
+            target: options.address.clone(),
+            server_name: ServerName::try_from(name)
+                .map_err(|error| DownReason::Local(format!("server_name of consortium.toml: {error}")))?,
+            proxy: options.proxy.clone(),
+            addresses,
+            buffers: Buffers {
+                receive: options.limits.stream_window_bytes,
+                send: options.limits.send_window_bytes,
+            },
+            idle: Duration::from_secs(options.limits.idle_s.into()),
+        })
+    }
+
+    pub(super) fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    /// A TLS handshake with the first address that answers.
+    pub(super) async fn tcp(&self) -> Result<(TlsStream<TcpStream>, SocketAddr), DownReason> {
+        let (buffers, idle) = (self.buffers, self.idle);
+        let reached = stagger(&self.addresses, |address| async move {
+            let problem = |error: std::io::Error| DownReason::Local(error.to_string());
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4(),
+                SocketAddr::V6(_) => TcpSocket::new_v6(),
+            }
+            .map_err(problem)?;
+            buffers.apply(&socket).map_err(problem)?;
+            socket::lively(&socket, idle).map_err(problem)?;
+            let stream = socket.connect(address).await;
+            stream
+                .map(|stream| (stream, address))
+                .map_err(|error| DownReason::Lost(error.to_string()))
+        });
+        let (mut stream, remote) = reached.await.map_err(|reason| match (reason, &self.proxy) {
+            (DownReason::Lost(problem), Some(proxy)) => DownReason::Proxy {
+                proxy: proxy.address.clone(),
+                problem: format!("{problem}; it is down, or link.proxy names the wrong host or port"),
+            },
+            (DownReason::Lost(problem), None) => DownReason::Unreachable {
+                transport: Transport::Tcp,
+                address: self.target.clone(),
+                problem,
+            },
+            (other, _) => other,
+        })?;
+        if let Some(proxy) = &self.proxy {
+            proxy.tunnel(&mut stream, &self.target).await?;
+        }
+        let stream = self
+            .connector
+            .connect(self.server_name.clone(), stream)
+            .await
+            .map_err(|error| diagnose(&tcp::of_io(&error), false))?;
+        if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
+            return Err(DownReason::OtherVersion);
+        }
+        Ok((stream, remote))
+    }
+}

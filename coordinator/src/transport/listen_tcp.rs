@@ -1,0 +1,124 @@
+//! Peers that come by TLS on TCP. Each stream is a connection of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use veilsum_link::socket::{self, Buffers};
+use veilsum_link::{Connection, RecvHalf, SendHalf, tcp};
+use veilsum_protocol::wire::stream::{ALPN, CloseCode};
+
+use super::session::{self, Hall, identify};
+use crate::config::Limits;
+
+/// How long a peer that is refused in the handshake has to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long nothing is accepted after the system refused to, for want of file descriptors for example.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Smallest buffer of a connection.
+const LEAST: u32 = 4 << 10;
+
+/// A connection's share of what one bank may pin: it has one for its messages, one for each stream, and as many at the door.
+fn share(limits: &Limits) -> Buffers {
+    let connections = limits.streams.saturating_add(1).saturating_mul(2);
+    let share = |window: u32| window.checked_div(connections).unwrap_or(window).max(LEAST);
+    Buffers {
+        receive: share(limits.connection_window_bytes),
+        send: share(limits.send_window_bytes),
+    }
+}
+
+/// Binds the TCP address. Must be called within a tokio runtime.
+pub(super) fn bind(listen: SocketAddr, limits: &Limits) -> io::Result<TcpListener> {
+    TcpListener::from_std(socket::listener(listen, share(limits))?)
+}
+
+/// The next peer. Nothing that the system says ends the wait.
+pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a TCP connection cannot be accepted");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A place for the handshake, if there is one.
+pub(super) fn admit(remote: SocketAddr, handshakes: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let place = Arc::clone(handshakes).try_acquire_owned().ok();
+    if place.is_none() {
+        tracing::warn!(%remote, "too many handshakes at once; a peer is refused");
+    }
+    place
+}
+
+pub(super) async fn serve<M, O>(
+    hall: Arc<Hall<M, O>>,
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    remote: SocketAddr,
+    place: OwnedSemaphorePermit,
+) where
+    M: DeserializeOwned + Send + 'static,
+    O: Serialize + Send + 'static,
+{
+    let idle = Duration::from_secs(hall.limits.idle_s.into());
+    if let Err(error) = socket::lively(&stream, idle) {
+        return tracing::warn!(%remote, %error, "a TCP connection cannot be set up");
+    }
+    let deadline = Duration::from_secs(hall.limits.handshake_s.into());
+    let stream = match timeout(deadline, acceptor.accept(stream).into_fallible()).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err((error, stream))) => {
+            tracing::info!(%remote, %error, "a handshake failed");
+            return linger(stream).await;
+        }
+        Err(_) => return tracing::info!(%remote, seconds = deadline.as_secs(), "a handshake took too long"),
+    };
+    let (_, tls) = stream.get_ref();
+    let identified = if tls.alpn_protocol() == Some(ALPN) {
+        identify(
+            tls.peer_certificates().and_then(|chain| chain.first()),
+            &hall.roster,
+        )
+    } else {
+        return tracing::info!(%remote, "a peer names no version of the protocol");
+    };
+    let (connection, send, recv, work) = tcp::open(stream, remote, idle);
+    let connection = Connection::Tcp(connection);
+    match identified {
+        Ok(bank) => {
+            drop(place);
+            let halves = (SendHalf::Tcp(send), RecvHalf::Tcp(recv));
+            let served = session::serve_tcp(hall, connection, halves, bank);
+            tokio::join!(served, work);
+        }
+        Err(reason) => {
+            tracing::warn!(%remote, reason, "a peer is refused");
+            connection.close(CloseCode::NotInRoster, &reason);
+            work.await;
+        }
+    }
+}
+
+/// Reads on for a moment: a connection that is dropped with unread bytes is reset, and the peer may lose the alert that says why.
+async fn linger(mut stream: TcpStream) {
+    let mut scrap = [0; 1024];
+    let _ = timeout(FAREWELL, async {
+        while stream.read(&mut scrap).await.is_ok_and(|count| count > 0) {}
+    })
+    .await;
+}
