@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::directory::KeyDirectory;
-use super::keyring::{Keyring, PairKeys, encapsulates};
+use super::keyring::{Keyring, PairKeys, encapsulates, encapsulates_for};
 use crate::crypto::agreement::AgreementKeys;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::signing::SigningKey;
@@ -345,10 +345,6 @@ impl Pairing {
         self.keyring.insert(peer, pair);
         Ok(())
     }
-}
-
-fn encapsulates_for(bank: BankIndex, peer: BankIndex) -> bool {
-    bank != peer && encapsulates(bank, peer)
 }
 
 #[cfg(test)]
