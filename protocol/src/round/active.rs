@@ -29,6 +29,8 @@ pub struct ActiveRound {
     pub(super) held: BTreeMap<BankIndex, HeldShares>,
     pub(super) complaints: Option<Vec<BankIndex>>,
     pub(super) computed: bool,
+    /// The contribution cannot be computed. A restart tries again, so it is not in the snapshot.
+    pub(super) sits_out: bool,
     pub(super) cohort: Option<Vec<BankIndex>>,
     pub(super) trailer: Option<Signed<Trailer>>,
     pub(super) survivors: Option<BTreeMap<BankIndex, Digest>>,
@@ -68,6 +70,7 @@ impl ActiveRound {
             held: BTreeMap::new(),
             complaints: None,
             computed: false,
+            sits_out: false,
             cohort: None,
             trailer: None,
             survivors: None,

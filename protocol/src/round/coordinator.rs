@@ -349,7 +349,7 @@ impl CoordinatorRound {
             Event::Bundle(bank, bundle) => self.bundle(bank, bundle)?,
             Event::Ready(bank, statement, complaints) => self.ready(bank, statement, complaints)?,
             Event::SitsOut(bank) => {
-                // Not in the journal: after a restart the bank is waited for again, or says so again.
+                // Not in the journal: the bank says so again when it is connected after a restart.
                 self.sitting_out.insert(bank);
                 Vec::new()
             }

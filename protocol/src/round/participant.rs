@@ -254,7 +254,12 @@ impl Participant {
                 self.task_fetched(task);
                 vec![Action::Persist]
             }
-            Event::NotComputed(round) => vec![send(ToCoordinator::SitsOut { round })],
+            Event::NotComputed(round) => {
+                if let Some(active) = self.active.as_mut().filter(|active| active.round == round) {
+                    active.sits_out = true;
+                }
+                vec![send(ToCoordinator::SitsOut { round })]
+            }
             Event::TaskKnown(plan, initial) => {
                 self.task_fetched(plan.task());
                 let start = Progress {
@@ -360,6 +365,8 @@ impl Participant {
                 statement,
                 complaints,
             }));
+        } else if active.sits_out {
+            actions.push(send(ToCoordinator::SitsOut { round: active.round }));
         } else if active.open.is_none() {
             actions.push(send(ToCoordinator::Bundle(Box::new(active.bundle.clone()))));
         }

@@ -353,6 +353,7 @@ impl Office {
                 return Vec::new();
             }
             _ => return Vec::new(),
+            ToCoordinator::SitsOut { round } if self.is_round(round) => Event::SitsOut(from),
         };
         self.handle(now, Some(from), event)
     }
