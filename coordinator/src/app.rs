@@ -23,6 +23,9 @@ use crate::transport::{
 /// Inputs that may wait for the engine; when there are more, banks wait.
 const INPUTS: usize = 1024;
 
+/// How long the banks may take to agree on the keys of an epoch, in seconds: a few messages back and forth.
+const SET_UP_LIMIT_S: u32 = 60;
+
 /// Why the daemon did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -89,6 +92,7 @@ async fn serve(config: &Config) -> Result<(), RunError> {
         roster: roster.clone(),
         gate: Arc::clone(&gate),
         reconnect_grace_s: config.reconnect_grace_s,
+        set_up_limit_s: SET_UP_LIMIT_S,
         inputs: inputs.clone(),
     })
     .map_err(failure)?;

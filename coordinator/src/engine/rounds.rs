@@ -33,7 +33,8 @@ impl<L: Ledger> Engine<L> {
         Thresholds::with_most_colluders(banks).map_err(Fault::new)
     }
 
-    /// Starts the next round when its banks are there: all that could be, or enough of them for as long as a lost bank is waited for.
+    /// Starts the next round when its banks are there: all that could be, or enough of them for as long as a lost bank is waited for. A
+    /// step for which shares left is tried again with exactly the banks that they left for.
     pub(super) fn start_round_if_possible(&mut self) -> Result<(), Fault> {
         if self.round.is_some() || self.set_up.is_some() {
             return Ok(());
@@ -175,8 +176,8 @@ impl<L: Ledger> Engine<L> {
                 Record::Released(release) => {
                     self.blobs.put(&release.to_bytes())?;
                 }
-                Record::Published { result, .. } => puts.extend(self.advance_task(&result.0)?),
                 Record::Certified { .. } => puts.extend(self.remember_released()?),
+                Record::Published { result, .. } => puts.extend(self.advance_task(&result.0)?),
                 Record::Closed(reason) => {
                     deletes.extend(self.ledger.scan(JOURNAL)?.into_iter().map(|(key, _)| key));
                     puts.extend(
@@ -232,14 +233,13 @@ impl<L: Ledger> Engine<L> {
         task.record.step = result.step + 1;
         task.record.attempt = 0;
         task.record.last_result = Entry::Result(result.clone()).hash();
-        if task.record.step == task.record.steps && task.record.status == TaskStatus::Running {
         task.record.released_for = None;
+        if task.record.step == task.record.steps && task.record.status == TaskStatus::Running {
             task.record.status = TaskStatus::Finished;
         }
         Ok(Some(task.record.put()?))
     }
 
-    /// The task's record after a failed attempt, to be committed with the abort.
     /// The task's record before shares leave, to be committed with the certificate that lets them out. A bank is its name here, because
     /// positions may change with the roster.
     fn remember_released(&mut self) -> Result<Option<(String, Vec<u8>)>, Fault> {
@@ -278,6 +278,7 @@ impl<L: Ledger> Engine<L> {
         }
     }
 
+    /// The task's record after a failed attempt, to be committed with the abort.
     fn count_attempt(&mut self, reason: AbortReason) -> Result<Option<(String, Vec<u8>)>, Fault> {
         let Some(plan) = self.round.as_ref().map(CoordinatorRound::plan) else {
             return Ok(None);

@@ -110,7 +110,7 @@ impl ActiveRound {
     pub fn accept_open(
         &mut self,
         thresholds: &Thresholds,
-        keyring: &Keyring,
+        keyring: Option<&Keyring>,
         open: &RoundOpen,
     ) -> Result<(), Rejection> {
         let manifest = self.manifest.as_ref().ok_or_else(|| {
@@ -130,7 +130,10 @@ impl ActiveRound {
                 "the round names another manifest than the log",
             ));
         }
-        if open.epoch != keyring.epoch() || open.directory != keyring.directory() {
+        // The parcels and bases are of the epoch that the round was prepared under.
+        let prepared_under = self.bundle.header.claim().epoch;
+        let is_own = |keyring: &Keyring| keyring.directory() == open.directory;
+        if open.epoch != prepared_under || !keyring.is_some_and(is_own) {
             return Err(Rejection::new(
                 Check::EpochKeysMissing,
                 format!("epoch {}", open.epoch),

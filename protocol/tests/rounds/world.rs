@@ -126,10 +126,14 @@ impl World {
         world
     }
 
-    /// Sets up an epoch until every bank and the coordinator are armed.
-    pub fn arm(&mut self, epoch: Epoch) {
+    pub fn start_epoch(&mut self, epoch: Epoch) {
         let out = self.office.start_epoch(epoch);
         self.office_out(out);
+    }
+
+    /// Sets up an epoch until every bank and the coordinator are armed.
+    pub fn arm(&mut self, epoch: Epoch) {
+        self.start_epoch(epoch);
         self.run(|world| world.office.armed.is_some_and(|(armed, _)| armed == epoch));
     }
 
