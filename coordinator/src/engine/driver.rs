@@ -21,7 +21,7 @@ use veilsum_protocol::wire::outbound::decode_trailer;
 use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::Trailer;
 
-use super::epochs::GivenUp;
+use super::epochs::HeldUp;
 use super::gate::Gate;
 use super::ports::{Blobs, Fault, Ledger};
 use super::sessions::{Outlet, Sessions};
@@ -109,8 +109,8 @@ pub struct Engine<L> {
     pub(super) set_up: Option<EpochCoordinator>,
     /// When a set-up is given up.
     pub(super) set_up_until: Option<Millis>,
-    /// The last set-up, if it was given up.
-    pub(super) given_up: Option<GivenUp>,
+    /// The last set-up, if some banks held it up.
+    pub(super) held_up: Option<HeldUp>,
     pub(super) last_epoch: Epoch,
     pub(super) round: Option<CoordinatorRound>,
     pub(super) last_round: Round,
@@ -180,7 +180,7 @@ impl<L: Ledger> Engine<L> {
             .into_iter()
             .chain(self.set_up_until.filter(|at| *at > now))
             .chain(
-                self.given_up
+                self.held_up
                     .as_ref()
                     .map(|last| last.again_at)
                     .filter(|at| *at > now),

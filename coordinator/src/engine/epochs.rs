@@ -12,16 +12,16 @@ use super::ports::{Fault, Ledger};
 pub(super) const ARMED: &str = "epoch/armed";
 /// Store key of the last epoch's number.
 pub(super) const LAST: &str = "epoch/last";
-/// The pause after a set-up that was given up doubles so often at most: a bank that never agrees costs the others one limit in this
+/// The pause after a set-up that was held up doubles so often at most: a bank that never agrees costs the others one limit in this
 /// many times two of them.
 const MOST_DOUBLINGS: u32 = 4;
 
-/// A set-up that was given up.
-pub(super) struct GivenUp {
+/// A set-up that some banks held up: it was given up, or they lost its keys before it was armed.
+pub(super) struct HeldUp {
     epoch: Epoch,
+    by: Vec<BankIndex>,
     /// Set-ups in a row that were.
     times: u32,
-    waited_for: Vec<BankIndex>,
     /// Rounds that can go on under the armed epoch do so until then.
     pub(super) again_at: Millis,
 }
@@ -34,7 +34,7 @@ impl<L: Ledger> Engine<L> {
             return Ok(());
         }
         let now = self.clock.now();
-        let pauses = self.given_up.as_ref().is_some_and(|last| last.again_at > now);
+        let pauses = self.held_up.as_ref().is_some_and(|last| last.again_at > now);
         if pauses && self.keys_serve()? {
             return Ok(());
         }
@@ -69,19 +69,24 @@ impl<L: Ledger> Engine<L> {
         let Some(machine) = self.set_up.take() else {
             return;
         };
-        let times = self.given_up.as_ref().map_or(0, |last| last.times) + 1;
-        let doublings = (times - 1).min(MOST_DOUBLINGS);
         let waited_for = machine.waiting_for();
         tracing::warn!(
             "key epoch {} is given up: it waited for {}",
             machine.epoch(),
             self.names(&waited_for).join(", ")
         );
-        self.given_up = Some(GivenUp {
-            epoch: machine.epoch(),
+        self.was_held_up(machine.epoch(), waited_for);
+    }
+
+    fn was_held_up(&mut self, epoch: Epoch, by: Vec<BankIndex>) {
+        let times = self.held_up.as_ref().map_or(0, |last| last.times) + 1;
+        let doublings = (times - 1).min(MOST_DOUBLINGS);
+        let pause = self.set_up_limit_s.saturating_mul(1 << doublings);
+        self.held_up = Some(HeldUp {
+            epoch,
+            by,
             times,
-            waited_for,
-            again_at: now.plus_seconds(self.set_up_limit_s.saturating_mul(1 << doublings)),
+            again_at: self.clock.now().plus_seconds(pause),
         });
     }
 
@@ -138,10 +143,16 @@ impl<L: Ledger> Engine<L> {
                         "key epoch {} is armed: every pair of banks has confirmed its keys",
                         directory.epoch
                     );
+                    let epoch = directory.epoch;
                     self.armed = Some(*directory);
                     self.set_up = None;
                     self.set_up_until = None;
-                    self.given_up = None;
+                    let without = self.without_keys();
+                    if without.is_empty() {
+                        self.held_up = None;
+                    } else {
+                        self.was_held_up(epoch, without);
+                    }
                 }
             }
         }
@@ -183,12 +194,9 @@ impl<L: Ledger> Engine<L> {
 
     /// What the next epoch waits for, in words; `None` if none is needed.
     pub(super) fn epoch_line(&self) -> Option<String> {
-        let last = self.given_up.as_ref().map_or(String::new(), |last| {
-            let waited_for = self.names(&last.waited_for).join(", ");
-            format!(
-                "; key epoch {} was given up, it waited for {waited_for}",
-                last.epoch
-            )
+        let last = self.held_up.as_ref().map_or(String::new(), |last| {
+            let by = self.names(&last.by).join(", ");
+            format!("; key epoch {} was held up by {by}", last.epoch)
         });
         if let Some(machine) = &self.set_up {
             let waiting_for = self.names(&machine.waiting_for()).join(", ");

@@ -53,7 +53,7 @@ impl<L: Ledger> Engine<L> {
             armed,
             set_up: None,
             set_up_until: None,
-            given_up: None,
+            held_up: None,
             last_epoch,
             round: None,
             last_round,
