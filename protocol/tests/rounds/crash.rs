@@ -107,7 +107,7 @@ fn rounds_go_on_under_the_last_epoch_when_a_new_one_comes_to_nothing() {
     let mut world = World::new(5, 12);
     world.round();
     // Whatever bank 5 has, the coordinator never hears that it is armed.
-    world.tamper_up = Some(|from, message| {
+    world.tamper_up_with(|from, message| {
         if let (5, ToCoordinator::Armed { epoch }) = (from.get(), message) {
             epoch.0 += 1_000;
         }

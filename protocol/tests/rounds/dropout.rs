@@ -117,7 +117,7 @@ fn what_was_released_for_is_computed_again() {
 fn a_step_is_repeated_with_exactly_the_banks_whose_shares_left() {
     // Bank 5 is not among the survivors; all four release, and two releases are lost.
     let mut world = killed(5, &[(5, Kill::Before(Step::Upload))]);
-    world.tamper_up = Some(|from, message| {
+    world.tamper_up_with(|from, message| {
         if let (3 | 4, ToCoordinator::Release { round, .. }) = (from.get(), message) {
             round.0 += 1_000;
         }
@@ -139,7 +139,7 @@ fn a_step_is_repeated_with_exactly_the_banks_whose_shares_left() {
 #[test]
 fn a_repeated_step_ends_early_without_one_of_its_banks() {
     let mut world = killed(5, &[]);
-    world.tamper_up = Some(|from, message| {
+    world.tamper_up_with(|from, message| {
         if let (3 | 4, ToCoordinator::Release { round, .. }) = (from.get(), message) {
             round.0 += 1_000;
         }

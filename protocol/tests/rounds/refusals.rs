@@ -124,7 +124,7 @@ fn c_202_to_205_and_209_an_open_round_that_is_not_what_the_bank_expects() {
 fn c_209_a_round_under_another_epoch_than_it_was_prepared_under() {
     let mut world = World::new(5, 20);
     // All have the keys of epoch 2, but the coordinator never hears it of bank 5.
-    world.tamper_up = Some(|from, message| {
+    world.tamper_up_with(|from, message| {
         if let (5, ToCoordinator::Armed { epoch }) = (from.get(), message) {
             epoch.0 += 1_000;
         }

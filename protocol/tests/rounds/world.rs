@@ -126,6 +126,11 @@ impl World {
         world
     }
 
+    /// Every bank's messages go through this.
+    pub fn tamper_up_with(&mut self, tamper: fn(BankIndex, &mut ToCoordinator)) {
+        self.tamper_up = Some(tamper);
+    }
+
     pub fn start_epoch(&mut self, epoch: Epoch) {
         let out = self.office.start_epoch(epoch);
         self.office_out(out);
