@@ -32,6 +32,9 @@ const RENEW_DAYS: i64 = 30;
 /// Between two looks at the certificate's date.
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// How long the banks may take to agree on the keys of an epoch, in seconds: a few messages back and forth.
+const SET_UP_LIMIT_S: u32 = 60;
+
 /// Why the daemon did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -114,6 +117,7 @@ async fn serve(config: &Config) -> Result<(), RunError> {
         roster: roster.clone(),
         gate: Arc::clone(&gate),
         reconnect_grace_s: config.reconnect_grace_s,
+        set_up_limit_s: SET_UP_LIMIT_S,
         inputs: inputs.clone(),
     })
     .map_err(failure)?;

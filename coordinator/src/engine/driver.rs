@@ -21,6 +21,7 @@ use veilsum_protocol::wire::outbound::decode_trailer;
 use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::Trailer;
 
+use super::epochs::HeldUp;
 use super::gate::Gate;
 use super::ports::{Blobs, Fault, Ledger};
 use super::sessions::{Outlet, Sessions};
@@ -30,6 +31,9 @@ use crate::aggregate::{SumError, Summed};
 
 /// Name and version that peers are told.
 pub const SOFTWARE: &str = concat!("veilsum-coordinator ", env!("CARGO_PKG_VERSION"));
+
+/// Most epochs that a bank is remembered to have keys for; none needs as many.
+const MOST_EPOCHS: usize = 16;
 
 /// Something that reaches the engine.
 pub enum Input {
@@ -81,6 +85,8 @@ pub struct Parts<L> {
     pub gate: Arc<Gate>,
     /// How long a lost bank is waited for, in seconds.
     pub reconnect_grace_s: u32,
+    /// How long the banks may take to agree on the keys of an epoch, in seconds.
+    pub set_up_limit_s: u32,
     /// Where the engine's own workers put their results.
     pub inputs: mpsc::Sender<Input>,
 }
@@ -92,6 +98,7 @@ pub struct Engine<L> {
     pub(super) roster: Roster,
     pub(super) gate: Arc<Gate>,
     pub(super) reconnect_grace_s: u32,
+    pub(super) set_up_limit_s: u32,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) clock: Clock,
     pub(super) sessions: Sessions,
@@ -100,10 +107,10 @@ pub struct Engine<L> {
     pub(super) armed: Option<KeyDirectory>,
     /// The epoch being set up.
     pub(super) set_up: Option<EpochCoordinator>,
-    /// A bank lost its keys: a new epoch is wanted as soon as it can be set up.
-    pub(super) rekey: bool,
     /// When a set-up is given up.
     pub(super) set_up_until: Option<Millis>,
+    /// The last set-up, if some banks held it up.
+    pub(super) held_up: Option<HeldUp>,
     pub(super) last_epoch: Epoch,
     pub(super) round: Option<CoordinatorRound>,
     pub(super) last_round: Round,
@@ -172,6 +179,12 @@ impl<L: Ledger> Engine<L> {
         let next = round
             .into_iter()
             .chain(self.set_up_until.filter(|at| *at > now))
+            .chain(
+                self.held_up
+                    .as_ref()
+                    .map(|last| last.again_at)
+                    .filter(|at| *at > now),
+            )
             .chain(grace.filter(|at| self.round.is_none() && *at > now))
             .min()?;
         // One millisecond more: a deadline that is rounded down to now would be looked at again and again.
@@ -244,7 +257,7 @@ impl<L: Ledger> Engine<L> {
                 software,
                 log_size,
                 armed,
-            } => self.hello(bank, wire, software, log_size, armed),
+            } => self.hello(bank, wire, software, log_size, &armed),
             ToCoordinator::EpochKeys(_)
             | ToCoordinator::PairCiphertexts { .. }
             | ToCoordinator::PairConfirmations { .. }
@@ -297,7 +310,7 @@ impl<L: Ledger> Engine<L> {
         wire: u16,
         software: String,
         log_size: u64,
-        armed: Option<Epoch>,
+        armed: &[Epoch],
     ) -> Result<(), Fault> {
         if wire != WIRE_VERSION {
             let detail = format!(
@@ -315,7 +328,8 @@ impl<L: Ledger> Engine<L> {
         }
         let software: String = software.chars().filter(|c| !c.is_control()).take(64).collect();
         let greeting = format!("{} is connected ({software})", self.name(bank));
-        if !self.sessions.greeted(bank, software, log_size) {
+        let epochs = armed.iter().copied().take(MOST_EPOCHS).collect();
+        if !self.sessions.greeted(bank, software, log_size, epochs) {
             return Ok(());
         }
         tracing::info!("{greeting}");
@@ -327,7 +341,7 @@ impl<L: Ledger> Engine<L> {
             },
         );
         self.sessions.extend_log(&self.ledger)?;
-        self.epoch_hello(bank, armed)?;
+        self.epoch_hello(bank)?;
         self.round_event(None, Event::Connected(bank))
     }
 

@@ -19,7 +19,7 @@ use veilsum_protocol::wire::statement::Approval;
 use super::driver::{Engine, Input};
 use super::ports::{Fault, Ledger};
 use super::status::ResultLine;
-use super::tasks::TaskStatus;
+use super::tasks::{TaskRecord, TaskStatus};
 use crate::aggregate::{SumError, Summation, Summed, sum};
 
 /// Store keys of the open round's journal.
@@ -33,7 +33,8 @@ impl<L: Ledger> Engine<L> {
         Thresholds::with_most_colluders(banks).map_err(Fault::new)
     }
 
-    /// Starts the next round when its banks are there: all that could be, or enough of them for as long as a lost bank is waited for.
+    /// Starts the next round when its banks are there: all that could be, or enough of them for as long as a lost bank is waited for. A
+    /// step for which shares left is tried again with exactly the banks that they left for.
     pub(super) fn start_round_if_possible(&mut self) -> Result<(), Fault> {
         if self.round.is_some() || self.set_up.is_some() {
             return Ok(());
@@ -46,17 +47,27 @@ impl<L: Ledger> Engine<L> {
         let Some(kind) = task.plan.kind(record.step) else {
             return Ok(());
         };
-        let here = record
-            .approved
-            .iter()
-            .filter(|bank| self.sessions.is_up(**bank))
-            .count();
+        let has_keys = |bank: &BankIndex| self.sessions.has_keys(*bank, directory.epoch);
+        let released_for = match self.released_for(record) {
+            Ok(banks) => banks,
+            // The step cannot be tried again; the status says so.
+            Err(_) => return Ok(()),
+        };
+        let whole = released_for.is_some();
+        // An absent bank may still come; one that is here without the keys would only be waited for in vain.
+        let approved: Vec<BankIndex> = released_for.unwrap_or_else(|| {
+            let banks = record.approved.iter().copied();
+            banks
+                .filter(|bank| has_keys(bank) || !self.sessions.is_up(*bank))
+                .collect()
+        });
+        let here = approved.iter().filter(|bank| has_keys(bank)).count();
         let now = self.clock.now();
-        if here < usize::from(thresholds.min_survivors) {
+        if here < usize::from(thresholds.min_survivors) || (whole && here < approved.len()) {
             self.assembled = None;
             return Ok(());
         }
-        if here < self.roster.banks().len() {
+        if !whole && here < self.roster.banks().len() {
             let since = match self.assembled {
                 Some((count, since)) if count == here => since,
                 _ => now,
@@ -81,7 +92,8 @@ impl<L: Ledger> Engine<L> {
             lanes: u64::try_from(layout.lanes()).map_err(Fault::new)?,
             digit_bits: layout.digit_bits,
             thresholds,
-            approved: record.approved.iter().copied().collect(),
+            approved,
+            whole,
             limits: Limits::new(&task.task.deadlines, self.reconnect_grace_s),
         };
         tracing::info!(
@@ -164,6 +176,7 @@ impl<L: Ledger> Engine<L> {
                 Record::Released(release) => {
                     self.blobs.put(&release.to_bytes())?;
                 }
+                Record::Certified { .. } => puts.extend(self.remember_released()?),
                 Record::Published { result, .. } => puts.extend(self.advance_task(&result.0)?),
                 Record::Closed(reason) => {
                     deletes.extend(self.ledger.scan(JOURNAL)?.into_iter().map(|(key, _)| key));
@@ -220,10 +233,49 @@ impl<L: Ledger> Engine<L> {
         task.record.step = result.step + 1;
         task.record.attempt = 0;
         task.record.last_result = Entry::Result(result.clone()).hash();
+        task.record.released_for = None;
         if task.record.step == task.record.steps && task.record.status == TaskStatus::Running {
             task.record.status = TaskStatus::Finished;
         }
         Ok(Some(task.record.put()?))
+    }
+
+    /// The task's record before shares leave, to be committed with the certificate that lets them out. A bank is its name here, because
+    /// positions may change with the roster.
+    fn remember_released(&mut self) -> Result<Option<(String, Vec<u8>)>, Fault> {
+        let Some(machine) = &self.round else {
+            return Ok(None);
+        };
+        let released_for = machine.released_for().map(|banks| self.names(&banks));
+        let task = self.tasks.by_hash(&machine.plan().task);
+        task.map(|task| {
+            task.record.released_for = released_for;
+            task.record.put()
+        })
+        .transpose()
+    }
+
+    /// The banks with which the task's step must be tried again, if shares left for it.
+    ///
+    /// # Errors
+    /// The names among them that the roster lacks: the step cannot be tried again.
+    pub(super) fn released_for(&self, record: &TaskRecord) -> Result<Option<Vec<BankIndex>>, Vec<String>> {
+        let Some(names) = &record.released_for else {
+            return Ok(None);
+        };
+        let (mut banks, mut gone) = (Vec::new(), Vec::new());
+        for name in names {
+            match self.roster.banks().iter().find(|entry| entry.name == *name) {
+                Some(entry) => banks.push(entry.index),
+                None => gone.push(name.clone()),
+            }
+        }
+        banks.sort_unstable();
+        if gone.is_empty() {
+            Ok(Some(banks))
+        } else {
+            Err(gone)
+        }
     }
 
     /// The task's record after a failed attempt, to be committed with the abort.

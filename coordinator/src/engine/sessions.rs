@@ -1,9 +1,9 @@
 //! The banks that are connected, and how much of the log each was sent.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use veilsum_protocol::ids::{BankIndex, Millis};
+use veilsum_protocol::ids::{BankIndex, Epoch, Millis};
 use veilsum_protocol::log::entry::Entry as LogEntry;
 use veilsum_protocol::log::leaf_hash;
 use veilsum_protocol::wire::canonical::Canonical;
@@ -30,6 +30,8 @@ struct Session {
     software: String,
     /// How much of the log was sent; `None` before the bank said hello.
     log_sent: Option<u64>,
+    /// Epochs that the bank says it has keys for.
+    epochs: BTreeSet<Epoch>,
 }
 
 /// Every bank's session.
@@ -49,14 +51,21 @@ impl Sessions {
                 outlet,
                 software: String::new(),
                 log_sent: None,
+                epochs: BTreeSet::new(),
             },
         );
     }
 
-    /// The bank said hello and has acted on `log_size` entries.
+    /// The bank said hello, has acted on `log_size` entries and has keys for `epochs`.
     ///
     /// A second hello in a session changes nothing: each costs the coordinator a walk through the log. False then.
-    pub(super) fn greeted(&mut self, bank: BankIndex, software: String, log_size: u64) -> bool {
+    pub(super) fn greeted(
+        &mut self,
+        bank: BankIndex,
+        software: String,
+        log_size: u64,
+        epochs: BTreeSet<Epoch>,
+    ) -> bool {
         let Some(session) = self
             .open
             .get_mut(&bank)
@@ -66,6 +75,7 @@ impl Sessions {
         };
         session.software = software;
         session.log_sent = Some(log_size);
+        session.epochs = epochs;
         self.lost.remove(&bank);
         true
     }
@@ -99,6 +109,20 @@ impl Sessions {
         self.open
             .get(&bank)
             .is_some_and(|session| session.log_sent.is_some())
+    }
+
+    /// The bank said that it is armed for `epoch`.
+    pub(super) fn armed(&mut self, bank: BankIndex, epoch: Epoch) {
+        if let Some(session) = self.open.get_mut(&bank) {
+            session.epochs.insert(epoch);
+        }
+    }
+
+    /// True if the bank is there and says that it has keys for `epoch`.
+    pub(super) fn has_keys(&self, bank: BankIndex, epoch: Epoch) -> bool {
+        self.open
+            .get(&bank)
+            .is_some_and(|session| session.log_sent.is_some() && session.epochs.contains(&epoch))
     }
 
     /// What software a connected bank runs.

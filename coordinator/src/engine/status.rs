@@ -5,7 +5,7 @@ use veilsum_protocol::ids::{BankIndex, Digest};
 
 use super::driver::Engine;
 use super::ports::Ledger;
-use super::tasks::TaskStatus;
+use super::tasks::{TaskRecord, TaskStatus};
 
 /// The consortium now.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -153,12 +153,6 @@ impl<L: Ledger> Engine<L> {
 
     /// One line: what is waited for, and until when.
     fn waiting_line(&self) -> String {
-        let all = self.roster.banks();
-        let absent: Vec<BankIndex> = all
-            .iter()
-            .map(|entry| entry.index)
-            .filter(|bank| !self.sessions.is_up(*bank))
-            .collect();
         if let Some(machine) = &self.round {
             let waiting = machine.waiting_for();
             if waiting.is_empty() {
@@ -176,38 +170,49 @@ impl<L: Ledger> Engine<L> {
                 left.unwrap_or(0)
             );
         }
-        if let Some(machine) = &self.set_up {
-            return format!(
-                "key epoch {}: waiting for {}",
-                machine.epoch(),
-                self.names(&machine.waiting_for()).join(", ")
-            );
+        let epoch = self.epoch_line();
+        if let (true, Some(line)) = (self.armed.is_none() || self.set_up.is_some(), &epoch) {
+            return line.clone();
         }
-        if self.armed.is_none() && !absent.is_empty() {
-            return format!(
-                "{} of {} banks are connected; waiting for {} to set up a key epoch",
-                all.len() - absent.len(),
-                all.len(),
-                self.names(&absent).join(", ")
-            );
-        }
-        match self.tasks.current() {
+        let task = match self.tasks.current() {
             None => "no task is left to run; create one with `veilsum-coordinator task create`".to_owned(),
-            Some(task) => {
-                let missing: Vec<BankIndex> = all
-                    .iter()
-                    .map(|entry| entry.index)
-                    .filter(|bank| !task.record.approved.contains(bank) || !self.sessions.is_up(*bank))
-                    .collect();
-                format!(
-                    "task {}: {} of {} banks have approved it and are connected; waiting for {}",
-                    task.record.name,
-                    all.len() - missing.len(),
-                    all.len(),
-                    self.names(&missing).join(", ")
-                )
+            Some(task) => self.task_line(&task.record),
+        };
+        epoch
+            .into_iter()
+            .fold(task, |line, epoch| format!("{line}; {epoch}"))
+    }
+
+    fn task_line(&self, record: &TaskRecord) -> String {
+        let all = self.roster.banks();
+        let (name, step) = (&record.name, record.step + 1);
+        let needed: Vec<BankIndex> = match self.released_for(record) {
+            Ok(None) => all.iter().map(|entry| entry.index).collect(),
+            Ok(Some(banks)) => banks,
+            Err(gone) => {
+                return format!(
+                    "task {name}: step {step} failed when shares had left for its banks, so it can be repeated with these alone, and the roster lacks {}; stop the task and create a new one",
+                    gone.join(", ")
+                );
             }
+        };
+        let missing: Vec<BankIndex> = needed
+            .iter()
+            .copied()
+            .filter(|bank| !record.approved.contains(bank) || !self.sessions.is_up(*bank))
+            .collect();
+        let here = needed.len() - missing.len();
+        let missing = self.names(&missing).join(", ");
+        if record.released_for.is_some() {
+            return format!(
+                "task {name}: step {step} failed when shares had left for {}, so it is repeated with exactly these; waiting for {missing}",
+                self.names(&needed).join(", ")
+            );
         }
+        format!(
+            "task {name}: {here} of {} banks have approved it and are connected; waiting for {missing}",
+            all.len()
+        )
     }
 
     /// Says on the trace what is waited for between rounds, once each time that it changes.

@@ -47,6 +47,9 @@ pub struct TaskRecord {
     pub last_result: Digest,
     /// Banks that approved.
     pub approved: BTreeSet<BankIndex>,
+    /// Names of the banks for which shares of the current step may have left. It is tried again with exactly these: their banks confirm no
+    /// other survivors of the step (C-407).
+    pub released_for: Option<Vec<String>>,
 }
 
 impl TaskRecord {
@@ -89,6 +92,7 @@ impl LoadedTask {
             state: blobs.put(&state.to_bytes())?,
             last_result: Digest([0; 32]),
             approved: BTreeSet::new(),
+            released_for: None,
         };
         Ok(Self {
             record,

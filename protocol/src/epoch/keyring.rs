@@ -215,6 +215,11 @@ pub fn encapsulates(bank: BankIndex, peer: BankIndex) -> bool {
     (bank < peer) == (u32::from(bank.get()) + u32::from(peer.get())).is_multiple_of(2)
 }
 
+/// [`encapsulates`] for any two positions: a bank is no peer of its own.
+pub(super) fn encapsulates_for(bank: BankIndex, peer: BankIndex) -> bool {
+    bank != peer && encapsulates(bank, peer)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::directory::KeyDirectory;
-use super::keyring::{Keyring, PairKeys, encapsulates};
+use super::keyring::{Keyring, PairKeys, encapsulates, encapsulates_for};
 use crate::crypto::agreement::AgreementKeys;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::signing::SigningKey;
@@ -30,10 +30,16 @@ struct Pairing {
     confirmed: BTreeSet<BankIndex>,
 }
 
-/// A bank's keys: of the armed epoch, and of the one being set up.
+/// Most keyrings of epochs before the newest. Each costs the honest peers a whole set-up, so few ever pile up.
+const MAX_OLDER: usize = 3;
+
+/// A bank's keys: of the newest armed epoch, of those before it that may still serve, and of the one being set up.
 #[derive(Default)]
 pub struct EpochParticipant {
     armed: Option<Keyring>,
+    /// The coordinator goes over to an epoch when *every* bank is armed, which may come to nothing. Until a round runs under a newer
+    /// epoch, these keys are the ones that the others have too.
+    older: Vec<Keyring>,
     set_up: Option<SetUp>,
 }
 
@@ -50,14 +56,35 @@ pub struct Identity<'a> {
 }
 
 impl EpochParticipant {
-    /// The armed epoch's keys.
+    /// The keys of the newest armed epoch.
     pub fn armed(&self) -> Option<&Keyring> {
         self.armed.as_ref()
     }
 
-    /// The armed epoch's keys, to take mask bases from.
-    pub fn armed_mut(&mut self) -> Option<&mut Keyring> {
-        self.armed.as_mut()
+    /// The epochs whose keys are here, in order.
+    pub fn epochs(&self) -> Vec<Epoch> {
+        self.older.iter().chain(&self.armed).map(Keyring::epoch).collect()
+    }
+
+    /// The keys of an armed epoch.
+    pub fn keyring(&self, epoch: Epoch) -> Option<&Keyring> {
+        let mut keyrings = self.older.iter().chain(&self.armed);
+        keyrings.find(|keyring| keyring.epoch() == epoch)
+    }
+
+    /// The keys of an armed epoch, to take mask bases from.
+    pub fn keyring_mut(&mut self, epoch: Epoch) -> Option<&mut Keyring> {
+        let mut keyrings = self.older.iter_mut().chain(&mut self.armed);
+        keyrings.find(|keyring| keyring.epoch() == epoch)
+    }
+
+    /// A round runs under `epoch`, so every bank has its keys: those of the epochs before it are wiped. True if there were any.
+    pub fn serves(&mut self, epoch: Epoch) -> bool {
+        let before = self.older.len();
+        if self.keyring(epoch).is_some() {
+            self.older.retain(|keyring| keyring.epoch() >= epoch);
+        }
+        self.older.len() < before
     }
 
     fn newest(&self) -> Epoch {
@@ -185,7 +212,12 @@ impl EpochParticipant {
             complete = failed.is_none() && pairing.confirmed.len() + 1 == me.roster.banks().len();
         }
         if complete {
-            self.armed = set_up.pairing.map(|pairing| pairing.keyring);
+            let last = std::mem::replace(&mut self.armed, set_up.pairing.map(|pairing| pairing.keyring));
+            self.older.extend(last);
+            if self.older.len() > MAX_OLDER {
+                // Rounds ran under the first of them, if under any.
+                self.older.remove(1);
+            }
         } else {
             self.set_up = Some(set_up);
         }
@@ -234,6 +266,7 @@ impl EpochParticipant {
 
     pub(crate) fn write(&self, w: &mut Writer) {
         w.list(self.armed.iter(), |w, armed| armed.write(w));
+        w.list(self.older.iter(), |w, older| older.write(w));
         w.list(self.set_up.iter(), |w, set_up| {
             set_up.epoch.write(w);
             w.bytes(&set_up.keys.export());
@@ -252,6 +285,7 @@ impl EpochParticipant {
 
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let armed = r.list(1, "armed epoch", Keyring::read)?.pop();
+        let older = r.list(1, "older epochs", Keyring::read)?;
         let set_up = r.list(1, "epoch set-up", |r| {
             Ok(SetUp {
                 epoch: Epoch::read(r, "epoch")?,
@@ -273,6 +307,7 @@ impl EpochParticipant {
         })?;
         Ok(Self {
             armed,
+            older,
             set_up: set_up.into_iter().next(),
         })
     }
@@ -345,10 +380,6 @@ impl Pairing {
         self.keyring.insert(peer, pair);
         Ok(())
     }
-}
-
-fn encapsulates_for(bank: BankIndex, peer: BankIndex) -> bool {
-    bank != peer && encapsulates(bank, peer)
 }
 
 #[cfg(test)]

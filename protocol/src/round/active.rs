@@ -29,6 +29,8 @@ pub struct ActiveRound {
     pub(super) held: BTreeMap<BankIndex, HeldShares>,
     pub(super) complaints: Option<Vec<BankIndex>>,
     pub(super) computed: bool,
+    /// The contribution cannot be computed. A restart tries again, so it is not in the snapshot.
+    pub(super) sits_out: bool,
     pub(super) cohort: Option<Vec<BankIndex>>,
     pub(super) trailer: Option<Signed<Trailer>>,
     pub(super) survivors: Option<BTreeMap<BankIndex, Digest>>,
@@ -68,6 +70,7 @@ impl ActiveRound {
             held: BTreeMap::new(),
             complaints: None,
             computed: false,
+            sits_out: false,
             cohort: None,
             trailer: None,
             survivors: None,
@@ -107,7 +110,7 @@ impl ActiveRound {
     pub fn accept_open(
         &mut self,
         thresholds: &Thresholds,
-        keyring: &Keyring,
+        keyring: Option<&Keyring>,
         open: &RoundOpen,
     ) -> Result<(), Rejection> {
         let manifest = self.manifest.as_ref().ok_or_else(|| {
@@ -127,7 +130,10 @@ impl ActiveRound {
                 "the round names another manifest than the log",
             ));
         }
-        if open.epoch != keyring.epoch() || open.directory != keyring.directory() {
+        // The parcels and bases are of the epoch that the round was prepared under.
+        let prepared_under = self.bundle.header.claim().epoch;
+        let is_own = |keyring: &Keyring| keyring.directory() == open.directory;
+        if open.epoch != prepared_under || !keyring.is_some_and(is_own) {
             return Err(Rejection::new(
                 Check::EpochKeysMissing,
                 format!("epoch {}", open.epoch),

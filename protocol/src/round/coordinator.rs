@@ -121,6 +121,7 @@ pub struct CoordinatorRound {
     cohort: Vec<BankIndex>,
     masked: BTreeMap<BankIndex, Signed<Trailer>>,
     confirmed: BTreeMap<BankIndex, Signature>,
+    certified: bool,
     releases: BTreeMap<BankIndex, Release>,
     result: Option<RoundResult>,
     acknowledged: BTreeSet<BankIndex>,
@@ -173,6 +174,7 @@ impl CoordinatorRound {
             cohort: Vec::new(),
             masked: BTreeMap::new(),
             confirmed: BTreeMap::new(),
+            certified: false,
             releases: BTreeMap::new(),
             result: None,
             acknowledged: BTreeSet::new(),
@@ -273,6 +275,22 @@ impl CoordinatorRound {
         self.masked.keys().copied().collect()
     }
 
+    /// The survivors, from the certificate on until the result is published: shares may have left for them, and their banks confirm no
+    /// other survivors of the step (C-407). After an abort it is tried again with exactly these ([`RoundPlan::whole`]).
+    pub fn released_for(&self) -> Option<Vec<BankIndex>> {
+        (self.certified && self.result.is_none()).then(|| self.survivors())
+    }
+
+    /// Fewest banks with which the round goes on.
+    fn least(&self) -> usize {
+        let least = usize::from(self.plan.thresholds.min_survivors);
+        if self.plan.whole {
+            least.max(self.plan.approved.len())
+        } else {
+            least
+        }
+    }
+
     /// Until when the phase lasts at most.
     pub fn deadline(&self) -> Option<Millis> {
         let limits = &self.plan.limits;
@@ -353,7 +371,7 @@ impl CoordinatorRound {
             Event::Bundle(bank, bundle) => self.bundle(bank, bundle)?,
             Event::Ready(bank, statement, complaints) => self.ready(bank, statement, complaints)?,
             Event::SitsOut(bank) => {
-                // Not in the journal: after a restart the bank is waited for again, or says so again.
+                // Not in the journal: the bank says so again when it is connected after a restart.
                 self.sitting_out.insert(bank);
                 Vec::new()
             }
@@ -398,7 +416,10 @@ impl CoordinatorRound {
             Record::Confirmed(bank, signature) => {
                 self.confirmed.insert(bank, signature);
             }
-            Record::Certified { at } => self.enter(Phase::Unmask, at),
+            Record::Certified { at } => {
+                self.certified = true;
+                self.enter(Phase::Unmask, at);
+            }
             Record::Released(release) => {
                 self.releases
                     .insert(release.claim().bank, release.claim().clone());

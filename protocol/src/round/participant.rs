@@ -214,7 +214,7 @@ impl Participant {
         self.follower.size()
     }
 
-    /// The epoch that this bank is armed for.
+    /// The newest epoch that this bank is armed for.
     pub fn armed(&self) -> Option<Epoch> {
         self.epochs.armed().map(crate::epoch::keyring::Keyring::epoch)
     }
@@ -236,7 +236,7 @@ impl Participant {
 
     /// The first message of a connection.
     pub fn hello(&self, software: &str) -> OutboundMessage {
-        OutboundMessage::hello(software, self.log_size(), self.armed())
+        OutboundMessage::hello(software, self.log_size(), self.epochs.epochs())
     }
 
     /// Checks an extension of the log. The caller hands the entries to [`Participant::handle`], in order and behind those that it
@@ -263,7 +263,12 @@ impl Participant {
                 self.task_fetched(task);
                 vec![Action::Persist]
             }
-            Event::NotComputed(round) => vec![send(ToCoordinator::SitsOut { round })],
+            Event::NotComputed(round) => {
+                if let Some(active) = self.active.as_mut().filter(|active| active.round == round) {
+                    active.sits_out = true;
+                }
+                vec![send(ToCoordinator::SitsOut { round })]
+            }
             Event::TaskKnown(plan, initial) => {
                 self.task_fetched(plan.task());
                 let start = Progress {
@@ -369,6 +374,8 @@ impl Participant {
                 statement,
                 complaints,
             }));
+        } else if active.sits_out {
+            actions.push(send(ToCoordinator::SitsOut { round: active.round }));
         } else if active.open.is_none() {
             actions.push(send(ToCoordinator::Bundle(Box::new(active.bundle.clone()))));
         }
@@ -443,7 +450,7 @@ impl Participant {
             let detail = format!("found round {round}, expected one after {}", self.last_round);
             return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
         }
-        let Some(keyring) = self.epochs.armed_mut().filter(|keyring| keyring.epoch() == epoch) else {
+        let Some(keyring) = self.epochs.keyring_mut(epoch) else {
             return self.refuse(
                 Rejection::new(Check::EpochKeysMissing, format!("epoch {epoch}")),
                 Some(round),
@@ -454,6 +461,7 @@ impl Participant {
             let detail = format!("round {round} is out of reach of the key chain, which stands at {next}");
             return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
         };
+        self.epochs.serves(epoch);
         let place = Place {
             epoch,
             round,

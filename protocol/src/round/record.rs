@@ -41,8 +41,10 @@ pub struct RoundPlan {
     pub digit_bits: u8,
     /// The consortium's thresholds.
     pub thresholds: Thresholds,
-    /// Banks that approved the task.
+    /// Banks that are asked: they approved the task, and have the epoch's keys.
     pub approved: Vec<BankIndex>,
+    /// True if the round needs all of them: in an earlier try of the step shares left for exactly these.
+    pub whole: bool,
     /// How long each phase may last.
     pub limits: Limits,
 }

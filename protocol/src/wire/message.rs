@@ -75,8 +75,8 @@ pub enum ToCoordinator {
         software: String,
         /// How much of the log the bank has acted on.
         log_size: u64,
-        /// The epoch that the bank has keys for, if it is armed.
-        armed: Option<Epoch>,
+        /// The epochs that the bank has keys for.
+        armed: Vec<Epoch>,
     },
     /// The bank's keys of a new epoch.
     EpochKeys(Signed<EpochKeys>),

@@ -27,7 +27,7 @@ impl OutboundMessage {
     }
 
     /// The first message of a connection.
-    pub fn hello(software: &str, log_size: u64, armed: Option<Epoch>) -> Self {
+    pub fn hello(software: &str, log_size: u64, armed: Vec<Epoch>) -> Self {
         Self(ToCoordinator::Hello {
             wire: WIRE_VERSION,
             software: software.to_owned(),

@@ -1,9 +1,11 @@
 //! Banks and coordinators that crash and come back from what they had made durable.
 
-use veilsum_protocol::ids::{Digest, Epoch};
+use veilsum_protocol::ids::{Digest, Epoch, Round};
 use veilsum_protocol::log::entry::{AbortReason, Entry};
+use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::{Event as CoordinatorEvent, Phase};
-use veilsum_protocol::round::participant::Event;
+use veilsum_protocol::round::participant::{Event, Notice};
+use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 
 use crate::consortium::{bank, task};
 use crate::node::{Kill, Step};
@@ -98,6 +100,74 @@ fn a_new_epoch_takes_over_between_rounds() {
     assert!(outcome.end.is_ok(), "{outcome:?}");
     world.assert_same_state();
     world.assert_no_complaints();
+}
+
+#[test]
+fn rounds_go_on_under_the_last_epoch_when_a_new_one_comes_to_nothing() {
+    let mut world = World::new(5, 12);
+    world.round();
+    // Whatever bank 5 has, the coordinator never hears that it is armed.
+    world.tamper_up_with(|from, message| {
+        if let (5, ToCoordinator::Armed { epoch }) = (from.get(), message) {
+            epoch.0 += 1_000;
+        }
+    });
+    world.start_epoch(Epoch(2));
+    world.settle();
+    world.tamper_up = None;
+    assert_eq!(world.office.armed.unwrap().0, Epoch(1));
+    for node in world.banks.values() {
+        assert_eq!(node.machine.as_ref().unwrap().armed(), Some(Epoch(2)));
+    }
+    // A crash changes nothing about it.
+    world.kill(3);
+    world.settle();
+    let outcome = world.round();
+    assert!(outcome.end.is_ok(), "{outcome:?}");
+    assert_eq!(outcome.survivors.len(), 5);
+
+    world.arm(Epoch(3));
+    assert_eq!(world.round().survivors.len(), 5);
+    world.assert_same_state();
+    world.assert_no_complaints();
+    // The last one is gone for good.
+    let ask = ToBank::PrepareAsk {
+        epoch: Epoch(1),
+        round: Round(99),
+    };
+    world.tell(4, Event::Message(ask));
+    let refused = |notice: &Notice| matches!(notice, Notice::Refused(rejection) if rejection.check == Check::EpochKeysMissing);
+    assert!(world.node(4).notices.iter().any(refused));
+}
+
+#[test]
+fn a_bank_that_sits_out_says_so_again_after_a_restart_of_the_coordinator() {
+    let mut world = World::new(5, 13);
+    world.node(2).fails = true;
+    for position in [1, 3, 4, 5] {
+        world.work_ms.insert(bank(position), 2_000);
+    }
+    world.start_round();
+    world.run(|world| {
+        world.office.machine.as_ref().is_some_and(|machine| {
+            machine.phase() == Phase::Ready && !machine.waiting_for().contains(&bank(2))
+        })
+    });
+    world.office.kill_after_commits = Some(1);
+    let before = world.now;
+    world.run(|world| {
+        let machine = world.office.machine.as_ref();
+        machine.is_some_and(|machine| machine.phase() > Phase::Ready)
+    });
+    assert_eq!(world.office.kill_after_commits, None, "it crashed");
+    let waited = world.now.0 - before.0;
+    assert!(waited < 10_000, "{waited} ms, and the phase lasts 60 s at most");
+    world.run(|world| world.office.outcome.is_some());
+    world.settle();
+    let outcome = world.office.outcome.clone().unwrap();
+    assert!(outcome.end.is_ok(), "{outcome:?}");
+    assert_eq!(outcome.cohort, [1, 3, 4, 5].map(bank));
+    world.assert_same_state();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Banks that go and do not come back in time.
 
 use veilsum_protocol::log::entry::{AbortReason, Entry};
+use veilsum_protocol::wire::message::ToCoordinator;
 
 use crate::consortium::bank;
 use crate::node::{Kill, Step};
@@ -110,6 +111,50 @@ fn what_was_released_for_is_computed_again() {
         assert_ne!(node.uploaded[&failed.round], node.uploaded[&outcome.round]);
         assert_eq!(node.computed[1..], [failed.round, outcome.round]);
     }
+}
+
+#[test]
+fn a_step_is_repeated_with_exactly_the_banks_whose_shares_left() {
+    // Bank 5 is not among the survivors; all four release, and two releases are lost.
+    let mut world = killed(5, &[(5, Kill::Before(Step::Upload))]);
+    world.tamper_up_with(|from, message| {
+        if let (3 | 4, ToCoordinator::Release { round, .. }) = (from.get(), message) {
+            round.0 += 1_000;
+        }
+    });
+    let failed = world.round();
+    assert_eq!(failed.end, Err(AbortReason::TooFewShares));
+    world.tamper_up = None;
+    world.restart(bank(5));
+    world.settle();
+    let outcome = world.round();
+    assert!(outcome.end.is_ok(), "{outcome:?}");
+    assert_eq!(outcome.survivors, [1, 2, 3, 4].map(bank));
+    assert_eq!(outcome.acknowledged.len(), 4);
+    world.assert_same_state();
+    // The next step is everybody's again.
+    assert_eq!(world.round().survivors.len(), 5);
+}
+
+#[test]
+fn a_repeated_step_ends_early_without_one_of_its_banks() {
+    let mut world = killed(5, &[]);
+    world.tamper_up_with(|from, message| {
+        if let (3 | 4, ToCoordinator::Release { round, .. }) = (from.get(), message) {
+            round.0 += 1_000;
+        }
+    });
+    assert_eq!(world.round().end, Err(AbortReason::TooFewShares));
+    world.tamper_up = None;
+    // Four of five are enough for a step, but not for this one; nobody is asked to sign for other survivors.
+    world.node(5).kill = Some(Kill::Before(Step::Upload));
+    let second = world.round();
+    assert_eq!(second.end, Err(AbortReason::TooFewUpdates));
+    let listed = |entry: &Entry| matches!(entry, Entry::Survivors { round, .. } if *round == second.round);
+    assert!(!world.office.log.entries.iter().any(listed));
+    world.restart(bank(5));
+    assert_eq!(world.round().survivors.len(), 5);
+    assert_eq!(world.office.objections, []);
 }
 
 #[test]

@@ -231,7 +231,10 @@ fn a_recovery_blob_that_does_not_open_ends_the_round_and_is_named() {
     );
     world.office.alter_journal = None;
     world.restart(bank(4));
-    assert_eq!(world.round().survivors.len(), 5);
+    // Shares left for the others, so the step is repeated with these alone.
+    let next = world.round();
+    assert!(next.end.is_ok(), "{next:?}");
+    assert_eq!(next.survivors, [1, 2, 3, 5].map(bank));
     world.assert_same_state();
 }
 

@@ -111,6 +111,8 @@ pub struct Node {
     pub starts: u64,
     pub kill: Option<Kill>,
     pub approves: bool,
+    /// Its data is gone.
+    pub fails: bool,
     pub notices: Vec<Notice>,
     /// What was masked, and what the masked vector is: never a second one for a round.
     pub contributed: BTreeMap<Round, Vec<u32>>,
@@ -139,6 +141,7 @@ impl Node {
             starts: 0,
             kill: None,
             approves: true,
+            fails: false,
             notices: Vec::new(),
             contributed: BTreeMap::new(),
             uploaded: BTreeMap::new(),
@@ -352,6 +355,7 @@ impl Node {
     pub fn work(&mut self, effect: Effect, contribute: &Contribute) -> Vec<Out> {
         let mut out = match effect {
             Effect::Fetch(hash) => self.fetched(hash),
+            Effect::Compute(open) if self.fails => self.handle(Event::NotComputed(open.round)),
             Effect::Compute(open) => {
                 let task = &self.disk.tasks[&open.task];
                 let plan = Plan::new(task);

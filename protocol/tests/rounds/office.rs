@@ -48,6 +48,8 @@ pub struct Office {
     pub last_result: Digest,
     pub next_round: Round,
     pub attempt: u32,
+    /// For whom shares of the step left in an earlier try.
+    pub released_for: Option<Vec<BankIndex>>,
     pub machine: Option<CoordinatorRound>,
     journal: Vec<Vec<u8>>,
     pub connected: BTreeSet<BankIndex>,
@@ -106,6 +108,7 @@ impl Office {
             last_result: Digest([0; 32]),
             next_round: Round(1),
             attempt: 0,
+            released_for: None,
             machine: None,
             journal: Vec::new(),
             connected: BTreeSet::new(),
@@ -153,13 +156,11 @@ impl Office {
             lanes: layout.lanes() as u64,
             digit_bits: layout.digit_bits,
             thresholds: Thresholds::with_most_colluders(self.banks).unwrap(),
-            approved: self
-                .approved
-                .get(&self.task.hash())
-                .into_iter()
-                .flatten()
-                .copied()
-                .collect(),
+            approved: self.released_for.clone().unwrap_or_else(|| {
+                let approved = self.approved.get(&self.task.hash());
+                approved.into_iter().flatten().copied().collect()
+            }),
+            whole: self.released_for.is_some(),
             limits: Limits::new(&self.task.deadlines, 5),
         })
     }
@@ -271,8 +272,12 @@ impl Office {
             Ok(next) => {
                 assert_eq!(self.state.hash(), *next);
                 self.attempt = 0;
+                self.released_for = None;
             }
-            Err(_) => self.attempt += 1,
+            Err(_) => {
+                self.attempt += 1;
+                self.released_for = machine.released_for().or(self.released_for.take());
+            }
         }
         let round = machine.round();
         let acks = self.log.entries.iter().filter_map(|entry| match entry {
@@ -378,6 +383,7 @@ impl Office {
                 Event::Release(from, release)
             }
             ToCoordinator::Derived(derived) => Event::Derived(from, derived),
+            ToCoordinator::SitsOut { round } if self.is_round(round) => Event::SitsOut(from),
             ToCoordinator::Objection { .. } => {
                 self.objections.push((from, message));
                 return Vec::new();

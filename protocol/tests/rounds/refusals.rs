@@ -2,11 +2,12 @@
 //! give the answer that the lie was after.
 
 use veilsum_protocol::crypto::signing::Signature;
-use veilsum_protocol::ids::{BankIndex, Digest, Round};
+use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Round};
 use veilsum_protocol::log::entry::{AbortReason, Entry, RoundOpen};
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::params::Thresholds;
 use veilsum_protocol::round::participant::Notice;
+use veilsum_protocol::wire::canonical::Canonical as _;
 use veilsum_protocol::wire::message::ToCoordinator;
 
 use crate::consortium::{bank, roster, task};
@@ -120,6 +121,56 @@ fn c_202_to_205_and_209_an_open_round_that_is_not_what_the_bank_expects() {
 }
 
 #[test]
+fn c_209_a_round_under_another_epoch_than_it_was_prepared_under() {
+    let mut world = World::new(5, 20);
+    // All have the keys of epoch 2, but the coordinator never hears it of bank 5.
+    world.tamper_up_with(|from, message| {
+        if let (5, ToCoordinator::Armed { epoch }) = (from.get(), message) {
+            epoch.0 += 1_000;
+        }
+    });
+    world.start_epoch(Epoch(2));
+    world.settle();
+    world.tamper_up = None;
+    let second = world.office.log.entries.iter().find_map(|entry| match entry {
+        Entry::KeyDirectory {
+            epoch: Epoch(2),
+            directory,
+            ..
+        } => Some(*directory),
+        _ => None,
+    });
+    let mut logged = None;
+    world.lie(move |entry| match entry {
+        Entry::PrepareManifest { round, bundles, .. } => {
+            let manifest = Entry::PrepareManifest {
+                epoch: Epoch(2),
+                round: *round,
+                bundles: bundles.clone(),
+            };
+            logged = Some(manifest.hash());
+            Some(vec![manifest])
+        }
+        Entry::RoundOpen(open) => Some(vec![Entry::RoundOpen(RoundOpen {
+            epoch: Epoch(2),
+            directory: second.unwrap(),
+            manifest: logged.unwrap(),
+            ..open.clone()
+        })]),
+        _ => None,
+    });
+    let outcome = world.round();
+    assert_eq!(outcome.end, Err(AbortReason::TooFewReady));
+    for position in 1..=5 {
+        assert_eq!(world.refused(position), [Check::EpochKeysMissing]);
+    }
+    nobody(&world, outcome.round, Step::Ready);
+    world.office.log.rewrite = None;
+    world.arm(Epoch(3));
+    recovers(&mut world);
+}
+
+#[test]
 fn c_202_a_task_that_the_operator_did_not_approve() {
     let mut world = World::new(5, 20);
     let other = task("another");
@@ -171,7 +222,7 @@ fn c_201_a_round_is_opened_once() {
     assert_eq!(world.refused(1), [Check::RoundNotNew; 2]);
     // Nor is it prepared for again.
     let ask = veilsum_protocol::wire::message::ToBank::PrepareAsk {
-        epoch: veilsum_protocol::ids::Epoch(1),
+        epoch: Epoch(1),
         round,
     };
     world.tell(1, veilsum_protocol::round::participant::Event::Message(ask));
@@ -451,6 +502,8 @@ fn c_407_a_step_is_not_summed_again_over_other_banks() {
     }));
     assert_eq!(world.round().end, Err(AbortReason::TooFewShares));
     world.tamper_up = None;
+    // A coordinator that forgets for whom.
+    world.office.released_for = None;
     // The second attempt lacks bank 5: its sum would differ from the first by bank 5 alone.
     world.down_ms = None;
     world.node(5).kill = Some(Kill::Before(Step::Upload));

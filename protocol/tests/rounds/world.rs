@@ -144,10 +144,19 @@ impl World {
         world
     }
 
-    /// Sets up an epoch until every bank and the coordinator are armed.
-    pub fn arm(&mut self, epoch: Epoch) {
+    /// Every bank's messages go through this.
+    pub fn tamper_up_with(&mut self, tamper: fn(BankIndex, &mut ToCoordinator)) {
+        self.tamper_up = Some(Box::new(tamper));
+    }
+
+    pub fn start_epoch(&mut self, epoch: Epoch) {
         let out = self.office.start_epoch(epoch);
         self.office_out(out);
+    }
+
+    /// Sets up an epoch until every bank and the coordinator are armed.
+    pub fn arm(&mut self, epoch: Epoch) {
+        self.start_epoch(epoch);
         self.run(|world| world.office.armed.is_some_and(|(armed, _)| armed == epoch));
     }
 

@@ -122,6 +122,42 @@ fn everybody_is_armed_and_the_next_epoch_replaces_the_last() {
 }
 
 #[test]
+fn the_keys_of_an_epoch_stay_until_a_round_runs_under_a_newer_one() {
+    let mut setting = Setting::new();
+    setting.set_up(Epoch(1), |_, _| ()).unwrap();
+    setting.set_up(Epoch(2), |_, _| ()).unwrap();
+    let one = setting.banks.get_mut(&bank(1)).unwrap();
+    let mut writer = Writer::domain("epochs");
+    one.write(&mut writer);
+    let bytes = writer.finish();
+    *one = EpochParticipant::read(&mut Reader::domain(&bytes, "epochs").unwrap()).unwrap();
+
+    assert_eq!(one.epochs(), [Epoch(1), Epoch(2)]);
+    assert!(!one.serves(Epoch(1)) && !one.serves(Epoch(3)));
+    assert_eq!(
+        one.epochs(),
+        [Epoch(1), Epoch(2)],
+        "a round under the last one, or without this bank"
+    );
+    let base = one.keyring_mut(Epoch(1)).unwrap().take_round(bank(1), Round(1));
+    assert!(base.is_some());
+    assert!(one.serves(Epoch(2)));
+    assert_eq!(one.epochs(), [Epoch(2)]);
+    assert!(one.keyring(Epoch(1)).is_none() && one.keyring_mut(Epoch(1)).is_none());
+    assert!(!one.serves(Epoch(2)));
+}
+
+#[test]
+fn few_keyrings_pile_up_and_the_first_is_kept() {
+    let mut setting = Setting::new();
+    for epoch in 1..=8 {
+        setting.set_up(Epoch(epoch), |_, _| ()).unwrap();
+    }
+    let epochs = setting.banks[&bank(1)].epochs();
+    assert_eq!(epochs, [1, 6, 7, 8].map(Epoch));
+}
+
+#[test]
 fn c_106_an_epoch_that_is_not_newer_and_the_armed_one_again() {
     let mut setting = Setting::new();
     setting.set_up(Epoch(4), |_, _| ()).unwrap();

@@ -21,7 +21,7 @@ impl CoordinatorRound {
                 .is_some_and(|at| at.plus_seconds(grace) <= now)
         };
         let settled = self.waiting_for().iter().all(is_gone);
-        let least = usize::from(self.plan.thresholds.min_survivors);
+        let least = self.least();
         // Without enough banks the phase waits for more until its end, even when all who are connected have answered.
         let enough = |count: usize| expired || (settled && count >= least);
         match self.phase {

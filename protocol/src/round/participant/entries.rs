@@ -129,9 +129,12 @@ impl Participant {
             return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
         }
         self.watch = Some(Watch::new(open.clone()));
+        let is_first_of_epoch = self.epochs.serves(open.epoch);
         if self.active.as_ref().is_none_or(|active| active.round != round) {
             // Without this bank; and every earlier round is over for good.
-            return self.close(round);
+            let mut actions = self.close(round);
+            actions.extend(is_first_of_epoch.then_some(Action::Persist));
+            return actions;
         }
         if !self.approved.contains(&open.task) {
             let mut actions = self.refuse(
@@ -144,9 +147,10 @@ impl Participant {
         if let Err(rejection) = self.check_step(&open) {
             return self.refuse(rejection, Some(round));
         }
-        let (Some(active), Some(keyring)) = (&mut self.active, self.epochs.armed()) else {
+        let Some(active) = &mut self.active else {
             return Vec::new();
         };
+        let keyring = self.epochs.keyring(open.epoch);
         if let Err(rejection) = active.accept_open(&self.thresholds, keyring, &open) {
             return self.refuse(rejection, Some(round));
         }
