@@ -129,4 +129,84 @@ mod tests {
         assert_eq!(state.variance[0], 2.25);
         assert_eq!(x, (1.0 + 2.0 * f64::from(2f64.sqrt() as f32) / 2.0) as f32);
     }
+
+    /// Three steps of three parameters; expected bits of parameters, first and second moments, from Python 3:
+    ///
+    /// ```python
+    /// import math, struct
+    /// def f(v): return struct.unpack(">f", struct.pack(">f", v))[0]
+    /// def bits(v): return struct.unpack(">I", struct.pack(">f", v))[0]
+    /// B1, B2, TAU, ETA = 0.9, 0.99, 0.003, 0.07
+    /// DELTAS = [[0.3, -0.11, 0.05], [-0.2, 0.013, 0.6], [0.07, 1.9, -0.033]]
+    /// def run(name):
+    ///     x, m, v = [f(0.1), f(-2.3), f(0.7)], [0.0] * 3, [f(TAU * TAU)] * 3
+    ///     for delta in DELTAS:
+    ///         for i, d in enumerate(delta):
+    ///             if name == "FedAvg":
+    ///                 direction = d
+    ///             elif name == "FedAvgM":
+    ///                 direction = m[i] = f(B1 * m[i] + d)
+    ///             else:
+    ///                 m[i] = f(B1 * m[i] + (1.0 - B1) * d)
+    ///                 square = d * d
+    ///                 if name == "FedAdam":
+    ///                     v[i] = f(B2 * v[i] + (1.0 - B2) * square)
+    ///                 elif name == "FedYogi":
+    ///                     sign = (v[i] > square) - (v[i] < square)
+    ///                     v[i] = f(v[i] - (1.0 - B2) * square * sign)
+    ///                 else:
+    ///                     v[i] = f(v[i] + square)
+    ///                 direction = m[i] / (math.sqrt(v[i]) + TAU)
+    ///             x[i] = f(x[i] + ETA * direction)
+    ///     return [[hex(bits(value)) for value in values] for values in (x, m, v)]
+    /// [run(name) for name in ("FedAvg", "FedAvgM", "FedAdam", "FedYogi", "FedAdagrad")]
+    /// ```
+    #[test]
+    fn known_answers() {
+        let (beta1, beta2, tau) = (0.9, 0.99, 0.003);
+        let moments = vec![0x3c59_e83e, 0x3e3a_a25e, 0x3d60_4188];
+        let cases = [
+            (
+                ServerOptimiser::FedAvg,
+                [0x3de5_2bd4, 0xc00b_1f60, 0x3f3e_41b3],
+                vec![],
+                vec![],
+            ),
+            (
+                ServerOptimiser::FedAvgM { beta1 },
+                [0x3e0a_747e, 0xc00b_e9af, 0x3f49_7731],
+                vec![0x3e08_3127, 0x3fe9_4af5, 0x3f0c_28f5],
+                vec![],
+            ),
+            (
+                ServerOptimiser::FedAdam { beta1, beta2, tau },
+                [0x3e4c_39de, 0xc015_127e, 0x3f5f_2d69],
+                moments.clone(),
+                vec![0x3aaf_16c6, 0x3d14_64dc, 0x3b6c_764c],
+            ),
+            (
+                ServerOptimiser::FedYogi { beta1, beta2, tau },
+                [0x3e4b_ffab, 0xc015_0f6c, 0x3f5f_2304],
+                moments.clone(),
+                vec![0x3ab1_feeb, 0x3d14_67ae, 0x3b6d_71b3],
+            ),
+            (
+                ServerOptimiser::FedAdagrad { beta1, tau },
+                [0x3de2_e712, 0xc013_8bd0, 0x3f38_6abc],
+                moments,
+                vec![0x3e0a_2595, 0x4067_d367, 0x3eba_2985],
+            ),
+        ];
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+        for (optimiser, parameters, momentum, variance) in cases {
+            let mut state = OptimiserState::new(&optimiser, 3);
+            let mut x = [0.1f32, -2.3, 0.7];
+            for delta in [[0.3, -0.11, 0.05], [-0.2, 0.013, 0.6], [0.07, 1.9, -0.033]] {
+                state.step(&optimiser, 0.07, &mut x, &delta);
+            }
+            assert_eq!(bits(&x), parameters, "{optimiser:?}");
+            assert_eq!(bits(&state.momentum), momentum, "{optimiser:?}");
+            assert_eq!(bits(&state.variance), variance, "{optimiser:?}");
+        }
+    }
 }
