@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::log::entry::AbortReason;
+use veilsum_protocol::round::active::complaints_hash;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::Event;
 use veilsum_protocol::round::record::Record;
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 use veilsum_protocol::wire::outbound::decode_trailer;
 use veilsum_protocol::wire::signed::Signed;
-use veilsum_protocol::wire::statement::ReleasedShare;
+use veilsum_protocol::wire::statement::{Ready, ReleasedShare};
 
 use crate::consortium::{bank, signing_key};
 use crate::node::{Kill, Step};
@@ -136,15 +137,57 @@ fn a_parcel_that_does_not_open_leaves_one_bank_out() {
         world.tamper_down = Some(tamper);
         let outcome = world.round();
         assert!(outcome.end.is_ok(), "{outcome:?}");
-        // Bank 2 complains about bank 5; between the two the one complained about goes.
+        // Bank 2 complains about bank 5. Only one of five can go, and it is the one complained about.
         assert_eq!(outcome.survivors, [1, 2, 3, 4].map(bank));
-        assert!(
-            world.office.notices[0].contains("[bank#5]"),
-            "{:?}",
-            world.office.notices
+        assert_eq!(
+            world.office.notices,
+            ["complaints about parcels: bank 2 about 5; left out: 5"]
         );
         world.assert_same_state();
     }
+}
+
+/// Bank 2 complains about a parcel that was as it should be.
+fn false_complaint(from: BankIndex, message: &mut ToCoordinator, about: u16) {
+    if let ToCoordinator::Ready {
+        statement,
+        complaints,
+    } = message
+        && from == bank(2)
+    {
+        *complaints = vec![bank(about)];
+        let claim = Ready {
+            complaints: complaints_hash(complaints),
+            ..*statement.claim()
+        };
+        *statement = Signed::sign(&signing_key(from), claim);
+    }
+}
+
+#[test]
+fn a_false_complaint_costs_its_author_the_round_too() {
+    let mut world = World::new(10, 38);
+    world.tamper_up = Some(|from, message| false_complaint(from, message, 5));
+    let outcome = world.round();
+    assert!(outcome.end.is_ok(), "{outcome:?}");
+    assert_eq!(outcome.cohort, [1, 3, 4, 6, 7, 8, 9, 10].map(bank));
+    assert_eq!(outcome.survivors, outcome.cohort);
+    assert_eq!(
+        world.office.notices,
+        ["complaints about parcels: bank 2 about 5; left out: 2, 5"]
+    );
+    world.assert_same_state();
+}
+
+#[test]
+fn a_complaint_that_ends_the_round_is_told_as_well() {
+    let mut world = World::new(3, 39);
+    world.tamper_up = Some(|from, message| false_complaint(from, message, 3));
+    assert_eq!(world.round().end, Err(AbortReason::TooFewReady));
+    assert_eq!(
+        world.office.notices,
+        ["complaints about parcels: bank 2 about 3; left out: 3"]
+    );
 }
 
 #[test]

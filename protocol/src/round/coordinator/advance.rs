@@ -2,7 +2,7 @@
 
 use crate::ids::{BankIndex, Millis};
 use crate::log::entry::{AbortReason, Entry, RoundOpen};
-use crate::round::coordinator::complaints::without_complaints;
+use crate::round::coordinator::complaints::{complaints_told, without_complaints};
 use crate::round::coordinator::{Action, CoordinatorRound, Phase};
 use crate::round::record::{Form, Record};
 use crate::round::recover::Recovery;
@@ -32,14 +32,11 @@ impl CoordinatorRound {
                 actions.extend(self.open(now));
             }
             Phase::Ready if enough(self.ready.len()) => {
-                let (cohort, left_out) = without_complaints(&self.ready);
+                let cohort = without_complaints(&self.ready, least);
+                actions.extend(complaints_told(&self.ready, &cohort).map(Action::Notice));
                 if cohort.len() < least {
-                    return self.abort(AbortReason::TooFewReady);
-                }
-                if !left_out.is_empty() {
-                    actions.push(Action::Notice(format!(
-                        "left out after complaints about parcels: {left_out:?}"
-                    )));
+                    actions.extend(self.abort(AbortReason::TooFewReady));
+                    return actions;
                 }
                 let entry = Entry::Cohort {
                     round: self.plan.round,
