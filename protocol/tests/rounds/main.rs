@@ -16,5 +16,6 @@ mod liars;
 mod node;
 mod office;
 mod refusals;
+mod sizes;
 mod sums;
 mod world;

@@ -69,6 +69,8 @@ pub struct World {
     /// No two messages of one stream overtake each other.
     busy_until: BTreeMap<(BankIndex, bool), u64>,
     told: BTreeMap<BankIndex, u64>,
+    /// What every bank sent, in its order: the kind and the number of bytes.
+    pub sent: BTreeMap<BankIndex, Vec<(Step, usize)>>,
     /// Every answer of a bank that must never have a second, different form.
     answers: BTreeMap<(BankIndex, Round, Step), Vec<u8>>,
 }
@@ -118,6 +120,7 @@ impl World {
             connection: BTreeMap::new(),
             busy_until: BTreeMap::new(),
             told: BTreeMap::new(),
+            sent: BTreeMap::new(),
             answers: BTreeMap::new(),
         };
         for bank in world.all() {
@@ -371,6 +374,7 @@ impl World {
         for one in out {
             match one {
                 Out::Message(step, bytes) => {
+                    self.sent.entry(bank).or_default().push((step, bytes.len()));
                     self.remember(bank, step, &bytes);
                     self.carry_up(bank, bytes);
                 }
@@ -379,6 +383,8 @@ impl World {
                     trailer,
                     vector,
                 } => {
+                    let bytes = trailer.len() + vector.len();
+                    self.sent.entry(bank).or_default().push((Step::Upload, bytes));
                     self.remember_answer(bank, round, Step::Upload, &trailer);
                     let connection = self.connection[&bank];
                     for (after, connection) in self.transit(bank, true, connection) {
