@@ -17,58 +17,6 @@ use crate::consortium::{bank, signing_key};
 use crate::node::{Kill, Step};
 use crate::world::World;
 
-/// The signer changes its own shares: every one becomes that of its neighbour in the list.
-fn wrong_shares(from: BankIndex, message: &mut ToCoordinator, liars: &[u16]) {
-    if let ToCoordinator::Release { release, .. } = message
-        && liars.contains(&from.get())
-    {
-        let mut body = release.claim().clone();
-        let bytes = |share: &ReleasedShare| match share {
-            ReleasedShare::SelfMask(bytes) | ReleasedShare::Recovery(bytes) => *bytes,
-        };
-        let mut shares: Vec<[u8; 32]> = body.shares.iter().map(|(_, share)| bytes(share)).collect();
-        shares.rotate_left(1);
-        for ((_, share), other) in body.shares.iter_mut().zip(shares) {
-            match share {
-                ReleasedShare::SelfMask(bytes) | ReleasedShare::Recovery(bytes) => *bytes = other,
-            }
-        }
-        *release = Signed::sign(&signing_key(from), body);
-    }
-}
-
-#[test]
-fn one_banks_wrong_shares_are_set_aside() {
-    for gone in [None, Some(5)] {
-        // With 7 banks, t = 5: one may be gone and one may lie.
-        let mut world = World::new(7, 30);
-        world.down_ms = None;
-        world.tamper_up = Some(|from, message| wrong_shares(from, message, &[2]));
-        if let Some(gone) = gone {
-            world.node(gone).kill = Some(Kill::Before(Step::Upload));
-        }
-        let outcome = world.round();
-        assert!(outcome.end.is_ok(), "{outcome:?}");
-        assert_eq!(world.office.notices.len(), 1);
-        assert!(
-            world.office.notices[0].contains("[bank#2]"),
-            "{:?}",
-            world.office.notices
-        );
-        world.assert_same_state();
-    }
-}
-
-#[test]
-fn too_many_wrong_shares_end_the_round_and_not_the_task() {
-    let mut world = World::new(5, 31);
-    world.tamper_up = Some(|from, message| wrong_shares(from, message, &[2, 3]));
-    assert_eq!(world.round().end, Err(AbortReason::BadShares));
-    world.tamper_up = None;
-    assert!(world.round().end.is_ok());
-    world.assert_same_state();
-}
-
 #[test]
 fn a_share_of_the_wrong_kind_or_form_is_rejected() {
     let cases: [fn(&mut Vec<(BankIndex, ReleasedShare)>); 4] = [

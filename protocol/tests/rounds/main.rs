@@ -16,6 +16,7 @@ mod liars;
 mod node;
 mod office;
 mod refusals;
+mod shares;
 mod sizes;
 mod sums;
 mod world;

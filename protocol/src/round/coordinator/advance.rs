@@ -126,6 +126,8 @@ impl CoordinatorRound {
         actions
     }
 
+    /// Recovers when `t` banks have released. That runs once, where the last of them is accepted or at the first event after a
+    /// restart: either way the phase is over.
     fn recover(&mut self, expired: bool) -> Vec<Action> {
         let threshold = usize::from(self.plan.thresholds.threshold);
         let (Some(open), Some(context)) = (&self.open, self.context()) else {
@@ -148,20 +150,10 @@ impl CoordinatorRound {
             releases: &self.releases,
         };
         match recovery.run() {
-            Ok(recovered) => {
+            Ok(masks) => {
                 self.phase = Phase::Sum;
-                let mut actions = vec![Action::Sum(self.survivor_list(), recovered.masks)];
-                if !recovered.set_aside.is_empty() {
-                    let detail = format!(
-                        "set aside the shares of {:?}: they do not fit the commitments",
-                        recovered.set_aside
-                    );
-                    actions.push(Action::Notice(detail));
-                }
-                actions
+                vec![Action::Sum(self.survivor_list(), masks)]
             }
-            // Another bank's shares may still make it whole.
-            Err(_) if !expired && self.releases.len() < self.masked.len() => Vec::new(),
             Err(rejection) => {
                 let mut actions = vec![Action::Notice(rejection.to_string())];
                 actions.extend(self.abort(AbortReason::BadShares));
