@@ -57,7 +57,7 @@ pub(super) fn write(path: &Path, round: Round, digit_bits: u8, digits: &Digits) 
             block.extend(part.iter().flat_map(|lane| lane.to_le_bytes()));
             out.write_all(&block)?;
         }
-        let Hashing { mut inner, context } = out;
+        let Hashing { inner, context } = out;
         inner.write_all(context.finish().as_ref())
     })?;
     wipe(path)?;
