@@ -6,17 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use veilsum_protocol::crypto::signing::VerifyingKey;
 use veilsum_protocol::epoch::directory::KeyDirectory;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
-use veilsum_protocol::log::entry::{RoundOpen, RoundResult};
+use veilsum_protocol::log::entry::{AbortReason, RoundOpen, RoundResult};
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::context::Context;
 use veilsum_protocol::round::recover::Recovery;
 use veilsum_protocol::secagg::accumulate::Accumulator;
+use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::secagg::pack;
 use veilsum_protocol::secagg::ring::Ring;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
-use veilsum_protocol::wire::message::{Bundle, MESSAGE_LIMIT};
+use veilsum_protocol::wire::message::{Bundle, MESSAGE_LIMIT, Rejection};
 use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::{Release, ReleasedShare};
 
@@ -55,6 +56,26 @@ struct Parts<'a> {
     survivors: &'a [(BankIndex, Digest)],
     ring: Ring,
     lanes: usize,
+}
+
+impl Parts<'_> {
+    /// What is left of the masks, from the releases that count.
+    fn recover(
+        &self,
+        bundles: &BTreeMap<BankIndex, Bundle>,
+        releases: &BTreeMap<BankIndex, Release>,
+    ) -> Result<Masks, Rejection> {
+        let survivors = self.survivors.iter().map(|(bank, _)| *bank).collect();
+        Recovery {
+            open: self.open,
+            context: Context::of(self.open, self.cohort),
+            cohort: self.cohort,
+            survivors: &survivors,
+            bundles,
+            releases,
+        }
+        .run()
+    }
 }
 
 impl<'a> Replay<'a> {
@@ -146,10 +167,29 @@ impl<'a> Replay<'a> {
             lanes,
         };
         // Shares that left before an abort count as well.
-        let releases = self.releases(&parts, ledger);
-        if let Some(result) = &round.result {
-            let sum = self.sum(&parts, result, &releases, ledger);
-            self.derive(&parts, result, sum, ledger);
+        let bundles = if round.result.is_some() || !round.releases.is_empty() {
+            bundles::of_cohort(
+                self.archive,
+                self.history,
+                round,
+                parts.open,
+                parts.cohort,
+                ledger,
+            )
+        } else {
+            None
+        };
+        let releases = self.releases(&parts, bundles.as_ref(), ledger);
+        let recovered = || bundles.map(|bundles| parts.recover(&bundles, &releases));
+        match (&round.result, &round.abort) {
+            (Some(result), _) => {
+                let sum = self.sum(&parts, result, recovered(), ledger);
+                self.derive(&parts, result, sum, ledger);
+            }
+            (None, Some(abort)) if abort.value.reason == AbortReason::BadShares => {
+                ledger.notes.push(bad_shares(round.round, recovered()));
+            }
+            _ => {}
         }
     }
 
@@ -205,7 +245,14 @@ impl<'a> Replay<'a> {
         release.ok_or_else(|| format!("shares without a valid signature of bank {bank}"))
     }
 
-    fn releases(&mut self, parts: &Parts<'_>, ledger: &mut Ledger) -> BTreeMap<BankIndex, Release> {
+    /// The releases that count. Without `bundles` nothing says whether a share is the one that was dealt; that they are missing is told
+    /// where they are read.
+    fn releases(
+        &mut self,
+        parts: &Parts<'_>,
+        bundles: Option<&BTreeMap<BankIndex, Bundle>>,
+        ledger: &mut Ledger,
+    ) -> BTreeMap<BankIndex, Release> {
         let context = Context::of(parts.open, parts.cohort).digest();
         let survivors: BTreeSet<BankIndex> = parts.survivors.iter().map(|(bank, _)| *bank).collect();
         let mut releases = BTreeMap::new();
@@ -230,11 +277,20 @@ impl<'a> Replay<'a> {
             problems.unless_equal("shares of bank", release.bank, bank);
             problems.unless_equal("shares for context", release.context, context);
             let form = Recovery::check_release(&release, parts.cohort, &survivors);
+            let dealt = bundles.map_or(Ok(()), |bundles| {
+                Recovery::check_shares(&release, parts.open.epoch, parts.open.round, bundles)
+            });
             if let Err(rejection) = form {
                 problems.unless(
                     false,
                     || rejection.to_string(),
                     || "one share for each bank of the cohort, by whether it survived".to_owned(),
+                );
+            } else if let Err(rejection) = dealt {
+                problems.unless(
+                    false,
+                    || rejection.to_string(),
+                    || format!("the shares that bank {bank} was dealt"),
                 );
             }
             if ledger.settle(Check::ArchivedRelease, place, problems.into_vec()) {
@@ -271,39 +327,23 @@ impl<'a> Replay<'a> {
         &mut self,
         parts: &Parts<'_>,
         result: &Logged<RoundResult>,
-        releases: &BTreeMap<BankIndex, Release>,
+        recovered: Option<Result<Masks, Rejection>>,
         ledger: &mut Ledger,
     ) -> Option<Vec<u32>> {
         let place = Place::of(parts.round.round, result.index);
-        let bundles = bundles::of_cohort(
-            self.archive,
-            self.history,
-            parts.round,
-            parts.open,
-            parts.cohort,
-            ledger,
-        );
         let accumulator = self.add(parts, ledger);
-        let (Some(bundles), Some(mut accumulator)) = (bundles, accumulator) else {
+        let (Some(recovered), Some(mut accumulator)) = (recovered, accumulator) else {
             return None;
         };
-        let survivors: BTreeSet<BankIndex> = parts.survivors.iter().map(|(bank, _)| *bank).collect();
-        let recovered = self.recover(parts, &survivors, &bundles, releases);
-        let recovered = match recovered {
-            Ok(recovered) => recovered,
-            Err(found) => {
+        let masks = match recovered {
+            Ok(masks) => masks,
+            Err(rejection) => {
                 let expected = "shares that give the secrets to which the banks committed";
-                ledger.fail(Check::MaskedSum, place, found, expected);
+                ledger.fail(Check::MaskedSum, place, rejection.to_string(), expected);
                 return None;
             }
         };
-        if !recovered.set_aside.is_empty() {
-            ledger.notes.push(format!(
-                "round {}: the shares of banks {:?} do not fit the commitments; the others were enough",
-                parts.round.round, recovered.set_aside
-            ));
-        }
-        accumulator.apply(&recovered.masks);
+        accumulator.apply(&masks);
         let lanes = accumulator.into_lanes();
         let mut packed = Vec::with_capacity(parts.ring.packed_bytes(lanes.len()));
         pack::pack(parts.ring, &lanes, &mut packed);
@@ -317,24 +357,6 @@ impl<'a> Replay<'a> {
         ledger.pass(Check::MaskedSum);
         self.replayed += 1;
         Some(lanes)
-    }
-
-    fn recover(
-        &self,
-        parts: &Parts<'_>,
-        survivors: &BTreeSet<BankIndex>,
-        bundles: &BTreeMap<BankIndex, Bundle>,
-        releases: &BTreeMap<BankIndex, Release>,
-    ) -> Result<veilsum_protocol::round::recover::Recovered, String> {
-        let recovery = Recovery {
-            open: parts.open,
-            context: Context::of(parts.open, parts.cohort),
-            cohort: parts.cohort,
-            survivors,
-            bundles,
-            releases,
-        };
-        recovery.run().map_err(|rejection| rejection.to_string())
     }
 
     /// The sum of the masked updates; nothing if one of them is not to be had.
@@ -441,6 +463,16 @@ impl<'a> Replay<'a> {
         pack::unpack(parts.ring, &packed, parts.lanes, |lane| lanes.push(lane)).ok()?;
         Some(lanes)
     }
+}
+
+/// Who made a round end for bad shares, as far as the archive shows it.
+fn bad_shares(round: Round, recovered: Option<Result<Masks, Rejection>>) -> String {
+    let found = match recovered {
+        Some(Err(rejection)) => rejection.to_string(),
+        Some(Ok(_)) => "the shares and bundles in the archive are good".to_owned(),
+        None => "without all bundles and a release the archive does not show why".to_owned(),
+    };
+    format!("round {round} ended for bad shares: {found}")
 }
 
 /// What the task says about the round's step; its ring and lanes if the round keeps to it.

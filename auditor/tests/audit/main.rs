@@ -10,6 +10,10 @@ use std::collections::BTreeSet;
 
 use veilsum_auditor::verify::report::Check;
 use veilsum_auditor::{AuditError, verify};
+use veilsum_protocol::ids::Round;
+use veilsum_protocol::log::entry::{AbortReason, Entry};
+use veilsum_protocol::round::checks::Check::Commitment;
+use veilsum_protocol::wire::canonical::Canonical;
 
 use crate::rounds::{End, Script, story};
 
@@ -93,6 +97,49 @@ fn a_task_goes_on_over_several_rounds() {
     let report = world.audit();
     assert!(report.holds(), "{:?}", report.failed());
     assert_eq!((report.rounds, report.replayed), (4, Some(4)));
+}
+
+#[test]
+fn a_round_that_ended_for_bad_shares_says_whose_they_were() {
+    let told = |end| {
+        let mut world = story();
+        world.entries.truncate(world.entries.len() - 2);
+        world.play(&Script {
+            round: 4,
+            attempt: 0,
+            prepared: &[1, 2, 3, 4, 5],
+            cohort: &[1, 2, 3, 4, 5],
+            survivors: &[1, 2, 3, 4],
+            end,
+        });
+        let abort = Entry::Abort {
+            round: Round(4),
+            reason: AbortReason::BadShares,
+            after_release: true,
+        };
+        *world.entries.last_mut().unwrap() = abort.to_bytes();
+        let report = world.audit();
+        let findings = report.checks.iter().flat_map(|check| &check.findings);
+        assert_eq!(findings.map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+        report.notes
+    };
+    let said = |words: &str| vec![format!("round 4 ended for bad shares: {words}")];
+    let words = Commitment.words();
+    assert_eq!(
+        told(End::BadSharesOf(2)),
+        said(&format!(
+            "C-706: {words}: bank 2 dealt shares that do not give the secret that it committed to"
+        ))
+    );
+    // Where the coordinator says so and it is not true, or not known.
+    assert_eq!(
+        told(End::AbortedAfter(4)),
+        said("the shares and bundles in the archive are good")
+    );
+    assert_eq!(
+        told(End::AbortedAfter(2)),
+        said(&format!("C-706: {words}: 2 releases, expected 4"))
+    );
 }
 
 #[test]

@@ -22,7 +22,9 @@ use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{Bundle, MESSAGE_LIMIT};
 use veilsum_protocol::wire::signed::Signed;
-use veilsum_protocol::wire::statement::{Derived, Release, ReleasedShare, SurvivorList, Trailer};
+use veilsum_protocol::wire::statement::{
+    BundleHeader, Derived, Release, ReleasedShare, SurvivorList, Trailer,
+};
 
 use crate::world::{BANKS, EPOCH, World, bank};
 
@@ -33,6 +35,8 @@ pub(crate) enum End {
     Opened,
     /// It is aborted after this many banks released their shares.
     AbortedAfter(usize),
+    /// It is aborted because this bank committed to other secrets than it dealt shares of.
+    BadSharesOf(u16),
     /// It has a result.
     Published,
 }
@@ -107,11 +111,21 @@ impl World {
         let round = Round(script.round);
         let mut entropy = SeededEntropy::new(1000 + script.round * 10 + u64::from(script.attempt));
         let mut banks = self.prepare(round, script.prepared, &mut entropy);
+        if let End::BadSharesOf(dealer) = script.end {
+            let header = &mut banks.get_mut(&bank(dealer)).unwrap().bundle.header;
+            let other = BundleHeader {
+                self_mask: Digest([9; 32]),
+                recovery: Digest([9; 32]),
+                ..*header.claim()
+            };
+            *header = Signed::sign(&self.consortium.keys[&bank(dealer)], other);
+        }
         let open = self.open(script, &banks);
         if script.end == End::Opened {
             return;
         }
         exchange(self, round, &mut banks);
+        self.index(round, &banks);
         let cohort = indices(script.cohort);
         self.log(&Entry::Cohort {
             round,
@@ -140,14 +154,26 @@ impl World {
             self.release(script, &context, me, &banks[&me]);
         }
         if script.end != End::Published {
+            let reason = match script.end {
+                End::BadSharesOf(_) => AbortReason::BadShares,
+                _ => AbortReason::TooFewShares,
+            };
             self.log(&Entry::Abort {
                 round,
-                reason: AbortReason::TooFewShares,
+                reason,
                 after_release: true,
             });
             return;
         }
         self.publish(&open, ring, &sum, script);
+    }
+
+    /// Of two rounds with one number the first keeps its index.
+    fn index(&mut self, round: Round, banks: &BTreeMap<BankIndex, Bank>) {
+        let path = format!("rounds/{round}.json");
+        if self.files.contains_key(&path) {
+            return;
+        }
         let index: BTreeMap<BankIndex, String> = banks
             .iter()
             .map(|(me, bank)| {
@@ -155,7 +181,6 @@ impl World {
                 (*me, self.blob(&bytes).to_hex())
             })
             .collect();
-        let path = format!("rounds/{round}.json");
         self.files.insert(path, serde_json::to_vec(&index).unwrap());
     }
 

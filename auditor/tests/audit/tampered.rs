@@ -68,7 +68,8 @@ const CASES: &[(&str, Tamper, &[Check])] = &[
     (
         "a round run again with another bank left out",
         both_kinds_across_rounds,
-        &[Check::RoundNumbers, Check::OneKindOfShare],
+        // An index has room for the bundles of one of the two.
+        &[Check::RoundNumbers, Check::ArchivedBundle, Check::OneKindOfShare],
     ),
     ("another manifest", another_manifest, &[Check::Manifest]),
     (
@@ -195,6 +196,16 @@ const CASES: &[(&str, Tamper, &[Check])] = &[
         "shares with a flipped bit",
         flipped_shares,
         &[Check::ArchivedRelease, Check::MaskedSum],
+    ),
+    (
+        "shares that their releaser was not dealt",
+        |world| undealt_shares(world, 3),
+        &[Check::ArchivedRelease, Check::MaskedSum],
+    ),
+    (
+        "shares that their releaser was not dealt, before an abort",
+        |world| undealt_shares(world, 2),
+        &[Check::ArchivedRelease],
     ),
     ("a sum altered by one", sum_altered_by_one, &[Check::MaskedSum]),
     ("another weight", another_weight, &[Check::DerivedState]),

@@ -8,7 +8,7 @@
 //! little-endian `u32` a lane, then the SHA-256 of all that.
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use ring::digest::{Context, SHA256};
@@ -21,6 +21,8 @@ use super::durable::{FileError, PRIVATE, beside, create, promote, wipe};
 
 const MAGIC: &[u8] = b"veilsum/v1/digits\0";
 const HASH: usize = 32;
+/// Lanes that are written at once.
+const BLOCK_LANES: usize = 16 * 1024;
 
 /// The contribution cannot be read back.
 #[derive(Debug, thiserror::Error)]
@@ -41,25 +43,22 @@ pub(super) fn write(path: &Path, round: Round, digit_bits: u8, digits: &Digits) 
     let staged = beside(path, "new");
     wipe(&staged)?;
     create(&staged, PRIVATE, |file| {
+        // Not through a `BufWriter`: its buffer would keep digits and nobody wipes it.
         let mut out = Hashing {
-            inner: BufWriter::new(file),
+            inner: file,
             context: Context::new(&SHA256),
         };
         let lanes = u32::try_from(digits.lanes().len())
             .map_err(|_| io::Error::other("more lanes than a layout may have"))?;
-        out.write_all(MAGIC)?;
-        out.write_all(&round.0.to_be_bytes())?;
-        out.write_all(&[digit_bits])?;
-        out.write_all(&lanes.to_be_bytes())?;
-        let mut block = Zeroizing::new(Vec::with_capacity(4 * 4096));
-        for part in digits.lanes().chunks(4096) {
+        out.write_all(&[MAGIC, &round.0.to_be_bytes(), &[digit_bits], &lanes.to_be_bytes()].concat())?;
+        let mut block = Zeroizing::new(Vec::with_capacity(4 * BLOCK_LANES));
+        for part in digits.lanes().chunks(BLOCK_LANES) {
             block.clear();
             block.extend(part.iter().flat_map(|lane| lane.to_le_bytes()));
             out.write_all(&block)?;
         }
-        let Hashing { mut inner, context } = out;
-        inner.write_all(context.finish().as_ref())?;
-        inner.flush()
+        let Hashing { inner, context } = out;
+        inner.write_all(context.finish().as_ref())
     })?;
     wipe(path)?;
     promote(&staged, path)

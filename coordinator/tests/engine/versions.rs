@@ -16,7 +16,8 @@ async fn c_708_a_bank_of_another_wire_version_is_told_both_numbers() {
     let office = world.start();
     let bank = BankIndex::new(1).unwrap();
     let (wire, mut heard) = mpsc::unbounded_channel();
-    office.inputs
+    office
+        .inputs
         .send(Input::Connected(bank, 1, Box::new(Wire(wire))))
         .await
         .unwrap();
@@ -26,7 +27,8 @@ async fn c_708_a_bank_of_another_wire_version_is_told_both_numbers() {
         log_size: 0,
         armed: Vec::new(),
     };
-    office.inputs
+    office
+        .inputs
         .send(Input::Message(bank, 1, Box::new(hello)))
         .await
         .unwrap();

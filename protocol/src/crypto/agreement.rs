@@ -19,6 +19,9 @@ pub enum AgreementError {
     /// The X25519 result is all zeros: the peer sent a low-order point.
     #[error("the X25519 key is of low order")]
     LowOrder,
+    /// The X25519 u-coordinate has a second form: it is `2^255 - 19` or more, or its unused bit is set.
+    #[error("the X25519 key is not reduced")]
+    NotReduced,
     /// Not an ML-KEM-768 encapsulation key (FIPS 203 section 7.2, modulus check).
     #[error("not an ML-KEM-768 public key")]
     MlKemKey,
@@ -67,7 +70,9 @@ impl AgreementKeys {
 
     /// Both private keys, for the bank's own sealed state file.
     pub fn export(&self) -> Zeroizing<Vec<u8>> {
-        let mut out = Zeroizing::new(self.x25519.as_bytes().to_vec());
+        // All of it at once: a vector that grows leaves its old places behind unwiped.
+        let mut out = Zeroizing::new(Vec::with_capacity(Self::EXPORT_BYTES));
+        out.extend_from_slice(self.x25519.as_bytes());
         let mut seed = self
             .mlkem
             .to_seed()
@@ -112,16 +117,17 @@ impl AgreementKeys {
     /// # Errors
     /// If the length is wrong.
     pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret, AgreementError> {
-        let shared = self
+        let mut shared = self
             .mlkem
             .decapsulate_slice(ciphertext)
             .map_err(|_| AgreementError::Ciphertext(ciphertext.len()))?;
-        Ok(Secret::from_bytes(shared.into()))
+        Ok(take(shared.as_mut_slice()))
     }
 }
 
 impl AgreementPublic {
-    /// Checks both keys without using them: the X25519 point must not be of low order, the ML-KEM key must be reduced.
+    /// Checks both keys without using them: the X25519 point must not be of low order and in its one form, so that the same point is
+    /// the same bytes; the ML-KEM key must be reduced.
     ///
     /// # Errors
     /// Says which key is bad.
@@ -130,6 +136,9 @@ impl AgreementPublic {
         let probe = StaticSecret::from([1; 32]).diffie_hellman(&PublicKey::from(self.x25519));
         if !probe.was_contributory() {
             return Err(AgreementError::LowOrder);
+        }
+        if !is_reduced(&self.x25519) {
+            return Err(AgreementError::NotReduced);
         }
         self.encapsulation_key().map(|_| ())
     }
@@ -146,11 +155,25 @@ impl AgreementPublic {
         &self,
         entropy: &mut E,
     ) -> Result<(Vec<u8>, Secret), AgreementError> {
-        let (ciphertext, shared) = self
+        let (ciphertext, mut shared) = self
             .encapsulation_key()?
             .encapsulate_with_rng(&mut RandCore(entropy));
-        Ok((ciphertext.to_vec(), Secret::from_bytes(shared.into())))
+        Ok((ciphertext.to_vec(), take(shared.as_mut_slice())))
     }
+}
+
+/// Moves a shared secret of 32 bytes out of the array that the library gave.
+fn take(shared: &mut [u8]) -> Secret {
+    let mut secret = Secret::zero();
+    secret.expose_mut().copy_from_slice(shared);
+    shared.zeroize();
+    secret
+}
+
+/// True for a u-coordinate below `2^255 - 19`, little-endian (RFC 7748 section 5 has every receiver accept the others too).
+fn is_reduced(u: &[u8; 32]) -> bool {
+    let [lowest, middle @ .., highest] = u;
+    *highest < 0x7f || (*highest == 0x7f && (*lowest < 0xed || middle.iter().any(|byte| *byte != 0xff)))
 }
 
 impl std::fmt::Debug for AgreementPublic {
@@ -210,6 +233,51 @@ mod tests {
             assert_eq!(keys.x25519(&peer), Err(AgreementError::LowOrder), "{point}");
         }
         assert_eq!(keys.public().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_point_has_one_form() {
+        let keys = AgreementKeys::generate(&mut SeededEntropy::new(1));
+        let validated = |u: [u8; 32]| {
+            let mut peer = keys.public();
+            peer.x25519 = u;
+            peer.validate()
+        };
+        // p = 2^255 - 19; p - 2 is the greatest that is neither of low order nor too large, p + 9 is the base point again.
+        let p_plus = |k: u8| {
+            let mut u = [0xff; 32];
+            (u[0], u[31]) = (0xed + k, 0x7f);
+            u
+        };
+        let mut p_minus_1 = p_plus(0);
+        p_minus_1[0] -= 1;
+        assert_eq!(validated(p_minus_1), Err(AgreementError::LowOrder));
+        let mut p_minus_2 = p_plus(0);
+        p_minus_2[0] -= 2;
+        assert_eq!(validated(p_minus_2), Ok(()));
+        assert_eq!(validated(p_plus(0)), Err(AgreementError::LowOrder));
+        for k in 2..=18 {
+            assert_eq!(validated(p_plus(k)), Err(AgreementError::NotReduced), "p + {k}");
+        }
+        let mut base = [0; 32];
+        base[0] = 9;
+        assert_eq!(validated(base), Ok(()));
+        assert_eq!(
+            keys.x25519(&AgreementPublic {
+                x25519: p_plus(9),
+                ..keys.public()
+            }),
+            keys.x25519(&AgreementPublic {
+                x25519: base,
+                ..keys.public()
+            }),
+            "the same point"
+        );
+        base[31] = 0x80;
+        assert_eq!(validated(base), Err(AgreementError::NotReduced));
+        let mut own = keys.public().x25519;
+        own[31] |= 0x80;
+        assert_eq!(validated(own), Err(AgreementError::NotReduced));
     }
 
     #[test]

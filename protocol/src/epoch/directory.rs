@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for KeyDirectory {
 
 impl KeyDirectory {
     /// Every roster entry is there once, in order, signed under the key in `roster`, for this epoch and roster; no key is of low
-    /// order, malformed or used twice.
+    /// order, malformed or used twice. A key that passes has one form, so a key that is used twice is the same bytes twice.
     ///
     /// # Errors
     /// C-101, C-102 or C-104.
@@ -234,6 +234,14 @@ mod tests {
         assert_eq!(second(|keys| keys.public.mlkem[..3].fill(0xff)), Check::PeerKeys);
         assert_eq!(
             second(|keys| keys.public.x25519 = body(1).public.x25519),
+            Check::PeerKeys
+        );
+        // The same point in another form is no way around that.
+        assert_eq!(
+            second(|keys| {
+                keys.public.x25519 = body(1).public.x25519;
+                keys.public.x25519[31] |= 0x80;
+            }),
             Check::PeerKeys
         );
         assert_eq!(

@@ -44,6 +44,22 @@ pub enum FollowError {
         /// What is wrong.
         error: DecodeError,
     },
+    /// An entry is longer than the log allows.
+    #[error("entry {index} has {bytes} bytes, a log's entry at most {MAX_ENTRY}")]
+    LongEntry {
+        /// Its position.
+        index: u64,
+        /// Its length.
+        bytes: usize,
+    },
+    /// The parts of an extension are more than this reader keeps before it sees a checkpoint.
+    #[error("{bytes} bytes of entries came without a checkpoint, expected at most {limit}")]
+    TooMuchPending {
+        /// Bytes with this part.
+        bytes: usize,
+        /// Bytes that are kept.
+        limit: usize,
+    },
 }
 
 /// An entry that is proven to be in the log.
@@ -64,11 +80,22 @@ pub struct LogFollower {
     verified: CompactRange,
     seen: Option<(u64, Digest)>,
     /// Leaves of an extension that comes in parts, until its checkpoint is here.
-    parts: Option<Extension>,
+    parts: Option<Parts>,
+    /// [`MAX_PENDING`]; less in tests.
+    pending_limit: usize,
 }
 
-/// Most leaves of an extension that comes in parts: some hundred thousand rounds.
-const MAX_LEAVES: usize = 1 << 22;
+struct Parts {
+    whole: Extension,
+    bytes: usize,
+}
+
+/// Longest entry in bytes: the length before an entry in a tile is a `u16`.
+const MAX_ENTRY: usize = u16::MAX as usize;
+/// Most memory that leaves without a checkpoint may take, in bytes: nobody has signed for them yet, so a coordinator could send them for
+/// ever. A bank that follows from the start gets the whole log as one extension; a round leaves about 130 KiB of it at 500 banks and
+/// 15 KiB at 50, so this is a log of 4,000 rounds there and 35,000 here.
+const MAX_PENDING: usize = 512 << 20;
 
 impl LogFollower {
     /// At the start of the log of `key`.
@@ -79,6 +106,7 @@ impl LogFollower {
             verified: CompactRange::new(),
             seen: None,
             parts: None,
+            pending_limit: MAX_PENDING,
         }
     }
 
@@ -99,35 +127,25 @@ impl LogFollower {
     /// A long extension comes in parts: all but the last have no checkpoint, and give nothing before it is here.
     ///
     /// # Errors
-    /// If it is not a continuation of the same log. Nothing is changed then.
+    /// If it is not a continuation of the same log, or has longer entries or more without a checkpoint than a log may. Parts are
+    /// dropped then, and nothing else is changed.
     pub fn verify(&mut self, extension: &Extension) -> Result<Vec<LoggedEntry>, FollowError> {
-        if extension.checkpoint.is_empty() {
-            return self.keep_part(extension).map(|()| Vec::new());
+        let parts = self.parts.take();
+        check_lengths(extension)?;
+        let parts = parts.filter(|parts| continues(&parts.whole, extension));
+        if !extension.checkpoint.is_empty() {
+            let Some(mut parts) = parts else {
+                return self.verify_whole(extension);
+            };
+            parts.join(extension, self.pending_limit)?;
+            parts.whole.checkpoint.clone_from(&extension.checkpoint);
+            return self.verify_whole(&parts.whole);
         }
-        match self.parts.take() {
-            None => self.verify_whole(extension),
-            Some(whole) if !continues(&whole, extension) => self.verify_whole(extension),
-            Some(mut whole) => {
-                join(&mut whole, extension)?;
-                whole.checkpoint.clone_from(&extension.checkpoint);
-                self.verify_whole(&whole)
-            }
-        }
-    }
-
-    fn keep_part(&mut self, part: &Extension) -> Result<(), FollowError> {
-        let mut whole = match self.parts.take() {
-            Some(whole) if continues(&whole, part) => whole,
-            // The first part, or the first after a new connection.
-            _ => Extension {
-                from: part.from,
-                leaves: Vec::new(),
-                checkpoint: String::new(),
-            },
-        };
-        join(&mut whole, part)?;
-        self.parts = Some(whole);
-        Ok(())
+        // The first part, or the first after a new connection, starts anew.
+        let mut parts = parts.unwrap_or_else(|| Parts::starting(extension.from));
+        parts.join(extension, self.pending_limit)?;
+        self.parts = Some(parts);
+        Ok(Vec::new())
     }
 
     fn verify_whole(&mut self, extension: &Extension) -> Result<Vec<LoggedEntry>, FollowError> {
@@ -212,6 +230,7 @@ impl LogFollower {
             acted_on,
             seen: (size > 0).then_some((size, root)),
             parts: None,
+            pending_limit: MAX_PENDING,
         })
     }
 }
@@ -226,258 +245,48 @@ fn continues(whole: &Extension, part: &Extension) -> bool {
     part.from == end(whole)
 }
 
-/// Puts a part behind those that came before.
-fn join(whole: &mut Extension, part: &Extension) -> Result<(), FollowError> {
-    if !continues(whole, part) || whole.leaves.len().saturating_add(part.leaves.len()) > MAX_LEAVES {
-        return Err(FollowError::Gap {
-            from: part.from,
-            expected: end(whole),
-        });
+fn check_lengths(extension: &Extension) -> Result<(), FollowError> {
+    for (index, leaf) in (extension.from..).zip(&extension.leaves) {
+        match leaf {
+            Leaf::Entry(entry) if entry.len() > MAX_ENTRY => {
+                return Err(FollowError::LongEntry {
+                    index,
+                    bytes: entry.len(),
+                });
+            }
+            _ => {}
+        }
     }
-    whole.leaves.extend_from_slice(&part.leaves);
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::crypto::entropy::SeededEntropy;
-    use crate::crypto::signing::SigningKey;
-    use crate::log::Checkpoint;
-
-    fn signing_key() -> SigningKey {
-        SigningKey::generate(&mut SeededEntropy::new(1))
-    }
-
-    fn key() -> VerifierKey {
-        VerifierKey::new("demo", signing_key().verifying_key().0).unwrap()
-    }
-
-    fn entry(number: u8) -> Vec<u8> {
-        let task = Digest([number; 32]);
-        Entry::Task {
-            name: format!("task-{number}"),
-            task,
-        }
-        .to_bytes()
-    }
-
-    /// The log of entries `numbers`, from `from` on.
-    fn extension(numbers: std::ops::Range<u8>, from: u64) -> Extension {
-        let entries: Vec<Vec<u8>> = numbers.map(entry).collect();
-        signed(
-            &entries,
-            entries[from as usize..]
-                .iter()
-                .cloned()
-                .map(Leaf::Entry)
-                .collect(),
-            from,
-        )
-    }
-
-    fn signed(entries: &[Vec<u8>], leaves: Vec<Leaf>, from: u64) -> Extension {
-        let mut range = CompactRange::new();
-        for bytes in entries {
-            range.append_leaf_hash(leaf_hash(bytes));
-        }
-        let head = Checkpoint {
-            origin: "demo".to_owned(),
-            size: range.size(),
-            root: range.root(),
-        };
-        let checkpoint = head
-            .sign(&key(), |bytes| signing_key().sign_bytes(bytes).0)
-            .unwrap();
-        Extension {
-            from,
-            leaves,
-            checkpoint: checkpoint.note().as_str().to_owned(),
+impl Parts {
+    fn starting(from: u64) -> Self {
+        Self {
+            whole: Extension {
+                from,
+                leaves: Vec::new(),
+                checkpoint: String::new(),
+            },
+            bytes: 0,
         }
     }
 
-    /// A reader that acted on entries 0 to 4.
-    fn reader() -> LogFollower {
-        let mut reader = LogFollower::new(key());
-        for logged in reader.verify(&extension(0..5, 0)).unwrap() {
-            reader.acted_on(&logged);
+    /// Puts a part behind those that came before.
+    fn join(&mut self, part: &Extension, limit: usize) -> Result<(), FollowError> {
+        let held = part.leaves.iter().map(|leaf| match leaf {
+            Leaf::Entry(entry) => size_of::<Leaf>() + entry.len(),
+            Leaf::Hash(_) => size_of::<Leaf>(),
+        });
+        let bytes = self.bytes.saturating_add(held.sum());
+        if bytes > limit {
+            return Err(FollowError::TooMuchPending { bytes, limit });
         }
-        reader
-    }
-
-    #[test]
-    fn a_long_extension_comes_in_parts_and_starts_again_after_a_break() {
-        let whole = extension(0..9, 5);
-        let part = |from: u64, leaves: &[Leaf]| Extension {
-            from,
-            leaves: leaves.to_vec(),
-            checkpoint: String::new(),
-        };
-        let last = Extension {
-            from: 8,
-            leaves: whole.leaves[3..].to_vec(),
-            checkpoint: whole.checkpoint.clone(),
-        };
-        let mut reader = reader();
-        assert_eq!(reader.verify(&part(5, &whole.leaves[..2])), Ok(Vec::new()));
-        // The connection broke here; the new one starts from what was acted on.
-        assert_eq!(reader.verify(&part(5, &whole.leaves[..2])), Ok(Vec::new()));
-        assert_eq!(reader.verify(&part(7, &whole.leaves[2..3])), Ok(Vec::new()));
-        let entries = reader.verify(&last).unwrap();
-        assert_eq!(
-            entries.iter().map(|logged| logged.index).collect::<Vec<_>>(),
-            [5, 6, 7, 8]
-        );
-        // A part in the middle is missing.
-        let mut reader = self::reader();
-        assert_eq!(reader.verify(&part(5, &whole.leaves[..2])), Ok(Vec::new()));
-        assert!(matches!(
-            reader.verify(&last),
-            Err(FollowError::Gap { from: 8, expected: 5 })
-        ));
-        // A changed entry shows at the end.
-        let mut reader = self::reader();
-        let changed = [
-            Leaf::Entry(entry(100)),
-            whole.leaves[1].clone(),
-            whole.leaves[2].clone(),
-        ];
-        assert_eq!(reader.verify(&part(5, &changed)), Ok(Vec::new()));
-        assert_eq!(reader.verify(&last), Err(FollowError::Fork { size: 9 }));
-    }
-
-    #[test]
-    fn it_follows_and_gives_each_entry_until_it_was_acted_on() {
-        let mut reader = reader();
-        assert_eq!(reader.size(), 5);
-        let ahead = reader.verify(&extension(0..8, 5)).unwrap();
-        assert_eq!(
-            ahead.iter().map(|logged| logged.index).collect::<Vec<_>>(),
-            [5, 6, 7]
-        );
-        // More of the log while it still acts on these.
-        let more = reader.verify(&extension(0..9, 8)).unwrap();
-        assert_eq!(more.len(), 1);
-        assert_eq!(more[0].index, 8);
-        // After a reconnection, from where it stands.
-        reader.acted_on(&ahead[0]);
-        let again = reader.verify(&extension(0..9, 6)).unwrap();
-        assert_eq!(again[..2], ahead[1..]);
-        assert_eq!(again[2], more[0]);
-        assert_eq!(
-            reader.verify(&extension(0..9, 2)).unwrap(),
-            again,
-            "an overlap is left out"
-        );
-    }
-
-    #[test]
-    fn a_gap_is_refused() {
-        let gap = FollowError::Gap { from: 6, expected: 5 };
-        assert_eq!(reader().verify(&extension(0..8, 6)), Err(gap));
-    }
-
-    #[test]
-    fn a_rollback_is_refused_also_of_what_was_only_seen() {
-        let mut reader = reader();
-        assert_eq!(
-            reader.verify(&extension(0..4, 0)),
-            Err(FollowError::Rollback { found: 4, seen: 5 })
-        );
-        reader.verify(&extension(0..9, 5)).unwrap();
-        assert_eq!(
-            reader.verify(&extension(0..7, 5)),
-            Err(FollowError::Rollback { found: 7, seen: 9 })
-        );
-    }
-
-    #[test]
-    fn a_fork_is_refused() {
-        let mut reader = reader();
-        // Another past than the one that was acted on.
-        assert_eq!(
-            reader.verify(&extension(1..8, 5)),
-            Err(FollowError::Fork { size: 7 })
-        );
-        // Another continuation than the one that was seen, longer, as long, and after a restart.
-        reader.verify(&extension(0..8, 5)).unwrap();
-        let entries: Vec<Vec<u8>> = (0..5).chain(50..55).map(entry).collect();
-        let other = |size: usize| {
-            signed(
-                &entries[..size],
-                entries[5..size].iter().cloned().map(Leaf::Entry).collect(),
-                5,
-            )
-        };
-        assert_eq!(reader.verify(&other(10)), Err(FollowError::Fork { size: 8 }));
-        assert_eq!(reader.verify(&other(8)), Err(FollowError::Fork { size: 8 }));
-        let mut writer = Writer::domain("reader");
-        reader.write(&mut writer);
-        let bytes = writer.finish();
-        let mut restarted = LogFollower::read(&mut Reader::domain(&bytes, "reader").unwrap(), key()).unwrap();
-        assert_eq!((restarted.size(), restarted.seen().unwrap().0), (5, 8));
-        assert_eq!(restarted.verify(&other(10)), Err(FollowError::Fork { size: 8 }));
-        // A refusal changes nothing: the right log is still followed.
-        assert_eq!(restarted.verify(&extension(0..10, 5)).unwrap().len(), 5);
-    }
-
-    #[test]
-    fn an_altered_missing_or_added_entry_is_refused() {
-        let good = extension(0..8, 5);
-        for change in [
-            (|leaves: &mut Vec<Leaf>| leaves[1] = Leaf::Entry(entry(99))) as fn(&mut Vec<Leaf>),
-            |leaves| drop(leaves.remove(1)),
-            |leaves| leaves.push(Leaf::Entry(entry(99))),
-            |leaves| leaves.swap(0, 1),
-            |leaves| leaves[2] = Leaf::Hash(Digest([0; 32])),
-        ] {
-            let mut bad = good.clone();
-            change(&mut bad.leaves);
-            let mut reader = reader();
-            assert_eq!(reader.verify(&bad), Err(FollowError::Fork { size: 8 }));
-            assert_eq!(reader.verify(&good).unwrap().len(), 3);
-        }
-        let mut bad = good;
-        bad.leaves[1] = Leaf::Entry(b"no entry".to_vec());
-        assert!(matches!(
-            reader().verify(&bad),
-            Err(FollowError::Entry { index: 6, .. })
-        ));
-    }
-
-    #[test]
-    fn a_checkpoint_of_another_key_is_refused() {
-        let mut stranger = LogFollower::new(VerifierKey::new("demo", [3; 32]).unwrap());
-        assert!(matches!(
-            stranger.verify(&extension(0..2, 0)),
-            Err(FollowError::Checkpoint(_))
-        ));
-    }
-
-    #[test]
-    fn leaf_hashes_stand_for_entries_that_the_reader_need_not_see() {
-        let entries: Vec<Vec<u8>> = (0..3).map(entry).collect();
-        let leaves = vec![
-            Leaf::Hash(leaf_hash(&entries[0])),
-            Leaf::Entry(entries[1].clone()),
-            Leaf::Hash(leaf_hash(&entries[2])),
-        ];
-        let mut reader = LogFollower::new(key());
-        let logged = reader.verify(&signed(&entries, leaves, 0)).unwrap();
-        let is_whole: Vec<bool> = logged.iter().map(|logged| logged.entry.is_some()).collect();
-        assert_eq!(is_whole, [false, true, false]);
-        for entry in &logged {
-            reader.acted_on(entry);
-        }
-        assert_eq!(reader.verify(&extension(0..5, 3)).unwrap().len(), 2);
-    }
-
-    #[test]
-    #[should_panic(expected = "in order")]
-    fn acting_out_of_order_is_a_bug_of_the_caller() {
-        let mut reader = LogFollower::new(key());
-        let logged = reader.verify(&extension(0..2, 0)).unwrap();
-        reader.acted_on(&logged[1]);
+        self.bytes = bytes;
+        self.whole.leaves.extend_from_slice(&part.leaves);
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use zeroize::Zeroize;
+
 use crate::crypto::signing::{Signature, SigningKey, VerifyingKey};
 use crate::epoch::keyring::Keyring;
 use crate::ids::{BankIndex, Digest, Round};
@@ -387,8 +389,12 @@ impl ActiveRound {
             shares,
         };
         self.release = Some(Signed::sign(standing.key, release));
-        // What was not released must never be: neither a later bug nor a stolen disk finds it here.
+        // What was not released must never be: neither a later bug nor a stolen disk finds it here. The vector is uploaded, so the
+        // self-mask secret serves nothing any more either.
         self.held.clear();
+        self.prepared.own_shares.self_mask.zeroize();
+        self.prepared.own_shares.recovery.zeroize();
+        self.prepared.self_mask.zeroize();
         Ok(true)
     }
 }
@@ -429,3 +435,6 @@ pub fn complaints_hash(complaints: &[BankIndex]) -> Digest {
     });
     Digest::of(&w.finish())
 }
+
+#[cfg(test)]
+mod tests;

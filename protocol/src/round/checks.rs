@@ -43,7 +43,7 @@ checks! {
     RoundRules = 204 "the round's rules are not those of the task and the roster";
     OwnBundle = 205 "the manifest lacks the bank's own bundle or holds another one";
     ParcelOrigin = 206 "a parcel is not the one that its sender signed";
-    ParcelContent = 207 "a parcel does not open, or its shares are not canonical";
+    ParcelContent = 207 "a parcel does not open, or its shares are not canonical or not those that were committed to";
     PairBase = 208 "a peer committed to another mask base than the bank's own";
     EpochKeysMissing = 209 "the bank has no armed keys for the epoch";
     Cohort = 301 "the cohort is too small, not of prepared banks, or holds a peer that the bank complained about";
@@ -63,7 +63,7 @@ checks! {
     SecondMessage = 703 "another message of the same kind came first";
     Upload = 704 "the upload's length or hash is not the one that was signed";
     Malformed = 705 "the message is malformed";
-    Commitment = 706 "the released shares do not give the committed secret";
+    Commitment = 706 "a released share, a secret or a recovery blob is not what the bundle commits to";
     Version = 708 "the peer speaks another version";
 }
 

@@ -6,6 +6,9 @@
 //!
 //! The header also commits to every pair's mask base. The peer knows the base and compares before any mask is made (C-208), so a blob
 //! that opens to other bases than the peers' own never spoils a sum: it fails the commitment, and the round ends.
+//!
+//! It commits to every share as well. Whoever opens a parcel compares (C-207), and the coordinator compares what is released (C-706):
+//! so it is known whether a bank released another share than it got, or the dealer dealt shares that do not fit each other.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +23,7 @@ use crate::ids::{BankIndex, Digest, Epoch, Round};
 use crate::log::merkle::{leaf_hash, root_of};
 use crate::log::proof::InclusionProof;
 use crate::round::checks::Check;
-use crate::round::context::{SecretKind, commitment, pair_base_commitment};
+use crate::round::context::{SecretKind, commitment, pair_base_commitment, share_commitment};
 use crate::round::params::Thresholds;
 use crate::secagg::shamir::{Polynomial, SecretScalar};
 use crate::wire::canonical::Writer;
@@ -35,6 +38,27 @@ pub struct HeldShares {
     pub self_mask: SecretScalar,
     /// Of `sigma_j`.
     pub recovery: SecretScalar,
+}
+
+impl HeldShares {
+    /// What is sealed into a parcel.
+    fn plain(&self) -> Zeroizing<[u8; 64]> {
+        let mut plain = Zeroizing::new([0; 64]);
+        let (self_mask, recovery) = plain.split_at_mut(32);
+        self_mask.copy_from_slice(self.self_mask.to_secret().expose());
+        recovery.copy_from_slice(self.recovery.to_secret().expose());
+        plain
+    }
+
+    /// Commitments to both, as the parcel of `dealer` for `receiver` names them.
+    fn commitments(&self, dealer: Place, receiver: BankIndex) -> (Digest, Digest) {
+        let of =
+            |kind, share| share_commitment(dealer.epoch, dealer.round, dealer.bank, receiver, kind, share);
+        (
+            of(SecretKind::SelfMask, &self.self_mask),
+            of(SecretKind::Recovery, &self.recovery),
+        )
+    }
 }
 
 /// What a bank keeps of its own preparation until the round is closed.
@@ -78,28 +102,32 @@ pub fn prepare<E: Entropy>(
         recovery: recovery_polynomial.share(bank),
     };
     let mut parcels = Vec::new();
-    let mut blob = Zeroizing::new(Vec::new());
+    // All of it at once: a vector that grows leaves its old places behind unwiped.
+    let mut blob = Zeroizing::new(Vec::with_capacity(32 * keys.len()));
     for receiver in (1..=thresholds.banks).filter_map(BankIndex::new) {
-        parcels.push(match keys.get(&receiver) {
+        let shares = shares_for(receiver);
+        let (sealed, pair_base) = match keys.get(&receiver) {
             Some(RoundKeys { base, send, .. }) => {
-                let shares = shares_for(receiver);
-                let plain = Zeroizing::new(
-                    [
-                        *shares.self_mask.to_secret().expose(),
-                        *shares.recovery.to_secret().expose(),
-                    ]
-                    .concat(),
-                );
                 blob.extend_from_slice(base.expose());
-                Parcel {
-                    sealed: aead::seal(send, entropy, &parcel_place(place, receiver), &plain),
-                    pair_base: pair_base_commitment(place.epoch, place.round, place.bank, receiver, base),
-                }
+                (
+                    aead::seal(
+                        send,
+                        entropy,
+                        &parcel_place(place, receiver),
+                        shares.plain().as_ref(),
+                    ),
+                    pair_base_commitment(place.epoch, place.round, place.bank, receiver, base),
+                )
             }
-            None => Parcel {
-                sealed: Vec::new(),
-                pair_base: Digest([0; 32]),
-            },
+            // Its own place: nothing is sent, but what it keeps is committed to all the same.
+            None => (Vec::new(), Digest([0; 32])),
+        };
+        let (self_mask_share, recovery_share) = shares.commitments(place, receiver);
+        parcels.push(Parcel {
+            sealed,
+            pair_base,
+            self_mask_share,
+            recovery_share,
         });
     }
     let recovery_blob = aead::seal(&blob_key(&recovery), entropy, &blob_place(place), &blob);
@@ -144,11 +172,6 @@ pub fn prepare<E: Entropy>(
         },
         bundle,
     )
-}
-
-/// Merkle root over the parcels, one leaf a roster position: what the header signs.
-pub fn parcels_root(parcels: &[Parcel]) -> Digest {
-    root_of(&leaves(parcels))
 }
 
 /// The coordinator's check of a bundle before it is logged and passed on.
@@ -215,8 +238,8 @@ pub struct Receiver<'a> {
 /// Opens a peer's delivery. `sender` says whose it must be; `manifest` is the hash that the log names for the sender's bundle.
 ///
 /// # Errors
-/// C-206 if it is not what the sender signed, C-207 if it does not open or a share is not canonical, C-208 if the sender
-/// committed to another mask base.
+/// C-206 if it is not what the sender signed, C-207 if it does not open or a share is not canonical or not the one that the sender
+/// committed to, C-208 if the sender committed to another mask base.
 pub fn open_delivery(
     receiver: &Receiver<'_>,
     sender: Place,
@@ -253,10 +276,15 @@ pub fn open_delivery(
     .map_err(|_| content())?;
     let (self_mask, recovery) = plain.split_first_chunk::<32>().ok_or_else(content)?;
     let recovery = <[u8; 32]>::try_from(recovery).map_err(|_| content())?;
-    Ok(HeldShares {
+    let shares = HeldShares {
         self_mask: SecretScalar::from_canonical(*self_mask).ok_or_else(content)?,
         recovery: SecretScalar::from_canonical(recovery).ok_or_else(content)?,
-    })
+    };
+    let committed = (delivery.parcel.self_mask_share, delivery.parcel.recovery_share);
+    if shares.commitments(sender, receiver.bank) != committed {
+        return Err(content());
+    }
+    Ok(shares)
 }
 
 /// The mask bases in a recovery blob, once the recovery secret is known. Each is compared with the commitment in the bundle.
@@ -295,6 +323,11 @@ pub fn open_recovery_blob(
     Ok(opened)
 }
 
+/// Root of the tree over a bundle's parcels, which its header names.
+pub fn parcels_root(parcels: &[Parcel]) -> Digest {
+    root_of(&leaves(parcels))
+}
+
 fn leaves(parcels: &[Parcel]) -> Vec<Digest> {
     parcels.iter().map(leaf).collect()
 }
@@ -304,6 +337,8 @@ fn leaf(parcel: &Parcel) -> Digest {
         &Writer::domain("parcel")
             .bytes(&parcel.sealed)
             .digest(&parcel.pair_base)
+            .digest(&parcel.self_mask_share)
+            .digest(&parcel.recovery_share)
             .finish(),
     )
 }
@@ -337,4 +372,4 @@ impl Place {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

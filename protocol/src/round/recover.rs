@@ -1,11 +1,14 @@
 //! Unmask on the coordinator's side: from the survivors' shares to the keystreams that are still in the sum.
+//!
+//! Every share is compared with its dealer's commitment before it counts, so what is recovered from is what was dealt. A secret that
+//! does not come out then is the fault of the bank that dealt it, and no other set of shares is tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::BankIndex;
+use crate::ids::{BankIndex, Epoch, Round};
 use crate::log::entry::RoundOpen;
 use crate::round::checks::Check;
-use crate::round::context::{Context, SecretKind, commitment};
+use crate::round::context::{Context, SecretKind, commitment, share_commitment};
 use crate::round::prepare::{Place, open_recovery_blob};
 use crate::secagg::mask::Masks;
 use crate::secagg::ring::Ring;
@@ -13,9 +16,6 @@ use crate::secagg::shamir::{Interpolation, SecretScalar};
 use crate::secagg::unmask::Unmask;
 use crate::wire::message::{Bundle, Rejection};
 use crate::wire::statement::{Release, ReleasedShare};
-
-/// Sets of `t` releases that are tried when shares are bad, at most.
-const MAX_SETS: usize = 2_000;
 
 /// Everything that is known when enough banks have released their shares.
 pub struct Recovery<'a> {
@@ -29,16 +29,8 @@ pub struct Recovery<'a> {
     pub survivors: &'a BTreeSet<BankIndex>,
     /// The bundles of the cohort.
     pub bundles: &'a BTreeMap<BankIndex, Bundle>,
-    /// The releases, each signed and for this round.
+    /// The releases, each signed, for this round, and accepted by [`Recovery::check_release`] and [`Recovery::check_shares`].
     pub releases: &'a BTreeMap<BankIndex, Release>,
-}
-
-/// What recovery found.
-pub struct Recovered {
-    /// The keystreams to take off the sum.
-    pub masks: Masks,
-    /// Banks whose releases had to be set aside.
-    pub set_aside: Vec<BankIndex>,
 }
 
 impl Recovery<'_> {
@@ -56,11 +48,8 @@ impl Recovery<'_> {
             return malformed("it has not one share per bank of the cohort".to_owned());
         }
         for (bank, share) in &release.shares {
-            let (bytes, survived) = match share {
-                ReleasedShare::SelfMask(bytes) => (bytes, true),
-                ReleasedShare::Recovery(bytes) => (bytes, false),
-            };
-            if survived != survivors.contains(bank) {
+            let (kind, bytes) = parts(share);
+            if (kind == SecretKind::SelfMask) != survivors.contains(bank) {
                 return malformed(format!("the share of bank {bank} is of the wrong kind"));
             }
             if SecretScalar::from_canonical(*bytes).is_none() {
@@ -70,68 +59,81 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Recovers every secret. When the first `t` releases do not give the committed secrets, other sets of `t` are tried.
+    /// Every share is the one that its dealer committed to for the bank that releases it. `bundles`: those of the cohort.
     ///
     /// # Errors
-    /// C-706 if no set of `t` releases gives them, or a recovery blob is bad.
-    pub fn run(&self) -> Result<Recovered, Rejection> {
-        let threshold = usize::from(self.open.thresholds.threshold);
-        let releasers: Vec<BankIndex> = self.releases.keys().copied().collect();
-        let mut failed = Rejection::new(Check::Commitment, "too few releases");
-        for left_out in subsets(&releasers, releasers.len().saturating_sub(threshold)).take(MAX_SETS) {
-            let set: Vec<BankIndex> = releasers
-                .iter()
-                .copied()
-                .filter(|bank| !left_out.contains(bank))
-                .take(threshold)
-                .collect();
-            if set.len() < threshold {
-                continue;
-            }
-            match self.secrets(&set) {
-                Ok(secrets) => {
-                    return Ok(Recovered {
-                        masks: self.masks(&secrets)?,
-                        set_aside: left_out,
-                    });
-                }
-                Err(rejection) => failed = rejection,
+    /// C-706, with the bank that releases and the one whose share it is.
+    pub fn check_shares(
+        release: &Release,
+        epoch: Epoch,
+        round: Round,
+        bundles: &BTreeMap<BankIndex, Bundle>,
+    ) -> Result<(), Rejection> {
+        let own_place = usize::from(release.bank.get()) - 1;
+        for (dealer, share) in &release.shares {
+            let (kind, bytes) = parts(share);
+            let fits = || {
+                let parcel = bundles.get(dealer)?.parcels.get(own_place)?;
+                let committed = match kind {
+                    SecretKind::SelfMask => parcel.self_mask_share,
+                    SecretKind::Recovery => parcel.recovery_share,
+                };
+                let share = SecretScalar::from_canonical(*bytes)?;
+                let found = share_commitment(epoch, round, *dealer, release.bank, kind, &share);
+                (found == committed).then_some(())
+            };
+            if fits().is_none() {
+                let detail = format!(
+                    "bank {} released another share of bank {dealer} than it was dealt",
+                    release.bank
+                );
+                return Err(Rejection::new(Check::Commitment, detail));
             }
         }
-        Err(failed)
+        Ok(())
+    }
+
+    /// Recovers every secret from the first `t` releases by position, and with them what is left of the masks.
+    ///
+    /// # Errors
+    /// C-706 with the bank that dealt shares that do not give its committed secret, or whose recovery blob is bad.
+    pub fn run(&self) -> Result<Masks, Rejection> {
+        let threshold = usize::from(self.open.thresholds.threshold);
+        let set: Vec<BankIndex> = self.releases.keys().copied().take(threshold).collect();
+        if set.len() < threshold {
+            let detail = format!("{} releases, expected {threshold}", set.len());
+            return Err(Rejection::new(Check::Commitment, detail));
+        }
+        self.masks(&self.secrets(&set)?)
     }
 
     fn secrets(&self, set: &[BankIndex]) -> Result<BTreeMap<BankIndex, SecretScalar>, Rejection> {
-        let bad = |bank: BankIndex| {
-            Rejection::new(
-                Check::Commitment,
-                format!("bank {bank}'s secret from the shares of {set:?}"),
-            )
-        };
         let interpolation = Interpolation::at_zero(set)
             .ok_or_else(|| Rejection::new(Check::Commitment, "a bank is named twice"))?;
         let mut secrets = BTreeMap::new();
-        for bank in self.cohort {
-            let share_of = |releaser: &BankIndex| {
-                let release = self.releases.get(releaser)?;
-                let (_, share) = release.shares.iter().find(|(of, _)| of == bank)?;
-                let (ReleasedShare::SelfMask(bytes) | ReleasedShare::Recovery(bytes)) = share;
-                SecretScalar::from_canonical(*bytes)
+        for (at, bank) in self.cohort.iter().enumerate() {
+            let bad = || {
+                let detail =
+                    format!("bank {bank} dealt shares that do not give the secret that it committed to");
+                Rejection::new(Check::Commitment, detail)
             };
-            let shares: Vec<SecretScalar> = set
-                .iter()
-                .map(share_of)
-                .collect::<Option<_>>()
-                .ok_or_else(|| bad(*bank))?;
-            let secret = interpolation.combine(shares.iter()).ok_or_else(|| bad(*bank))?;
-            let header = self.bundles.get(bank).ok_or_else(|| bad(*bank))?.header.claim();
+            // A checked release has the cohort's order.
+            let share_of = |releaser: &BankIndex| {
+                let (of, share) = self.releases.get(releaser)?.shares.get(at)?;
+                let (_, bytes) = parts(share);
+                SecretScalar::from_canonical(*bytes).filter(|_| of == bank)
+            };
+            let shares: Vec<SecretScalar> =
+                set.iter().map(share_of).collect::<Option<_>>().ok_or_else(bad)?;
+            let secret = interpolation.combine(shares.iter()).ok_or_else(bad)?;
+            let header = self.bundles.get(bank).ok_or_else(bad)?.header.claim();
             let (kind, committed) = if self.survivors.contains(bank) {
                 (SecretKind::SelfMask, header.self_mask)
             } else {
                 (SecretKind::Recovery, header.recovery)
             };
             if commitment(self.open.epoch, self.open.round, *bank, kind, &secret) != committed {
-                return Err(bad(*bank));
+                return Err(bad());
             }
             secrets.insert(*bank, secret);
         }
@@ -163,72 +165,12 @@ impl Recovery<'_> {
     }
 }
 
-/// Every subset of `items` with at most `most` members, small ones first.
-fn subsets(items: &[BankIndex], most: usize) -> impl Iterator<Item = Vec<BankIndex>> + '_ {
-    (0..=most).flat_map(move |size| Combinations {
-        items,
-        at: (0..size).collect(),
-        done: size > items.len(),
-    })
-}
-
-struct Combinations<'a> {
-    items: &'a [BankIndex],
-    at: Vec<usize>,
-    done: bool,
-}
-
-impl Iterator for Combinations<'_> {
-    type Item = Vec<BankIndex>;
-
-    fn next(&mut self) -> Option<Vec<BankIndex>> {
-        if self.done {
-            return None;
-        }
-        let now = self
-            .at
-            .iter()
-            .filter_map(|at| self.items.get(*at).copied())
-            .collect();
-        let last = self.items.len();
-        let movable = (0..self.at.len())
-            .rev()
-            .find(|place| self.at[*place] < last - (self.at.len() - place));
-        match movable {
-            None => self.done = true,
-            Some(place) => {
-                let from = self.at[place] + 1;
-                for (offset, at) in self.at[place..].iter_mut().enumerate() {
-                    *at = from + offset;
-                }
-            }
-        }
-        Some(now)
+fn parts(share: &ReleasedShare) -> (SecretKind, &[u8; 32]) {
+    match share {
+        ReleasedShare::SelfMask(bytes) => (SecretKind::SelfMask, bytes),
+        ReleasedShare::Recovery(bytes) => (SecretKind::Recovery, bytes),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn subsets_are_all_of_them_small_ones_first() {
-        let banks: Vec<_> = (1..=3).map(|bank| BankIndex::new(bank).unwrap()).collect();
-        let found: Vec<Vec<u16>> = subsets(&banks, 2)
-            .map(|set| set.iter().map(|bank| bank.get()).collect())
-            .collect();
-        assert_eq!(
-            found,
-            [
-                vec![],
-                vec![1],
-                vec![2],
-                vec![3],
-                vec![1, 2],
-                vec![1, 3],
-                vec![2, 3]
-            ]
-        );
-    }
-}
+mod tests;

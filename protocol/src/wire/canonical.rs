@@ -4,6 +4,8 @@
 //! byte strings behind a big-endian `u32` length. Two different values never share their bytes, whatever the lengths of
 //! their fields, and a value has exactly one form: [`Canonical::from_bytes`] encodes again what it read and compares.
 
+use zeroize::Zeroize;
+
 use crate::ids::{BankIndex, Digest, Epoch, Round, Timestamp};
 
 /// Why bytes are not the canonical form of a value.
@@ -56,33 +58,33 @@ impl Writer {
     /// Starts with the domain of `kind`.
     pub fn domain(kind: &str) -> Self {
         let mut writer = Self::default();
-        writer.0.extend_from_slice(b"veilsum/v1/");
-        writer.0.extend_from_slice(kind.as_bytes());
-        writer.0.push(0);
+        writer.put(b"veilsum/v1/");
+        writer.put(kind.as_bytes());
+        writer.put(&[0]);
         writer
     }
 
     /// One byte.
     pub fn u8(&mut self, value: u8) -> &mut Self {
-        self.0.push(value);
+        self.put(&[value]);
         self
     }
 
     /// Two bytes, big-endian.
     pub fn u16(&mut self, value: u16) -> &mut Self {
-        self.0.extend_from_slice(&value.to_be_bytes());
+        self.put(&value.to_be_bytes());
         self
     }
 
     /// Four bytes, big-endian.
     pub fn u32(&mut self, value: u32) -> &mut Self {
-        self.0.extend_from_slice(&value.to_be_bytes());
+        self.put(&value.to_be_bytes());
         self
     }
 
     /// Eight bytes, big-endian.
     pub fn u64(&mut self, value: u64) -> &mut Self {
-        self.0.extend_from_slice(&value.to_be_bytes());
+        self.put(&value.to_be_bytes());
         self
     }
 
@@ -93,7 +95,7 @@ impl Writer {
 
     /// Fixed-width bytes: the type says how many.
     pub fn fixed(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(bytes);
+        self.put(bytes);
         self
     }
 
@@ -132,6 +134,18 @@ impl Writer {
             each(self, item);
         }
         self
+    }
+
+    /// What is written may be secret, so a buffer that has become too small is wiped.
+    fn put(&mut self, bytes: &[u8]) {
+        let needed = self.0.len() + bytes.len();
+        if needed > self.0.capacity() {
+            let larger = Vec::with_capacity(needed.max(2 * self.0.capacity()));
+            let mut small = std::mem::replace(&mut self.0, larger);
+            self.0.extend_from_slice(&small);
+            small.zeroize();
+        }
+        self.0.extend_from_slice(bytes);
     }
 
     /// The bytes so far.

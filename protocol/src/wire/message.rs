@@ -18,8 +18,12 @@ pub const MESSAGE_LIMIT: usize = 4 << 20;
 pub struct Parcel {
     /// The sealed pair of shares; empty in the sender's own place.
     pub sealed: Vec<u8>,
-    /// Commitment to the pair's mask base of this round, which the peer knows too.
+    /// Commitment to the pair's mask base of this round, which the peer knows too; zeros in the sender's own place.
     pub pair_base: Digest,
+    /// Commitment to the share of the self-mask secret inside; in the sender's own place, to the one that it keeps.
+    pub self_mask_share: Digest,
+    /// Commitment to the share of the recovery secret, likewise.
+    pub recovery_share: Digest,
 }
 
 /// What a bank prepares for a round.

@@ -4,69 +4,18 @@ use std::collections::BTreeMap;
 
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::log::entry::AbortReason;
+use veilsum_protocol::round::active::complaints_hash;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::Event;
 use veilsum_protocol::round::record::Record;
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 use veilsum_protocol::wire::outbound::decode_trailer;
 use veilsum_protocol::wire::signed::Signed;
-use veilsum_protocol::wire::statement::ReleasedShare;
+use veilsum_protocol::wire::statement::{Ready, ReleasedShare};
 
 use crate::consortium::{bank, signing_key};
 use crate::node::{Kill, Step};
 use crate::world::World;
-
-/// The signer changes its own shares: every one becomes that of its neighbour in the list.
-fn wrong_shares(from: BankIndex, message: &mut ToCoordinator, liars: &[u16]) {
-    if let ToCoordinator::Release { release, .. } = message
-        && liars.contains(&from.get())
-    {
-        let mut body = release.claim().clone();
-        let bytes = |share: &ReleasedShare| match share {
-            ReleasedShare::SelfMask(bytes) | ReleasedShare::Recovery(bytes) => *bytes,
-        };
-        let mut shares: Vec<[u8; 32]> = body.shares.iter().map(|(_, share)| bytes(share)).collect();
-        shares.rotate_left(1);
-        for ((_, share), other) in body.shares.iter_mut().zip(shares) {
-            match share {
-                ReleasedShare::SelfMask(bytes) | ReleasedShare::Recovery(bytes) => *bytes = other,
-            }
-        }
-        *release = Signed::sign(&signing_key(from), body);
-    }
-}
-
-#[test]
-fn one_banks_wrong_shares_are_set_aside() {
-    for gone in [None, Some(5)] {
-        // With 7 banks, t = 5: one may be gone and one may lie.
-        let mut world = World::new(7, 30);
-        world.down_ms = None;
-        world.tamper_up = Some(Box::new(|from, message| wrong_shares(from, message, &[2])));
-        if let Some(gone) = gone {
-            world.node(gone).kill = Some(Kill::Before(Step::Upload));
-        }
-        let outcome = world.round();
-        assert!(outcome.end.is_ok(), "{outcome:?}");
-        assert_eq!(world.office.notices.len(), 1);
-        assert!(
-            world.office.notices[0].contains("[bank#2]"),
-            "{:?}",
-            world.office.notices
-        );
-        world.assert_same_state();
-    }
-}
-
-#[test]
-fn too_many_wrong_shares_end_the_round_and_not_the_task() {
-    let mut world = World::new(5, 31);
-    world.tamper_up = Some(Box::new(|from, message| wrong_shares(from, message, &[2, 3])));
-    assert_eq!(world.round().end, Err(AbortReason::BadShares));
-    world.tamper_up = None;
-    assert!(world.round().end.is_ok());
-    world.assert_same_state();
-}
 
 #[test]
 fn a_share_of_the_wrong_kind_or_form_is_rejected() {
@@ -136,15 +85,57 @@ fn a_parcel_that_does_not_open_leaves_one_bank_out() {
         world.tamper_down = Some(Box::new(tamper));
         let outcome = world.round();
         assert!(outcome.end.is_ok(), "{outcome:?}");
-        // Bank 2 complains about bank 5; between the two the one complained about goes.
+        // Bank 2 complains about bank 5. Only one of five can go, and it is the one complained about.
         assert_eq!(outcome.survivors, [1, 2, 3, 4].map(bank));
-        assert!(
-            world.office.notices[0].contains("[bank#5]"),
-            "{:?}",
-            world.office.notices
+        assert_eq!(
+            world.office.notices,
+            ["complaints about parcels: bank 2 about 5; left out: 5"]
         );
         world.assert_same_state();
     }
+}
+
+/// Bank 2 complains about a parcel that was as it should be.
+fn false_complaint(from: BankIndex, message: &mut ToCoordinator, about: u16) {
+    if let ToCoordinator::Ready {
+        statement,
+        complaints,
+    } = message
+        && from == bank(2)
+    {
+        *complaints = vec![bank(about)];
+        let claim = Ready {
+            complaints: complaints_hash(complaints),
+            ..*statement.claim()
+        };
+        *statement = Signed::sign(&signing_key(from), claim);
+    }
+}
+
+#[test]
+fn a_false_complaint_costs_its_author_the_round_too() {
+    let mut world = World::new(10, 38);
+    world.tamper_up = Some(Box::new(|from, message| false_complaint(from, message, 5)));
+    let outcome = world.round();
+    assert!(outcome.end.is_ok(), "{outcome:?}");
+    assert_eq!(outcome.cohort, [1, 3, 4, 6, 7, 8, 9, 10].map(bank));
+    assert_eq!(outcome.survivors, outcome.cohort);
+    assert_eq!(
+        world.office.notices,
+        ["complaints about parcels: bank 2 about 5; left out: 2, 5"]
+    );
+    world.assert_same_state();
+}
+
+#[test]
+fn a_complaint_that_ends_the_round_is_told_as_well() {
+    let mut world = World::new(3, 39);
+    world.tamper_up = Some(Box::new(|from, message| false_complaint(from, message, 3)));
+    assert_eq!(world.round().end, Err(AbortReason::TooFewReady));
+    assert_eq!(
+        world.office.notices,
+        ["complaints about parcels: bank 2 about 3; left out: 3"]
+    );
 }
 
 #[test]

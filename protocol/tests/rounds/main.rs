@@ -16,6 +16,8 @@ mod liars;
 mod node;
 mod office;
 mod refusals;
+mod shares;
 mod simulation;
+mod sizes;
 mod sums;
 mod world;

@@ -20,6 +20,7 @@ use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{MESSAGE_LIMIT, Rejection, ToBank, ToCoordinator};
 use veilsum_protocol::wire::outbound::decode_trailer;
+use veilsum_protocol::wire::statement::Release;
 
 use crate::consortium::{bank, roster};
 use crate::ledger::{Blobs, Log};
@@ -199,6 +200,15 @@ impl Office {
             let end = reason.map_or(Ok(self.state.hash()), Err);
             self.close(end);
         }
+    }
+
+    /// The releases that the last round accepted, in their order.
+    pub fn releases(&self) -> Vec<Release> {
+        let record = |bytes: &Vec<u8>| match frame::decode(bytes, MESSAGE_LIMIT).unwrap() {
+            Record::Released(release) => Some(release.claim().clone()),
+            _ => None,
+        };
+        self.journal.iter().filter_map(record).collect()
     }
 
     pub fn handle(&mut self, now: Millis, from: Option<BankIndex>, event: Event) -> Vec<Out> {

@@ -79,6 +79,8 @@ pub struct World {
     busy_until: BTreeMap<(BankIndex, bool), u64>,
     told: BTreeMap<BankIndex, u64>,
     log_until: BTreeMap<BankIndex, u64>,
+    /// What every bank sent, in its order: the kind and the number of bytes.
+    pub sizes: BTreeMap<BankIndex, Vec<(Step, usize)>>,
     /// Every answer of a bank that must never have a second, different form.
     answers: BTreeMap<(BankIndex, Round, Step), Vec<u8>>,
     /// Everything that left a bank since this was last emptied.
@@ -134,6 +136,7 @@ impl World {
             busy_until: BTreeMap::new(),
             told: BTreeMap::new(),
             log_until: BTreeMap::new(),
+            sizes: BTreeMap::new(),
             answers: BTreeMap::new(),
             sent: Vec::new(),
             office_restarts: 0,
@@ -412,6 +415,7 @@ impl World {
         for one in out {
             match one {
                 Out::Message(step, bytes) => {
+                    self.sizes.entry(bank).or_default().push((step, bytes.len()));
                     self.remember(bank, step, &bytes);
                     self.carry_up(bank, bytes);
                 }
@@ -420,6 +424,8 @@ impl World {
                     trailer,
                     vector,
                 } => {
+                    let bytes = trailer.len() + vector.len();
+                    self.sizes.entry(bank).or_default().push((Step::Upload, bytes));
                     self.remember_answer(bank, round, Step::Upload, &trailer);
                     let connection = self.connection[&bank];
                     for (after, connection) in self.transit(bank, true, connection) {

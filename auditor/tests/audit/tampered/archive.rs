@@ -9,9 +9,11 @@ use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::secagg::pack;
 use veilsum_protocol::wire::canonical::Canonical;
+use veilsum_protocol::wire::signed::Signed;
+use veilsum_protocol::wire::statement::Release;
 
 use super::log::{last_open, last_result, release_of};
-use crate::world::{World, blob_path};
+use crate::world::{World, bank, blob_path};
 
 /// The keys of the first epoch offered for a second one: their signatures name the first.
 pub(super) fn keys_of_another_epoch(world: &mut World) {
@@ -90,6 +92,25 @@ pub(super) fn missing_update(world: &mut World) {
 
 pub(super) fn flipped_shares(world: &mut World) {
     flip(world, &release_of(world, 3, 4).1);
+}
+
+/// Bank 1 swaps its shares of banks 1 and 2 and signs that; the coordinator logs it instead of refusing it.
+pub(super) fn undealt_shares(world: &mut World, round: u64) {
+    let (at, body) = release_of(world, round, 1);
+    let signed = Signed::<Release>::from_bytes(&world.files[&blob_path(&body)]).unwrap();
+    let mut release = signed.claim().clone();
+    let [(_, first), (_, second), ..] = release.shares.as_mut_slice() else {
+        panic!("no two shares");
+    };
+    std::mem::swap(first, second);
+    let signed = Signed::sign(&world.consortium.keys[&bank(1)], release);
+    let body = world.blob(&signed.to_bytes());
+    let entry = Entry::Release {
+        round: Round(round),
+        bank: bank(1),
+        body,
+    };
+    world.entries[at] = entry.to_bytes();
 }
 
 /// The banks would derive another state and acknowledge nothing; everything else is as consistent as a coordinator can make it.

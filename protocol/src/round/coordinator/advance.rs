@@ -2,7 +2,7 @@
 
 use crate::ids::{BankIndex, Millis};
 use crate::log::entry::{AbortReason, Entry, RoundOpen};
-use crate::round::coordinator::complaints::without_complaints;
+use crate::round::coordinator::complaints::{complaints_told, without_complaints};
 use crate::round::coordinator::{Action, CoordinatorRound, Phase};
 use crate::round::record::{Form, Record};
 use crate::round::recover::Recovery;
@@ -32,14 +32,11 @@ impl CoordinatorRound {
                 actions.extend(self.open(now));
             }
             Phase::Ready if enough(self.ready.len()) => {
-                let (cohort, left_out) = without_complaints(&self.ready);
+                let cohort = without_complaints(&self.ready, least);
+                actions.extend(complaints_told(&self.ready, &cohort).map(Action::Notice));
                 if cohort.len() < least {
-                    return self.abort(AbortReason::TooFewReady);
-                }
-                if !left_out.is_empty() {
-                    actions.push(Action::Notice(format!(
-                        "left out after complaints about parcels: {left_out:?}"
-                    )));
+                    actions.extend(self.abort(AbortReason::TooFewReady));
+                    return actions;
                 }
                 let entry = Entry::Cohort {
                     round: self.plan.round,
@@ -129,6 +126,8 @@ impl CoordinatorRound {
         actions
     }
 
+    /// Recovers when `t` banks have released. That runs once, where the last of them is accepted or at the first event after a
+    /// restart: either way the phase is over.
     fn recover(&mut self, expired: bool) -> Vec<Action> {
         let threshold = usize::from(self.plan.thresholds.threshold);
         let (Some(open), Some(context)) = (&self.open, self.context()) else {
@@ -151,20 +150,10 @@ impl CoordinatorRound {
             releases: &self.releases,
         };
         match recovery.run() {
-            Ok(recovered) => {
+            Ok(masks) => {
                 self.phase = Phase::Sum;
-                let mut actions = vec![Action::Sum(self.survivor_list(), recovered.masks)];
-                if !recovered.set_aside.is_empty() {
-                    let detail = format!(
-                        "set aside the shares of {:?}: they do not fit the commitments",
-                        recovered.set_aside
-                    );
-                    actions.push(Action::Notice(detail));
-                }
-                actions
+                vec![Action::Sum(self.survivor_list(), masks)]
             }
-            // Another bank's shares may still make it whole.
-            Err(_) if !expired && self.releases.len() < self.masked.len() => Vec::new(),
             Err(rejection) => {
                 let mut actions = vec![Action::Notice(rejection.to_string())];
                 actions.extend(self.abort(AbortReason::BadShares));

@@ -185,6 +185,7 @@ impl CoordinatorRound {
             .ok_or_else(|| Rejection::new(Check::Signature, "under the released shares"))?;
         let survivors = self.masked.keys().copied().collect();
         Recovery::check_release(signed, &self.cohort, &survivors)?;
+        Recovery::check_shares(signed, self.plan.epoch, self.plan.round, &self.bundles)?;
         let entry = Entry::Release {
             round: self.plan.round,
             bank,

@@ -5,13 +5,13 @@ use crate::epoch::keyring::Keyring;
 use crate::epoch::keyring::tests::keyrings;
 use crate::secagg::shamir::Interpolation;
 
-const ROUND: Round = Round(4);
+pub(in crate::round) const ROUND: Round = Round(4);
 
-fn bank(position: u16) -> BankIndex {
+pub(in crate::round) fn bank(position: u16) -> BankIndex {
     BankIndex::new(position).unwrap()
 }
 
-fn place(position: u16) -> Place {
+pub(in crate::round) fn place(position: u16) -> Place {
     Place {
         epoch: Epoch(1),
         round: ROUND,
@@ -19,19 +19,19 @@ fn place(position: u16) -> Place {
     }
 }
 
-fn signing_key(position: u16) -> SigningKey {
+pub(in crate::round) fn signing_key(position: u16) -> SigningKey {
     SigningKey::generate(&mut SeededEntropy::new(u64::from(position)))
 }
 
-struct Side {
+pub(in crate::round) struct Side {
     /// Seals for bank 2.
     sealer: Option<Secret>,
-    prepared: Prepared,
-    bundle: Bundle,
+    pub(in crate::round) prepared: Prepared,
+    pub(in crate::round) bundle: Bundle,
 }
 
 /// Five banks that have prepared.
-fn sides() -> BTreeMap<BankIndex, Side> {
+pub(in crate::round) fn sides() -> BTreeMap<BankIndex, Side> {
     let thresholds = Thresholds::with_most_colluders(5).unwrap();
     let side = |(bank, mut keyring): (BankIndex, Keyring)| {
         let keys = keyring.take_round(bank, ROUND).unwrap();
@@ -85,24 +85,7 @@ fn the_parcels_hold_shares_of_both_secrets() {
     let sender = &sides[&bank(1)];
     check_bundle(&sender.bundle, place(1), 5, &signing_key(1).verifying_key()).unwrap();
     let mut shares = vec![sender.prepared.own_shares.self_mask.duplicate()];
-    for (receiver, side) in sides.iter().filter(|(receiver, _)| **receiver != bank(1)) {
-        let view = Receiver {
-            bank: *receiver,
-            banks: 5,
-            prepared: &side.prepared,
-        };
-        let parcel = delivery(&sender.bundle, *receiver).unwrap();
-        let manifest = sender.bundle.header.hash();
-        let held = open_delivery(
-            &view,
-            place(1),
-            &signing_key(1).verifying_key(),
-            &manifest,
-            &parcel,
-        )
-        .unwrap();
-        shares.push(held.self_mask);
-    }
+    shares.extend((2..=5).map(|receiver| held(&sides, receiver, 1).unwrap().self_mask));
     let banks: Vec<BankIndex> = (1..=4).map(bank).collect();
     let secret = Interpolation::at_zero(&banks)
         .unwrap()
@@ -123,6 +106,14 @@ fn c_206_a_parcel_that_its_sender_did_not_sign_for_this_place() {
     );
     assert_eq!(
         opened(&sides, |parcel| parcel.parcel.pair_base = Digest([0; 32])).err(),
+        origin
+    );
+    assert_eq!(
+        opened(&sides, |parcel| parcel.parcel.self_mask_share = Digest([0; 32])).err(),
+        origin
+    );
+    assert_eq!(
+        opened(&sides, |parcel| parcel.parcel.recovery_share = Digest([0; 32])).err(),
         origin
     );
     assert_eq!(
@@ -160,23 +151,88 @@ fn dishonest(sides: &mut BTreeMap<BankIndex, Side>, change: impl FnOnce(&Secret,
     let side = sides.get_mut(&bank(1)).unwrap();
     change(side.sealer.as_ref().unwrap(), &mut side.bundle.parcels[1]);
     let header = BundleHeader {
-        parcels: root_of(&leaves(&side.bundle.parcels)),
+        parcels: parcels_root(&side.bundle.parcels),
         ..*side.bundle.header.claim()
     };
     side.bundle.header = Signed::sign(&signing_key(1), header);
     delivery(&side.bundle, bank(2)).unwrap()
 }
 
+fn seal(key: &Secret, sender: Place, plain: &[u8]) -> Vec<u8> {
+    aead::seal(
+        key,
+        &mut SeededEntropy::new(8),
+        &parcel_place(sender, bank(2)),
+        plain,
+    )
+}
+
+/// Shares below the order of the field, whatever they are worth.
+fn other_shares() -> HeldShares {
+    let share = |byte| SecretScalar::from_canonical([byte; 32]).unwrap();
+    HeldShares {
+        self_mask: share(1),
+        recovery: share(2),
+    }
+}
+
+/// Bank 1 deals bank 2 other shares than those of its polynomials, and commits to them: nobody can see that before recovery.
+pub(in crate::round) fn deal_inconsistently(sides: &mut BTreeMap<BankIndex, Side>) {
+    dishonest(sides, |key, parcel| {
+        parcel.sealed = seal(key, place(1), other_shares().plain().as_ref());
+        (parcel.self_mask_share, parcel.recovery_share) = other_shares().commitments(place(1), bank(2));
+    });
+}
+
+/// What bank `receiver` holds of bank `dealer`'s secrets.
+pub(in crate::round) fn held(
+    sides: &BTreeMap<BankIndex, Side>,
+    receiver: u16,
+    dealer: u16,
+) -> Result<HeldShares, Rejection> {
+    let view = Receiver {
+        bank: bank(receiver),
+        banks: 5,
+        prepared: &sides[&bank(receiver)].prepared,
+    };
+    let bundle = &sides[&bank(dealer)].bundle;
+    let parcel = delivery(bundle, bank(receiver)).unwrap();
+    let key = signing_key(dealer).verifying_key();
+    open_delivery(&view, place(dealer), &key, &bundle.header.hash(), &parcel)
+}
+
+#[test]
+fn a_bundle_commits_to_every_share_also_to_the_senders_own() {
+    // The form of `docs/protocol.md`, laid by hand.
+    let form = |receiver: u16, kind: u8, share: &SecretScalar| {
+        let mut bytes = b"veilsum/v1/commit-share\0".to_vec();
+        bytes.extend(1u64.to_be_bytes());
+        bytes.extend(ROUND.0.to_be_bytes());
+        bytes.extend(1u16.to_be_bytes());
+        bytes.extend(receiver.to_be_bytes());
+        bytes.push(kind);
+        bytes.extend(share.to_secret().expose());
+        Digest::of(&bytes)
+    };
+    let sides = sides();
+    let sender = &sides[&bank(1)];
+    for receiver in 1..=5 {
+        let opened;
+        let shares = if receiver == 1 {
+            &sender.prepared.own_shares
+        } else {
+            opened = held(&sides, receiver, 1).unwrap();
+            &opened
+        };
+        let parcel = &sender.bundle.parcels[usize::from(receiver) - 1];
+        assert_eq!(parcel.self_mask_share, form(receiver, 1, &shares.self_mask));
+        assert_eq!(parcel.recovery_share, form(receiver, 2, &shares.recovery));
+        assert_eq!(parcel.sealed.is_empty(), receiver == 1);
+    }
+}
+
 #[test]
 fn c_207_a_parcel_that_does_not_open_or_holds_no_canonical_shares() {
-    let seal = |key: &Secret, sender: Place, plain: &[u8]| {
-        aead::seal(
-            key,
-            &mut SeededEntropy::new(8),
-            &parcel_place(sender, bank(2)),
-            plain,
-        )
-    };
     let elsewhere = Place {
         round: Round(3),
         ..place(1)
@@ -191,12 +247,48 @@ fn c_207_a_parcel_that_does_not_open_or_holds_no_canonical_shares() {
         let parcel = dishonest(&mut sides, |key, parcel| parcel.sealed = seal(key, sender, plain));
         assert_eq!(open(&sides, place(1), &parcel).err(), Some(Check::ParcelContent));
     }
-    // A share below the order of the field is one, whatever it is worth.
-    let mut sides = sides();
-    let parcel = dishonest(&mut sides, |key, parcel| {
-        parcel.sealed = seal(key, place(1), &[1; 64])
-    });
-    assert!(open(&sides, place(1), &parcel).is_ok());
+}
+
+#[test]
+fn c_207_shares_that_the_sender_did_not_commit_to() {
+    let plain = other_shares().plain();
+    let committed = other_shares().commitments(place(1), bank(2));
+    let opens = |change: &dyn Fn(&mut Parcel)| {
+        let mut sides = sides();
+        let parcel = dishonest(&mut sides, |key, parcel| {
+            parcel.sealed = seal(key, place(1), plain.as_ref());
+            (parcel.self_mask_share, parcel.recovery_share) = committed;
+            change(parcel);
+        });
+        open(&sides, place(1), &parcel).map(|_| ())
+    };
+    assert_eq!(opens(&|_| ()), Ok(()));
+    let honest = sides()[&bank(1)].bundle.parcels[1].clone();
+    let content = Err(Check::ParcelContent);
+    assert_eq!(
+        opens(&|parcel| parcel.self_mask_share = honest.self_mask_share),
+        content
+    );
+    assert_eq!(
+        opens(&|parcel| parcel.recovery_share = honest.recovery_share),
+        content
+    );
+    // Each for the other kind; those of another receiver, of another dealer and of another round.
+    assert_eq!(
+        opens(&|parcel| std::mem::swap(&mut parcel.self_mask_share, &mut parcel.recovery_share)),
+        content
+    );
+    let elsewhere = Place {
+        round: Round(5),
+        ..place(1)
+    };
+    for (dealer, receiver) in [(place(1), 3), (place(3), 2), (elsewhere, 2)] {
+        let other = other_shares().commitments(dealer, bank(receiver));
+        assert_eq!(
+            opens(&|parcel| (parcel.self_mask_share, parcel.recovery_share) = other),
+            content
+        );
+    }
 }
 
 #[test]
@@ -214,20 +306,7 @@ fn c_706_a_recovery_blob_opens_only_with_its_secret_and_only_to_what_was_committ
     let bases: BTreeMap<BankIndex, Secret> = keys.into_iter().map(|(peer, keys)| (peer, keys.base)).collect();
     let mut sides = sides();
     let shares: Vec<SecretScalar> = (2..=5)
-        .map(|receiver| {
-            let side = &sides[&bank(receiver)];
-            let view = Receiver {
-                bank: bank(receiver),
-                banks: 5,
-                prepared: &side.prepared,
-            };
-            let sender = &sides[&bank(1)].bundle;
-            let parcel = delivery(sender, bank(receiver)).unwrap();
-            let key = signing_key(1).verifying_key();
-            open_delivery(&view, place(1), &key, &sender.header.hash(), &parcel)
-                .unwrap()
-                .recovery
-        })
+        .map(|receiver| held(&sides, receiver, 1).unwrap().recovery)
         .collect();
     let banks: Vec<BankIndex> = (2..=5).map(bank).collect();
     let secret = Interpolation::at_zero(&banks)
