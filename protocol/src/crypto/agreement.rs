@@ -67,7 +67,9 @@ impl AgreementKeys {
 
     /// Both private keys, for the bank's own sealed state file.
     pub fn export(&self) -> Zeroizing<Vec<u8>> {
-        let mut out = Zeroizing::new(self.x25519.as_bytes().to_vec());
+        // All of it at once: a vector that grows leaves a copy behind.
+        let mut out = Zeroizing::new(Vec::with_capacity(Self::EXPORT_BYTES));
+        out.extend_from_slice(self.x25519.as_bytes());
         let mut seed = self
             .mlkem
             .to_seed()
