@@ -9,12 +9,15 @@
 
 mod consortium;
 mod crash;
+mod decoys;
 mod dropout;
 mod honest;
 mod ledger;
 mod liars;
+mod models;
 mod node;
 mod office;
 mod refusals;
+mod rosters;
 mod sums;
 mod world;

@@ -20,7 +20,7 @@ use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{MESSAGE_LIMIT, Rejection, ToBank, ToCoordinator};
 use veilsum_protocol::wire::outbound::decode_trailer;
 
-use crate::consortium::{bank, roster};
+use crate::consortium::{bank, roster, roster_of};
 use crate::ledger::{Blobs, Log};
 
 /// How a round ended.
@@ -36,7 +36,8 @@ pub struct Outcome {
 }
 
 pub struct Office {
-    pub banks: u16,
+    /// By position.
+    pub members: Vec<u16>,
     pub log: Log,
     pub blobs: Blobs,
     pub epoch: Option<EpochCoordinator>,
@@ -78,7 +79,7 @@ impl Office {
         let mut log = Log::default();
         log.append(Entry::from(&roster(banks)));
         Self {
-            banks,
+            members: (1..=banks).collect(),
             log,
             blobs,
             epoch: None,
@@ -104,6 +105,10 @@ impl Office {
             kill_after_commits: None,
             life: 0,
         }
+    }
+
+    fn banks(&self) -> u16 {
+        self.members.len() as u16
     }
 
     pub fn offer(&mut self, task: &Task) {
@@ -133,7 +138,7 @@ impl Office {
             layout: layout.digest(),
             lanes: layout.lanes() as u64,
             digit_bits: layout.digit_bits,
-            thresholds: Thresholds::with_most_colluders(self.banks).unwrap(),
+            thresholds: Thresholds::with_most_colluders(self.banks()).unwrap(),
             approved: self
                 .approved
                 .get(&self.task.hash())
@@ -152,7 +157,7 @@ impl Office {
         self.outcome = None;
         self.sum.clear();
         let (machine, actions) =
-            CoordinatorRound::start(roster(self.banks), plan, self.connected.clone(), now);
+            CoordinatorRound::start(roster_of(&self.members), plan, self.connected.clone(), now);
         self.machine = Some(machine);
         self.perform(actions)
     }
@@ -173,7 +178,7 @@ impl Office {
             Record::Closed(reason) => Some(*reason),
             _ => None,
         });
-        self.machine = CoordinatorRound::restore(roster(self.banks), records, now);
+        self.machine = CoordinatorRound::restore(roster_of(&self.members), records, now);
         if let (Some(reason), None) = (closed, &self.outcome) {
             let end = reason.map_or(Ok(self.state.hash()), Err);
             self.close(end);
@@ -269,7 +274,7 @@ impl Office {
             return Vec::new();
         };
         let plan = Plan::new(&self.task);
-        let ring = Ring::for_sum(self.banks, open.digit_bits).unwrap();
+        let ring = Ring::for_sum(self.banks(), open.digit_bits).unwrap();
         let mut accumulator = Accumulator::new(ring, plan.layout(open.kind).lanes());
         for (bank, hash) in survivors {
             let vector = &self.spool[&(open.round, *bank)];
@@ -365,7 +370,10 @@ impl Office {
 
     fn welcome(&mut self, now: Millis, from: BankIndex, log_size: u64) -> Vec<Out> {
         self.connected.insert(from);
-        let mut out = vec![Out::Send(from, ToBank::Log(self.log.extension(log_size)))];
+        let mut out = vec![Out::Send(
+            from,
+            ToBank::Log(self.log.shown_to(from).extension(log_size)),
+        )];
         let epoch = self
             .epoch
             .as_ref()
@@ -377,8 +385,8 @@ impl Office {
     }
 
     pub fn start_epoch(&mut self, number: Epoch) -> Vec<Out> {
-        let epoch = EpochCoordinator::new(roster(self.banks), number, self.next_round);
-        let actions = (1..=self.banks)
+        let epoch = EpochCoordinator::new(roster_of(&self.members), number, self.next_round);
+        let actions = (1..=self.banks())
             .map(bank)
             .filter(|bank| self.connected.contains(bank))
             .flat_map(|bank| epoch.connected(bank))

@@ -70,7 +70,7 @@ pub struct World {
     busy_until: BTreeMap<(BankIndex, bool), u64>,
     told: BTreeMap<BankIndex, u64>,
     /// Every answer of a bank that must never have a second, different form.
-    answers: BTreeMap<(BankIndex, Round, Step), Vec<u8>>,
+    pub answers: BTreeMap<(BankIndex, Round, Step), Vec<u8>>,
 }
 
 impl World {
@@ -416,6 +416,12 @@ impl World {
         self.answers.contains_key(&(bank(position), round, step))
     }
 
+    /// That answer, as it travelled.
+    pub fn answer(&self, position: u16, round: Round, step: Step) -> Option<ToCoordinator> {
+        let bytes = self.answers.get(&(bank(position), round, step))?;
+        Some(frame::decode(bytes, MESSAGE_LIMIT).unwrap())
+    }
+
     fn remember_answer(&mut self, bank: BankIndex, round: Round, step: Step, bytes: &[u8]) {
         let first = self
             .answers
@@ -436,7 +442,7 @@ impl World {
         }
     }
 
-    fn office_out(&mut self, out: Vec<office::Out>) {
+    pub fn office_out(&mut self, out: Vec<office::Out>) {
         for one in out {
             match one {
                 office::Out::Send(bank, message) => {
@@ -471,7 +477,7 @@ impl World {
         let told = self.told.get(&bank).copied().unwrap_or(u64::MAX);
         if told < size {
             self.told.insert(bank, size);
-            self.carry_down(bank, &ToBank::Log(self.office.log.extension(told)));
+            self.carry_down(bank, &ToBank::Log(self.office.log.shown_to(bank).extension(told)));
         }
     }
 
