@@ -10,6 +10,7 @@ use crate::crypto::signing::SigningKey;
 use crate::ids::{BankIndex, Digest, Epoch};
 use crate::roster::Roster;
 use crate::round::checks::Check;
+use crate::round::params::MAX_JUMP;
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 use crate::wire::message::{Rejection, ToCoordinator};
 use crate::wire::signed::Signed;
@@ -41,6 +42,8 @@ pub struct EpochParticipant {
     /// epoch, these keys are the ones that the others have too.
     older: Vec<Keyring>,
     set_up: Option<SetUp>,
+    /// The newest epoch that is forgotten.
+    past: Option<Epoch>,
 }
 
 /// Who this bank is.
@@ -89,15 +92,22 @@ impl EpochParticipant {
 
     fn newest(&self) -> Epoch {
         let armed = self.armed.as_ref().map(Keyring::epoch);
-        armed
-            .max(self.set_up.as_ref().map(|set_up| set_up.epoch))
-            .unwrap_or(Epoch(0))
+        let set_up = self.set_up.as_ref().map(|set_up| set_up.epoch);
+        armed.max(set_up).max(self.past).unwrap_or(Epoch(0))
+    }
+
+    /// Without any keys: a new roster needs new ones, of an epoch after all that these served.
+    pub(crate) fn forgotten(self) -> Self {
+        Self {
+            past: Some(self.newest()),
+            ..Self::default()
+        }
     }
 
     /// The coordinator asks for keys of a new epoch. What is returned may be sent once the new state is durable.
     ///
     /// # Errors
-    /// C-106 if the epoch is not newer than the last one.
+    /// C-106 if the epoch is not newer than the last one, or far beyond it.
     pub fn ask<E: Entropy>(
         &mut self,
         me: &Identity<'_>,
@@ -109,8 +119,12 @@ impl EpochParticipant {
             None => self.armed.as_ref().map(Keyring::epoch),
         };
         if current != Some(epoch) {
-            if epoch <= self.newest() {
-                let detail = format!("found epoch {epoch}, expected one after {}", self.newest());
+            let reach = self.newest().0.saturating_add(MAX_JUMP);
+            if epoch <= self.newest() || epoch.0 > reach {
+                let detail = format!(
+                    "found epoch {epoch}, expected one after {} up to {reach}",
+                    self.newest()
+                );
                 return Err(Rejection::new(Check::EpochNotNew, detail));
             }
             self.set_up = Some(SetUp {
@@ -168,7 +182,7 @@ impl EpochParticipant {
     /// Ciphertexts from the peers that encapsulate for this bank.
     ///
     /// # Errors
-    /// C-104 if one is malformed.
+    /// C-104 if one is malformed. None of them counts then.
     pub fn ciphertexts(
         &mut self,
         me: &Identity<'_>,
@@ -178,8 +192,16 @@ impl EpochParticipant {
         if let Some(set_up) = self.set_up.as_mut().filter(|set_up| set_up.epoch == epoch)
             && let Some(pairing) = &mut set_up.pairing
         {
+            let mut pairs = BTreeMap::new();
             for (peer, ciphertext) in ciphertexts {
-                pairing.receive(&set_up.keys, me, *peer, ciphertext)?;
+                if !pairs.contains_key(peer)
+                    && let Some(pair) = pairing.receive(&set_up.keys, me, *peer, ciphertext)?
+                {
+                    pairs.insert(*peer, pair);
+                }
+            }
+            for (peer, pair) in pairs {
+                pairing.keyring.insert(peer, pair);
             }
         }
         Ok(self.pending(me))
@@ -265,6 +287,7 @@ impl EpochParticipant {
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
+        self.past.unwrap_or(Epoch(0)).write(w);
         w.list(self.armed.iter(), |w, armed| armed.write(w));
         w.list(self.older.iter(), |w, older| older.write(w));
         w.list(self.set_up.iter(), |w, set_up| {
@@ -284,6 +307,7 @@ impl EpochParticipant {
     }
 
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let past = Some(Epoch::read(r, "past epoch")?);
         let armed = r.list(1, "armed epoch", Keyring::read)?.pop();
         let older = r.list(1, "older epochs", Keyring::read)?;
         let set_up = r.list(1, "epoch set-up", |r| {
@@ -309,6 +333,7 @@ impl EpochParticipant {
             armed,
             older,
             set_up: set_up.into_iter().next(),
+            past,
         })
     }
 }
@@ -350,14 +375,14 @@ impl Pairing {
 
     /// The first ciphertext of a peer counts; another would make another key after a confirmation may have left.
     fn receive(
-        &mut self,
+        &self,
         keys: &AgreementKeys,
         me: &Identity<'_>,
         peer: BankIndex,
         ciphertext: &[u8],
-    ) -> Result<(), Rejection> {
+    ) -> Result<Option<PairKeys>, Rejection> {
         if self.keyring.pair(peer).is_some() || peer == me.bank || encapsulates(me.bank, peer) {
-            return Ok(());
+            return Ok(None);
         }
         let bad = |detail: String| Rejection::new(Check::PeerKeys, format!("bank {peer}: {detail}"));
         let (Some(own), Some(theirs)) = (self.directory.of(me.bank), self.directory.of(peer)) else {
@@ -369,16 +394,14 @@ impl Pairing {
         let x25519 = keys
             .x25519(&theirs.public)
             .map_err(|error| bad(error.to_string()))?;
-        let pair = PairKeys::derive(
+        Ok(Some(PairKeys::derive(
             &self.keyring.directory(),
             own,
             theirs,
             &mlkem,
             &x25519,
             ciphertext,
-        );
-        self.keyring.insert(peer, pair);
-        Ok(())
+        )))
     }
 }
 

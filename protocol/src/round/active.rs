@@ -13,6 +13,7 @@ use crate::round::checks::Check;
 use crate::round::context::Context;
 use crate::round::params::Thresholds;
 use crate::round::prepare::{HeldShares, Place, Prepared, Receiver, open_delivery};
+use crate::round::released::{Released, SummedStep};
 use crate::secagg::mask::{Masks, Sign};
 use crate::secagg::ring::Ring;
 use crate::wire::canonical::{Canonical, Writer};
@@ -209,16 +210,20 @@ impl ActiveRound {
         Some((Signed::sign(standing.key, statement), complaints.clone()))
     }
 
-    /// The cohort completes the context. Only the first cohort of a round counts.
+    /// The cohort completes the context. Only the first cohort of a round counts; `is_first` says whether the log held none before,
+    /// taken up here or not.
     ///
     /// # Errors
     /// C-301 or C-302.
-    pub fn accept_cohort(&mut self, me: BankIndex, cohort: &[BankIndex]) -> Result<bool, Rejection> {
+    pub fn accept_cohort(
+        &mut self,
+        me: BankIndex,
+        cohort: &[BankIndex],
+        is_first: bool,
+    ) -> Result<bool, Rejection> {
+        let second = || Rejection::new(Check::SecondCohort, format!("round {}", self.round));
         if self.cohort.is_some() {
-            return Err(Rejection::new(
-                Check::SecondCohort,
-                format!("round {}", self.round),
-            ));
+            return Err(second());
         }
         let bad = |what: &str| {
             Err(Rejection::new(
@@ -232,6 +237,9 @@ impl ActiveRound {
         };
         if !cohort.contains(&me) || !self.computed {
             return Ok(false);
+        }
+        if !is_first {
+            return Err(second());
         }
         if cohort.len() < usize::from(open.thresholds.min_survivors) {
             return bad("it is too small");
@@ -279,26 +287,30 @@ impl ActiveRound {
         self.trailer
     }
 
-    /// The list of survivors. Only the first list of a round is ever signed.
+    /// The list of survivors. Only the first list of a round is ever signed; `is_first` says whether the log held none before, taken up
+    /// here or not.
     ///
     /// # Errors
-    /// C-401 to C-404.
+    /// C-401 to C-404, or C-407 against what was `released`.
     pub fn accept_survivors(
         &mut self,
-        me: BankIndex,
+        standing: &Standing<'_>,
+        released: &Released,
         list: &[(BankIndex, Digest)],
+        is_first: bool,
     ) -> Result<bool, Rejection> {
+        let second = || Rejection::new(Check::SecondSurvivors, format!("round {}", self.round));
         if self.survivors.is_some() {
-            return Err(Rejection::new(
-                Check::SecondSurvivors,
-                format!("round {}", self.round),
-            ));
+            return Err(second());
         }
         let (Some(open), Some(cohort), Some(trailer)) = (&self.open, &self.cohort, &self.trailer) else {
             return Ok(false);
         };
+        if !is_first {
+            return Err(second());
+        }
         let survivors: BTreeMap<_, _> = list.iter().copied().collect();
-        match survivors.get(&me) {
+        match survivors.get(&standing.me) {
             Some(hash) if *hash == trailer.claim().hash => {}
             Some(_) => {
                 return Err(Rejection::new(
@@ -319,8 +331,16 @@ impl ActiveRound {
             );
             return Err(Rejection::new(Check::TooFewSurvivors, detail));
         }
+        let summed = SummedStep::of(open, standing.roster, survivors.keys())
+            .ok_or_else(|| Rejection::new(Check::SurvivorsOutside, "one is not in the roster"))?;
+        released.check(&summed)?;
         self.survivors = Some(survivors);
         Ok(true)
+    }
+
+    /// The step and the banks whose sum this bank's shares open.
+    pub fn summed(&self, roster: &Roster) -> Option<SummedStep> {
+        SummedStep::of(self.open.as_ref()?, roster, self.survivors.as_ref()?.keys())
     }
 
     /// What the survivors sign.

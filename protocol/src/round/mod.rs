@@ -12,6 +12,7 @@ pub mod participant;
 pub mod prepare;
 pub mod record;
 pub mod recover;
+mod released;
 mod snapshot;
 mod watch;
 

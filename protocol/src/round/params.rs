@@ -8,6 +8,10 @@ use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 /// Fewest banks of a consortium: with fewer, a sum says too much about each.
 pub const MIN_BANKS: u16 = 3;
 
+/// Furthest that a round or an epoch may lie ahead of the last one. Numbers grow by one, with gaps where a round was given up; who could
+/// name one near the end of `u64` would leave a bank no number to go on with.
+pub const MAX_JUMP: u64 = 1_000_000;
+
 /// How many banks may collude, how many must agree, how many must survive.
 ///
 /// | quantity | value |

@@ -18,9 +18,10 @@ use crate::model::plan::Plan;
 use crate::roster::Roster;
 use crate::round::active::{ActiveRound, Standing};
 use crate::round::checks::Check;
-use crate::round::params::{ThresholdError, Thresholds};
+use crate::round::params::{MAX_JUMP, ThresholdError, Thresholds};
 use crate::round::prepare::{Place, prepare};
-use crate::round::watch::{ReleasedStep, Watch};
+use crate::round::released::Released;
+use crate::round::watch::Watch;
 use crate::secagg::mask::Masks;
 use crate::wire::message::{Extension, Rejection, ToBank, ToCoordinator};
 use crate::wire::outbound::{OutboundMessage, OutboundUpdate};
@@ -140,10 +141,11 @@ pub struct Participant {
     pub(super) plans: BTreeMap<Digest, Plan>,
     pub(super) approved: BTreeSet<Digest>,
     pub(super) progress: BTreeMap<Digest, Progress>,
+    /// The last roster in the log.
+    pub(super) in_force: Option<Roster>,
     /// The last opened round, as the log tells it.
     pub(super) watch: Option<Watch>,
-    /// By task: the step whose shares left this bank last.
-    pub(super) released: BTreeMap<Digest, ReleasedStep>,
+    pub(super) released: Released,
     pub(super) last_round: Round,
     pub(super) active: Option<ActiveRound>,
     pub(super) derived: Option<Signed<Derived>>,
@@ -199,8 +201,9 @@ impl Participant {
             plans: BTreeMap::new(),
             approved: BTreeSet::new(),
             progress: BTreeMap::new(),
+            in_force: None,
             watch: None,
-            released: BTreeMap::new(),
+            released: Released::default(),
             last_round: Round(0),
             active: None,
             derived: None,
@@ -421,7 +424,12 @@ impl Participant {
         answer: Result<Vec<ToCoordinator>, Rejection>,
     ) -> Vec<Action> {
         match answer {
-            Err(rejection) => self.refuse(rejection, None),
+            // What was right in a message that is refused counts, and is said again after a reconnection.
+            Err(rejection) => {
+                let mut actions = vec![Action::Persist];
+                actions.extend(self.refuse(rejection, None));
+                actions
+            }
             Ok(messages) => {
                 let mut actions = vec![Action::Persist];
                 actions.extend(messages.into_iter().map(send));
@@ -446,8 +454,12 @@ impl Participant {
         if let Some(active) = self.active.as_ref().filter(|active| active.round == round) {
             return vec![send(ToCoordinator::Bundle(Box::new(active.bundle.clone())))];
         }
-        if round <= self.last_round {
-            let detail = format!("found round {round}, expected one after {}", self.last_round);
+        let reach = self.last_round.0.saturating_add(MAX_JUMP);
+        if round <= self.last_round || round.0 > reach {
+            let detail = format!(
+                "found round {round}, expected one after {} up to {reach}",
+                self.last_round
+            );
             return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
         }
         let Some(keyring) = self.epochs.keyring_mut(epoch) else {

@@ -16,7 +16,8 @@ use crate::log::follower::LogFollower;
 use crate::round::active::ActiveRound;
 use crate::round::participant::{Participant, Pinned, Progress};
 use crate::round::prepare::{HeldShares, Prepared};
-use crate::round::watch::{ReleasedStep, Watch};
+use crate::round::released::Released;
+use crate::round::watch::{Watch, read_roster, write_roster};
 use crate::secagg::shamir::SecretScalar;
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 use crate::wire::frame;
@@ -33,7 +34,7 @@ pub enum RestoreError {
     Damaged(#[from] DecodeError),
     /// It belongs to another bank.
     #[error(
-        "the bank's state belongs to another position of the roster; found {found}, expected {expected}; is the folder this bank's?"
+        "the bank's state belongs to another signing key; found {found}, expected {expected}; is the folder this bank's?"
     )]
     Other {
         /// What the state names.
@@ -52,8 +53,9 @@ impl Participant {
     /// The whole machine, secrets included.
     pub fn snapshot(&self) -> Zeroizing<Vec<u8>> {
         let mut w = Writer::domain(DOMAIN);
-        w.bank(self.me).digest(&self.roster_hash);
+        w.fixed(&self.key.verifying_key().0).digest(&self.roster_hash);
         self.follower.write(&mut w);
+        w.list(self.in_force.iter(), write_roster);
         self.epochs.write(&mut w);
         w.list(self.directories.iter(), |w, (epoch, directory)| {
             epoch.write(w);
@@ -69,29 +71,34 @@ impl Participant {
                 .digest(&progress.last_result);
         });
         w.list(self.watch.iter(), |w, watch| watch.write(w));
-        w.list(self.released.values(), |w, released| released.write(w));
+        self.released.write(&mut w);
         self.last_round.write(&mut w);
         w.list(self.derived.iter(), write_signed);
         w.list(self.active.iter(), |w, active| active.write(w));
+        let checksum = Digest::of(w.so_far());
+        w.digest(&checksum);
         Zeroizing::new(w.finish())
     }
 
-    /// The machine that [`Participant::snapshot`] wrote; under a new roster without the keys and the round of the old one. Plans are told again by [`Event::TaskKnown`](super::participant::Event).
+    /// The machine that [`Participant::snapshot`] wrote; under a new roster, which may give the bank another position, without the keys
+    /// and the round of the old one. Plans are told again by [`Event::TaskKnown`](super::participant::Event).
     ///
     /// # Errors
     /// If the bytes are damaged or belong to another bank.
     pub fn restore(pinned: Pinned, bytes: &[u8]) -> Result<Self, RestoreError> {
         let log_key = pinned.log_key.clone();
         let mut machine = Self::new(pinned)?;
-        let mut r = Reader::domain(bytes, DOMAIN)?;
-        let (me, roster) = (r.bank("bank")?, r.digest("roster")?);
-        if me != machine.me {
+        let mut r = Reader::domain(intact(bytes)?, DOMAIN)?;
+        let (key, roster) = (r.array("signing key")?, r.digest("roster")?);
+        let own = machine.key.verifying_key();
+        if own.0 != key {
             return Err(RestoreError::Other {
-                found: format!("bank {me} of roster {roster:?}"),
-                expected: format!("bank {} of roster {:?}", machine.me, machine.roster_hash),
+                found: hex::encode(key),
+                expected: hex::encode(own.0),
             });
         }
         machine.follower = LogFollower::read(&mut r, log_key)?;
+        machine.in_force = r.list(4, "roster in force", read_roster)?.pop();
         machine.epochs = EpochParticipant::read(&mut r)?;
         machine.directories = r
             .list(40, "directories", |r| {
@@ -119,21 +126,32 @@ impl Participant {
             .into_iter()
             .collect();
         machine.watch = r.list(12, "watch", Watch::read)?.pop();
-        let released = r.list(68, "released steps", ReleasedStep::read)?;
-        machine.released = released.into_iter().map(|step| (step.task, step)).collect();
+        machine.released = Released::read(&mut r)?;
         machine.last_round = Round::read(&mut r, "last round")?;
         machine.derived = r.list(68, "derived", read_signed)?.pop();
         machine.active = r.list(1, "active round", ActiveRound::read)?.into_iter().next();
         if roster != machine.roster_hash {
-            // A new roster needs new keys, and ends a round of the old one. What the bank has seen, approved, derived and released stays.
-            machine.epochs = EpochParticipant::default();
+            // A new roster needs new keys, and ends a round of the old one. What the bank has seen, approved, derived and released stays;
+            // what it signed as a position of the old roster does not.
+            machine.epochs = machine.epochs.forgotten();
             machine.active = None;
+            machine.derived = None;
         }
         match r.left() {
             0 => Ok(machine),
             left => Err(DecodeError::NotCanonical(left).into()),
         }
     }
+}
+
+/// The bytes before their checksum, SHA-256 over all of them, domain included: a disk that lost a bit must not restore other secrets or
+/// forget an answer.
+fn intact(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    let whole = bytes.split_last_chunk::<32>();
+    let whole = whole.filter(|(body, checksum)| Digest::of(body).0 == **checksum);
+    whole
+        .map(|(body, _)| body)
+        .ok_or_else(|| DecodeError::value("checksum", "it is not that of the bytes"))
 }
 
 fn write_signed<T: Canonical>(w: &mut Writer, signed: &Signed<T>) {

@@ -3,29 +3,34 @@
 use std::collections::BTreeMap;
 
 use crate::crypto::signing::Signature;
-use crate::ids::{BankIndex, Digest, Round};
+use crate::ids::{BankIndex, Digest};
 use crate::log::entry::{Entry, RoundOpen, RoundResult};
 use crate::roster::Roster;
 use crate::round::active::{survivor_statement, valid_signatures};
 use crate::round::checks::Check;
 use crate::round::context::Context;
+use crate::round::params::Thresholds;
+use crate::round::released::SummedStep;
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 use crate::wire::message::Rejection;
 
 /// The last opened round, as the log tells it.
 pub(super) struct Watch {
     open: RoundOpen,
-    cohort: Vec<BankIndex>,
-    survivors: BTreeMap<BankIndex, Digest>,
+    /// In force when the round was opened, and for its signatures; `None` if the log had named no roster.
+    roster: Option<Roster>,
+    cohort: Option<Vec<BankIndex>>,
+    survivors: Option<BTreeMap<BankIndex, Digest>>,
     certified: bool,
 }
 
 impl Watch {
-    pub(super) fn new(open: RoundOpen) -> Self {
+    pub(super) fn new(open: RoundOpen, roster: Option<Roster>) -> Self {
         Self {
             open,
-            cohort: Vec::new(),
-            survivors: BTreeMap::new(),
+            roster,
+            cohort: None,
+            survivors: None,
             certified: false,
         }
     }
@@ -34,30 +39,67 @@ impl Watch {
         &self.open
     }
 
-    /// Takes note of an entry of the round. The first cohort and the first list of survivors count.
-    pub(super) fn note(&mut self, roster: &Roster, entry: &Entry) {
+    /// Takes note of an entry of the round. The first cohort and the first list of survivors count. True if the list is certified with
+    /// it.
+    pub(super) fn note(&mut self, entry: &Entry) -> bool {
         if entry.round() != Some(self.open.round) {
-            return;
+            return false;
         }
         match entry {
-            Entry::Cohort { banks, .. } if self.cohort.is_empty() => self.cohort.clone_from(banks),
-            Entry::Survivors { list, .. } if self.survivors.is_empty() => {
-                self.survivors = list.iter().copied().collect();
+            Entry::Cohort { banks, .. } if self.cohort.is_none() => self.cohort = Some(banks.clone()),
+            Entry::Survivors { list, .. } if self.survivors.is_none() => {
+                self.survivors = Some(list.iter().copied().collect());
             }
-            Entry::Certificate { signatures, .. } => {
-                self.certified |= self.is_certificate(roster, signatures)
+            Entry::Certificate { signatures, .. } if !self.certified => {
+                self.certified = self.is_certificate(signatures).unwrap_or(false);
+                return self.certified;
             }
             _ => {}
         }
+        false
     }
 
-    fn is_certificate(&self, roster: &Roster, signatures: &[(BankIndex, Signature)]) -> bool {
-        let context = Context::of(&self.open, &self.cohort);
-        let statement = survivor_statement(context, self.open.round, &self.survivors);
-        let inside = self.survivors.keys().all(|bank| self.cohort.contains(bank));
-        let enough = self.survivors.len() >= usize::from(self.open.thresholds.min_survivors);
-        let valid = valid_signatures(roster, &self.survivors, &statement, signatures);
-        inside && enough && valid >= usize::from(self.open.thresholds.threshold)
+    fn is_certificate(&self, signatures: &[(BankIndex, Signature)]) -> Option<bool> {
+        let (roster, cohort, survivors) = (
+            self.roster.as_ref()?,
+            self.cohort.as_ref()?,
+            self.survivors.as_ref()?,
+        );
+        let banks = u16::try_from(roster.banks().len()).ok()?;
+        let rules = Thresholds::with_most_colluders(banks).ok()?;
+        let context = Context::of(&self.open, cohort);
+        let statement = survivor_statement(context, self.open.round, survivors);
+        let inside = survivors.keys().all(|bank| cohort.contains(bank));
+        let enough = survivors.len() >= usize::from(rules.min_survivors);
+        let valid = || valid_signatures(roster, survivors, &statement, signatures);
+        Some(self.open.thresholds == rules && inside && enough && valid() >= usize::from(rules.threshold))
+    }
+
+    /// True if `banks` is the round's first cohort in the log.
+    pub(super) fn is_first_cohort(&self, banks: &[BankIndex]) -> bool {
+        self.cohort.as_deref() == Some(banks)
+    }
+
+    /// True if `list` is the round's first list of survivors in the log.
+    pub(super) fn is_first_list(&self, list: &[(BankIndex, Digest)]) -> bool {
+        let first = self.survivors.as_ref();
+        first.is_some_and(|first| {
+            first
+                .iter()
+                .map(|(bank, hash)| (*bank, *hash))
+                .eq(list.iter().copied())
+        })
+    }
+
+    /// The certified sum, if the bank with this signing key is in it.
+    pub(super) fn certified_with(&self, signing_key: &[u8; 32]) -> Option<SummedStep> {
+        let (roster, survivors) = (self.roster.as_ref()?, self.survivors.as_ref()?);
+        let own = |bank: &BankIndex| {
+            let entry = roster.bank(*bank);
+            entry.is_some_and(|entry| entry.signing_key == *signing_key)
+        };
+        let is_in = self.certified && survivors.keys().any(own);
+        SummedStep::of(&self.open, roster, survivors.keys()).filter(|_| is_in)
     }
 
     /// The result is of this round and of the certified survivors.
@@ -74,84 +116,54 @@ impl Watch {
         if result.round != self.open.round || result.step != self.open.step || result.kind != self.open.kind {
             return refuse("it is not the result of the opened round");
         }
-        if !self.certified {
+        let Some(survivors) = self.survivors.as_ref().filter(|_| self.certified) else {
             return refuse("the log holds no certificate of it");
-        }
-        if usize::from(result.survivors) != self.survivors.len() {
+        };
+        if usize::from(result.survivors) != survivors.len() {
             return refuse("the number of survivors is not the certified one");
         }
         Ok(())
     }
 
-    /// Hash of the list of survivors' positions: who is in the sum, whatever they sent.
-    pub(super) fn survivor_set(&self) -> Digest {
-        let mut w = Writer::domain("survivor-set");
-        w.list(self.survivors.keys(), |w, bank| {
-            w.bank(*bank);
-        });
-        Digest::of(&w.finish())
-    }
-
     pub(super) fn write(&self, w: &mut Writer) {
         w.bytes(&self.open.to_bytes());
-        let (round, banks) = (self.open.round, self.cohort.clone());
-        w.bytes(&Entry::Cohort { round, banks }.to_bytes());
-        let list = self.survivors.iter().map(|(bank, hash)| (*bank, *hash)).collect();
-        w.bytes(&Entry::Survivors { round, list }.to_bytes());
+        w.list(self.roster.iter(), write_roster);
+        w.list(self.cohort.iter(), |w, banks| {
+            w.list(banks.iter(), |w, bank| {
+                w.bank(*bank);
+            });
+        });
+        w.list(self.survivors.iter(), |w, list| {
+            w.list(list.iter(), |w, (bank, hash)| {
+                w.bank(*bank).digest(hash);
+            });
+        });
         w.u8(u8::from(self.certified));
     }
 
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut watch = Self::new(RoundOpen::from_bytes(r.bytes("round open")?)?);
-        if let Entry::Cohort { banks, .. } = Entry::from_bytes(r.bytes("cohort")?)? {
-            watch.cohort = banks;
-        }
-        if let Entry::Survivors { list, .. } = Entry::from_bytes(r.bytes("survivors")?)? {
-            watch.survivors = list.into_iter().collect();
-        }
+        let open = RoundOpen::from_bytes(r.bytes("round open")?)?;
+        let mut watch = Self::new(open, r.list(4, "roster", read_roster)?.pop());
+        let cohort = |r: &mut Reader<'_>| r.list(2, "cohort", |r| r.bank("bank"));
+        watch.cohort = r.list(4, "cohort", cohort)?.pop();
+        let survivors =
+            |r: &mut Reader<'_>| r.list(34, "survivors", |r| Ok((r.bank("bank")?, r.digest("hash")?)));
+        let list = r.list(4, "survivors", survivors)?.pop();
+        watch.survivors = list.map(|list| list.into_iter().collect());
         watch.certified = r.u8("certified")? == 1;
         Ok(watch)
     }
 }
 
-/// The step whose shares left this bank last, and for whom. The same step may be summed again only over the same banks: two
-/// sums over sets that differ by one bank would give that bank away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ReleasedStep {
-    pub(super) task: Digest,
-    pub(super) step: u32,
-    pub(super) survivors: Digest,
+pub(super) fn write_roster(w: &mut Writer, roster: &Roster) {
+    w.bytes(&Entry::from(roster).to_bytes());
 }
 
-impl ReleasedStep {
-    pub(super) fn of(open: &RoundOpen, survivors: Digest) -> Self {
-        Self {
-            task: open.task,
-            step: open.step,
-            survivors,
+pub(super) fn read_roster(r: &mut Reader<'_>) -> Result<Roster, DecodeError> {
+    match Entry::from_bytes(r.bytes("roster")?)? {
+        Entry::Roster { consortium, banks } => {
+            Roster::new(consortium, banks).map_err(|error| DecodeError::value("roster", error.to_string()))
         }
-    }
-
-    /// True if a sum over `other` would be a second one of the same step over other banks.
-    pub(super) fn forbids(&self, other: &Self) -> bool {
-        (self.task, self.step) == (other.task, other.step) && self.survivors != other.survivors
-    }
-
-    pub(super) fn write(&self, w: &mut Writer) {
-        w.digest(&self.task).u32(self.step).digest(&self.survivors);
-    }
-
-    pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            task: r.digest("task")?,
-            step: r.u32("step")?,
-            survivors: r.digest("survivors")?,
-        })
-    }
-
-    pub(super) fn round_detail(round: Round) -> String {
-        format!(
-            "round {round}: the same step over other banks would give the difference away; the task cannot go on, start a new one"
-        )
+        _ => Err(DecodeError::value("roster", "another entry")),
     }
 }

@@ -4,7 +4,7 @@
 //! byte strings behind a big-endian `u32` length. Two different values never share their bytes, whatever the lengths of
 //! their fields, and a value has exactly one form: [`Canonical::from_bytes`] encodes again what it read and compares.
 
-use zeroize::Zeroize;
+use zeroize::Zeroize as _;
 
 use crate::ids::{BankIndex, Digest, Epoch, Round, Timestamp};
 
@@ -50,7 +50,7 @@ impl DecodeError {
     }
 }
 
-/// Collects the fields of one value.
+/// Collects the fields of one value. When it outgrows its memory it wipes what it leaves: some values are secret.
 #[derive(Default)]
 pub struct Writer(Vec<u8>);
 
@@ -58,34 +58,30 @@ impl Writer {
     /// Starts with the domain of `kind`.
     pub fn domain(kind: &str) -> Self {
         let mut writer = Self::default();
-        writer.put(b"veilsum/v1/");
-        writer.put(kind.as_bytes());
-        writer.put(&[0]);
+        writer.0.extend_from_slice(b"veilsum/v1/");
+        writer.0.extend_from_slice(kind.as_bytes());
+        writer.0.push(0);
         writer
     }
 
     /// One byte.
     pub fn u8(&mut self, value: u8) -> &mut Self {
-        self.put(&[value]);
-        self
+        self.fixed(&[value])
     }
 
     /// Two bytes, big-endian.
     pub fn u16(&mut self, value: u16) -> &mut Self {
-        self.put(&value.to_be_bytes());
-        self
+        self.fixed(&value.to_be_bytes())
     }
 
     /// Four bytes, big-endian.
     pub fn u32(&mut self, value: u32) -> &mut Self {
-        self.put(&value.to_be_bytes());
-        self
+        self.fixed(&value.to_be_bytes())
     }
 
     /// Eight bytes, big-endian.
     pub fn u64(&mut self, value: u64) -> &mut Self {
-        self.put(&value.to_be_bytes());
-        self
+        self.fixed(&value.to_be_bytes())
     }
 
     /// The eight bytes of an IEEE 754 double, big-endian.
@@ -95,7 +91,15 @@ impl Writer {
 
     /// Fixed-width bytes: the type says how many.
     pub fn fixed(&mut self, bytes: &[u8]) -> &mut Self {
-        self.put(bytes);
+        let needed = self.0.len().saturating_add(bytes.len());
+        if needed > self.0.capacity() {
+            let doubled = self.0.capacity().saturating_mul(2);
+            let mut larger = Vec::with_capacity(needed.max(doubled).max(64));
+            larger.extend_from_slice(&self.0);
+            self.0.zeroize();
+            self.0 = larger;
+        }
+        self.0.extend_from_slice(bytes);
         self
     }
 
@@ -136,16 +140,9 @@ impl Writer {
         self
     }
 
-    /// What is written may be secret, so a buffer that has become too small is wiped.
-    fn put(&mut self, bytes: &[u8]) {
-        let needed = self.0.len() + bytes.len();
-        if needed > self.0.capacity() {
-            let larger = Vec::with_capacity(needed.max(2 * self.0.capacity()));
-            let mut small = std::mem::replace(&mut self.0, larger);
-            self.0.extend_from_slice(&small);
-            small.zeroize();
-        }
-        self.0.extend_from_slice(bytes);
+    /// A look at the bytes so far.
+    pub fn so_far(&self) -> &[u8] {
+        &self.0
     }
 
     /// The bytes so far.

@@ -40,21 +40,26 @@ pub fn log_key() -> VerifierKey {
 }
 
 pub fn roster(banks: u16) -> Roster {
-    let entry = |position| RosterEntry {
-        index: bank(position),
-        name: format!("bank-{position}"),
-        signing_key: signing_key(bank(position)).verifying_key().0,
-        tls_key: Digest::of(format!("tls {position}").as_bytes()),
-    };
-    Roster::new(LOG, (1..=banks).map(entry).collect()).unwrap()
+    roster_of(&(1..=banks).collect::<Vec<_>>())
 }
 
-pub fn pinned(bank: BankIndex, banks: u16) -> Pinned {
+/// The members by position; each has the keys of the bank with its number.
+pub fn roster_of(members: &[u16]) -> Roster {
+    let entry = |(position, member): (u16, &u16)| RosterEntry {
+        index: bank(position),
+        name: format!("bank-{member}"),
+        signing_key: signing_key(bank(*member)).verifying_key().0,
+        tls_key: Digest::of(format!("tls {member}").as_bytes()),
+    };
+    Roster::new(LOG, (1..).zip(members).map(entry).collect()).unwrap()
+}
+
+pub fn pinned(at: BankIndex, members: &[u16]) -> Pinned {
     Pinned {
-        bank,
-        roster: roster(banks),
+        bank: at,
+        roster: roster_of(members),
         log_key: log_key(),
-        key: signing_key(bank),
+        key: signing_key(bank(members[usize::from(at.get()) - 1])),
     }
 }
 

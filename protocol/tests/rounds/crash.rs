@@ -2,13 +2,14 @@
 
 use veilsum_protocol::ids::{Digest, Epoch, Round};
 use veilsum_protocol::log::entry::{AbortReason, Entry};
+use veilsum_protocol::round::RestoreError;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::{Event as CoordinatorEvent, Phase};
-use veilsum_protocol::round::participant::{Event, Notice};
+use veilsum_protocol::round::participant::{Event, Notice, Participant};
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 
-use crate::consortium::{bank, task};
-use crate::node::{Kill, Step};
+use crate::consortium::{bank, pinned, task};
+use crate::node::{Kill, Out, Step};
 use crate::world::{Faults, World};
 
 /// With three banks every one is needed, so the round ends well only if the crashed bank goes on.
@@ -89,6 +90,65 @@ fn an_epoch_is_armed_whatever_snapshot_a_bank_crashes_around() {
             }
         }
     }
+}
+
+#[test]
+fn c_104_a_refused_message_leaves_nothing_that_a_crash_forgets() {
+    let mut world = World::unarmed(5, 6, Faults::default());
+    // Bank 3 goes when all keys are there, so nobody has a peer's ciphertext yet.
+    world.down_ms = None;
+    world.node(3).kill = Some(Kill::After(Step::Keys));
+    let out = world.office.start_epoch(Epoch(1));
+    world.office_out(out);
+    world.settle();
+    // Banks 2 and 4 encapsulate for bank 1. Any ciphertext of the right length gives a key; there is no bank 8.
+    let ciphertexts = [(2, 1088), (4, 1088), (8, 0)].map(|(from, length)| (bank(from), vec![1; length]));
+    let message = ToBank::PairCiphertexts {
+        epoch: Epoch(1),
+        ciphertexts: ciphertexts.to_vec(),
+    };
+    world.tell(1, Event::Message(message));
+    assert_eq!(world.refused(1), [Check::PeerKeys]);
+    // What it says on a new connection it still says after a crash.
+    let said = |world: &mut World| {
+        let out = world.node(1).handle(Event::Connected);
+        let bytes = out.into_iter().map(|out| match out {
+            Out::Message(_, bytes) => bytes,
+            _ => panic!("nothing but messages"),
+        });
+        bytes.collect::<Vec<_>>()
+    };
+    let before = said(&mut world);
+    assert!(!before.is_empty());
+    world.node(1).die();
+    world.node(1).start();
+    assert_eq!(said(&mut world), before);
+}
+
+#[test]
+fn a_state_that_lost_a_bit_is_not_restored() {
+    let mut world = World::new(3, 4);
+    world.start_round();
+    world.run(|world| !world.banks[&bank(2)].contributed.is_empty());
+    let members = world.node(2).members.clone();
+    let restore = |bytes: &[u8]| Participant::restore(pinned(bank(2), &members), bytes);
+    let bytes = world.node(2).machine.as_ref().unwrap().snapshot();
+    assert!(restore(&bytes).is_ok());
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.to_vec();
+        damaged[at] ^= 1 << (at % 8);
+        assert!(
+            matches!(restore(&damaged), Err(RestoreError::Damaged(_))),
+            "byte {at}"
+        );
+    }
+    for length in [0, 31, 32, bytes.len() - 1] {
+        assert!(matches!(restore(&bytes[..length]), Err(RestoreError::Damaged(_))));
+    }
+    assert!(matches!(
+        Participant::restore(pinned(bank(1), &members), &bytes),
+        Err(RestoreError::Other { .. })
+    ));
 }
 
 #[test]

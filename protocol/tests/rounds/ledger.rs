@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use veilsum_protocol::ids::Digest;
+use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::log::{Checkpoint, CompactRange, leaf_hash};
 use veilsum_protocol::wire::canonical::Canonical;
@@ -23,10 +23,15 @@ pub struct Log {
     pub entries: Vec<Entry>,
     range: CompactRange,
     pub rewrite: Option<Rewrite>,
+    /// Other logs of the same key, each shown to one bank alone.
+    pub forks: BTreeMap<BankIndex, Log>,
 }
 
 impl Log {
     pub fn append(&mut self, entry: Entry) {
+        for fork in self.forks.values_mut() {
+            fork.append(entry.clone());
+        }
         match self.rewrite.as_mut().and_then(|rewrite| rewrite(&entry)) {
             Some(others) => others.into_iter().for_each(|other| self.push(other)),
             None => self.push(entry),
@@ -36,6 +41,18 @@ impl Log {
     fn push(&mut self, entry: Entry) {
         self.range.append_leaf_hash(leaf_hash(&entry.to_bytes()));
         self.entries.push(entry);
+    }
+
+    /// A bank sees another log from here on, in which other entries stand in the place of some.
+    pub fn fork(&mut self, bank: BankIndex, rewrite: Rewrite) {
+        let mut fork = Self::default();
+        self.entries.iter().cloned().for_each(|entry| fork.push(entry));
+        fork.rewrite = Some(rewrite);
+        self.forks.insert(bank, fork);
+    }
+
+    pub fn shown_to(&self, bank: BankIndex) -> &Self {
+        self.forks.get(&bank).unwrap_or(self)
     }
 
     pub fn size(&self) -> u64 {

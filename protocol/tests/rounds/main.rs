@@ -9,13 +9,16 @@
 
 mod consortium;
 mod crash;
+mod decoys;
 mod dropout;
 mod honest;
 mod ledger;
 mod liars;
+mod models;
 mod node;
 mod office;
 mod refusals;
+mod rosters;
 mod shares;
 mod simulation;
 mod sizes;

@@ -98,7 +98,8 @@ struct Disk {
 
 pub struct Node {
     pub bank: BankIndex,
-    banks: u16,
+    /// Who is in the roster that it pins, by position.
+    pub members: Vec<u16>,
     pub machine: Option<Participant>,
     entropy: SeededEntropy,
     disk: Disk,
@@ -128,10 +129,11 @@ pub struct Node {
 
 impl Node {
     pub fn new(bank: BankIndex, banks: u16, blobs: Blobs) -> Self {
+        let members: Vec<u16> = (1..=banks).collect();
         Self {
             bank,
-            banks,
-            machine: Some(Participant::new(pinned(bank, banks)).unwrap()),
+            machine: Some(Participant::new(pinned(bank, &members)).unwrap()),
+            members,
             entropy: SeededEntropy::new(u64::from(bank.get()) << 32),
             disk: Disk::default(),
             blobs,
@@ -163,12 +165,17 @@ impl Node {
         self.life += 1;
     }
 
+    /// Everything that it had made durable is gone.
+    pub fn lose_disk(&mut self) {
+        self.disk = Disk::default();
+    }
+
     /// Starts again from the disk alone, with other randomness than before.
     pub fn start(&mut self) -> Vec<Out> {
         self.life += 1;
         self.starts += 1;
         self.entropy = SeededEntropy::new((u64::from(self.bank.get()) << 32) + self.life);
-        let pinned = pinned(self.bank, self.banks);
+        let pinned = pinned(self.bank, &self.members);
         self.machine = Some(match &self.disk.snapshot {
             None => Participant::new(pinned).unwrap(),
             Some(bytes) => Participant::restore(pinned, bytes).unwrap(),
@@ -436,7 +443,7 @@ impl Node {
         let plan = Plan::new(task);
         let packed = self.blobs.borrow()[&result.sum].clone();
         assert_eq!(Digest::of(&packed), result.sum);
-        let ring = Ring::for_sum(self.banks, open.digit_bits).unwrap();
+        let ring = Ring::for_sum(open.thresholds.banks, open.digit_bits).unwrap();
         let mut sum = Vec::new();
         unpack(ring, &packed, plan.layout(open.kind).lanes(), |lane| {
             sum.push(lane)

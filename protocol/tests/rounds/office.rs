@@ -22,7 +22,7 @@ use veilsum_protocol::wire::message::{MESSAGE_LIMIT, Rejection, ToBank, ToCoordi
 use veilsum_protocol::wire::outbound::decode_trailer;
 use veilsum_protocol::wire::statement::Release;
 
-use crate::consortium::{bank, roster};
+use crate::consortium::{bank, roster, roster_of};
 use crate::ledger::{Blobs, Log};
 
 /// How a round ended.
@@ -38,7 +38,8 @@ pub struct Outcome {
 }
 
 pub struct Office {
-    pub banks: u16,
+    /// By position.
+    pub members: Vec<u16>,
     pub log: Log,
     pub blobs: Blobs,
     pub epoch: Option<EpochCoordinator>,
@@ -98,7 +99,7 @@ impl Office {
         let mut log = Log::default();
         log.append(Entry::from(&roster(banks)));
         Self {
-            banks,
+            members: (1..=banks).collect(),
             log,
             blobs,
             epoch: None,
@@ -129,6 +130,10 @@ impl Office {
         }
     }
 
+    fn banks(&self) -> u16 {
+        self.members.len() as u16
+    }
+
     pub fn offer(&mut self, task: &Task) {
         let text = task.canonical_text();
         self.blobs.borrow_mut().insert(task.hash(), text.into_bytes());
@@ -156,7 +161,7 @@ impl Office {
             layout: layout.digest(),
             lanes: layout.lanes() as u64,
             digit_bits: layout.digit_bits,
-            thresholds: Thresholds::with_most_colluders(self.banks).unwrap(),
+            thresholds: Thresholds::with_most_colluders(self.banks()).unwrap(),
             approved: self.released_for.clone().unwrap_or_else(|| {
                 let approved = self.approved.get(&self.task.hash());
                 approved.into_iter().flatten().copied().collect()
@@ -173,7 +178,7 @@ impl Office {
         self.outcome = None;
         self.sum.clear();
         let (machine, actions) =
-            CoordinatorRound::start(roster(self.banks), plan, self.connected.clone(), now);
+            CoordinatorRound::start(roster_of(&self.members), plan, self.connected.clone(), now);
         self.machine = Some(machine);
         self.perform(actions)
     }
@@ -195,7 +200,7 @@ impl Office {
             Record::Closed(reason) => Some(*reason),
             _ => None,
         });
-        self.machine = CoordinatorRound::restore(roster(self.banks), records, now);
+        self.machine = CoordinatorRound::restore(roster_of(&self.members), records, now);
         if let (Some(reason), None) = (closed, &self.outcome) {
             let end = reason.map_or(Ok(self.state.hash()), Err);
             self.close(end);
@@ -314,7 +319,7 @@ impl Office {
             return Vec::new();
         };
         let plan = Plan::new(&self.task);
-        let ring = Ring::for_sum(self.banks, open.digit_bits).unwrap();
+        let ring = Ring::for_sum(self.banks(), open.digit_bits).unwrap();
         let mut accumulator = Accumulator::new(ring, plan.layout(open.kind).lanes());
         for (bank, hash) in survivors {
             let vector = &self.spool[&(open.round, *bank)];
@@ -417,7 +422,10 @@ impl Office {
             return vec![Out::Send(from, ToBank::Rejected(rejection))];
         }
         self.connected.insert(from);
-        let mut out = vec![Out::Send(from, ToBank::Log(self.log.extension(log_size)))];
+        let mut out = vec![Out::Send(
+            from,
+            ToBank::Log(self.log.shown_to(from).extension(log_size)),
+        )];
         let epoch = self
             .epoch
             .as_ref()
@@ -429,8 +437,8 @@ impl Office {
     }
 
     pub fn start_epoch(&mut self, number: Epoch) -> Vec<Out> {
-        let epoch = EpochCoordinator::new(roster(self.banks), number, self.next_round);
-        let actions = (1..=self.banks)
+        let epoch = EpochCoordinator::new(roster_of(&self.members), number, self.next_round);
+        let actions = (1..=self.banks())
             .map(bank)
             .filter(|bank| self.connected.contains(bank))
             .flat_map(|bank| epoch.connected(bank))

@@ -16,13 +16,13 @@ use crate::node::{Kill, Step};
 use crate::world::World;
 
 impl World {
-    fn lie(&mut self, rewrite: impl FnMut(&Entry) -> Option<Vec<Entry>> + 'static) {
+    pub fn lie(&mut self, rewrite: impl FnMut(&Entry) -> Option<Vec<Entry>> + 'static) {
         let rewrite: Rewrite = Box::new(rewrite);
         self.office.log.rewrite = Some(rewrite);
     }
 
     /// The checks with which a bank refused, in order.
-    fn refused(&self, position: u16) -> Vec<Check> {
+    pub fn refused(&self, position: u16) -> Vec<Check> {
         let check = |notice: &Notice| match notice {
             Notice::Refused(rejection) => Some(rejection.check),
             _ => None,
@@ -36,7 +36,7 @@ impl World {
 }
 
 /// A world whose coordinator changes entries of the first round, which is run to its end.
-fn lied(
+pub fn lied(
     banks: u16,
     rewrite: impl FnMut(&Entry) -> Option<Vec<Entry>> + 'static,
 ) -> (World, Round, Result<Digest, AbortReason>) {
@@ -48,14 +48,14 @@ fn lied(
 }
 
 /// No bank gave this answer in the round.
-fn nobody(world: &World, round: Round, step: Step) {
+pub fn nobody(world: &World, round: Round, step: Step) {
     for bank in world.all() {
         assert!(!world.answered(bank.get(), round, step), "bank {bank}: {step:?}");
     }
 }
 
 /// The lie is over: everybody goes on.
-fn recovers(world: &mut World) {
+pub fn recovers(world: &mut World) {
     let outcome = world.round();
     assert!(outcome.end.is_ok(), "{outcome:?}");
     assert_eq!(outcome.survivors, world.all());
@@ -250,7 +250,7 @@ fn c_205_a_manifest_without_the_own_bundle() {
     });
     assert_eq!(end, Err(AbortReason::TooFewReady));
     for position in [3, 5] {
-        assert_eq!(world.refused(position), [Check::OwnBundle; 2], "bank {position}");
+        assert_eq!(world.refused(position), [Check::OwnBundle], "bank {position}");
     }
     nobody(&world, round, Step::Ready);
     recovers(&mut world);
@@ -321,7 +321,7 @@ fn other_cohorts_give_other_masks_so_their_uploads_do_not_fit() {
     recovers(&mut world);
 }
 
-fn survivors(
+pub fn survivors(
     change: impl Fn(&mut Vec<(BankIndex, Digest)>) + 'static,
 ) -> impl FnMut(&Entry) -> Option<Vec<Entry>> {
     move |entry| match entry {
@@ -382,7 +382,7 @@ fn c_402_to_404_lists_of_survivors() {
     }
 }
 
-fn certificate(
+pub fn certificate(
     change: impl Fn(&mut Vec<(BankIndex, Signature)>) + 'static,
 ) -> impl FnMut(&Entry) -> Option<Vec<Entry>> {
     move |entry| match entry {
@@ -521,11 +521,43 @@ fn c_407_a_step_is_not_summed_again_over_other_banks() {
 #[test]
 fn c_101_another_roster_in_the_log() {
     let mut world = World::new(5, 20);
+    let pinned = world.office.log.entries[0].clone();
     world.office.log.append(Entry::from(&roster(4)));
+    let outcome = world.round();
+    assert_eq!(outcome.end, Err(AbortReason::TooFewReady));
+    for position in 1..=5 {
+        assert_eq!(world.refused(position), [Check::Roster; 2]);
+    }
+    nobody(&world, outcome.round, Step::Ready);
+    // A roster that is none changes nothing.
+    world.office.log.append(pinned);
+    let Entry::Roster {
+        consortium,
+        mut banks,
+    } = Entry::from(&roster(5))
+    else {
+        panic!("a roster");
+    };
+    banks.swap(0, 1);
+    world.office.log.append(Entry::Roster { consortium, banks });
     recovers(&mut world);
+    for position in 1..=5 {
+        assert_eq!(world.refused(position), [Check::Roster; 2]);
+    }
+}
+
+#[test]
+fn c_101_another_roster_ends_the_open_round() {
+    let (mut world, round, end) = lied(5, |entry| {
+        let cohort = matches!(entry, Entry::Cohort { .. });
+        cohort.then(|| vec![Entry::from(&roster(4)), Entry::from(&roster(5)), entry.clone()])
+    });
+    assert_eq!(end, Err(AbortReason::TooFewUpdates));
     for position in 1..=5 {
         assert_eq!(world.refused(position), [Check::Roster]);
     }
+    nobody(&world, round, Step::Upload);
+    recovers(&mut world);
 }
 
 #[test]

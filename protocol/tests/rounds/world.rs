@@ -82,7 +82,7 @@ pub struct World {
     /// What every bank sent, in its order: the kind and the number of bytes.
     pub sizes: BTreeMap<BankIndex, Vec<(Step, usize)>>,
     /// Every answer of a bank that must never have a second, different form.
-    answers: BTreeMap<(BankIndex, Round, Step), Vec<u8>>,
+    pub answers: BTreeMap<(BankIndex, Round, Step), Vec<u8>>,
     /// Everything that left a bank since this was last emptied.
     pub sent: Vec<(BankIndex, ToCoordinator)>,
     /// Starts of the coordinator.
@@ -474,6 +474,12 @@ impl World {
             .any(|(from, _, step)| *from == bank && *step == Step::Derived)
     }
 
+    /// That answer, as it travelled.
+    pub fn answer(&self, position: u16, round: Round, step: Step) -> Option<ToCoordinator> {
+        let bytes = self.answers.get(&(bank(position), round, step))?;
+        Some(frame::decode(bytes, MESSAGE_LIMIT).unwrap())
+    }
+
     fn remember_answer(&mut self, bank: BankIndex, round: Round, step: Step, bytes: &[u8]) {
         let first = self
             .answers
@@ -529,7 +535,7 @@ impl World {
         let told = self.told.get(&bank).copied().unwrap_or(u64::MAX);
         if told < size {
             self.told.insert(bank, size);
-            self.carry_down(bank, &ToBank::Log(self.office.log.extension(told)));
+            self.carry_down(bank, &ToBank::Log(self.office.log.shown_to(bank).extension(told)));
         }
     }
 

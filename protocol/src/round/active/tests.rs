@@ -63,10 +63,18 @@ fn before_the_certificate(
     assert_eq!(active.complaints, Some(Vec::new()));
     active.computed = true;
     let cohort: Vec<BankIndex> = (1..=BANKS).map(bank).collect();
-    assert_eq!(active.accept_cohort(bank(2), &cohort), Ok(true));
+    assert_eq!(active.accept_cohort(bank(2), &cohort, true), Ok(true));
     active.sign_trailer(standing, 10, Digest([6; 32])).unwrap();
     let list: Vec<(BankIndex, Digest)> = (1..BANKS).map(|index| (bank(index), Digest([6; 32]))).collect();
-    assert_eq!(active.accept_survivors(bank(2), &list), Ok(true));
+    assert_eq!(
+        active.accept_survivors(
+            standing,
+            &crate::round::released::Released::default(),
+            &list,
+            true
+        ),
+        Ok(true)
+    );
     let statement = active.survivor_statement().unwrap();
     (active, statement)
 }

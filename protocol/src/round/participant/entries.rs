@@ -1,12 +1,15 @@
 //! What a bank does when the log says so.
 
 use crate::crypto::entropy::Entropy;
-use crate::ids::{Digest, Round};
+use crate::crypto::signing::Signature;
+use crate::ids::{BankIndex, Digest, Round};
 use crate::log::entry::{Entry, RoundOpen, RoundResult};
+use crate::roster::Roster;
 use crate::round::active::{ActiveRound, Standing};
 use crate::round::checks::Check;
+use crate::round::params::MAX_JUMP;
 use crate::round::participant::{Action, Notice, Participant, Progress, send};
-use crate::round::watch::{ReleasedStep, Watch};
+use crate::round::watch::Watch;
 use crate::wire::canonical::Canonical;
 use crate::wire::message::{Rejection, ToCoordinator};
 use crate::wire::outbound::OutboundUpdate;
@@ -15,14 +18,13 @@ use crate::wire::statement::Derived;
 
 impl Participant {
     pub(super) fn entry<E: Entropy>(&mut self, entry: Entry, entropy: &mut E) -> Vec<Action> {
-        if let Some(watch) = &mut self.watch {
-            watch.note(&self.roster, &entry);
-        }
+        self.note(&entry);
         match entry {
-            Entry::Roster { .. } if entry.hash() != self.roster_hash => {
-                let detail = "the coordinator logged another roster; install the new consortium.toml after comparing it";
-                self.refuse(Rejection::new(Check::Roster, detail), None)
-            }
+            Entry::Roster { consortium, banks } => match Roster::new(consortium, banks) {
+                Ok(roster) => self.roster_logged(roster),
+                // It names no banks that could act under it.
+                Err(_) => Vec::new(),
+            },
             Entry::Task { task, .. } => vec![Action::FetchTask(task)],
             Entry::KeyDirectory { epoch, directory, .. } => {
                 self.directories.insert(epoch, directory);
@@ -42,54 +44,18 @@ impl Participant {
             }
             Entry::RoundOpen(open) => self.round_open(open),
             Entry::Cohort { round, banks } => {
-                let me = self.me;
+                let (me, watch) = (self.me, self.watch.as_ref());
+                let is_first = watch.is_some_and(|watch| watch.is_first_cohort(&banks));
                 self.in_round(round, |active| {
-                    if !active.accept_cohort(me, &banks)? {
+                    if !active.accept_cohort(me, &banks, is_first)? {
                         return Ok(Vec::new());
                     }
                     let masks = active.masks(me).map(|masks| Action::Mask(round, masks));
                     Ok(std::iter::once(Action::Persist).chain(masks).collect())
                 })
             }
-            Entry::Survivors { round, list } => {
-                let me = self.me;
-                if let Err(rejection) = self.check_released(round) {
-                    return self.refuse(rejection, Some(round));
-                }
-                let actions = self.in_round(round, |active| {
-                    Ok(if active.accept_survivors(me, &list)? {
-                        vec![Action::Persist]
-                    } else {
-                        Vec::new()
-                    })
-                });
-                let confirmed = matches!(actions.first(), Some(Action::Persist));
-                let confirm = self
-                    .active
-                    .as_ref()
-                    .filter(|_| confirmed)
-                    .and_then(|active| self.confirm(active));
-                actions.into_iter().chain(confirm).collect()
-            }
-            Entry::Certificate { round, signatures } => {
-                let standing = standing!(self);
-                let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
-                    return Vec::new();
-                };
-                match active.accept_certificate(&standing, &signatures) {
-                    Ok(false) => Vec::new(),
-                    Ok(true) => {
-                        let release = active.release.clone();
-                        if let Some(watch) = &self.watch {
-                            let released = ReleasedStep::of(watch.open(), watch.survivor_set());
-                            self.released.insert(released.task, released);
-                        }
-                        let release = release.map(|release| send(ToCoordinator::Release { round, release }));
-                        std::iter::once(Action::Persist).chain(release).collect()
-                    }
-                    Err(rejection) => self.refuse(rejection, Some(round)),
-                }
-            }
+            Entry::Survivors { round, list } => self.survivors(round, &list),
+            Entry::Certificate { round, signatures } => self.certificate(round, &signatures),
             Entry::Result(result) => self.result(result),
             Entry::Abort { round, reason, .. } => {
                 let mut actions = self.close(round);
@@ -110,7 +76,95 @@ impl Participant {
         };
         match step(active) {
             Ok(actions) => actions,
-            Err(rejection) => self.refuse(rejection, Some(round)),
+            Err(rejection) => self.refuse_step(rejection, round),
+        }
+    }
+
+    /// What came second leaves the first in force. Any other failure ends this bank's part in the round for good: what the
+    /// coordinator shows it afterwards, in the place of the lie, gets no answer.
+    fn refuse_step(&mut self, rejection: Rejection, round: Round) -> Vec<Action> {
+        let came_second = matches!(
+            rejection.check,
+            Check::SecondCohort | Check::SecondSurvivors | Check::SecondRelease
+        );
+        if came_second {
+            return self.refuse(rejection, Some(round));
+        }
+        let mut actions = self.close(round);
+        actions.push(Action::Persist);
+        actions.extend(self.refuse(rejection, Some(round)));
+        actions
+    }
+
+    /// Follows the round, and remembers the sum that this bank's shares may open.
+    fn note(&mut self, entry: &Entry) {
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        let is_certified = watch.note(entry);
+        let key = self.key.verifying_key();
+        let watch = self.watch.as_ref().filter(|_| is_certified);
+        // A step that does not go on from this bank's own state is none that it could be asked for again.
+        let summed = watch
+            .filter(|watch| self.continues(watch.open()))
+            .and_then(|watch| watch.certified_with(&key.0));
+        if let Some(summed) = summed {
+            self.released.remember(summed);
+        }
+    }
+
+    /// The banks from here on. Under another roster than the pinned one this bank takes no part, but follows: its results are as good as
+    /// the coordinator's word for who the banks are. A roster before the pinned one is history, and no news for the operator.
+    fn roster_logged(&mut self, roster: Roster) -> Vec<Action> {
+        let was_pinned = self.is_pinned_in_force();
+        self.in_force = Some(roster);
+        if !was_pinned || self.is_pinned_in_force() {
+            return Vec::new();
+        }
+        let mut actions = self.close(self.last_round);
+        let detail =
+            "the coordinator logged another roster; install the new consortium.toml after comparing it";
+        actions.push(Action::Persist);
+        actions.extend(self.refuse(Rejection::new(Check::Roster, detail), None));
+        actions
+    }
+
+    fn is_pinned_in_force(&self) -> bool {
+        self.in_force.as_ref() == Some(&self.roster)
+    }
+
+    fn survivors(&mut self, round: Round, list: &[(BankIndex, Digest)]) -> Vec<Action> {
+        let standing = standing!(self);
+        let is_first = self.watch.as_ref().is_some_and(|watch| watch.is_first_list(list));
+        let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
+            return Vec::new();
+        };
+        match active.accept_survivors(&standing, &self.released, list, is_first) {
+            Ok(false) => Vec::new(),
+            Ok(true) => {
+                let confirm = self.active.as_ref().and_then(|active| self.confirm(active));
+                std::iter::once(Action::Persist).chain(confirm).collect()
+            }
+            Err(rejection) => self.refuse_step(rejection, round),
+        }
+    }
+
+    fn certificate(&mut self, round: Round, signatures: &[(BankIndex, Signature)]) -> Vec<Action> {
+        let standing = standing!(self);
+        let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
+            return Vec::new();
+        };
+        match active.accept_certificate(&standing, signatures) {
+            Ok(false) => Vec::new(),
+            Ok(true) => {
+                let (release, summed) = (active.release.clone(), active.summed(&self.roster));
+                if let Some(summed) = summed {
+                    self.released.remember(summed);
+                }
+                let release = release.map(|release| send(ToCoordinator::Release { round, release }));
+                std::iter::once(Action::Persist).chain(release).collect()
+            }
+            Err(rejection) => self.refuse_step(rejection, round),
         }
     }
 
@@ -124,11 +178,14 @@ impl Participant {
 
     fn round_open(&mut self, open: RoundOpen) -> Vec<Action> {
         let round = open.round;
-        if let Some(last) = self.watch.as_ref().filter(|last| round <= last.open().round) {
-            let detail = format!("found round {round} opened after round {}", last.open().round);
+        let last = self.watch.as_ref().map_or(Round(0), |last| last.open().round);
+        let reach = last.max(self.last_round).0.saturating_add(MAX_JUMP);
+        if round <= last || round.0 > reach {
+            let detail =
+                format!("found round {round} opened after round {last}, expected a later one up to {reach}");
             return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
         }
-        self.watch = Some(Watch::new(open.clone()));
+        self.watch = Some(Watch::new(open.clone(), self.in_force.clone()));
         let is_first_of_epoch = self.epochs.serves(open.epoch);
         if self.active.as_ref().is_none_or(|active| active.round != round) {
             // Without this bank; and every earlier round is over for good.
@@ -136,23 +193,25 @@ impl Participant {
             actions.extend(is_first_of_epoch.then_some(Action::Persist));
             return actions;
         }
+        if !self.is_pinned_in_force() {
+            let detail = "the log's roster is not the one in consortium.toml";
+            return self.refuse_step(Rejection::new(Check::Roster, detail), round);
+        }
         if !self.approved.contains(&open.task) {
-            let mut actions = self.refuse(
-                Rejection::new(Check::TaskNotApproved, open.task.to_hex()),
-                Some(round),
-            );
+            let rejection = Rejection::new(Check::TaskNotApproved, open.task.to_hex());
+            let mut actions = self.refuse_step(rejection, round);
             actions.push(Action::Notice(Notice::NotApproved(open.task)));
             return actions;
         }
         if let Err(rejection) = self.check_step(&open) {
-            return self.refuse(rejection, Some(round));
+            return self.refuse_step(rejection, round);
         }
         let Some(active) = &mut self.active else {
             return Vec::new();
         };
         let keyring = self.epochs.keyring(open.epoch);
         if let Err(rejection) = active.accept_open(&self.thresholds, keyring, &open) {
-            return self.refuse(rejection, Some(round));
+            return self.refuse_step(rejection, round);
         }
         self.begin()
     }
@@ -219,21 +278,6 @@ impl Participant {
                 Action::Persist,
                 Action::Upload(OutboundUpdate::new(round, trailer)),
             ],
-        }
-    }
-
-    /// A step that was summed before is summed again only over the same banks.
-    fn check_released(&self, round: Round) -> Result<(), Rejection> {
-        let Some(watch) = self.watch.as_ref().filter(|watch| watch.open().round == round) else {
-            return Ok(());
-        };
-        let now = ReleasedStep::of(watch.open(), watch.survivor_set());
-        match self.released.get(&now.task) {
-            Some(before) if before.forbids(&now) => Err(Rejection::new(
-                Check::StepReleased,
-                ReleasedStep::round_detail(round),
-            )),
-            _ => Ok(()),
         }
     }
 
@@ -310,8 +354,13 @@ impl Participant {
         actions
     }
 
+    /// Ends this bank's part in every round up to `round`. A number from the log counts as far as a round that this bank knows of: one
+    /// that nobody opened must not keep it out of all that follow.
     pub(super) fn close(&mut self, round: Round) -> Vec<Action> {
-        self.last_round = self.last_round.max(round);
+        let opened = self.watch.as_ref().map(|watch| watch.open().round);
+        let prepared = self.active.as_ref().map(|active| active.round);
+        let known = opened.max(prepared).unwrap_or(Round(0));
+        self.last_round = self.last_round.max(round.min(known));
         let closed = self.active.take_if(|active| active.round <= round);
         closed.iter().map(|active| Action::Close(active.round)).collect()
     }
