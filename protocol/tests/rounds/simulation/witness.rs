@@ -216,7 +216,7 @@ fn check_sum(world: &World, round: Round, sum: &Digest) {
             *lane += digit;
         }
     }
-    let ring = Ring::for_sum(world.office.banks, open.digit_bits).unwrap();
+    let ring = Ring::for_sum(world.office.banks(), open.digit_bits).unwrap();
     let mut packed = Vec::new();
     pack(ring, &lanes, &mut packed);
     assert_eq!(
