@@ -130,7 +130,7 @@ impl Office {
         }
     }
 
-    fn banks(&self) -> u16 {
+    pub fn banks(&self) -> u16 {
         self.members.len() as u16
     }
 
