@@ -49,6 +49,7 @@ fn c_401_a_decoy_before_the_cohort_does_not_hide_that_a_step_is_summed_over_othe
             _ => None,
         });
         world.node(5).kill = Some(Kill::Before(Step::Upload));
+        let summed = world.office.released_for.take();
         world.start_round();
         if let Some(kill) = kill {
             // It comes back from what was durable, the decoy among it.
@@ -70,6 +71,7 @@ fn c_401_a_decoy_before_the_cohort_does_not_hide_that_a_step_is_summed_over_othe
         nobody(&world, outcome.round, Step::Confirm);
         nobody(&world, outcome.round, Step::Release);
         world.office.log.rewrite = None;
+        world.office.released_for = summed;
         world.restart(bank(5));
         recovers(&mut world);
     }

@@ -68,6 +68,8 @@ impl World {
 
     /// The next round ends because these banks do not sign its list, and they release nothing.
     fn is_refused_by(&mut self, banks: impl IntoIterator<Item = u16>) {
+        // An honest coordinator would not even begin without all of those that it summed over.
+        self.office.released_for = None;
         let outcome = self.round();
         assert_eq!(outcome.end, Err(AbortReason::TooFewConfirmations));
         for position in banks {
