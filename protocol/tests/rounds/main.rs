@@ -18,6 +18,7 @@ mod models;
 mod node;
 mod office;
 mod refusals;
+mod repeats;
 mod rosters;
 mod shares;
 mod simulation;
