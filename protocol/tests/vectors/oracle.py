@@ -449,8 +449,12 @@ def check_bundle(file):
             sealed = seal(key, entropy.fill(16), form("parcel-place", place + [["bank", to]]), message)
             commitment = pair_commitment(epoch, round, bank, to, base)
         expected = {"sealed": sealed.hex(), "pair_base": commitment.hex()}
+        for kind, (name, share) in enumerate(shares(to).items(), 1):
+            items = place + [["bank", to], ["u8", kind], ["fixed", share.hex()]]
+            expected[f"{name}_share"] = sha256(form("commit-share", items)).hex()
         agree(f"parcel for bank {to}", parcel, expected)
-        leaves.append(sha256(b"\0" + form("parcel", [["bytes", sealed.hex()], ["fixed", commitment.hex()]])))
+        digests = [["fixed", expected[name]] for name in ("pair_base", "self_mask_share", "recovery_share")]
+        leaves.append(sha256(b"\0" + form("parcel", [["bytes", sealed.hex()], *digests])))
     blob_key = derive(b"", scalar_bytes(secrets["recovery"]), b"veilsum/v1/recovery-blob-key\0")
     bases = b"".join(bytes.fromhex(peers[peer]["base"]) for peer in sorted(peers))
     blob = seal(blob_key, entropy.fill(16), form("recovery-blob", place), bases)
