@@ -210,7 +210,7 @@ fn result_of(round: Round) -> Entry {
 }
 
 #[test]
-fn c_201_and_106_numbers_out_of_reach_do_not_use_up_those_that_follow() {
+fn c_201_and_c_106_numbers_out_of_reach_do_not_use_up_those_that_follow() {
     let mut world = World::new(5, 20);
     let last = Round(u64::MAX);
     world.round();

@@ -230,7 +230,7 @@ fn a_recovery_blob_that_does_not_open_ends_the_round_and_is_named() {
 }
 
 #[test]
-fn c_701_and_703_uploads_come_once_and_in_time() {
+fn c_701_and_c_703_uploads_come_once_and_in_time() {
     let mut world = World::new(5, 36);
     // Bank 4 masks for longer than the phase lasts.
     world.start_round();

@@ -74,7 +74,7 @@ fn opened(change: impl Fn(&mut RoundOpen) + 'static) -> impl FnMut(&Entry) -> Op
 }
 
 #[test]
-fn c_202_to_205_and_209_an_open_round_that_is_not_what_the_bank_expects() {
+fn c_202_c_203_c_204_c_205_and_c_209_an_open_round_that_is_not_what_the_bank_expects() {
     let other = Digest([9; 32]);
     type Change = Box<dyn Fn(&mut RoundOpen)>;
     let cases: Vec<(Change, Check)> = vec![
@@ -268,7 +268,7 @@ fn cohort(change: impl Fn(&mut Vec<BankIndex>) + 'static) -> impl FnMut(&Entry) 
 }
 
 #[test]
-fn c_301_and_302_cohorts() {
+fn c_301_and_c_302_cohorts() {
     // Three of five are too few.
     let (mut world, round, end) = lied(5, cohort(|banks| banks.truncate(3)));
     assert_eq!(end, Err(AbortReason::TooFewUpdates));
@@ -354,7 +354,7 @@ fn c_401_a_second_list_of_survivors_is_not_signed() {
 }
 
 #[test]
-fn c_402_to_404_lists_of_survivors() {
+fn c_402_c_403_c_404_lists_of_survivors() {
     type Change = Box<dyn Fn(&mut Vec<(BankIndex, Digest)>)>;
     let cases: Vec<(Change, u16, Check)> = vec![
         (

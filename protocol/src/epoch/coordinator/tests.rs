@@ -155,7 +155,7 @@ fn encapsulate(
 }
 
 #[test]
-fn c_104_and_705_only_one_right_ciphertext_for_each_peer_goes_on() {
+fn c_104_and_c_705_only_one_right_ciphertext_for_each_peer_goes_on() {
     let mut coordinator = with_directory();
     let good = ciphertexts_of(1);
     assert_eq!(

@@ -227,7 +227,7 @@ fn c_102_a_directory_that_the_log_does_not_name() {
 }
 
 #[test]
-fn c_104_and_105_changed_ciphertexts_and_confirmations() {
+fn c_104_and_c_105_changed_ciphertexts_and_confirmations() {
     let changed = |change: fn(&mut ToBank)| {
         let mut setting = Setting::new();
         let result = setting.set_up(Epoch(1), |_, message| change(message));

@@ -216,7 +216,7 @@ fn a_rollback_is_refused_also_of_what_was_only_seen() {
 }
 
 #[test]
-fn a_fork_is_refused() {
+fn c_601_a_fork_is_refused() {
     let mut reader = reader();
     // Another past than the one that was acted on.
     assert_eq!(

@@ -342,7 +342,7 @@ fn c_706_a_recovery_blob_opens_only_with_its_secret_and_only_to_what_was_committ
 }
 
 #[test]
-fn c_702_and_705_bundles_that_are_not_whole() {
+fn c_702_and_c_705_bundles_that_are_not_whole() {
     let sides = sides();
     let key = signing_key(1).verifying_key();
     let refused = |change: fn(&mut Bundle)| {
