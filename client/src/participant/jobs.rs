@@ -262,9 +262,11 @@ mod tests {
     use super::*;
     use crate::transport::NotSent;
 
+    type Answer = Result<Vec<u8>, FetchError>;
+
     /// A coordinator that gives these answers, the last one first.
     #[derive(Clone)]
-    struct Answers(Arc<Mutex<Vec<Result<Vec<u8>, FetchError>>>>);
+    struct Answers(Arc<Mutex<Vec<Answer>>>);
 
     impl Channel for Answers {
         async fn send(&self, _: &OutboundMessage) -> Result<(), NotSent> {
@@ -280,9 +282,7 @@ mod tests {
         }
     }
 
-    async fn asked(
-        answers: Vec<Result<Vec<u8>, FetchError>>,
-    ) -> (Result<Vec<u8>, FetchError>, usize, String) {
+    async fn asked(answers: Vec<Answer>) -> (Answer, usize, String) {
         let channel = Answers(Arc::new(Mutex::new(answers)));
         let (notes, mut said) = unbounded_channel();
         let wish = Wish {
