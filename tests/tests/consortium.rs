@@ -300,17 +300,29 @@ fn a_bank_with_a_broken_table_stops_nobody_and_takes_part_again_once_it_is_mende
         fs::write(&table, lines.join("\n") + "\n").unwrap();
     });
     let folder = scene.consortium.setup().dir.clone();
-    let place = "data.csv: line 4, column \"income\": found \"UNSPEAKABLE-7731\"";
-    scene.wait_for_round("a training round without it", |round| {
-        round.kind == "train" && round.round > 2
-    });
-    let told = fs::read_to_string(folder.join("logs/bank-5.log")).unwrap();
+    let told = || fs::read_to_string(folder.join("logs/bank-5.log")).unwrap();
+    // The round that it said last that it sits out.
+    let sat_out = || {
+        let line = told()
+            .lines()
+            .rfind(|line| line.contains(": this bank sits the round out"))?
+            .to_owned();
+        line.strip_prefix("round ")?
+            .split(':')
+            .next()?
+            .parse::<u64>()
+            .ok()
+    };
+    scene
+        .consortium
+        .wait_for("a round without it", PATIENCE, |_| sat_out().is_some())
+        .unwrap();
+    let round = sat_out().unwrap();
     for part in [
-        place,
+        "data.csv: line 4, column \"income\": found \"UNSPEAKABLE-7731\"",
         "ITS DATA CANNOT BE USED",
-        "round 1: this bank sits the round out",
     ] {
-        assert!(told.contains(part), "{part:?} is not in: {told}");
+        assert!(told().contains(part), "{part:?} is not in: {}", told());
     }
     assert!(holds(
         &scene.consortium.bank_folder(broken).join("state/status.json"),
@@ -325,17 +337,17 @@ fn a_bank_with_a_broken_table_stops_nobody_and_takes_part_again_once_it_is_mende
         .filter(|bank| *bank != broken)
         .cloned()
         .collect();
-    assert_eq!(history.round(1).unwrap().survivors, Some(without));
+    assert_eq!(history.round(round).unwrap().survivors, Some(without));
     let last = history.rounds().next_back().unwrap();
     assert_eq!(
         last.survivors,
         Some(scene.banks.clone()),
         "{broken} did not come back"
     );
-    let told = fs::read_to_string(folder.join("logs/bank-5.log")).unwrap();
     assert!(
-        told.contains("the bank's table is in order: it takes part"),
-        "{told}"
+        told().contains("the bank's table is in order: it takes part"),
+        "{}",
+        told()
     );
 
     let seen = [

@@ -282,9 +282,7 @@ mod tests {
         }
     }
 
-    async fn asked(
-        answers: Vec<Result<Vec<u8>, FetchError>>,
-    ) -> (Result<Vec<u8>, FetchError>, usize, String) {
+    async fn asked(answers: Vec<Answer>) -> (Answer, usize, String) {
         let channel = Answers(Arc::new(Mutex::new(answers)));
         let (notes, mut said) = unbounded_channel();
         let wish = Wish {
