@@ -1,1 +1,4 @@
-//! Whole systems.
+//! Whole systems: real processes over loopback in the tests of this crate, and whole rounds in memory in [`stage`], which the tests of
+//! the protocol and the examples play on.
+
+pub mod stage;

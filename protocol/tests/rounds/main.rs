@@ -7,16 +7,12 @@
     unreachable_pub
 )]
 
-mod consortium;
 mod crash;
 mod decoys;
 mod dropout;
 mod honest;
-mod ledger;
 mod liars;
 mod models;
-mod node;
-mod office;
 mod refusals;
 mod repeats;
 mod rosters;
@@ -24,4 +20,5 @@ mod shares;
 mod simulation;
 mod sizes;
 mod sums;
-mod world;
+
+use veilsum_tests::stage::{consortium, ledger, node, world};

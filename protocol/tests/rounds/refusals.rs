@@ -11,29 +11,8 @@ use veilsum_protocol::wire::canonical::Canonical as _;
 use veilsum_protocol::wire::message::ToCoordinator;
 
 use crate::consortium::{bank, roster, task};
-use crate::ledger::Rewrite;
 use crate::node::Step;
 use crate::world::World;
-
-impl World {
-    pub fn lie(&mut self, rewrite: impl FnMut(&Entry) -> Option<Vec<Entry>> + 'static) {
-        let rewrite: Rewrite = Box::new(rewrite);
-        self.office.log.rewrite = Some(rewrite);
-    }
-
-    /// The checks with which a bank refused, in order.
-    pub fn refused(&self, position: u16) -> Vec<Check> {
-        let check = |notice: &Notice| match notice {
-            Notice::Refused(rejection) => Some(rejection.check),
-            _ => None,
-        };
-        self.banks[&bank(position)]
-            .notices
-            .iter()
-            .filter_map(check)
-            .collect()
-    }
-}
 
 /// A world whose coordinator changes entries of the first round, which is run to its end.
 pub fn lied(

@@ -19,8 +19,18 @@ use crate::node::{Kill, Node, Step};
 use crate::refusals::{nobody, recovers};
 use crate::world::World;
 
-impl World {
+/// A consortium whose members change.
+trait Membership {
     /// The consortium goes on with these members, by position. Who stays keeps its disk and starts again; who is new has none.
+    fn reform(&mut self, members: &[u16]);
+    /// New keys, and everybody's approval is there.
+    fn arm_anew(&mut self, epoch: u64);
+    fn lose_state_of(&mut self, position: u16);
+    /// The next round ends because these banks do not sign its list, and they release nothing.
+    fn is_refused_by(&mut self, banks: impl IntoIterator<Item = u16>);
+}
+
+impl Membership for World {
     fn reform(&mut self, members: &[u16]) {
         self.settle();
         let old = std::mem::take(&mut self.banks);
@@ -50,7 +60,6 @@ impl World {
         self.settle();
     }
 
-    /// New keys, and everybody's approval is there.
     fn arm_anew(&mut self, epoch: u64) {
         self.arm(Epoch(epoch));
         self.settle();
@@ -66,7 +75,6 @@ impl World {
         self.settle();
     }
 
-    /// The next round ends because these banks do not sign its list, and they release nothing.
     fn is_refused_by(&mut self, banks: impl IntoIterator<Item = u16>) {
         // An honest coordinator would not even begin without all of those that it summed over.
         self.office.released_for = None;

@@ -43,22 +43,7 @@ mod shamir;
 mod statements;
 mod x25519;
 
-// The whole round runs in the world of the `rounds` tests, of which it needs a part.
-#[allow(dead_code)]
-#[path = "../rounds/consortium.rs"]
-mod consortium;
-#[allow(dead_code)]
-#[path = "../rounds/ledger.rs"]
-mod ledger;
-#[allow(dead_code)]
-#[path = "../rounds/node.rs"]
-mod node;
-#[allow(dead_code)]
-#[path = "../rounds/office.rs"]
-mod office;
-#[allow(dead_code)]
-#[path = "../rounds/world.rs"]
-mod world;
+use veilsum_tests::stage::{office, world};
 
 fn bank(position: u16) -> BankIndex {
     BankIndex::new(position).unwrap()

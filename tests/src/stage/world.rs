@@ -12,10 +12,10 @@ use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{MESSAGE_LIMIT, ToBank, ToCoordinator};
 
-use crate::consortium::{bank, contribution, task};
-use crate::ledger::Blobs;
-use crate::node::{Contribute, Effect, Node, Out, Step};
-use crate::office::{self, Office, Outcome};
+use crate::stage::consortium::{bank, contribution, task};
+use crate::stage::ledger::Blobs;
+use crate::stage::node::{Contribute, Effect, Node, Out, Step};
+use crate::stage::office::{self, Office, Outcome};
 
 /// What goes wrong on the network.
 #[derive(Clone, Copy, Debug, Default)]

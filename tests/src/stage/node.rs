@@ -20,8 +20,8 @@ use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{Extension, MESSAGE_LIMIT, ToBank, ToCoordinator};
 
-use crate::consortium::{Contribution, pinned};
-use crate::ledger::Blobs;
+use crate::stage::consortium::{Contribution, pinned};
+use crate::stage::ledger::Blobs;
 
 /// What a bank sends, by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,7 +10,7 @@ use veilsum_protocol::log::{Checkpoint, CompactRange, leaf_hash};
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Extension, Leaf};
 
-use crate::consortium::{LOG, log_key, log_signing_key};
+use crate::stage::consortium::{LOG, log_key, log_signing_key};
 
 /// Blobs by hash; what a bank fetches comes from here.
 pub type Blobs = Rc<RefCell<BTreeMap<Digest, Vec<u8>>>>;

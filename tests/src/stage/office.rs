@@ -22,8 +22,8 @@ use veilsum_protocol::wire::message::{MESSAGE_LIMIT, Rejection, ToBank, ToCoordi
 use veilsum_protocol::wire::outbound::decode_trailer;
 use veilsum_protocol::wire::statement::Release;
 
-use crate::consortium::{bank, roster, roster_of};
-use crate::ledger::{Blobs, Log};
+use crate::stage::consortium::{bank, roster, roster_of};
+use crate::stage::ledger::{Blobs, Log};
 
 /// How a round ended.
 #[derive(Clone, Debug)]
