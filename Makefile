@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := build
-.PHONY: all build demo test audit fmt clean help libtorch machine
+.PHONY: all build demo test lies soak audit fmt clean help libtorch machine
 
 all: build
 
@@ -16,6 +16,13 @@ demo: libtorch ## five banks train one credit model under masks, on this machine
 
 test: machine ## everything that the continuous integration checks
 	scripts/test-all
+
+lies: libtorch ## a coordinator that lies to five banks, and what they say
+	$(CARGO) run --release --locked --quiet -p veilsum-examples --bin veilsum-lying-coordinator
+
+SEEDS ?= 2000..50000
+soak: machine ## random rounds with faults and liars for as many seeds as SEEDS says
+	VEILSUM_SEEDS=$(SEEDS) $(CARGO) test --release --locked -p veilsum-protocol --test rounds random_rounds -- --nocapture
 
 audit: machine ## known vulnerabilities and unmaintained crates; needs the network
 	scripts/cargo-deny check advisories

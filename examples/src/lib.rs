@@ -1,6 +1,7 @@
 //! Runnable scenarios for a newcomer.
 
 pub mod demo;
+pub mod lies;
 pub mod loans;
 pub mod report;
 pub mod score;
