@@ -309,7 +309,11 @@ fn describe(status: &Status) -> String {
             TaskStatus::Finished => "finished".to_owned(),
             TaskStatus::Stopped(why) => format!("stopped: {why}"),
         };
-        let approved = task.approved.join(", ");
+        let approved = if task.approved.is_empty() {
+            "nobody yet".to_owned()
+        } else {
+            task.approved.join(", ")
+        };
         lines.push(format!(
             "task {}: step {} of {}, {state}; approved by {approved}",
             task.name, task.step, task.steps

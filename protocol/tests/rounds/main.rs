@@ -11,6 +11,7 @@ mod crash;
 mod decoys;
 mod dropout;
 mod honest;
+mod large;
 mod liars;
 mod models;
 mod refusals;
