@@ -19,7 +19,8 @@ use veilsum_protocol::log::VerifierKey;
 use super::process::outcome;
 use super::{DemoError, Keeper, Programs};
 
-const COORDINATOR: &str = "coordinator";
+/// The coordinator's name among the daemons, and its folder.
+pub const COORDINATOR: &str = "coordinator";
 
 /// Between two looks at something that is waited for.
 const PAUSE: Duration = Duration::from_millis(15);
@@ -182,6 +183,29 @@ impl Consortium {
         self.start(name, &self.programs.client)
     }
 
+    /// Starts the coordinator's or a bank's daemon under another program, such as a tracer: its words come first.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_under(&self, launcher: &[&str], name: &str) -> Result<(), DemoError> {
+        let daemon = if name == COORDINATOR {
+            &self.programs.coordinator
+        } else {
+            &self.programs.client
+        };
+        let Some((program, words)) = launcher.split_first() else {
+            return self.start(name, daemon);
+        };
+        let mut command = Command::new(program);
+        command.args(words).arg(daemon);
+        self.run_daemon(name, command)
+    }
+
+    /// How a daemon ended by itself, once; `None` while it runs.
+    pub fn ended(&self, name: &str) -> Option<String> {
+        self.keeper.ended(name)
+    }
+
     /// SIGKILL to a bank's daemon, or to the coordinator's.
     pub fn kill(&self, name: &str) {
         (self.tell)(&format!("kill -9 {name}"));
@@ -317,12 +341,17 @@ impl Consortium {
     }
 
     fn start(&self, name: &str, program: &Path) -> Result<(), DemoError> {
+        self.run_daemon(name, Command::new(program))
+    }
+
+    fn run_daemon(&self, name: &str, mut command: Command) -> Result<(), DemoError> {
         let log = self.setup.dir.join("logs").join(format!("{name}.log"));
-        let arguments = ["run", "--dir", name];
-        (self.tell)(&format!("{} {} &", short(program), arguments.join(" ")));
-        let mut command = Command::new(program);
-        self.keeper
-            .start(name, command.args(arguments).current_dir(&self.setup.dir), &log)
+        command.args(["run", "--dir", name]).current_dir(&self.setup.dir);
+        let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
+        let words: Vec<String> = words.collect();
+        let program = short(Path::new(command.get_program()));
+        (self.tell)(&format!("{program} {} &", words.join(" ")));
+        self.keeper.start(name, &mut command, &log)
     }
 }
 

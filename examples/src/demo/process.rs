@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::DemoError;
 
@@ -52,13 +52,19 @@ impl Drop for Running {
 
 fn kill_all(daemons: &mut BTreeMap<String, Daemon>) {
     for daemon in daemons.values_mut() {
-        // It may have ended already.
-        let _ = daemon.child.kill();
+        kill_group(&mut daemon.child);
     }
     for daemon in daemons.values_mut() {
         let _ = daemon.child.wait();
     }
     daemons.clear();
+}
+
+/// SIGKILL to a daemon and to whatever it runs, as where a tracer was started in its place.
+fn kill_group(child: &mut Child) {
+    // Either may have ended already.
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    let _ = child.kill();
 }
 
 impl Keeper {
@@ -135,7 +141,7 @@ impl Keeper {
     /// Ends a daemon with SIGKILL, as a power failure would.
     pub(super) fn kill(&self, name: &str) {
         if let Some(mut daemon) = self.running.lock().remove(name) {
-            let _ = daemon.child.kill();
+            kill_group(&mut daemon.child);
             let _ = daemon.child.wait();
         }
     }
@@ -160,6 +166,14 @@ impl Keeper {
     /// Whether a daemon of this name was started and has not been ended here.
     pub(super) fn runs(&self, name: &str) -> bool {
         self.running.lock().contains_key(name)
+    }
+
+    /// How a daemon ended by itself, which is then forgotten; `None` while it runs, or if none was started.
+    pub(super) fn ended(&self, name: &str) -> Option<String> {
+        let mut daemons = self.running.lock();
+        let status = daemons.get_mut(name)?.child.try_wait().ok()??;
+        daemons.remove(name);
+        Some(outcome(status))
     }
 
     /// # Errors
