@@ -1,8 +1,4 @@
-//! Daemons that are killed in the middle of a system call: at each durable write, rename and message in turn, and started again.
-//!
-//! `strace` injects the signal, so the call is made and nothing after it. It counts the calls of every thread by itself. With
-//! `VEILSUM_EVERY_CALL=1` every number is struck up to the last that a thread makes, else a selection.
-#![allow(clippy::unwrap_used)]
+//! A small consortium of processes in which one can be struck, and what must hold after every strike.
 
 use std::fs;
 use std::process::Command;
@@ -13,7 +9,8 @@ use tempfile::TempDir;
 use veilsum_auditor::source::MirrorSource;
 use veilsum_coordinator::engine::status::Status;
 use veilsum_coordinator::engine::tasks::TaskStatus;
-use veilsum_examples::demo::consortium::{COORDINATOR, Consortium, Member, Setup};
+pub use veilsum_examples::demo::consortium::COORDINATOR;
+use veilsum_examples::demo::consortium::{Consortium, Member, Setup};
 use veilsum_examples::demo::{Keeper, Programs};
 
 /// Longest wait for anything that must come.
@@ -24,10 +21,10 @@ const LIFE: Duration = Duration::from_secs(6);
 
 /// Three of four are enough, so rounds go on without the bank that is struck.
 const BANKS: usize = 4;
-const STRUCK: &str = "bank-2";
+pub const STRUCK: &str = "bank-2";
 
-const DISK: &str = "fsync,fdatasync,rename,renameat,renameat2";
-const NETWORK: &str = "sendto,sendmsg,sendmmsg";
+pub const DISK: &str = "fsync,fdatasync,rename,renameat,renameat2";
+pub const NETWORK: &str = "sendto,sendmsg,sendmmsg";
 
 const SCHEMA: &str =
     "version = 1\nlabel = \"late\"\n[[column]]\nname = \"income\"\ntype = \"number\"\nmin = 0\nmax = 1000\n";
@@ -42,7 +39,7 @@ fn task() -> String {
     )
 }
 
-struct Scene {
+pub struct Scene {
     consortium: Consortium,
     banks: Vec<String>,
     /// Every entry that was ever published.
@@ -53,7 +50,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let found = Command::new("strace").arg("--version").output();
         assert!(
             found.is_ok_and(|output| output.status.success()),
@@ -109,14 +106,14 @@ impl Scene {
         scene
     }
 
-    fn start_banks(&self) {
+    pub fn start_banks(&self) {
         for bank in &self.banks {
             self.consortium.start_bank(bank).unwrap();
         }
     }
 
     /// Waits for two more results, and proves that the log only grew.
-    fn rounds_go_on(&mut self, what: &str) {
+    pub fn rounds_go_on(&mut self, what: &str) {
         let step = |status: &Status| status.tasks.first().map_or(0, |task| task.step);
         let now = step(&self.consortium.wait_for(what, PATIENCE, |_| true).unwrap());
         let further = |status: &Status| step(status) >= now + 2;
@@ -129,7 +126,7 @@ impl Scene {
         self.log_only_grew(what);
     }
 
-    fn log_only_grew(&mut self, what: &str) {
+    pub fn log_only_grew(&mut self, what: &str) {
         let until = Instant::now() + PATIENCE;
         let log = loop {
             match MirrorSource::open(&self.consortium.log_folder(), self.consortium.log_key()) {
@@ -150,9 +147,19 @@ impl Scene {
         self.published = entries.to_vec();
     }
 
-    /// Starts a daemon that dies at the call with this number; false if it lives.
+    /// Starts a daemon that is killed at the call with this number; false if it lives.
     fn strike(&mut self, name: &str, calls: &str, number: usize) -> bool {
-        let inject = format!("inject={calls}:signal=KILL:when={number}");
+        let Some(outcome) = self.start_struck(name, calls, &format!("signal=KILL:when={number}")) else {
+            return false;
+        };
+        assert_eq!(outcome, "signal 9", "{name} at {calls} {number}");
+        self.strikes += 1;
+        true
+    }
+
+    /// Starts a daemon in which `fault` is injected into these calls; how it ended, or `None` if it lives.
+    pub fn start_struck(&mut self, name: &str, calls: &str, fault: &str) -> Option<String> {
+        let inject = format!("inject={calls}:{fault}");
         let trace = format!("trace={calls}");
         let launcher = [
             "strace",
@@ -178,37 +185,51 @@ impl Scene {
         let until = Instant::now() + LIFE;
         while Instant::now() < until {
             if let Some(outcome) = self.consortium.ended(name) {
-                assert_eq!(outcome, "signal 9", "{name} at {calls} {number}");
-                self.strikes += 1;
-                return true;
+                return Some(outcome);
             }
             thread::park_timeout(Duration::from_millis(5));
         }
-        false
+        None
     }
 
     /// Strikes one number after the other, and has the daemon go on after each.
-    fn strike_all(&mut self, name: &str, calls: &str, numbers: impl IntoIterator<Item = usize>) {
+    pub fn strike_all(&mut self, name: &str, calls: &str, numbers: impl IntoIterator<Item = usize>) {
         for number in numbers {
             let what = format!("{name} was killed at {calls} {number}");
             let died = self.strike(name, calls, number);
             // Nobody writes now, if it was the coordinator: what is published is whole.
             self.log_only_grew(&what);
-            self.consortium.kill(name);
-            if name == COORDINATOR {
-                self.consortium.start_coordinator().unwrap();
-            } else {
-                self.consortium.start_bank(name).unwrap();
-            }
-            self.rounds_go_on(&what);
+            self.start_again(name, &what);
             if !died {
                 break;
             }
         }
     }
 
+    /// Without any fault, and rounds go on.
+    pub fn start_again(&mut self, name: &str, what: &str) {
+        self.consortium.kill(name);
+        if name == COORDINATOR {
+            self.consortium.start_coordinator().unwrap();
+        } else {
+            self.consortium.start_bank(name).unwrap();
+        }
+        self.rounds_go_on(what);
+    }
+
+    /// What a daemon has printed so far.
+    pub fn printed_by(&self, name: &str) -> String {
+        let log = self
+            .consortium
+            .setup()
+            .dir
+            .join("logs")
+            .join(format!("{name}.log"));
+        fs::read_to_string(log).unwrap()
+    }
+
     /// Every bank is back and the auditor agrees.
-    fn finish(mut self, least: usize) {
+    pub fn finish(mut self, least: usize) {
         let everybody = |status: &Status| {
             status
                 .round
@@ -232,49 +253,4 @@ impl Scene {
         );
         assert!(self.strikes >= least, "only {} strikes", self.strikes);
     }
-}
-
-/// Every number, or a selection that is denser at the start, where one call follows the other.
-fn numbers(selection: &[usize]) -> Vec<usize> {
-    if std::env::var_os("VEILSUM_EVERY_CALL").is_some() {
-        (1..=400).collect()
-    } else {
-        selection.to_vec()
-    }
-}
-
-#[test]
-fn a_coordinator_that_is_killed_at_a_durable_write_goes_on() {
-    let mut scene = Scene::start();
-    scene.strike_all(
-        COORDINATOR,
-        DISK,
-        numbers(&[1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 21, 25, 30]),
-    );
-    scene.finish(8);
-}
-
-#[test]
-fn a_coordinator_that_is_killed_at_a_message_goes_on() {
-    let mut scene = Scene::start();
-    scene.strike_all(COORDINATOR, NETWORK, numbers(&[1, 2, 4, 7, 11, 16, 24, 36]));
-    scene.finish(4);
-}
-
-#[test]
-fn a_bank_that_is_killed_at_a_durable_write_goes_on() {
-    let mut scene = Scene::start();
-    scene.strike_all(
-        STRUCK,
-        DISK,
-        numbers(&[1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 21, 25, 30]),
-    );
-    scene.finish(8);
-}
-
-#[test]
-fn a_bank_that_is_killed_at_a_message_goes_on() {
-    let mut scene = Scene::start();
-    scene.strike_all(STRUCK, NETWORK, numbers(&[1, 2, 4, 7, 11, 16, 24, 36]));
-    scene.finish(4);
 }
