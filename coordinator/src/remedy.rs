@@ -3,6 +3,9 @@
 
 use std::io::{Error, ErrorKind};
 
+/// Input/output error (Linux, `asm-generic/errno-base.h`), for which the standard library has no stable kind.
+const EIO: i32 = 5;
+
 /// For a file that the daemon writes or reads while it works.
 pub(crate) fn of_disk(error: &Error) -> &'static str {
     match error.kind() {
@@ -14,6 +17,9 @@ pub(crate) fn of_disk(error: &Error) -> &'static str {
         }
         ErrorKind::PermissionDenied => "; give the user of the coordinator access to it",
         ErrorKind::ReadOnlyFilesystem => "; the coordinator needs a folder that it may write to",
+        _ if error.raw_os_error() == Some(EIO) => {
+            "; the disk fails: look at the system's log, move the folder as it is to a good one, and start the coordinator again; never put an old copy of this folder back"
+        }
         _ => "",
     }
 }

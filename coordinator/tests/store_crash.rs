@@ -105,6 +105,56 @@ fn writer() {
     }
 }
 
+#[test]
+#[ignore = "the process that another test of this file starts under a failing disk"]
+fn closer() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    if let Ok(store) = SledStore::open(Path::new(&folder)) {
+        say("opened");
+        drop(store);
+        say("closed");
+    }
+}
+
+/// sled syncs its file once more when it is closed, and unwraps the result.
+#[test]
+fn a_disk_that_fails_while_the_store_is_closed_is_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = 0;
+    // For some number only the call at the end fails.
+    for number in 1..=6 {
+        // Twice, so that the store has nothing left to do when it is opened.
+        drop(SledStore::open(folder.path()).unwrap());
+        drop(SledStore::open(folder.path()).unwrap());
+        let fault = format!("inject=fsync:error=EIO:when={number}+");
+        let output = Command::new("strace")
+            .args([
+                "-f",
+                "-qqq",
+                "-o",
+                "/dev/null",
+                "-e",
+                "trace=fsync",
+                "-e",
+                &fault,
+                "--",
+            ])
+            .arg(std::env::current_exe().unwrap())
+            .args(["closer", "--exact", "--ignored", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .output()
+            .expect("strace makes the disk fail; install it (Debian: apt install strace)");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        if said.contains("opened") {
+            opened += 1;
+            assert!(said.contains("closed"), "from fsync {number} on: {said}");
+        }
+    }
+    assert!(opened > 0, "no store was opened");
+}
+
 fn say(line: &str) {
     // With a line feed first, because the test harness does not end its own line.
     let mut out = std::io::stdout().lock();

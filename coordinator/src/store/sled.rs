@@ -12,6 +12,8 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,7 +42,7 @@ const LOCK_RETRY: Duration = Duration::from_millis(5);
 /// One process has it open at a time.
 #[derive(Debug)]
 pub struct SledStore {
-    db: Db,
+    db: Database,
     folder: PathBuf,
     data: File,
     log_size: u64,
@@ -49,6 +51,28 @@ pub struct SledStore {
     failed: bool,
     /// Held until the database is closed.
     _lock: File,
+}
+
+/// Closes without a panic: sled syncs once more when it is closed and unwraps the result. All that counts is durable by then, and
+/// whatever made the daemon stop must be its last word.
+#[derive(Debug)]
+struct Database(Option<Db>);
+
+impl Deref for Database {
+    type Target = Db;
+
+    fn deref(&self) -> &Db {
+        self.0.as_ref().expect("only drop takes it out")
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let db = self.0.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+            tracing::warn!("the disk failed while the store was closed; what was committed is durable");
+        }
+    }
 }
 
 impl SledStore {
@@ -60,7 +84,7 @@ impl SledStore {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         durable_create_folder(folder)?;
         let lock = take_lock(folder)?;
-        let db = open_database(folder)?;
+        let db = Database(Some(open_database(folder)?));
         let data_path = folder.join("db");
         // Opened before the first write, so that it learns of every failure to write back.
         let data = File::open(&data_path).map_err(StoreError::io("open the database file", &data_path))?;

@@ -21,6 +21,10 @@ fn fails_with(name: &str, calls: &str, error: &str, words: &str, numbers: &[usiz
                 "{what}: {last}"
             );
             assert!(last.contains('/'), "{what}: it names no file: {last}");
+            assert!(
+                last.contains("; "),
+                "{what}: it does not say what to do:\n{printed}"
+            );
         }
         scene.start_again(name, &what);
     }
