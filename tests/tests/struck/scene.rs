@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use veilsum_examples::demo::{Keeper, Programs};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A daemon that lives so long under a strike made fewer calls than the strike's number.
-const LIFE: Duration = Duration::from_secs(6);
+const LIFE: Duration = Duration::from_secs(10);
 
 /// Three of four are enough, so rounds go on without the bank that is struck.
 const BANKS: usize = 4;
@@ -47,7 +48,11 @@ pub struct Scene {
     /// Strikes that killed a daemon.
     strikes: usize,
     _scratch: TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// One scene at a time: five processes of which one is traced fill two cores, and a strike waits for its call.
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Scene {
     pub fn start() -> Self {
@@ -56,6 +61,8 @@ impl Scene {
             found.is_ok_and(|output| output.status.success()),
             "found no strace, which strikes the daemons; install it (Debian: apt install strace)"
         );
+        // A scene that failed says so itself.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path().join("c");
         let banks: Vec<String> = (1..=BANKS).map(|number| format!("bank-{number}")).collect();
@@ -94,6 +101,7 @@ impl Scene {
             published: Vec::new(),
             strikes: 0,
             _scratch: scratch,
+            _turn: turn,
         };
         scene.consortium.start_coordinator().unwrap();
         scene.start_banks();
