@@ -17,8 +17,9 @@ use veilsum_examples::demo::{Keeper, Programs};
 /// Longest wait for anything that must come.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A daemon that lives so long under a strike made fewer calls than the strike's number.
-const LIFE: Duration = Duration::from_secs(10);
+/// A daemon that lives so long under a strike makes fewer calls than the strike's number. Five processes that start under a tracer may
+/// take many seconds before the first call.
+const LIFE: Duration = Duration::from_secs(60);
 
 /// Three of four are enough, so rounds go on without the bank that is struck.
 const BANKS: usize = 4;
