@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := build
-.PHONY: all build demo test lies soak audit fmt clean help libtorch machine
+.PHONY: all build demo test lies soak load audit fmt clean help libtorch machine
 
 all: build
 
@@ -23,6 +23,11 @@ lies: libtorch ## a coordinator that lies to five banks, and what they say
 SEEDS ?= 2000..50000
 soak: machine ## random rounds with faults and liars for as many seeds as SEEDS says
 	VEILSUM_SEEDS=$(SEEDS) $(CARGO) test --release --locked -p veilsum-protocol --test rounds random_rounds -- --nocapture
+
+load: libtorch ## a hundred banks as real processes that drop out all the time, then idle connections; 24 GiB, an hour
+	$(CARGO) build --release --locked --bins -p veilsum-coordinator -p veilsum-client -p veilsum-auditor -p veilsum-examples
+	target/release/veilsum-load rounds
+	target/release/veilsum-load idle
 
 audit: machine ## known vulnerabilities and unmaintained crates; needs the network
 	scripts/cargo-deny check advisories

@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod lies;
+pub mod load;
 pub mod loans;
 pub mod report;
 pub mod score;
