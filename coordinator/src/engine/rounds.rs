@@ -56,8 +56,10 @@ impl<L: Ledger> Engine<L> {
         let whole = released_for.is_some();
         // An absent bank may still come; one that is here without the keys would only be waited for in vain.
         let approved: Vec<BankIndex> = released_for.unwrap_or_else(|| {
-            let banks = record.approved.iter().copied();
+            let banks = self.roster.banks().iter();
             banks
+                .filter(|bank| record.approved.contains(&bank.name))
+                .map(|bank| bank.index)
                 .filter(|bank| has_keys(bank) || !self.sessions.is_up(*bank))
                 .collect()
         });
@@ -403,7 +405,7 @@ impl<L: Ledger> Engine<L> {
             );
             return Ok(());
         };
-        if !task.record.approved.insert(bank) {
+        if !task.record.approved.insert(name.clone()) {
             return Ok(());
         }
         tracing::info!("{name} approved task {}", task.record.name);

@@ -123,7 +123,7 @@ impl<L: Ledger> Engine<L> {
             status: record.status.clone(),
             step: record.step,
             steps: record.steps,
-            approved: record.approved.iter().map(|bank| self.name(*bank)).collect(),
+            approved: record.approved.iter().cloned().collect(),
         });
         let now = self.clock.now();
         let round = self.round.as_ref().map(|machine| RoundStatus {
@@ -199,7 +199,7 @@ impl<L: Ledger> Engine<L> {
         let missing: Vec<BankIndex> = needed
             .iter()
             .copied()
-            .filter(|bank| !record.approved.contains(bank) || !self.sessions.is_up(*bank))
+            .filter(|bank| !record.approved.contains(&self.name(*bank)) || !self.sessions.is_up(*bank))
             .collect();
         let here = needed.len() - missing.len();
         let missing = self.names(&missing).join(", ");

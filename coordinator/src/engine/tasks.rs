@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use veilsum_protocol::ids::{BankIndex, Digest};
+use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::task::Task;
@@ -45,8 +45,8 @@ pub struct TaskRecord {
     pub state: Digest,
     /// Hash of its last `Result` entry; zeros before the first.
     pub last_result: Digest,
-    /// Banks that approved.
-    pub approved: BTreeSet<BankIndex>,
+    /// Names of the banks that approved: positions change with the roster.
+    pub approved: BTreeSet<String>,
     /// Names of the banks for which shares of the current step may have left. It is tried again with exactly these: their banks confirm no
     /// other survivors of the step (C-407).
     pub released_for: Option<Vec<String>>,

@@ -143,13 +143,7 @@ impl Office {
 
 impl World {
     pub fn new(banks: u16) -> Self {
-        let entry = |index: u16| RosterEntry {
-            index: BankIndex::new(index).unwrap(),
-            name: format!("bank-{index}"),
-            signing_key: signing_key(index).verifying_key().0,
-            tls_key: Digest::of(&index.to_be_bytes()),
-        };
-        let roster = Roster::new("test/engine", (1..=banks).map(entry).collect()).unwrap();
+        let roster = roster_of(&(1..=banks).collect::<Vec<_>>());
         let log_key = VerifierKey::new("test/engine", signing_key(0).verifying_key().0).unwrap();
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -157,6 +151,11 @@ impl World {
             log_key,
             sessions: AtomicU64::new(1),
         }
+    }
+
+    /// From the next start on these are the members, by position.
+    pub fn reform(&mut self, members: &[u16]) {
+        self.roster = roster_of(members);
     }
 
     fn path(&self) -> &Path {
@@ -282,6 +281,17 @@ pub async fn back(joined: Vec<JoinHandle<Bank>>) -> Vec<Bank> {
         banks.push(bank.await.unwrap());
     }
     banks
+}
+
+/// Each member has the name and the key of its number.
+fn roster_of(members: &[u16]) -> Roster {
+    let entry = |(position, member): (u16, &u16)| RosterEntry {
+        index: BankIndex::new(position).unwrap(),
+        name: format!("bank-{member}"),
+        signing_key: signing_key(*member).verifying_key().0,
+        tls_key: Digest::of(&member.to_be_bytes()),
+    };
+    Roster::new("test/engine", (1..).zip(members).map(entry).collect()).unwrap()
 }
 
 fn signing_key(index: u16) -> SigningKey {

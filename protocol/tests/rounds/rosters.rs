@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use veilsum_protocol::ids::Epoch;
+use veilsum_protocol::ids::{Digest, Epoch, Round};
 use veilsum_protocol::log::entry::{AbortReason, Entry};
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::context::Context;
@@ -216,4 +216,25 @@ fn c_106_an_old_epoch_is_old_under_a_new_roster_too() {
     assert_eq!(world.refused(1), [Check::EpochNotNew; 2]);
     world.arm_anew(8);
     recovers(&mut world);
+}
+
+#[test]
+fn epochs_that_are_logged_backwards_take_no_room() {
+    let mut world = World::new(3, 21);
+    let mut sizes = Vec::new();
+    for (count, first) in [(2, 1_000), (200, 900u64)] {
+        for number in (first - count..first).rev() {
+            let directory = Digest::of(&number.to_be_bytes());
+            world.office.log.append(Entry::KeyDirectory {
+                epoch: Epoch(number),
+                directory,
+                roster: roster_of(&[1, 2, 3]).hash(),
+                first_round: Round(1),
+            });
+        }
+        world.office_out(Vec::new());
+        world.settle();
+        sizes.push(world.node(1).machine.as_ref().unwrap().snapshot().len());
+    }
+    assert!(sizes[1] <= sizes[0] + 200, "{sizes:?}");
 }

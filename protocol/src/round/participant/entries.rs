@@ -28,9 +28,10 @@ impl Participant {
             Entry::Task { task, .. } => vec![Action::FetchTask(task)],
             Entry::KeyDirectory { epoch, directory, .. } => {
                 self.directories.insert(epoch, directory);
-                // Older ones serve nobody: an epoch is set up after the last one.
-                self.directories
-                    .retain(|old, _| old.0.saturating_add(1) >= epoch.0);
+                // Older ones serve nobody: an epoch is set up after the last one. However many are logged, and in whatever order.
+                while self.directories.len() > 2 {
+                    self.directories.pop_first();
+                }
                 match self.early_directory.take_if(|early| early.epoch == epoch) {
                     Some(early) => self.directory(early, entropy),
                     None => Vec::new(),
