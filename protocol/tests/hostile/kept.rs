@@ -24,6 +24,12 @@ fn a_length_reserves_no_memory() {
     assert_eq!(tried(decoder, &hello.concat()), Ok(Outcome::Refused));
 }
 
+#[test]
+fn a_checkpoint_is_not_cut_into_more_lines_than_it_may_have() {
+    let lines = [b'\n'; 2_000];
+    assert_eq!(tried(decoder("log", "checkpoint"), &lines), Ok(Outcome::Refused));
+}
+
 /// A flag in it is 0 or 1: 2 was read as 0.
 #[test]
 fn a_snapshot_has_one_form() {
