@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := build
-.PHONY: all build demo test lies soak load audit fmt clean help libtorch machine
+.PHONY: all build demo test lies soak abuse fuzz load audit fmt clean help libtorch machine
 
 all: build
 
@@ -24,6 +24,14 @@ SEEDS ?= 2000..50000
 soak: machine ## random rounds with faults and liars for as many seeds as SEEDS says
 	VEILSUM_SEEDS=$(SEEDS) $(CARGO) test --release --locked -p veilsum-protocol --test rounds random_rounds -- --nocapture
 
+MUTATIONS ?= 10000000
+abuse: machine ## good bytes made bad, MUTATIONS times, through every decoder of the protocol
+	VEILSUM_MUTATIONS=$(MUTATIONS) $(CARGO) test --release --locked -p veilsum-protocol --test hostile -- --nocapture
+
+FUZZ_SECONDS ?= 600
+fuzz: machine ## fuzzers that learn which bytes lead further, FUZZ_SECONDS each
+	scripts/fuzz $(FUZZ_SECONDS)
+
 load: libtorch ## a hundred banks as real processes that drop out all the time, then idle connections; 24 GiB, an hour
 	$(CARGO) build --release --locked --bins -p veilsum-coordinator -p veilsum-client -p veilsum-auditor -p veilsum-examples
 	target/release/veilsum-load rounds
@@ -34,9 +42,11 @@ audit: machine ## known vulnerabilities and unmaintained crates; needs the netwo
 
 fmt: ## format the code in place
 	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
 clean: ## remove what was built; libtorch stays in its cache
 	$(CARGO) clean
+	$(CARGO) clean --manifest-path fuzz/Cargo.toml
 
 libtorch: machine
 	scripts/setup-libtorch

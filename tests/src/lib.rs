@@ -1,4 +1,5 @@
 //! Whole systems: real processes over loopback in the tests of this crate, and whole rounds in memory in [`stage`], which the tests of
-//! the protocol and the examples play on.
+//! the protocol and the examples play on. [`hostile`] is every way into the protocol's values, for tests and fuzzers.
 
+pub mod hostile;
 pub mod stage;

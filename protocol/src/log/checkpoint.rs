@@ -60,7 +60,9 @@ impl Checkpoint {
     /// [`CheckpointError::Form`] with what is wrong.
     pub fn from_text(text: &str) -> Result<Self, CheckpointError> {
         let form = |what| CheckpointError::Form { what };
-        let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
+        // One more than three is enough to know that it is not three.
+        let lines = text.strip_suffix('\n').unwrap_or_default().splitn(4, '\n');
+        let lines: Vec<&str> = lines.collect();
         let [origin, size, root] = lines.as_slice() else {
             return Err(form("it has not three lines"));
         };

@@ -52,8 +52,12 @@ const DOMAIN: &str = "participant-snapshot";
 impl Participant {
     /// The whole machine, secrets included.
     pub fn snapshot(&self) -> Zeroizing<Vec<u8>> {
+        self.written_under(&self.roster_hash)
+    }
+
+    fn written_under(&self, roster: &Digest) -> Zeroizing<Vec<u8>> {
         let mut w = Writer::domain(DOMAIN);
-        w.fixed(&self.key.verifying_key().0).digest(&self.roster_hash);
+        w.fixed(&self.key.verifying_key().0).digest(roster);
         self.follower.write(&mut w);
         w.list(self.in_force.iter(), write_roster);
         self.epochs.write(&mut w);
@@ -84,7 +88,7 @@ impl Participant {
     /// and the round of the old one. Plans are told again by [`Event::TaskKnown`](super::participant::Event).
     ///
     /// # Errors
-    /// If the bytes are damaged or belong to another bank.
+    /// If the bytes are damaged, belong to another bank, or are not what this version writes for the machine in them.
     pub fn restore(pinned: Pinned, bytes: &[u8]) -> Result<Self, RestoreError> {
         let log_key = pinned.log_key.clone();
         let mut machine = Self::new(pinned)?;
@@ -130,6 +134,9 @@ impl Participant {
         machine.last_round = Round::read(&mut r, "last round")?;
         machine.derived = r.list(68, "derived", read_signed)?.pop();
         machine.active = r.list(1, "active round", ActiveRound::read)?.into_iter().next();
+        if r.left() != 0 || *machine.written_under(&roster) != bytes {
+            return Err(DecodeError::NotCanonical(r.left()).into());
+        }
         if roster != machine.roster_hash {
             // A new roster needs new keys, and ends a round of the old one. What the bank has seen, approved, derived and released stays;
             // what it signed as a position of the old roster does not.
@@ -137,10 +144,7 @@ impl Participant {
             machine.active = None;
             machine.derived = None;
         }
-        match r.left() {
-            0 => Ok(machine),
-            left => Err(DecodeError::NotCanonical(left).into()),
-        }
+        Ok(machine)
     }
 }
 

@@ -11,6 +11,10 @@ use bincode::config::{BigEndian, Configuration, Fixint, Limit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+mod promise;
+
+use promise::Unpromised;
+
 /// Bytes of the length before a body.
 pub const HEADER: usize = 4;
 
@@ -97,8 +101,8 @@ pub fn body_length(header: [u8; HEADER], limit: usize) -> Result<usize, FrameErr
 
 /// The message in a body, which must be used up to its last byte.
 ///
-/// A length inside the body that promises more than the body could hold is refused before memory is set aside for it;
-/// at most 16 times the size of the body (and at most 4 KiB for small ones) is ever reserved on a promise.
+/// No memory is set aside because a length inside the body promises something: lists grow with the elements that are there. A text is
+/// the exception; at most 16 times the size of the body (or 4 KiB, if that is more) is reserved on the promise of one.
 ///
 /// # Errors
 /// [`FrameError::TooLarge`], [`FrameError::LeftOver`] or [`FrameError::Malformed`].
@@ -115,7 +119,7 @@ pub fn decode<T: DeserializeOwned>(body: &[u8], limit: usize) -> Result<T, Frame
 
 fn decode_bounded<T: DeserializeOwned, const N: usize>(body: &[u8]) -> Result<T, FrameError> {
     let layout: Bounded<N> = LAYOUT.with_limit::<N>();
-    let (message, used) = bincode::serde::decode_from_slice(body, layout)
+    let (Unpromised(message), used) = bincode::serde::decode_from_slice(body, layout)
         .map_err(|error| FrameError::Malformed(error.to_string()))?;
     match body.len().saturating_sub(used) {
         0 => Ok(message),

@@ -207,6 +207,11 @@ impl Office {
         }
     }
 
+    /// The records of the last round, as the journal holds them.
+    pub fn journal(&self) -> &[Vec<u8>] {
+        &self.journal
+    }
+
     /// The releases that the last round accepted, in their order.
     pub fn releases(&self) -> Vec<Release> {
         let record = |bytes: &Vec<u8>| match frame::decode(bytes, MESSAGE_LIMIT).unwrap() {
