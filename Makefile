@@ -26,7 +26,7 @@ soak: machine ## random rounds with faults and liars for as many seeds as SEEDS 
 
 MUTATIONS ?= 10000000
 abuse: machine ## good bytes made bad, MUTATIONS times, through every decoder of the protocol
-	VEILSUM_MUTATIONS=$(MUTATIONS) $(CARGO) test --release --locked -p veilsum-protocol --test hostile -- --nocapture
+	VEILSUM_MUTATIONS=$(MUTATIONS) $(CARGO) test --profile abuse --locked -p veilsum-protocol --test hostile -- --nocapture
 
 FUZZ_SECONDS ?= 600
 fuzz: machine ## fuzzers that learn which bytes lead further, FUZZ_SECONDS each

@@ -246,11 +246,12 @@ fn continues(whole: &Extension, part: &Extension) -> bool {
 }
 
 fn check_lengths(extension: &Extension) -> Result<(), FollowError> {
-    for (index, leaf) in (extension.from..).zip(&extension.leaves) {
+    for (at, leaf) in (0..).zip(&extension.leaves) {
         match leaf {
             Leaf::Entry(entry) if entry.len() > MAX_ENTRY => {
                 return Err(FollowError::LongEntry {
-                    index,
+                    // Nobody has compared `from` with the log yet.
+                    index: extension.from.saturating_add(at),
                     bytes: entry.len(),
                 });
             }

@@ -1,6 +1,8 @@
 //! What was found, each with the smallest bytes that show it.
 
 use veilsum_protocol::ids::Digest;
+use veilsum_protocol::wire::frame;
+use veilsum_protocol::wire::message::{Extension, Leaf, MESSAGE_LIMIT};
 use veilsum_tests::hostile::{Decoder, Outcome, corpus, group};
 
 use crate::{CORPUS, tried};
@@ -22,6 +24,20 @@ fn a_length_reserves_no_memory() {
     ];
     let decoder = decoder("frames", "ToCoordinator");
     assert_eq!(tried(decoder, &hello.concat()), Ok(Outcome::Refused));
+}
+
+/// Found by the fuzzer: the positions behind the last one were counted before anything else was looked at.
+#[test]
+fn an_extension_may_claim_to_start_at_the_end_of_all_numbers() {
+    for checkpoint in ["", "example.org"] {
+        let extension = Extension {
+            from: u64::MAX,
+            leaves: vec![Leaf::Entry(Vec::new()), Leaf::Hash(Digest([0; 32]))],
+            checkpoint: checkpoint.to_owned(),
+        };
+        let bytes = frame::encode(&extension, MESSAGE_LIMIT).unwrap();
+        tried(decoder("log", "extension"), &bytes).unwrap();
+    }
 }
 
 #[test]

@@ -186,6 +186,7 @@ impl Played {
         self.bytes.extend(world.office.blobs.borrow().values().cloned());
         let uploads = world.banks.values().flat_map(|node| node.uploaded.values());
         self.bytes.extend(uploads.cloned());
+        self.framed(&world.office.log.extension(0));
         let entries = &world.office.log.entries;
         let leaves: Vec<_> = entries.iter().map(|entry| leaf_hash(&entry.to_bytes())).collect();
         self.note(leaves.iter().flat_map(|leaf| leaf.0).collect());
