@@ -201,6 +201,11 @@ impl Consortium {
         self.run_daemon(name, command)
     }
 
+    /// The process of a daemon that runs.
+    pub fn pid(&self, name: &str) -> Option<u32> {
+        self.keeper.pid(name)
+    }
+
     /// How a daemon ended by itself, once; `None` while it runs.
     pub fn ended(&self, name: &str) -> Option<String> {
         self.keeper.ended(name)

@@ -168,6 +168,11 @@ impl Keeper {
         self.running.lock().contains_key(name)
     }
 
+    /// The process of a daemon that runs.
+    pub(super) fn pid(&self, name: &str) -> Option<u32> {
+        Some(self.running.lock().get(name)?.child.id())
+    }
+
     /// How a daemon ended by itself, which is then forgotten; `None` while it runs, or if none was started.
     pub(super) fn ended(&self, name: &str) -> Option<String> {
         let mut daemons = self.running.lock();
