@@ -1,0 +1,11 @@
+//! Real daemons, and peers that mean harm or leak nothing: what a coordinator survives while its consortium trains, and what never leaves
+//! a bank.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod attacks;
+mod handshakes;
+mod memory;
+mod replays;
+mod scene;
+mod streams;
+mod tap;
