@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod attacks;
+mod canary;
+mod dumps;
 mod handshakes;
 mod memory;
+mod needles;
 mod replays;
 mod scene;
+mod secrets;
 mod streams;
 mod tap;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,11 +77,17 @@ pub struct Scene {
     pub limits: Limits,
     trace: &'static str,
     _scratch: TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// One scene at a time: six processes fill two cores.
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Scene {
     /// All five train, and two results are published.
     pub fn start(material: &Material) -> Self {
+        // A scene that failed says so itself.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path().join("c");
         let member = |number: usize| {
@@ -124,6 +130,7 @@ impl Scene {
             limits,
             trace: material.trace,
             _scratch: scratch,
+            _turn: turn,
         };
         scene.start_coordinator();
         for number in 1..=BANKS {
