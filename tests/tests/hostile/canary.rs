@@ -127,6 +127,10 @@ fn nothing_of_a_bank_is_anywhere_else() {
         seen.round_keys.len()
     );
     assert!(seen.digits.len() >= 3, "{} runs of digits", seen.digits.len());
+    for name in [COORDINATOR, TAPPED] {
+        let told = fs::read_to_string(scene.log(name)).unwrap();
+        assert!(told.contains("TRACE"), "{name} does not tell all that it can");
+    }
     dumps::are_not_left(&scene);
     scene.consortium.stop();
 
@@ -151,7 +155,7 @@ fn nothing_of_a_bank_is_anywhere_else() {
         ("TLS key", "tls.key.pem"),
         ("signing key", "signing.key.pem"),
         ("hold-out salt", "hold-out.salt"),
-        ("pair key", "participant.state"),
+        ("secret with bank-1", "participant.state"),
     ] {
         let is_there = |found: &String| found.starts_with(name) && found.ends_with(file);
         assert!(own.iter().any(is_there), "no {name} in {file}: {own:?}");
@@ -186,8 +190,13 @@ fn nothing_of_a_bank_is_anywhere_else() {
     }
     // A pair of banks shares the keys of the pair, and no third has them.
     let shared = |found: &String| {
-        let name = found.starts_with("pair key in ") || found.starts_with("round secret in ");
-        name && found.ends_with("/state/participant.state")
+        (1..=4).any(|peer| {
+            let (name, file) = (
+                secrets::with(peer),
+                format!("/bank-{peer}/state/participant.state"),
+            );
+            found.starts_with(&format!("{name} in ")) && found.ends_with(&file)
+        })
     };
     found.retain(|found| !shared(found));
     // The bank's own terminal names the cell that cannot be used: see `docs/threat-model.md`.

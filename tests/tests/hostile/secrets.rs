@@ -35,21 +35,21 @@ pub fn of_identity(needles: &mut Needles, folder: &Path) {
 /// Secrets that were seen on the disk while rounds ran.
 #[derive(Default, Debug)]
 pub struct Seen {
-    /// Keys that two banks share, with the confirmations of them.
-    pub pair_keys: BTreeSet<Vec<u8>>,
-    /// Of each round: the self-mask secret, the pair bases and the keys that open parcels.
-    pub round_keys: BTreeSet<Vec<u8>>,
+    /// Keys that two banks share, with the confirmations of them, by the peer.
+    pub pair_keys: BTreeSet<(usize, Vec<u8>)>,
+    /// Of each round: the self-mask secret, which has no peer; the pair bases and the keys that open parcels, by the peer.
+    pub round_keys: BTreeSet<(Option<usize>, Vec<u8>)>,
     /// Runs of eight lanes of a contribution before it was masked, as in the file.
     pub digits: BTreeSet<Vec<u8>>,
 }
 
 impl Seen {
     pub fn put_into(&self, needles: &mut Needles) {
-        for secret in &self.pair_keys {
-            needles.secret("pair key", secret);
+        for (peer, secret) in &self.pair_keys {
+            needles.secret(&with(*peer), secret);
         }
-        for secret in &self.round_keys {
-            needles.secret("round secret", secret);
+        for (peer, secret) in &self.round_keys {
+            needles.secret(&peer.map_or("self-mask secret".to_owned(), with), secret);
         }
         for run in &self.digits {
             needles.whole("digits", run);
@@ -103,25 +103,31 @@ fn list(bytes: &[u8], item: usize) -> Option<usize> {
     (0..bytes.len().saturating_sub(4)).find(is_list)
 }
 
-fn items(bytes: &[u8], at: usize, item: usize) -> impl Iterator<Item = &[u8]> {
+/// The items with their peers.
+fn items(bytes: &[u8], at: usize, item: usize) -> impl Iterator<Item = (usize, &[u8])> {
     (0..4).map(move |number| {
         let start = at + 4 + number * (2 + item) + 2;
-        &bytes[start..start + item]
+        (number + 1, &bytes[start..start + item])
     })
 }
 
+/// The name of what a bank shares with a peer.
+pub fn with(peer: usize) -> String {
+    format!("secret with bank-{peer}")
+}
+
 /// The armed keyring: a chain and a confirmation for each peer.
-fn pair_keys(snapshot: &[u8]) -> Vec<Vec<u8>> {
+fn pair_keys(snapshot: &[u8]) -> Vec<(usize, Vec<u8>)> {
     let Some(at) = list(snapshot, 2 * SECRET) else {
         return Vec::new();
     };
     items(snapshot, at, 2 * SECRET)
-        .flat_map(|pair| pair.chunks_exact(SECRET).map(<[u8]>::to_vec))
+        .flat_map(|(peer, pair)| pair.chunks_exact(SECRET).map(move |key| (peer, key.to_vec())))
         .collect()
 }
 
 /// The open round: the self-mask secret, then the bases, then the openers.
-fn round_keys(snapshot: &[u8]) -> Vec<Vec<u8>> {
+fn round_keys(snapshot: &[u8]) -> Vec<(Option<usize>, Vec<u8>)> {
     let Some(at) = list(snapshot, SECRET) else {
         return Vec::new();
     };
@@ -129,11 +135,10 @@ fn round_keys(snapshot: &[u8]) -> Vec<Vec<u8>> {
     if list(&snapshot[next..], SECRET) != Some(0) {
         return Vec::new();
     }
-    [&snapshot[at - SECRET..at]]
-        .into_iter()
-        .chain(items(snapshot, at, SECRET))
-        .chain(items(snapshot, next, SECRET))
-        .map(<[u8]>::to_vec)
+    let shared = items(snapshot, at, SECRET).chain(items(snapshot, next, SECRET));
+    shared
+        .map(|(peer, key)| (Some(peer), key.to_vec()))
+        .chain([(None, snapshot[at - SECRET..at].to_vec())])
         .collect()
 }
 
