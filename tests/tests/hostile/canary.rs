@@ -127,7 +127,8 @@ fn nothing_of_a_bank_is_anywhere_else() {
         seen.round_keys.len()
     );
     assert!(seen.digits.len() >= 3, "{} runs of digits", seen.digits.len());
-    for name in [COORDINATOR, TAPPED] {
+    // The tapped bank, by TCP, has nothing to tell at that level; others have QUIC, whose library has much.
+    for name in [COORDINATOR, "bank-1"] {
         let told = fs::read_to_string(scene.log(name)).unwrap();
         assert!(told.contains("TRACE"), "{name} does not tell all that it can");
     }
