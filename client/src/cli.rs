@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, AppError};
 use crate::command::{check, status, tasks};
+use crate::core_dump;
 use crate::enrol::{EnrolError, init};
 
 /// A bank's daemon: trains on the bank's own table and sends nothing but masked updates.
@@ -137,7 +138,13 @@ pub fn run() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match execute(&cli) {
+    // Before any key is read, whatever the command.
+    let private = core_dump::forbid().map_err(|error| {
+        Failure::finding(format!(
+            "core dumps of this program cannot be turned off: {error}"
+        ))
+    });
+    match private.and_then(|()| execute(&cli)) {
         Ok(code) => ExitCode::from(code),
         Err(Failure { code, message }) => {
             let _ = writeln!(std::io::stderr(), "error: {message}");

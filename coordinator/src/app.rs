@@ -226,7 +226,8 @@ async fn forward(mut network: mpsc::Receiver<Inbound<ToCoordinator, ToBank>>, in
                 bank,
                 session,
                 message,
-            } => Input::Message(bank, session, Box::new(message)),
+                room,
+            } => Input::Message(bank, session, Box::new(message), Box::new(room)),
             Inbound::Disconnected { bank, session } => Input::Disconnected(bank, session),
             Inbound::Uploaded(uploaded) => Input::Uploaded(upload(uploaded)),
         };

@@ -18,6 +18,7 @@ use veilsum_protocol::task::Task;
 use crate::admin::{self, Answer, AskError, Request};
 use crate::app;
 use crate::config::Config;
+use crate::core_dump;
 use crate::engine::status::{BankStatus, Status};
 use crate::engine::tasks::TaskStatus;
 use crate::enrol::{EnrolError, init, renew, roster};
@@ -174,7 +175,13 @@ pub fn run() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    match execute(&cli) {
+    // Before any key is read, whatever the command.
+    let private = core_dump::forbid().map_err(|error| {
+        Failure::finding(format!(
+            "core dumps of this program cannot be turned off: {error}"
+        ))
+    });
+    match private.and_then(|()| execute(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, message }) => {
             let _ = writeln!(std::io::stderr(), "error: {message}");

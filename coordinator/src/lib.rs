@@ -6,6 +6,7 @@ pub mod app;
 pub mod atomic_file;
 pub mod cli;
 pub mod config;
+mod core_dump;
 pub mod engine;
 pub mod enrol;
 pub mod ledger;

@@ -2,4 +2,6 @@
 //! the protocol and the examples play on. [`hostile`] is every way into the protocol's values, for tests and fuzzers.
 
 pub mod hostile;
+#[cfg(feature = "peer")]
+pub mod peer;
 pub mod stage;

@@ -53,13 +53,16 @@ pub struct Identity {
 }
 
 /// What peers may use. What one bank can pin at most: `connection_window_bytes + send_window_bytes`, one message that is being read
-/// and one that is being written, 320 KiB for each of `streams`, and the messages that the engine has queued for it. One more connection
+/// and one that is being written, messages of `message_bytes` in all that wait for the engine (up to ten times that once they are decoded),
+/// 320 KiB for each of `streams`, and the messages that the engine has queued for it. One more connection
 /// of its may wait for admission, which pins a few KiB. Over TCP both windows are divided among the connections that it can have: one for
-/// its messages, one for each of `streams`, and as many at the door; each takes some 100 KiB beside its share.
+/// its messages, one for each of `streams`, and as many at the door; each takes some 100 KiB beside its share, and as many may be on their
+/// way out.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Largest message in bytes (1024 to 16777216). A bank costs up to twice this: one being read, one being written.
+    /// Largest message in bytes (1024 to 16777216). A bank costs up to twelve times this: one being read, one being
+    /// written, and what is decoded and waits for the engine.
     pub message_bytes: usize,
     /// Messages that wait for one bank before it is dropped as too slow (1 to 65536). They are kept unencoded.
     pub outbound_messages: usize,
@@ -239,7 +242,7 @@ certificate = {certificate:?}
 key = {key:?}            # mode 0600
 log_key = {log_key:?}           # mode 0600; signs the log
 
-[limits]                           # a bank pins at most both windows, 2 messages and its queue
+[limits]                           # a bank pins at most both windows, 12 messages and its queue
 message_bytes = {message_bytes}
 outbound_messages = {outbound_messages}           # waiting for one bank, before it is dropped as too slow
 max_handshakes = {max_handshakes}                # at once

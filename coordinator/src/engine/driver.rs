@@ -39,8 +39,8 @@ const MOST_EPOCHS: usize = 16;
 pub enum Input {
     /// A bank's control stream is up.
     Connected(BankIndex, u64, Box<dyn Outlet>),
-    /// A message on it.
-    Message(BankIndex, u64, Box<ToCoordinator>),
+    /// A message on it. The last is dropped when the message was dealt with, which lets the bank send more.
+    Message(BankIndex, u64, Box<ToCoordinator>, Box<dyn Send>),
     /// It is gone.
     Disconnected(BankIndex, u64),
     /// A masked vector lies complete and durable in a file of the spool.
@@ -206,7 +206,7 @@ impl<L: Ledger> Engine<L> {
                     self.round_event(None, Event::Disconnected(bank))?;
                 }
             }
-            Input::Message(bank, id, message) => {
+            Input::Message(bank, id, message, _room) => {
                 if self.sessions.is_current(bank, id) {
                     self.message(bank, *message)?;
                 }

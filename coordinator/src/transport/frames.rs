@@ -109,7 +109,12 @@ pub(super) async fn read_message<T: DeserializeOwned>(
     let body = read_body(recv, limit, first, stall)
         .await?
         .map_err(StreamEnd::violation)?;
-    decode(&body, limit).map_err(StreamEnd::violation)
+    decoded(&body, limit)
+}
+
+/// Decodes a body. What is no message is an offence.
+pub(super) fn decoded<T: DeserializeOwned>(body: &[u8], limit: usize) -> Result<T, StreamEnd> {
+    decode(body, limit).map_err(StreamEnd::violation)
 }
 
 /// Encodes and sends one message; the peer must take it within `stall`. The message is encoded at once, so that what waits for the

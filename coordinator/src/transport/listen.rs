@@ -13,11 +13,13 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
+use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::stream::CloseCode;
 
+use super::pace::Pace;
 use super::ports::{Inbound, PublicBlobs, UploadGate};
 use super::session::Hall;
 use super::spool::Spool;
@@ -159,11 +161,13 @@ impl Listener {
         };
         let spool = Spool::open(&folder).map_err(spool_error)?;
         let (failed, mut failure) = mpsc::channel(1);
-        let uploading = roster
-            .banks()
-            .iter()
-            .map(|bank| (bank.index, tokio::sync::Mutex::default()))
-            .collect();
+        let banks: Vec<BankIndex> = roster.banks().iter().map(|bank| bank.index).collect();
+        let uploading = banks.iter().map(|bank| (*bank, tokio::sync::Mutex::default()));
+        let places = |number| {
+            banks
+                .iter()
+                .map(move |bank| (*bank, Arc::new(Semaphore::new(number))))
+        };
         let hall = Arc::new(Hall {
             roster,
             limits: self.limits.clone(),
@@ -175,7 +179,13 @@ impl Listener {
             next_session: AtomicU64::new(1),
             current: Mutex::default(),
             waiting: Mutex::default(),
-            uploading,
+            uploading: uploading.collect(),
+            paces: banks
+                .iter()
+                .map(|bank| (*bank, Mutex::new(Pace::new(Instant::now()))))
+                .collect(),
+            rooms: places(self.limits.message_bytes).collect(),
+            farewells: places(Hall::<M, O>::most_farewells(&self.limits)).collect(),
         });
         // For each way its own: who crowds one of them does not shut the other.
         let handshakes = || Arc::new(Semaphore::new(self.limits.max_handshakes));

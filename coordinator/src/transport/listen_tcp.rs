@@ -103,8 +103,18 @@ pub(super) async fn serve<M, O>(
         Ok(bank) => {
             drop(place);
             let halves = (SendHalf::Tcp(send), RecvHalf::Tcp(recv));
-            let served = session::serve_tcp(hall, connection, halves, bank);
-            tokio::join!(served, work);
+            let served = session::serve_tcp(Arc::clone(&hall), connection.clone(), halves, bank);
+            let carried = async {
+                tokio::pin!(work);
+                tokio::select! {
+                    () = &mut work => return,
+                    _ = connection.closed() => {}
+                }
+                if let Some(_place) = hall.farewell(bank) {
+                    work.await;
+                }
+            };
+            tokio::join!(served, carried);
         }
         Err(reason) => {
             tracing::warn!(%remote, reason, "a peer is refused");

@@ -8,6 +8,7 @@ mod frames;
 mod listen;
 mod listen_quic;
 mod listen_tcp;
+mod pace;
 mod ports;
 mod session;
 mod spool;
@@ -16,5 +17,5 @@ mod upload;
 
 pub use listen::{Listener, Services, TransportError};
 pub use listen_quic::server_config;
-pub use ports::{Inbound, NotDelivered, PublicBlobs, SessionHandle, UploadGate, Uploaded};
+pub use ports::{Inbound, NotDelivered, PublicBlobs, Room, SessionHandle, UploadGate, Uploaded};
 pub use tls::{ServerIdentity, tls_config};

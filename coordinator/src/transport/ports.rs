@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::wire::stream::Rejected;
 
@@ -25,6 +25,8 @@ pub enum Inbound<M, O> {
         session: u64,
         /// The message, decoded and otherwise unchecked.
         message: M,
+        /// To be kept as long as the message waits.
+        room: Room,
     },
     /// A whole upload lies durably in the spool and waits for a decision.
     Uploaded(Uploaded),
@@ -35,6 +37,13 @@ pub enum Inbound<M, O> {
         /// The session that ended.
         session: u64,
     },
+}
+
+/// The room that a message takes among those that the engine has not dealt with. One bank has `limits.message_bytes` of it, and sends
+/// no more before some is given back by dropping this.
+#[derive(Debug)]
+pub struct Room {
+    pub(super) _bytes: OwnedSemaphorePermit,
 }
 
 /// An upload in the spool.

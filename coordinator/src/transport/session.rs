@@ -9,7 +9,7 @@ use quinn::VarInt;
 use rustls_pki_types::CertificateDer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use veilsum_link::{Connection, RecvHalf, SendHalf, Transport};
@@ -18,12 +18,16 @@ use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::stream::{CloseCode, ControlReply, STREAM_FRAME_LIMIT, StreamOpen};
 
 use super::fetch;
-use super::frames::{StreamEnd, read_message, write_message};
-use super::ports::{Inbound, PublicBlobs, SessionHandle, UploadGate};
+use super::frames::{StreamEnd, decoded, read_body, read_message, write_message};
+use super::pace::Pace;
+use super::ports::{Inbound, PublicBlobs, Room, SessionHandle, UploadGate};
 use super::spool::Spool;
 use super::upload::Upload;
 use crate::config::Limits;
 use crate::enrol::inspect::facts_of_der;
+
+/// Messages of a bank that the engine may have before it at most, however short they are.
+const MOST_AHEAD: usize = 64;
 
 const REPLACED: &str = "a newer connection with this bank's key took its place";
 
@@ -54,11 +58,39 @@ pub(super) struct Hall<M, O> {
     pub(super) waiting: Mutex<HashMap<(BankIndex, Transport), VecDeque<Connection>>>,
     /// One upload of a bank at a time, also across connections: two would write the same file.
     pub(super) uploading: HashMap<BankIndex, tokio::sync::Mutex<()>>,
+    /// Bytes of messages that the engine may still have before it of each bank, also across connections.
+    pub(super) rooms: HashMap<BankIndex, Arc<Semaphore>>,
+    /// When each bank was admitted last.
+    pub(super) paces: HashMap<BankIndex, Mutex<Pace>>,
+    /// Connections of each bank that ended and may still say why. See [`Hall::farewell`].
+    pub(super) farewells: HashMap<BankIndex, Arc<Semaphore>>,
 }
 
 impl<M, O> Hall<M, O> {
     fn stall(&self) -> Duration {
         Duration::from_secs(self.limits.stall_s.into())
+    }
+
+    /// Most connections of a bank that may be on their way out, where each stream is a connection of its own: all that it can have.
+    pub(super) fn most_farewells(limits: &Limits) -> usize {
+        let streams = usize::try_from(limits.streams).unwrap_or(usize::MAX);
+        streams.saturating_add(1).saturating_mul(2)
+    }
+
+    /// A place for the last words of a connection. Whoever ends connections faster than it hears the last words of them goes without, and
+    /// pins no more of this machine's memory and file descriptors.
+    pub(super) fn farewell(&self, bank: BankIndex) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(self.farewells.get(&bank)?).try_acquire_owned().ok()
+    }
+
+    /// Takes an admission of the bank, or tells when there is one.
+    fn pace(&self, bank: BankIndex) -> Result<(), Instant> {
+        let Some(pace) = self.paces.get(&bank) else {
+            return Ok(());
+        };
+        pace.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(Instant::now())
     }
 
     /// Waits at the door. One connection of a bank has room there, so that one key cannot pin the memory of many; where each stream is a
@@ -374,6 +406,12 @@ where
     async fn control(&self, mut send: SendHalf, recv: RecvHalf) -> Result<(), StreamEnd> {
         let bank = self.bank;
         let hall = &self.hall;
+        while let Err(at) = hall.pace(bank) {
+            tokio::select! {
+                () = sleep_until(at) => {}
+                reason = self.connection.closed() => return Err(StreamEnd::lost(reason)),
+            }
+        }
         let id = hall.enter(bank, &self.connection, &self.admitted);
         let (outbound, queue) = mpsc::channel(hall.limits.outbound_messages);
         let session = SessionHandle { id, outbound };
@@ -430,13 +468,33 @@ where
     async fn listen(&self, mut recv: RecvHalf, session: u64) -> Result<(), StreamEnd> {
         loop {
             let limit = self.hall.limits.message_bytes;
-            let message = read_message(&mut recv, limit, None, self.hall.stall()).await?;
+            let body = read_body(&mut recv, limit, None, self.hall.stall()).await?;
+            let body = body.map_err(StreamEnd::violation)?;
+            // Before it is decoded, because a decoded message may take several times its bytes.
+            let room = self.room(body.len().max(limit / MOST_AHEAD)).await?;
+            let message = decoded(&body, limit)?;
+            drop(body);
             self.deliver(Inbound::Message {
                 bank: self.bank,
                 session,
                 message,
+                room,
             })
             .await?;
+        }
+    }
+
+    /// Waits until the engine has dealt with so much of the bank that a message of `length` bytes has room.
+    async fn room(&self, length: usize) -> Result<Room, StreamEnd> {
+        let bytes = u32::try_from(length).map_err(StreamEnd::violation)?;
+        let rooms = self.hall.rooms.get(&self.bank);
+        let rooms = rooms.ok_or_else(|| StreamEnd::lost("not in the roster"))?;
+        tokio::select! {
+            room = Arc::clone(rooms).acquire_many_owned(bytes) => match room {
+                Ok(bytes) => Ok(Room { _bytes: bytes }),
+                Err(closed) => Err(StreamEnd::lost(closed)),
+            },
+            reason = self.connection.closed() => Err(StreamEnd::lost(reason)),
         }
     }
 

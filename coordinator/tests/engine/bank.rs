@@ -104,7 +104,7 @@ impl Bank {
 
     async fn say(&self, message: ToCoordinator, line: &Line) {
         if !self.trouble.loses.is_some_and(|loses| loses(&message)) {
-            let input = Input::Message(self.index, line.session, Box::new(message));
+            let input = Input::Message(self.index, line.session, Box::new(message), Box::new(()));
             // A coordinator that has died hears it after the reconnection.
             let _ = line.inputs.send(input).await;
         }

@@ -29,7 +29,7 @@ async fn c_708_a_bank_of_another_wire_version_is_told_both_numbers() {
     };
     office
         .inputs
-        .send(Input::Message(bank, 1, Box::new(hello)))
+        .send(Input::Message(bank, 1, Box::new(hello), Box::new(())))
         .await
         .unwrap();
     match heard.recv().await.unwrap() {

@@ -15,7 +15,7 @@ use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::wire::frame::encode_frame;
 use veilsum_protocol::wire::stream::{ALPN, CloseCode, STREAM_FRAME_LIMIT, StreamOpen};
 
-use crate::peer::{Peer, refusal};
+use crate::peer::{dial, dial_with, refusal};
 use crate::scene::{Bank, Scene, Server, bank, over_both, soon, up};
 
 over_both! {
@@ -62,6 +62,7 @@ async fn messages_go_both_ways_and_each_bank_is_known_by_its_key(way: LinkTransp
             bank: from,
             session: over,
             message,
+            ..
         } => {
             assert_eq!(
                 (from, over, message.as_str()),
@@ -131,9 +132,9 @@ async fn connections_that_open_no_control_stream_push_out_each_other_and_nobody_
     up(&mut good).await;
 
     let options = scene.options(2, server.address);
-    let mut waiting = Peer::dial(&options).await.unwrap();
+    let mut waiting = dial(&options).await.unwrap();
     for _ in 0..8 {
-        let next = Peer::dial(&options).await.unwrap();
+        let next = dial(&options).await.unwrap();
         assert_eq!(waiting.close_code().await, Some(CloseCode::Replaced));
         waiting = next;
     }
@@ -225,7 +226,7 @@ async fn a_peer_without_a_certificate_is_refused(way: LinkTransport) {
         .with_root_certificates(roots)
         .with_no_client_auth();
     crypto.alpn_protocols = vec![ALPN.to_vec()];
-    let end = match Peer::dial_with(&scene.options(1, server.address), crypto).await {
+    let end = match dial_with(&scene.options(1, server.address), crypto).await {
         Ok(peer) => peer.closed().await,
         Err(end) => end,
     };
@@ -295,7 +296,7 @@ async fn an_oversize_or_malformed_frame_ends_its_connection_and_no_other(way: Li
         left_over,
         u32::MAX.to_be_bytes().to_vec(),
     ] {
-        let mut peer = Peer::dial(&scene.options(2, server.address)).await.unwrap();
+        let mut peer = dial(&scene.options(2, server.address)).await.unwrap();
         let (mut send, _recv) = peer.stream().await;
         send.write_all(&offence).await.unwrap();
         assert_eq!(
@@ -330,9 +331,9 @@ async fn a_silent_or_stalling_peer_is_dropped(way: LinkTransport) {
     scene.limits().stall_s = 1;
     let server = scene.listen();
     let options = scene.options(1, server.address);
-    let silent = Peer::dial(&options).await.unwrap();
+    let silent = dial(&options).await.unwrap();
     assert_eq!(silent.close_code().await, Some(CloseCode::TooSlow));
-    let mut stalling = Peer::dial(&options).await.unwrap();
+    let mut stalling = dial(&options).await.unwrap();
     let (mut send, _recv) = stalling.stream().await;
     let mut begun = encode_frame(&StreamOpen::Control, STREAM_FRAME_LIMIT).unwrap();
     begun.extend_from_slice(&[0, 0, 1]);
@@ -345,7 +346,7 @@ async fn a_bank_that_takes_no_messages_fills_its_own_queue_only(way: LinkTranspo
     scene.limits().outbound_messages = 2;
     scene.limits().send_window_bytes = 65_536;
     let mut server = scene.listen();
-    let mut peer = Peer::dial(&scene.options(1, server.address)).await.unwrap();
+    let mut peer = dial(&scene.options(1, server.address)).await.unwrap();
     let (mut send, _unread) = peer.stream().await;
     send.write_all(&encode_frame(&StreamOpen::Control, STREAM_FRAME_LIMIT).unwrap())
         .await

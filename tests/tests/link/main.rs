@@ -3,6 +3,7 @@
 
 mod admission;
 mod peer;
+mod pinning;
 mod relay;
 mod roads;
 mod scene;

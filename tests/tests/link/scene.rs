@@ -5,7 +5,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rcgen::KeyPair;
 use time::OffsetDateTime;
@@ -25,18 +24,9 @@ use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::stream::Rejected;
+pub(crate) use veilsum_tests::peer::soon;
 
 pub(crate) type FromBank = Inbound<String, String>;
-
-/// Longest that any step of a test may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Waits for a step, and fails instead of hanging.
-pub(crate) async fn soon<T>(step: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, step)
-        .await
-        .expect("a step took too long")
-}
 
 pub(crate) fn bank(position: u16) -> BankIndex {
     BankIndex::new(position).unwrap()

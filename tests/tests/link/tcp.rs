@@ -1,30 +1,23 @@
 //! What holds of TCP alone: each stream is a connection, and the format of its records as it is documented.
 
-use std::sync::Arc;
-
-use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use veilsum_client::config::LinkTransport;
-use veilsum_client::transport::{LinkOptions, tls_config};
+use veilsum_client::transport::LinkOptions;
 use veilsum_coordinator::transport::Inbound;
 use veilsum_link::{End, RecvHalf, SendHalf};
 use veilsum_protocol::ids::Round;
 use veilsum_protocol::wire::stream::{CloseCode, ControlReply, StreamOpen, UploadReply};
 
-use crate::peer::{Peer, read, write};
+use crate::peer::{Peer, call, dial, read, write};
 use crate::scene::{Scene, bank, soon};
 
 /// A record with the frame that opens the messages.
 const CONTROL: [u8; 12] = [0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, 0];
 
 async fn tls(options: &LinkOptions) -> TlsStream<TcpStream> {
-    let stream = soon(TcpStream::connect(&options.address)).await.unwrap();
-    let name = ServerName::try_from(options.server_name.clone()).unwrap();
-    let connector = TlsConnector::from(Arc::new(tls_config(options).unwrap()));
-    soon(connector.connect(name, stream)).await.unwrap()
+    call(options).tls().await.unwrap()
 }
 
 /// The next record that is no sign of life: its kind and content.
@@ -74,7 +67,7 @@ async fn a_bank_that_falls_silent_is_dropped() {
     let mut frozen = tls(&scene.options(1, server.address)).await;
     frozen.write_all(&CONTROL).await.unwrap();
     // A bank that has nothing to say but is there stays.
-    let mut quiet = Peer::dial(&scene.options(3, server.address)).await.unwrap();
+    let mut quiet = dial(&scene.options(3, server.address)).await.unwrap();
     let (mut send, _recv) = quiet.stream().await;
     write(&mut send, &StreamOpen::Control).await;
     loop {
@@ -91,7 +84,7 @@ async fn a_bank_that_falls_silent_is_dropped() {
 }
 
 async fn upload(options: &LinkOptions, round: u64) -> (Peer, SendHalf, RecvHalf) {
-    let mut peer = Peer::dial(options).await.unwrap();
+    let mut peer = dial(options).await.unwrap();
     let (mut send, recv) = peer.stream().await;
     let open = StreamOpen::Upload {
         round: Round(round),
@@ -110,7 +103,7 @@ async fn a_bank_has_its_places_for_streams_and_as_many_that_wait() {
         server.gate.0.lock().unwrap().insert(Round(round), 100_000);
     }
     let options = scene.options(1, server.address);
-    let mut session = Peer::dial(&options).await.unwrap();
+    let mut session = dial(&options).await.unwrap();
     let (mut send, mut recv) = session.stream().await;
     write(&mut send, &StreamOpen::Control).await;
     let admitted = ControlReply::Admitted {

@@ -14,7 +14,7 @@ use veilsum_protocol::wire::stream::{
     CloseCode, ControlReply, Rejected, StreamOpen, TRAILER_LIMIT, UploadReply,
 };
 
-use crate::peer::{Peer, read, write};
+use crate::peer::{dial, read, write};
 use crate::scene::{Bank, Scene, Server, bank, over_both, soon, up};
 
 over_both! {
@@ -135,13 +135,13 @@ async fn the_coordinator_takes_up_an_upload_where_it_was_cut(way: LinkTransport)
     let length = u64::try_from(LENGTH).unwrap();
     server.gate.0.lock().unwrap().insert(Round(1), length);
     let options = scene.options(1, server.address);
-    let mut peer = Peer::dial(&options).await.unwrap();
+    let mut peer = dial(&options).await.unwrap();
     let (mut control, mut replies) = peer.stream().await;
     write(&mut control, &StreamOpen::Control).await;
     let ControlReply::Admitted { bank: known, .. } = read(&mut replies).await;
     assert_eq!(known, bank(1));
     let mut beside = match way {
-        LinkTransport::Tcp => Some(Peer::dial(&options).await.unwrap()),
+        LinkTransport::Tcp => Some(dial(&options).await.unwrap()),
         _ => None,
     };
     let (mut send, mut recv) = beside.as_mut().unwrap_or(&mut peer).stream().await;

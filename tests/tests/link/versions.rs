@@ -11,7 +11,7 @@ use veilsum_client::transport::{DownReason, Event, tls_config};
 use veilsum_coordinator::transport::tls_config as server_tls;
 use veilsum_link::End;
 
-use crate::peer::Peer;
+use crate::peer::dial_with;
 use crate::scene::{Bank, Scene, over_both, soon};
 
 over_both! {
@@ -28,7 +28,7 @@ async fn a_bank_of_another_version_is_refused_in_the_handshake(way: LinkTranspor
     let mut tls = tls_config(&options).unwrap();
     tls.alpn_protocols = vec![OTHER.to_vec()];
     // no_application_protocol (RFC 7301, section 3.2).
-    assert_eq!(Peer::dial_with(&options, tls).await.err(), Some(End::Alert(120)));
+    assert_eq!(dial_with(&options, tls).await.err(), Some(End::Alert(120)));
 }
 
 async fn a_coordinator_of_another_version_is_named_so(way: LinkTransport) {
