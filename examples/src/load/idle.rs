@@ -108,7 +108,8 @@ async fn watch(
         } else {
             LinkTransport::Tcp
         };
-        let (one, at) = connect(&consortium.bank_folder(&bank.name), way)?;
+        let idle_s = consortium.setup().idle_s;
+        let (one, at) = connect(&consortium.bank_folder(&bank.name), way, idle_s)?;
         address = Some(at);
         held.push(one);
     }
@@ -160,13 +161,14 @@ async fn watch(
     })
 }
 
-fn connect(folder: &Path, way: LinkTransport) -> Result<(Held, SocketAddr), DemoError> {
+fn connect(folder: &Path, way: LinkTransport, idle_s: u32) -> Result<(Held, SocketAddr), DemoError> {
     let wrong = |error: &dyn std::fmt::Display| DemoError::content(folder, error);
     let config = Config::load(&folder.join("bank.toml"), []).map_err(|error| wrong(&error))?;
     let (file, roster) = app::consortium(&config).map_err(|error| wrong(&error))?;
     let identity = app::identity(&config, &file, &roster).map_err(|error| wrong(&error))?;
     let mut options = app::link_options(&config, &file, &identity).map_err(|error| wrong(&error))?;
     options.limits.transport = way;
+    options.limits.idle_s = idle_s;
     options.memory = None;
     let address = options.address.parse().map_err(|error| wrong(&error))?;
     let (link, events) = transport::start(options).map_err(|error| wrong(&error))?;
