@@ -285,6 +285,16 @@ impl Consortium {
         })
     }
 
+    /// Waits for so many more results of the first task, and gives the status then.
+    ///
+    /// # Errors
+    /// As [`Consortium::wait_for`].
+    pub fn wait_for_results(&self, what: &str, more: u32, patience: Duration) -> Result<Status, DemoError> {
+        let step = |status: &Status| status.tasks.first().map_or(0, |task| task.step);
+        let now = step(&self.wait_for(what, patience, |_| true)?);
+        self.wait_for(what, patience, |status| step(status) >= now.saturating_add(more))
+    }
+
     /// Waits until every bank that runs has been offered the task, and approves it in each.
     ///
     /// # Errors

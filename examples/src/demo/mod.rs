@@ -10,6 +10,7 @@
 mod comparison;
 pub mod consortium;
 mod error;
+pub(crate) mod folder;
 pub mod history;
 mod narrator;
 mod outage;

@@ -15,7 +15,7 @@ use super::history::{History, RoundEnd, RoundStory};
 use super::outage::Outage;
 use super::supply::{self, Change, Deal, Supply};
 use super::verdict::{self, Played};
-use super::{DemoError, Keeper, Narrator, Programs};
+use super::{DemoError, Keeper, Narrator, Programs, folder};
 use crate::loans;
 
 /// Lies in every folder that a demo made, so that no other folder is ever replaced.
@@ -65,7 +65,7 @@ pub fn play(options: &Options) -> Result<bool, DemoError> {
     let programs = Programs::beside_this_one()?;
     let keeper = Keeper::default();
     keeper.kill_all_when_interrupted()?;
-    make_folder(&options.dir)?;
+    folder::make_anew(&options.dir, MARKER)?;
 
     let supply = prepare(options, &narrator)?;
     let consortium = assemble(options, &supply, programs, keeper, &narrator)?;
@@ -88,20 +88,6 @@ pub fn play(options: &Options) -> Result<bool, DemoError> {
         runtime,
     };
     verdict::reach(&played, options, &narrator)
-}
-
-fn make_folder(dir: &Path) -> Result<(), DemoError> {
-    if dir.join(MARKER).is_file() {
-        fs::remove_dir_all(dir).map_err(DemoError::file(dir))?;
-    } else if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(DemoError::Usage(format!(
-            "{}: found a folder that no demo made, expected an empty or a new one; choose another with --dir",
-            dir.display()
-        )));
-    }
-    fs::create_dir_all(dir).map_err(DemoError::file(dir))?;
-    let marker = dir.join(MARKER);
-    fs::write(&marker, "").map_err(DemoError::file(&marker))
 }
 
 fn prepare(options: &Options, narrator: &Narrator) -> Result<Supply, DemoError> {

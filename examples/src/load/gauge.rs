@@ -6,12 +6,6 @@ use std::time::Duration;
 
 use crate::demo::DemoError;
 
-/// Bytes of a page of the kernel's socket accounting.
-const PAGE: u64 = 4096;
-
-/// Ticks a second of the times in `/proc/<pid>/stat`: `USER_HZ`, which is 100 on every Linux that Rust runs on.
-const TICKS: u64 = 100;
-
 /// Most resident memory that a process has had, in bytes.
 ///
 /// # Errors
@@ -37,7 +31,7 @@ pub fn memory(pid: u32) -> Result<u64, DemoError> {
     text.split_whitespace()
         .nth(1)
         .and_then(|pages| pages.parse::<u64>().ok())
-        .map(|pages| pages * PAGE)
+        .map(bytes)
         .ok_or_else(|| DemoError::content(Path::new(&path), "found no second number"))
 }
 
@@ -59,7 +53,8 @@ pub fn cpu(pid: u32) -> Result<Duration, DemoError> {
     };
     // Field 3 is the first behind the name.
     let (user, kernel) = ticks(11).zip(ticks(12)).ok_or_else(wrong)?;
-    Ok(Duration::from_millis((user + kernel) * 1000 / TICKS))
+    let second = rustix::param::clock_ticks_per_second().max(1);
+    Ok(Duration::from_millis((user + kernel) * 1000 / second))
 }
 
 /// Memory that the kernel holds for the buffers of all sockets of this machine now, in bytes, for TCP and for UDP.
@@ -76,9 +71,13 @@ pub fn sockets() -> Result<(u64, u64), DemoError> {
         words.next()?.parse::<u64>().ok()
     };
     match pages("TCP:").zip(pages("UDP:")) {
-        Some((tcp, udp)) => Ok((tcp * PAGE, udp * PAGE)),
+        Some((tcp, udp)) => Ok((bytes(tcp), bytes(udp))),
         None => Err(DemoError::content(Path::new(path), "found no mem of TCP and UDP")),
     }
+}
+
+fn bytes(pages: u64) -> u64 {
+    pages.saturating_mul(rustix::param::page_size() as u64)
 }
 
 fn read(path: &str) -> Result<String, DemoError> {

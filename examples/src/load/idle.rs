@@ -12,9 +12,9 @@ use veilsum_client::config::{Config, LinkTransport};
 use veilsum_client::transport::{self, Event, Link};
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 
-use super::{Options, assemble, gauge, make_folder};
+use super::{MARKER, assemble, gauge};
 use crate::demo::consortium::{COORDINATOR, Consortium};
-use crate::demo::{DemoError, Keeper, Narrator, Programs};
+use crate::demo::{DemoError, Keeper, Narrator, Programs, folder};
 
 /// Longest wait until every bank is admitted.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -75,16 +75,14 @@ pub fn hold(options: &IdleOptions) -> Result<IdleReport, DemoError> {
     let narrator = Narrator::new();
     let keeper = Keeper::default();
     keeper.kill_all_when_interrupted()?;
-    make_folder(&options.dir)?;
-    let setup = Options {
-        dir: options.dir.clone(),
-        banks: options.banks,
-        parameters: 1,
-        rounds: 1,
-        drop_percent: 0,
-        seed: 0,
-    };
-    let consortium = assemble(&setup, Programs::beside_this_one()?, keeper, &narrator)?;
+    folder::make_anew(&options.dir, MARKER)?;
+    let consortium = assemble(
+        &options.dir,
+        options.banks,
+        Programs::beside_this_one()?,
+        keeper,
+        &narrator,
+    )?;
     let runtime = tokio::runtime::Runtime::new().map_err(DemoError::file(Path::new("the runtime")))?;
     let report = runtime.block_on(watch(options, &consortium, &narrator))?;
     consortium.stop();

@@ -22,7 +22,7 @@ use veilsum_protocol::task::Task;
 
 use crate::demo::consortium::{COORDINATOR, Consortium, Member, Setup};
 use crate::demo::history::{History, RoundEnd, RoundStory};
-use crate::demo::{DemoError, Keeper, Narrator, Programs};
+use crate::demo::{DemoError, Keeper, Narrator, Programs, folder};
 
 pub use report::Report;
 use storm::Storm;
@@ -89,13 +89,13 @@ pub fn play(options: &Options) -> Result<Report, DemoError> {
     let programs = Programs::beside_this_one()?;
     let keeper = Keeper::default();
     keeper.kill_all_when_interrupted()?;
-    make_folder(&options.dir)?;
+    folder::make_anew(&options.dir, MARKER)?;
     let lanes = Plan::new(&task).layout(RoundKind::Train).lanes();
     narrator.say(&format!(
         "{} banks as processes of their own, {lanes} digits in an update, {} rounds, {} % of the banks are killed in every phase",
         options.banks, options.rounds, options.drop_percent
     ));
-    let consortium = assemble(options, programs, keeper, &narrator)?;
+    let consortium = assemble(&options.dir, options.banks, programs, keeper, &narrator)?;
     start_banks(&consortium, &narrator)?;
     let file = options.dir.join("task.toml");
     fs::write(&file, &text).map_err(DemoError::file(&file))?;
@@ -113,30 +113,15 @@ pub fn play(options: &Options) -> Result<Report, DemoError> {
     Ok(report)
 }
 
-/// # Errors
-/// [`DemoError::Usage`] if something of somebody else's is there.
-fn make_folder(dir: &Path) -> Result<(), DemoError> {
-    if dir.join(MARKER).is_file() {
-        fs::remove_dir_all(dir).map_err(DemoError::file(dir))?;
-    } else if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(DemoError::Usage(format!(
-            "{}: found a folder that this program did not make, expected an empty or a new one; choose another with --dir",
-            dir.display()
-        )));
-    }
-    fs::create_dir_all(dir).map_err(DemoError::file(dir))?;
-    let marker = dir.join(MARKER);
-    fs::write(&marker, "").map_err(DemoError::file(&marker))
-}
-
 /// Everybody is enrolled, and the coordinator runs.
 fn assemble(
-    options: &Options,
+    dir: &Path,
+    banks: u16,
     programs: Programs,
     keeper: Keeper,
     narrator: &Narrator,
 ) -> Result<Consortium, DemoError> {
-    let tables = options.dir.join("tables");
+    let tables = dir.join("tables");
     fs::create_dir_all(&tables).map_err(DemoError::file(&tables))?;
     let member = |position: u16| {
         let name = format!("bank-{position}");
@@ -150,11 +135,9 @@ fn assemble(
         Ok(Member { name, table })
     };
     let setup = Setup {
-        dir: options.dir.clone(),
+        dir: dir.to_owned(),
         name: "load.veilsum.example".to_owned(),
-        banks: (1..=options.banks)
-            .map(member)
-            .collect::<Result<_, DemoError>>()?,
+        banks: (1..=banks).map(member).collect::<Result<_, DemoError>>()?,
         schema: SCHEMA.to_owned(),
         reconnect_grace_s: 2,
         idle_s: 5,

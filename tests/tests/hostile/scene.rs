@@ -166,10 +166,7 @@ impl Scene {
 
     /// Waits for two more results.
     pub fn rounds_go_on(&self, what: &str) -> Status {
-        let step = |status: &Status| status.tasks.first().map_or(0, |task| task.step);
-        let now = step(&self.consortium.wait_for(what, PATIENCE, |_| true).unwrap());
-        let further = |status: &Status| step(status) >= now + 2;
-        let status = self.consortium.wait_for(what, PATIENCE, further).unwrap();
+        let status = self.consortium.wait_for_results(what, 2, PATIENCE).unwrap();
         assert!(
             matches!(status.tasks[0].status, TaskStatus::Running),
             "{what}: {:?}",
