@@ -138,6 +138,7 @@ pub struct BankIdentity {
     certificate_pem: Vec<u8>,
     tls_key: Zeroizing<Vec<u8>>,
     signing_key: SigningKey,
+    witness_key: SigningKey,
 }
 
 /// The configuration of the folder, under the environment.
@@ -182,18 +183,21 @@ pub fn identity(config: &Config, consortium: &Consortium, roster: &Roster) -> Re
     let certificate = inspect::verify(&certificate_pem, consortium.ca_pem.as_bytes(), now())
         .map_err(wrong(&files.certificate))?;
     let tls_key = keyfile::read_pkcs8(&files.key)?;
-    let signing = keyfile::read_pkcs8(&files.signing_key)?;
-    let signing_key = SigningKey::from_pkcs8(&signing)
-        .map_err(|error| wrong(&files.signing_key)(format!("{error}; `init` makes one")))?;
-    let public = signing_key.verifying_key().0;
-    let entry =
-        inspect::own_entry(roster, &config.name, &certificate, &public).map_err(wrong(&config.consortium))?;
+    let ed25519 = |path: &Path| {
+        let document = keyfile::read_pkcs8(path)?;
+        SigningKey::from_pkcs8(&document).map_err(|error| wrong(path)(format!("{error}; `init` makes one")))
+    };
+    let (signing_key, witness_key) = (ed25519(&files.signing_key)?, ed25519(&files.witness_key)?);
+    let [signing, witness] = [&signing_key, &witness_key].map(|key| key.verifying_key().0);
+    let entry = inspect::own_entry(roster, &config.name, &certificate, &signing, &witness)
+        .map_err(wrong(&config.consortium))?;
     Ok(BankIdentity {
         position: entry.index,
         certificate,
         certificate_pem,
         tls_key,
         signing_key,
+        witness_key,
     })
 }
 
@@ -323,6 +327,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         roster,
         log_key,
         key: identity.signing_key,
+        witness_key: identity.witness_key,
     };
     let participant = restore(&home, pinned)?;
     let tasks = unfinished(&home, &participant)?;

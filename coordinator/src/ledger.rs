@@ -1,7 +1,8 @@
 //! The engine's ledger from its parts: store, sequencer and published files, in the order that crashes demand.
 //!
 //! Blobs are durable before (the engine sees to that), then one store commit with records, entries and signed checkpoint is the
-//! commit point, then the tiles and the checkpoint file follow. What was committed and not published is published at the next start.
+//! commit point, then the tiles follow, and the checkpoint file when enough banks have cosigned. Tiles that were committed and not written
+//! are written at the next start.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -10,11 +11,11 @@ use std::sync::{PoisonError, RwLock};
 
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
-use veilsum_protocol::log::VerifierKey;
+use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 
 use crate::atomic_file::{durable_create_folder, durable_write};
 use crate::engine::ports::{Blobs, Commit, Fault, Ledger, Store};
-use crate::log::{Publisher, Sequencer, recover};
+use crate::log::{Publisher, Recovered, Sequencer, recover};
 use crate::store::blobs::BlobStore;
 
 /// Store and log of a coordinator.
@@ -23,23 +24,29 @@ pub struct StoredLedger<S> {
     sequencer: Sequencer,
     publisher: Publisher,
     key: SigningKey,
-    checkpoint: String,
+    head: Option<VerifiedCheckpoint>,
+    published: Option<VerifiedCheckpoint>,
 }
 
 impl<S: Store> StoredLedger<S> {
-    /// Opens the log over `store`, publishes what a crash left unpublished, and signs an empty log's first checkpoint.
+    /// Opens the log over `store`, and writes the tiles that a crash left unwritten.
     ///
     /// # Errors
     /// If store and published files contradict each other, or the disk fails.
     pub fn open(store: S, folder: &Path, verifier: &VerifierKey, key: SigningKey) -> Result<Self, Fault> {
-        let (sequencer, publisher) = recover(&store, folder, verifier).map_err(Fault::new)?;
-        let checkpoint = store.checkpoint()?.unwrap_or_default();
+        let Recovered {
+            sequencer,
+            publisher,
+            head,
+            published,
+        } = recover(&store, folder, verifier).map_err(Fault::new)?;
         Ok(Self {
             store,
             sequencer,
             publisher,
             key,
-            checkpoint,
+            head,
+            published,
         })
     }
 }
@@ -67,9 +74,15 @@ impl<S: Store> Ledger for StoredLedger<S> {
         self.store.commit(&commit)?;
         self.sequencer.advance(&prepared).map_err(Fault::new)?;
         self.publisher
-            .publish(prepared.entries(), prepared.checkpoint())
+            .publish_tiles(prepared.entries())
             .map_err(Fault::new)?;
-        prepared.note().clone_into(&mut self.checkpoint);
+        self.head = Some(prepared.checkpoint().clone());
+        Ok(())
+    }
+
+    fn publish(&mut self, head: VerifiedCheckpoint) -> Result<(), Fault> {
+        self.publisher.publish_checkpoint(&head).map_err(Fault::new)?;
+        self.published = Some(head);
         Ok(())
     }
 
@@ -89,8 +102,12 @@ impl<S: Store> Ledger for StoredLedger<S> {
         Ok(self.store.entries(from, to)?)
     }
 
-    fn checkpoint(&self) -> &str {
-        &self.checkpoint
+    fn head(&self) -> Option<&VerifiedCheckpoint> {
+        self.head.as_ref()
+    }
+
+    fn published(&self) -> Option<&VerifiedCheckpoint> {
+        self.published.as_ref()
     }
 }
 

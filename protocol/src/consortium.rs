@@ -13,7 +13,7 @@ use crate::roster::{Roster, RosterEntry, RosterError};
 /// Version of the file's format.
 pub const CONSORTIUM_VERSION: u32 = 1;
 
-/// Largest consortium file that is read, in bytes: 500 banks take about 150 KiB.
+/// Largest consortium file that is read, in bytes: 500 banks take about 200 KiB.
 pub const CONSORTIUM_LIMIT: usize = 1 << 20;
 
 /// The file `consortium.toml`, as text; [`Consortium::from_toml`] checks it.
@@ -47,6 +47,8 @@ pub struct ConsortiumBank {
     pub name: String,
     /// Ed25519 public key, 64 hex characters.
     pub signing_public_key: String,
+    /// Ed25519 public key for cosignatures, 64 hex characters.
+    pub witness_public_key: String,
     /// SHA-256 of its TLS certificate's SubjectPublicKeyInfo in DER, 64 hex characters.
     pub tls_key_sha256: String,
 }
@@ -157,6 +159,7 @@ impl ConsortiumBank {
             index: self.index,
             name: self.name.clone(),
             signing_key: key("signing_public_key", &self.signing_public_key)?.0,
+            witness_key: key("witness_public_key", &self.witness_public_key)?.0,
             tls_key: key("tls_key_sha256", &self.tls_key_sha256)?,
         })
     }
@@ -168,6 +171,7 @@ impl From<&RosterEntry> for ConsortiumBank {
             index: entry.index,
             name: entry.name.clone(),
             signing_public_key: hex::encode(entry.signing_key),
+            witness_public_key: hex::encode(entry.witness_key),
             tls_key_sha256: entry.tls_key.to_hex(),
         }
     }
@@ -185,6 +189,7 @@ mod tests {
                 index: BankIndex::new(position).unwrap(),
                 name: format!("bank-{position}"),
                 signing_public_key: Digest::of(&[1, u8::try_from(position).unwrap()]).to_hex(),
+                witness_public_key: Digest::of(&[3, u8::try_from(position).unwrap()]).to_hex(),
                 tls_key_sha256: Digest::of(&[2, u8::try_from(position).unwrap()]).to_hex(),
             })
             .collect();

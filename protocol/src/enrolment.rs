@@ -1,7 +1,8 @@
-//! A bank's request to be enrolled: its two public keys, and proof that it holds both private ones.
+//! A bank's request to be enrolled: its three public keys, and proof that it holds all private ones.
 //!
-//! The certificate signing request (PKCS #10, RFC 2986) proves possession of the TLS key by its own signature. The proof
-//! field does the same for the signing key and binds the two together, so that nobody enrols with another's key.
+//! The certificate signing request (PKCS #10, RFC 2986) proves possession of the TLS key by its own signature. The two
+//! proof fields do the same for the signing key and the witness key, and each binds the three together, so that nobody enrols with
+//! another's key.
 
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
@@ -26,8 +27,12 @@ pub struct EnrolmentRequest {
     pub name: String,
     /// Ed25519 public key, 64 hex characters.
     pub signing_public_key: String,
-    /// Ed25519 signature over [`proof_message`], 128 hex characters.
+    /// Ed25519 public key for cosignatures under the log's heads, 64 hex characters.
+    pub witness_public_key: String,
+    /// The signing key's Ed25519 signature over [`proof_message`], 128 hex characters.
     pub proof: String,
+    /// The witness key's signature over the same, 128 hex characters.
+    pub witness_proof: String,
     /// The certificate signing request, PEM.
     pub csr: String,
 }
@@ -63,12 +68,17 @@ pub enum RequestError {
         /// Characters found.
         found: usize,
     },
-    /// The signing key did not sign this name and this signing request.
+    /// A key did not sign this name, these keys and this signing request.
     #[error(
-        "proof: the signature is not by signing_public_key over this name and csr; the file was changed after \
+        "{proof}: the signature is not by {key} over this name, these keys and csr; the file was changed after \
          `veilsum-client init`, or the keys are not the bank's"
     )]
-    Proof,
+    Proof {
+        /// The field with the signature.
+        proof: &'static str,
+        /// The field with the key.
+        key: &'static str,
+    },
 }
 
 impl EnrolmentRequest {
@@ -88,7 +98,9 @@ impl EnrolmentRequest {
         }
         check_bank_name(&request.name)?;
         request.signing_key()?;
-        request.signature()?;
+        request.witness_key()?;
+        from_hex::<64>("proof", &request.proof)?;
+        from_hex::<64>("witness_proof", &request.witness_proof)?;
         Ok(request)
     }
 
@@ -100,28 +112,51 @@ impl EnrolmentRequest {
         from_hex("signing_public_key", &self.signing_public_key)
     }
 
-    fn signature(&self) -> Result<[u8; 64], RequestError> {
-        from_hex("proof", &self.proof)
+    /// The Ed25519 public key for cosignatures.
+    ///
+    /// # Errors
+    /// [`RequestError::Hex`].
+    pub fn witness_key(&self) -> Result<[u8; 32], RequestError> {
+        from_hex("witness_public_key", &self.witness_public_key)
     }
 
-    /// Checks that the signing key signed this name together with this signing request.
+    /// Checks that signing key and witness key each signed this name together with both keys and this signing request.
     ///
     /// `csr_der` is the content of [`Self::csr`]; the caller has decoded the PEM and checks the request's own signature.
     ///
     /// # Errors
     /// [`RequestError::Proof`], or [`RequestError::Hex`] if the request was not read by [`Self::from_toml`].
     pub fn verify_proof(&self, csr_der: &[u8]) -> Result<(), RequestError> {
-        UnparsedPublicKey::new(&ED25519, self.signing_key()?)
-            .verify(&proof_message(&self.name, csr_der), &self.signature()?)
-            .map_err(|_| RequestError::Proof)
+        let (signing, witness) = (self.signing_key()?, self.witness_key()?);
+        let message = proof_message(&self.name, &signing, &witness, csr_der);
+        for (key_field, key, proof_field, proof) in [
+            ("signing_public_key", signing, "proof", &self.proof),
+            (
+                "witness_public_key",
+                witness,
+                "witness_proof",
+                &self.witness_proof,
+            ),
+        ] {
+            let signature: [u8; 64] = from_hex(proof_field, proof)?;
+            UnparsedPublicKey::new(&ED25519, key)
+                .verify(&message, &signature)
+                .map_err(|_| RequestError::Proof {
+                    proof: proof_field,
+                    key: key_field,
+                })?;
+        }
+        Ok(())
     }
 }
 
-/// What the signing key signs: `"veilsum/v1/enrolment-request\0"`, the name with a big-endian `u32` length before it, and the
-/// SHA-256 of the signing request in DER.
-pub fn proof_message(name: &str, csr_der: &[u8]) -> Vec<u8> {
+/// What signing key and witness key sign: `"veilsum/v1/enrolment-request\0"`, the name with a big-endian `u32` length before it, both
+/// public keys, and the SHA-256 of the signing request in DER.
+pub fn proof_message(name: &str, signing_key: &[u8; 32], witness_key: &[u8; 32], csr_der: &[u8]) -> Vec<u8> {
     Writer::domain("enrolment-request")
         .text(name)
+        .fixed(signing_key)
+        .fixed(witness_key)
         .digest(&Digest::of(csr_der))
         .finish()
 }
@@ -145,12 +180,17 @@ mod tests {
     use super::*;
 
     fn request() -> EnrolmentRequest {
-        let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let [signing, witness] =
+            [7, 17].map(|seed| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap());
+        let public = |key: &Ed25519KeyPair| key.public_key().as_ref().try_into().unwrap();
+        let message = proof_message("bank-a", &public(&signing), &public(&witness), b"request");
         EnrolmentRequest {
             version: REQUEST_VERSION,
             name: "bank-a".to_owned(),
-            signing_public_key: hex::encode(key.public_key()),
-            proof: hex::encode(key.sign(&proof_message("bank-a", b"request"))),
+            signing_public_key: hex::encode(signing.public_key()),
+            witness_public_key: hex::encode(witness.public_key()),
+            proof: hex::encode(signing.sign(&message)),
+            witness_proof: hex::encode(witness.sign(&message)),
             csr: "PEM".to_owned(),
         }
     }
@@ -173,27 +213,47 @@ mod tests {
             b"veilsum/v1/enrolment-request\0".as_slice(),
             &[0, 0, 0, 6],
             b"bank-a",
+            &[1; 32],
+            &[2; 32],
             &hash,
         ]
         .concat();
-        assert_eq!(proof_message("bank-a", b"request"), expected);
+        assert_eq!(proof_message("bank-a", &[1; 32], &[2; 32], b"request"), expected);
     }
 
     #[test]
     fn the_proof_binds_name_csr_and_key() {
         let good = request();
-        assert_eq!(good.verify_proof(b"another request"), Err(RequestError::Proof));
+        let by_signing_key = Err(RequestError::Proof {
+            proof: "proof",
+            key: "signing_public_key",
+        });
+        assert_eq!(good.verify_proof(b"another request"), by_signing_key);
         let renamed = EnrolmentRequest {
             name: "bank-b".to_owned(),
             ..good.clone()
         };
-        assert_eq!(renamed.verify_proof(b"request"), Err(RequestError::Proof));
+        assert_eq!(renamed.verify_proof(b"request"), by_signing_key);
         let other_key = Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap();
         let stolen = EnrolmentRequest {
             signing_public_key: hex::encode(other_key.public_key()),
+            ..good.clone()
+        };
+        assert_eq!(stolen.verify_proof(b"request"), by_signing_key);
+        let stolen = EnrolmentRequest {
+            witness_public_key: hex::encode(other_key.public_key()),
+            ..good.clone()
+        };
+        assert_eq!(stolen.verify_proof(b"request"), by_signing_key);
+        let unproven = EnrolmentRequest {
+            witness_proof: good.proof.clone(),
             ..good
         };
-        assert_eq!(stolen.verify_proof(b"request"), Err(RequestError::Proof));
+        let refused = unproven.verify_proof(b"request").unwrap_err().to_string();
+        assert!(
+            refused.starts_with("witness_proof") && refused.contains("witness_public_key"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::ids::{BankIndex, Digest};
 pub const MIN_BANKS: usize = 3;
 /// Most banks of a consortium.
 pub const MAX_BANKS: usize = 500;
-/// Longest name of a bank, in characters.
-pub const MAX_BANK_NAME: usize = 32;
+/// Longest name of a bank, in characters: with it a roster of [`MAX_BANKS`] fits into one entry of the log.
+pub const MAX_BANK_NAME: usize = 28;
 /// Longest name of a consortium, in characters.
 pub const MAX_CONSORTIUM_NAME: usize = 64;
 
@@ -20,10 +20,12 @@ pub const MAX_CONSORTIUM_NAME: usize = 64;
 pub struct RosterEntry {
     /// Its position, from 1.
     pub index: BankIndex,
-    /// Its name: 1 to 32 of `a-z`, `0-9` and `-`.
+    /// Its name: 1 to 28 of `a-z`, `0-9` and `-`.
     pub name: String,
     /// Its Ed25519 public key (RFC 8032), under which it signs what goes into the log.
     pub signing_key: [u8; 32],
+    /// Its Ed25519 public key for cosignatures under the log's heads, and for nothing else.
+    pub witness_key: [u8; 32],
     /// SHA-256 of the public key of its TLS certificate (the SubjectPublicKeyInfo in DER).
     pub tls_key: Digest,
 }
@@ -62,7 +64,7 @@ pub enum RosterError {
     Repeated {
         /// The later bank.
         name: String,
-        /// `name`, `signing key` or `TLS key`.
+        /// `name`, `signing key`, `witness key` or `TLS key`.
         what: &'static str,
     },
 }
@@ -77,7 +79,7 @@ pub struct NameError {
     allowed: &'static str,
 }
 
-/// Checks the name of a bank: 1 to 32 of `a-z`, `0-9` and `-`. It serves as a folder and as a DNS label, so it neither starts
+/// Checks the name of a bank: 1 to 28 of `a-z`, `0-9` and `-`. It serves as a folder and as a DNS label, so it neither starts
 /// nor ends with `-`.
 ///
 /// # Errors
@@ -130,7 +132,7 @@ impl Roster {
         if !(MIN_BANKS..=MAX_BANKS).contains(&banks.len()) {
             return Err(RosterError::Size { found: banks.len() });
         }
-        let (mut names, mut signing_keys, mut tls_keys) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let (mut names, mut keys, mut tls_keys) = (HashSet::new(), HashSet::new(), HashSet::new());
         for (expected, bank) in (1..).zip(&banks) {
             check_bank_name(&bank.name)?;
             if usize::from(bank.index.get()) != expected {
@@ -142,7 +144,9 @@ impl Roster {
             }
             for (new, what) in [
                 (names.insert(bank.name.as_str()), "name"),
-                (signing_keys.insert(bank.signing_key), "signing key"),
+                (keys.insert(bank.signing_key), "signing key"),
+                // Nor one that is another's signing key: a signature is to be one party's in one role.
+                (keys.insert(bank.witness_key), "witness key"),
                 (tls_keys.insert(bank.tls_key), "TLS key"),
             ] {
                 if !new {
@@ -194,6 +198,7 @@ mod tests {
                 index: BankIndex::new(position).unwrap(),
                 name: format!("bank-{position}"),
                 signing_key: Digest::of(format!("signing {position}").as_bytes()).0,
+                witness_key: Digest::of(format!("witness {position}").as_bytes()).0,
                 tls_key: Digest::of(format!("tls {position}").as_bytes()),
             })
             .collect()
@@ -230,15 +235,17 @@ mod tests {
         assert!(refused(|list| list.swap(0, 1)).contains("position 2, expected 1"));
         assert!(refused(|list| list[3].name = "bank-1".to_owned()).contains("same name"));
         assert!(refused(|list| list[3].signing_key = list[0].signing_key).contains("same signing key"));
+        assert!(refused(|list| list[3].witness_key = list[0].witness_key).contains("same witness key"));
+        assert!(refused(|list| list[3].witness_key = list[3].signing_key).contains("same witness key"));
         assert!(refused(|list| list[3].tls_key = list[0].tls_key).contains("same TLS key"));
     }
 
     #[test]
     fn names_cannot_leave_their_folder_or_label() {
-        for bad in ["", "-a", "a-", "A", "a.b", "../a", "a b", "ä", &"a".repeat(33)] {
+        for bad in ["", "-a", "a-", "A", "a.b", "../a", "a b", "ä", &"a".repeat(29)] {
             assert!(check_bank_name(bad).is_err(), "{bad}");
         }
-        for good in ["a", "bank-a", "0", &"a".repeat(32)] {
+        for good in ["a", "bank-a", "0", &"a".repeat(28)] {
             assert!(check_bank_name(good).is_ok(), "{good}");
         }
         assert!(check_consortium_name("example.org/credit").is_ok());

@@ -59,6 +59,7 @@ fn a_snapshot_leaves_no_key_in_freed_memory() {
         index: BankIndex::new(position).unwrap(),
         name: format!("bank-{position}"),
         signing_key: key(position.into()).verifying_key().0,
+        witness_key: key(u64::from(position) + 100).verifying_key().0,
         tls_key: Digest::of(&position.to_be_bytes()),
     };
     let mut machine = Participant::new(Pinned {
@@ -66,6 +67,7 @@ fn a_snapshot_leaves_no_key_in_freed_memory() {
         roster: Roster::new("demo", (1..=3).map(entry).collect()).unwrap(),
         log_key: VerifierKey::new("demo", key(9).verifying_key().0).unwrap(),
         key: key(1),
+        witness_key: key(101),
     })
     .unwrap();
     let ask = ToBank::EpochAsk { epoch: Epoch(1) };

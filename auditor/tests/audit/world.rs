@@ -89,6 +89,11 @@ pub(crate) fn bank(position: u16) -> BankIndex {
     BankIndex::new(position).unwrap()
 }
 
+/// The key with which a bank cosigns.
+pub(crate) fn witness_key(bank: BankIndex) -> SigningKey {
+    SigningKey::generate(&mut SeededEntropy::new(100 + u64::from(bank.get())))
+}
+
 /// What never changes: keys and the task.
 pub(crate) struct Consortium {
     pub(crate) keys: BTreeMap<BankIndex, SigningKey>,
@@ -110,6 +115,7 @@ impl Consortium {
             index: *index,
             name: format!("bank-{index}"),
             signing_key: key.verifying_key().0,
+            witness_key: witness_key(*index).verifying_key().0,
             tls_key: Digest::of(&index.get().to_be_bytes()),
         });
         let roster = Roster::new(NAME, entries.collect()).unwrap();

@@ -44,6 +44,8 @@ pub struct Identity {
     pub key: PathBuf,
     /// Ed25519 private key, PEM, mode 0600.
     pub signing_key: PathBuf,
+    /// Ed25519 private key for cosignatures, PEM, mode 0600.
+    pub witness_key: PathBuf,
     /// Salt that chooses the rows never trained on, 64 hex characters, mode 0600.
     pub hold_out_salt: PathBuf,
 }
@@ -122,6 +124,7 @@ impl Default for Identity {
             certificate: "bank.crt.pem".into(),
             key: "identity/tls.key.pem".into(),
             signing_key: "identity/signing.key.pem".into(),
+            witness_key: "identity/witness.key.pem".into(),
             hold_out_salt: "identity/hold-out.salt".into(),
         }
     }
@@ -178,6 +181,7 @@ impl Config {
             certificate,
             key,
             signing_key,
+            witness_key,
             hold_out_salt,
         } = &mut config.identity;
         let Data { file, schema } = &mut config.data;
@@ -191,6 +195,7 @@ impl Config {
             certificate,
             key,
             signing_key,
+            witness_key,
             hold_out_salt,
             file,
             schema,
@@ -304,6 +309,7 @@ pub fn template(name: &str) -> String {
         certificate,
         key,
         signing_key,
+        witness_key,
         hold_out_salt,
     } = Identity::default();
     let Data { file, schema } = Data::default();
@@ -331,8 +337,9 @@ state = {state:?}                  # the protocol's state; a copy of it must nev
 
 [identity]
 certificate = {certificate:?}     # from the admission
-key = {key:?}     # mode 0600, as the two below
+key = {key:?}     # mode 0600, as the three below
 signing_key = {signing_key:?}
+witness_key = {witness_key:?}   # cosigns the log's heads
 hold_out_salt = {hold_out_salt:?}   # chooses the rows that are never trained on
 
 [data]

@@ -29,7 +29,7 @@ pub struct InitReport {
     pub config: PathBuf,
 }
 
-/// Makes the bank's folder: a TLS key (ECDSA P-256), a signing key (Ed25519), the salt that chooses the hold-out rows, the request
+/// Makes the bank's folder: a TLS key (ECDSA P-256), a signing key and a witness key (Ed25519), the salt that chooses the hold-out rows, the request
 /// and the configuration. Nothing that exists is overwritten.
 ///
 /// # Errors
@@ -47,7 +47,8 @@ pub fn init(name: &str, dir: &Path) -> Result<InitReport, EnrolError> {
 
     let tls_key = KeyPair::generate().map_err(EnrolError::make("the TLS key"))?;
     let signing_key = KeyPair::generate_for(&PKCS_ED25519).map_err(EnrolError::make("the signing key"))?;
-    let request = request(name, &tls_key, &signing_key)?;
+    let witness_key = KeyPair::generate_for(&PKCS_ED25519).map_err(EnrolError::make("the witness key"))?;
+    let request = request(name, &tls_key, &signing_key, &witness_key)?;
     let text = toml::to_string(&request).map_err(EnrolError::make("the enrolment request"))?;
     let mut salt = Zeroizing::new([0; 32]);
     SystemRandom::new()
@@ -56,7 +57,11 @@ pub fn init(name: &str, dir: &Path) -> Result<InitReport, EnrolError> {
 
     fs::create_dir_all(dir).map_err(EnrolError::file(dir))?;
     fs::create_dir(&identity).map_err(EnrolError::file(&identity))?;
-    for (file, key) in [("tls.key.pem", tls_key), ("signing.key.pem", signing_key)] {
+    for (file, key) in [
+        ("tls.key.pem", tls_key),
+        ("signing.key.pem", signing_key),
+        ("witness.key.pem", witness_key),
+    ] {
         keyfile::write_private(
             &identity.join(file),
             Zeroizing::new(key.serialize_pem()).as_bytes(),
@@ -86,7 +91,12 @@ pub fn read_hold_out_salt(path: &Path) -> Result<[u8; 32], EnrolError> {
     Ok(salt)
 }
 
-fn request(name: &str, tls_key: &KeyPair, signing_key: &KeyPair) -> Result<EnrolmentRequest, EnrolError> {
+fn request(
+    name: &str,
+    tls_key: &KeyPair,
+    signing_key: &KeyPair,
+    witness_key: &KeyPair,
+) -> Result<EnrolmentRequest, EnrolError> {
     let what = "the enrolment request";
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -94,12 +104,23 @@ fn request(name: &str, tls_key: &KeyPair, signing_key: &KeyPair) -> Result<Enrol
     let csr = params
         .serialize_request(tls_key)
         .map_err(EnrolError::make(what))?;
-    let signer = Ed25519KeyPair::from_pkcs8(signing_key.serialized_der()).map_err(EnrolError::make(what))?;
+    let pair = |key: &KeyPair| Ed25519KeyPair::from_pkcs8(key.serialized_der());
+    let signer = pair(signing_key).map_err(EnrolError::make(what))?;
+    let witness = pair(witness_key).map_err(EnrolError::make(what))?;
+    let public = |pair: &Ed25519KeyPair| pair.public_key().as_ref().try_into();
+    let message = proof_message(
+        name,
+        &public(&signer).map_err(EnrolError::make(what))?,
+        &public(&witness).map_err(EnrolError::make(what))?,
+        csr.der(),
+    );
     Ok(EnrolmentRequest {
         version: REQUEST_VERSION,
         name: name.to_owned(),
         signing_public_key: hex::encode(signer.public_key()),
-        proof: hex::encode(signer.sign(&proof_message(name, csr.der()))),
+        witness_public_key: hex::encode(witness.public_key()),
+        proof: hex::encode(signer.sign(&message)),
+        witness_proof: hex::encode(witness.sign(&message)),
         csr: csr.pem().map_err(EnrolError::make(what))?,
     })
 }
@@ -128,6 +149,9 @@ mod tests {
         let signing = keyfile::read_pkcs8(&config.identity.signing_key).unwrap();
         let pair = Ed25519KeyPair::from_pkcs8(&signing).unwrap();
         assert_eq!(pair.public_key().as_ref(), request.signing_key().unwrap());
+        let witness = keyfile::read_pkcs8(&config.identity.witness_key).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(&witness).unwrap();
+        assert_eq!(pair.public_key().as_ref(), request.witness_key().unwrap());
         keyfile::read_pkcs8(&config.identity.key).unwrap();
         assert_ne!(
             read_hold_out_salt(&config.identity.hold_out_salt).unwrap(),
@@ -156,7 +180,12 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for name in ["bank-a", "bank-b"] {
             init(name, &scratch.path().join(name)).unwrap();
-            for file in ["tls.key.pem", "signing.key.pem", "hold-out.salt"] {
+            for file in [
+                "tls.key.pem",
+                "signing.key.pem",
+                "witness.key.pem",
+                "hold-out.salt",
+            ] {
                 let path = scratch.path().join(name).join("identity").join(file);
                 assert!(seen.insert(fs::read(path).unwrap()), "{name} {file}");
             }

@@ -91,6 +91,7 @@ pub fn own_entry<'a>(
     name: &str,
     certificate: &CertificateFacts,
     signing_public_key: &[u8],
+    witness_public_key: &[u8],
 ) -> Result<&'a RosterEntry, String> {
     let entry = roster.named(name).ok_or_else(|| {
         format!(
@@ -104,12 +105,17 @@ pub fn own_entry<'a>(
             entry.tls_key, certificate.tls_key_sha256
         ));
     }
-    if entry.signing_key != signing_public_key {
-        return Err(format!(
-            "the roster has signing key {} for {name:?}, the key file has {}; they must be of the same enrolment",
-            hex::encode(entry.signing_key),
-            hex::encode(signing_public_key)
-        ));
+    for (what, enrolled, held) in [
+        ("signing key", entry.signing_key, signing_public_key),
+        ("witness key", entry.witness_key, witness_public_key),
+    ] {
+        if enrolled != held {
+            return Err(format!(
+                "the roster has {what} {} for {name:?}, the key file has {}; they must be of the same enrolment",
+                hex::encode(enrolled),
+                hex::encode(held)
+            ));
+        }
     }
     Ok(entry)
 }
@@ -250,6 +256,7 @@ mod tests {
             index: BankIndex::new(position).unwrap(),
             name: format!("bank-{position}"),
             signing_key: [u8::try_from(position).unwrap(); 32],
+            witness_key: [u8::try_from(position).unwrap() + 100; 32],
             tls_key,
         };
         let tls_key = Digest::from_hex(&own.tls_key_sha256).unwrap();
@@ -260,23 +267,20 @@ mod tests {
         ];
         let roster = Roster::new("demo", banks).unwrap();
         assert_eq!(
-            own_entry(&roster, "bank-2", &own, &[2; 32]).unwrap().index.get(),
+            own_entry(&roster, "bank-2", &own, &[2; 32], &[102; 32])
+                .unwrap()
+                .index
+                .get(),
             2
         );
-        assert!(
-            own_entry(&roster, "bank-2", &own, &[3; 32])
-                .unwrap_err()
-                .contains("signing key")
-        );
-        assert!(
-            own_entry(&roster, "bank-1", &own, &[1; 32])
-                .unwrap_err()
-                .contains("TLS key")
-        );
-        assert!(
-            own_entry(&roster, "bank-9", &own, &[1; 32])
-                .unwrap_err()
-                .contains("not in the roster")
-        );
+        for (name, signing, witness, what) in [
+            ("bank-2", 3, 102, "signing key"),
+            ("bank-2", 2, 103, "witness key"),
+            ("bank-1", 1, 101, "TLS key"),
+            ("bank-9", 1, 101, "not in the roster"),
+        ] {
+            let refused = own_entry(&roster, name, &own, &[signing; 32], &[witness; 32]).unwrap_err();
+            assert!(refused.contains(what), "{refused}");
+        }
     }
 }

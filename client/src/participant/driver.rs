@@ -38,6 +38,7 @@ use super::tasks;
 use super::trainer::{News, Order, Trainer};
 use super::voice::{self, Voice};
 
+mod following;
 mod tell;
 
 /// Inputs that wait; when there are more, the link waits too.
@@ -187,21 +188,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     fn take(&mut self, input: Input) -> Result<(), DriverError> {
         match input {
             Input::Message(message) => match *message {
-                ToBank::Log(extension) => match self.parts.participant.verify_log(&extension) {
-                    Ok(entries) => {
-                        // Before whatever came after the extension.
-                        for entry in entries.into_iter().rev() {
-                            self.inputs.push_front(Input::Entry(Box::new(entry)));
-                        }
-                    }
-                    Err(error) => self.parts.voice.tell(
-                        None,
-                        &format!(
-                            "REFUSED, this bank takes no part until it is resolved: C-601: {}. Compare the log's checkpoint with the other banks",
-                            shown(&error.to_string())
-                        ),
-                    ),
-                },
+                ToBank::Witnessed { size, cosignatures } => self.witnessed(size, &cosignatures)?,
                 message => {
                     if let ToBank::Welcome { wire, software } = &message {
                         let text = format!("the coordinator runs {}", shown(software));
@@ -273,6 +260,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
 
     async fn link(&mut self, event: LinkEvent<ToBank>) -> Result<(), DriverError> {
         match event {
+            // At once, also while an entry is held: other banks wait for the cosignature.
+            LinkEvent::Message(ToBank::Log(extension)) => self.shown_log(&extension).await?,
             LinkEvent::Message(message) => self.inputs.push_back(Input::Message(Box::new(message))),
             LinkEvent::Down { reason, retry_in } => {
                 self.connected = false;

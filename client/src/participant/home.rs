@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::durable::{FileError, make_folder};
+use super::evidence::EvidenceFiles;
 use super::model_files::ModelFiles;
+use super::receipts::ReceiptFiles;
 use super::round_files::RoundFiles;
 use super::state_file::{StateFile, StateFileError};
 use super::states::States;
@@ -17,6 +19,8 @@ use super::tasks::Tasks;
 /// | `rounds/` | the open round's contribution |
 /// | `states/` | what this bank derived of each task |
 /// | `tasks/`, `approvals/` | what was offered, what the operator approved |
+/// | `receipts/` | proofs that what this bank said, and every result, is in the log |
+/// | `evidence/` | signed heads of the log that contradict each other; not there while there are none |
 /// | `status.json` | what the daemon is doing |
 #[derive(Debug)]
 pub struct Home {
@@ -28,6 +32,10 @@ pub struct Home {
     pub states: States,
     /// Offered and approved tasks.
     pub tasks: Tasks,
+    /// Proofs of what is in the log.
+    pub receipts: ReceiptFiles,
+    /// Contradictions of the log's key.
+    pub evidence: EvidenceFiles,
     /// Models for the bank's own use.
     pub models: ModelFiles,
     /// Where `status` looks.
@@ -47,6 +55,8 @@ impl Home {
             rounds: RoundFiles::open(state.join("rounds"))?,
             states: States::open(state.join("states"))?,
             tasks: Self::tasks(state)?,
+            receipts: ReceiptFiles::open(state.join("receipts"))?,
+            evidence: EvidenceFiles::new(state.join("evidence")),
             models: ModelFiles::new(models),
             status: Self::status(state),
         })

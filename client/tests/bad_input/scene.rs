@@ -111,22 +111,27 @@ impl Scene {
         };
         scene.issue(-1, 100);
         let facts = inspect::facts(scene.read("bank.crt.pem").as_bytes()).unwrap();
-        let bank = |position: u16, name: &str, signing: [u8; 32], tls: String| ConsortiumBank {
-            index: BankIndex::new(position).unwrap(),
-            name: name.to_owned(),
-            signing_public_key: Digest(signing).to_hex(),
-            tls_key_sha256: tls,
-        };
+        let bank =
+            |position: u16, name: &str, [signing, witness]: [[u8; 32]; 2], tls: String| ConsortiumBank {
+                index: BankIndex::new(position).unwrap(),
+                name: name.to_owned(),
+                signing_public_key: Digest(signing).to_hex(),
+                witness_public_key: Digest(witness).to_hex(),
+                tls_key_sha256: tls,
+            };
         let other = |position: u16| Digest::of(&position.to_be_bytes()).to_hex();
         scene.consortium.banks = vec![
             bank(
                 1,
                 "bank-a",
-                scene.request.signing_key().unwrap(),
+                [
+                    scene.request.signing_key().unwrap(),
+                    scene.request.witness_key().unwrap(),
+                ],
                 facts.tls_key_sha256,
             ),
-            bank(2, "bank-b", signing_key(2), other(2)),
-            bank(3, "bank-c", signing_key(3), other(3)),
+            bank(2, "bank-b", [signing_key(2), signing_key(102)], other(2)),
+            bank(3, "bank-c", [signing_key(3), signing_key(103)], other(3)),
         ];
         scene.pin();
         scene.write("schema.toml", SCHEMA);

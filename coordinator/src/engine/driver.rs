@@ -27,6 +27,7 @@ use super::ports::{Blobs, Fault, Ledger};
 use super::sessions::{Outlet, Sessions};
 use super::status::{ResultLine, Status};
 use super::tasks::{LoadedTask, TaskBook, TaskStatus};
+use super::witnesses::Witnessing;
 use crate::aggregate::{SumError, Summed};
 
 /// Name and version that peers are told.
@@ -102,6 +103,7 @@ pub struct Engine<L> {
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) clock: Clock,
     pub(super) sessions: Sessions,
+    pub(super) witnessing: Witnessing,
     pub(super) tasks: TaskBook,
     /// The armed epoch.
     pub(super) armed: Option<KeyDirectory>,
@@ -234,7 +236,7 @@ impl<L: Ledger> Engine<L> {
         self.limit_set_up();
         self.start_epoch_if_needed()?;
         self.start_round_if_possible()?;
-        self.sessions.extend_log(&self.ledger)?;
+        self.extend_log()?;
         self.gate.follow(self.round.as_ref());
         self.say_what_is_waited_for();
         Ok(())
@@ -282,6 +284,7 @@ impl<L: Ledger> Engine<L> {
                 tracing::warn!("{} refuses{round}: {check}", self.name(bank));
                 Ok(())
             }
+            ToCoordinator::Cosignature { size, cosignature } => self.cosignature(bank, size, cosignature),
             ToCoordinator::SitsOut { round } if self.is_open(round) => {
                 tracing::warn!("round {round}: {} sits it out", self.name(bank));
                 self.round_event(None, Event::SitsOut(bank))
@@ -340,7 +343,7 @@ impl<L: Ledger> Engine<L> {
                 software: SOFTWARE.to_owned(),
             },
         );
-        self.sessions.extend_log(&self.ledger)?;
+        self.extend_log()?;
         self.epoch_hello(bank)?;
         self.round_event(None, Event::Connected(bank))
     }

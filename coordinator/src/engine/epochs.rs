@@ -131,7 +131,7 @@ impl<L: Ledger> Engine<L> {
                     self.ledger
                         .commit(Vec::new(), Vec::new(), vec![entry.to_bytes()])?;
                     // Banks compare what follows with the log, so the entry reaches them first.
-                    self.sessions.extend_log(&self.ledger)?;
+                    self.extend_log()?;
                 }
                 EpochAction::Send(bank, message) => self.sessions.send(bank, message),
                 EpochAction::Armed(directory) => {

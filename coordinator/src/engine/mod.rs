@@ -1,8 +1,8 @@
 //! The engine: it drives epochs and rounds, and knows the protocol, its own traits, the summation over them, and nothing else.
 //!
 //! One task owns everything; what happens outside reaches it as an input, one after the other ([`driver`]). The pure machines of the
-//! protocol decide, the engine makes their actions true in order: what they commit is durable and published before anything
-//! is sent. What a peer sends never stops it; a [`ports::Fault`] of its own disk does, and the next start (`recovery`) goes on from the
+//! protocol decide, the engine makes their actions true in order: what they commit is durable and in the log before anything
+//! is sent; and banks act on it when enough of them have cosigned the log's head (`witnesses`). What a peer sends never stops it; a [`ports::Fault`] of its own disk does, and the next start (`recovery`) goes on from the
 //! journal.
 
 pub mod driver;
@@ -14,3 +14,4 @@ mod rounds;
 pub mod sessions;
 pub mod status;
 pub mod tasks;
+mod witnesses;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
-use veilsum_protocol::log::MAX_ENTRY_BYTES;
+use veilsum_protocol::log::{MAX_ENTRY_BYTES, VerifiedCheckpoint};
 
 use crate::remedy;
 
@@ -185,9 +185,10 @@ pub trait Store: Send {
     fn checkpoint(&self) -> Result<Option<String>, StoreError>;
 }
 
-/// The log and the store as one: what is committed is logged, durable and published, or nothing of it is.
+/// The log and the store as one: what is committed is logged and durable, or nothing of it is.
 pub trait Ledger: Send {
-    /// Appends `entries`, writes `puts` and removes `deletes` in one step, publishes the log, and only then returns.
+    /// Appends `entries`, writes `puts` and removes `deletes` in one step, writes the log's tiles, and only then returns: now banks may be
+    /// shown the new head.
     ///
     /// # Errors
     /// [`Fault`]: the engine must stop, because what is on the disk is no longer known.
@@ -197,6 +198,12 @@ pub trait Ledger: Send {
         deletes: Vec<String>,
         entries: Vec<Vec<u8>>,
     ) -> Result<(), Fault>;
+
+    /// Publishes a head that was committed, with the cosignatures that its note carries.
+    ///
+    /// # Errors
+    /// If the disk does not take it, or it is no head of this log.
+    fn publish(&mut self, head: VerifiedCheckpoint) -> Result<(), Fault>;
 
     /// The value under a key.
     ///
@@ -219,8 +226,11 @@ pub trait Ledger: Send {
     /// If the store cannot be read or there are fewer.
     fn entries(&self, from: u64, to: u64) -> Result<Vec<Vec<u8>>, Fault>;
 
-    /// The signed checkpoint over all entries; empty before the first.
-    fn checkpoint(&self) -> &str;
+    /// The signed head over all entries; `None` before the first.
+    fn head(&self) -> Option<&VerifiedCheckpoint>;
+
+    /// The published head with its cosignatures; `None` before the first.
+    fn published(&self) -> Option<&VerifiedCheckpoint>;
 }
 
 /// Content-addressed files: task texts, states, sums, masked updates, bundles, released shares.

@@ -12,6 +12,7 @@ use super::driver::{Clock, Engine, Parts};
 use super::ports::{Fault, Ledger};
 use super::sessions::Sessions;
 use super::tasks::TaskBook;
+use super::witnesses::Witnessing;
 use super::{epochs, rounds};
 
 /// Store key of the hash of the roster that was logged last.
@@ -32,6 +33,7 @@ impl<L: Ledger> Engine<L> {
             set_up_limit_s,
             inputs,
         } = parts;
+        let witnessing = Witnessing::new(&roster, ledger.published())?;
         let tasks = TaskBook::load(&ledger, blobs.as_ref())?;
         let armed = match ledger.get(epochs::ARMED)? {
             None => None,
@@ -49,6 +51,7 @@ impl<L: Ledger> Engine<L> {
             inputs,
             clock: Clock::start(),
             sessions: Sessions::default(),
+            witnessing,
             tasks,
             armed,
             set_up: None,

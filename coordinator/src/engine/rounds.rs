@@ -206,7 +206,7 @@ impl<L: Ledger> Engine<L> {
         // Before a bank can know that it may upload, the gate is open.
         self.gate.follow(self.round.as_ref());
         if logged {
-            self.sessions.extend_log(&self.ledger)?;
+            self.extend_log()?;
         }
         Ok(())
     }

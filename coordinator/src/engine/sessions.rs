@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use veilsum_protocol::ids::{BankIndex, Epoch, Millis};
 use veilsum_protocol::log::entry::Entry as LogEntry;
-use veilsum_protocol::log::leaf_hash;
+use veilsum_protocol::log::{Cosignature, VerifiedCheckpoint, leaf_hash};
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Extension, Leaf, ToBank};
 
@@ -30,6 +30,10 @@ struct Session {
     software: String,
     /// How much of the log was sent; `None` before the bank said hello.
     log_sent: Option<u64>,
+    /// Size of the last head that was shown.
+    head_shown: u64,
+    /// Size of the last head whose cosignatures were sent.
+    head_told: u64,
     /// Epochs that the bank says it has keys for.
     epochs: BTreeSet<Epoch>,
 }
@@ -51,6 +55,8 @@ impl Sessions {
                 outlet,
                 software: String::new(),
                 log_sent: None,
+                head_shown: 0,
+                head_told: 0,
                 epochs: BTreeSet::new(),
             },
         );
@@ -147,32 +153,48 @@ impl Sessions {
         }
     }
 
-    /// Brings every connected bank up to the end of the log.
-    pub(super) fn extend_log(&mut self, ledger: &dyn Ledger) -> Result<(), Fault> {
-        let size = ledger.log_size();
+    /// Shows every connected bank that did not see it the log up to this head.
+    pub(super) fn show(&mut self, head: &VerifiedCheckpoint, ledger: &dyn Ledger) -> Result<(), Fault> {
+        let size = head.checkpoint().size;
         // Nearly always all banks stand at the same entry.
         let mut made: BTreeMap<u64, Vec<Extension>> = BTreeMap::new();
-        for session in self.open.values_mut() {
-            let Some(sent) = session.log_sent.filter(|sent| *sent < size) else {
+        for session in self.open.values_mut().filter(|session| session.head_shown < size) {
+            let Some(sent) = session.log_sent.filter(|sent| *sent <= size) else {
                 continue;
             };
             let parts = match made.entry(sent) {
                 Entry::Occupied(parts) => parts.into_mut(),
-                Entry::Vacant(place) => place.insert(extension(ledger, sent, size)?),
+                Entry::Vacant(place) => place.insert(extension(ledger, sent, head)?),
             };
             if parts
                 .iter()
                 .all(|part| session.outlet.send(ToBank::Log(part.clone())))
             {
                 session.log_sent = Some(size);
+                session.head_shown = size;
             }
         }
         Ok(())
     }
+
+    /// Tells every bank that was shown the head of `size` entries who has cosigned it, once.
+    pub(super) fn tell(&mut self, size: u64, cosignatures: &[(BankIndex, Cosignature)]) {
+        let told = |session: &&mut Session| session.head_shown == size && session.head_told < size;
+        for session in self.open.values_mut().filter(told) {
+            let message = ToBank::Witnessed {
+                size,
+                cosignatures: cosignatures.to_vec(),
+            };
+            if session.outlet.send(message) {
+                session.head_told = size;
+            }
+        }
+    }
 }
 
-/// The log from `from` on in parts that fit into messages; the last has the checkpoint.
-fn extension(ledger: &dyn Ledger, from: u64, size: u64) -> Result<Vec<Extension>, Fault> {
+/// The log from `from` up to the head in parts that fit into messages; the last has the checkpoint.
+fn extension(ledger: &dyn Ledger, from: u64, head: &VerifiedCheckpoint) -> Result<Vec<Extension>, Fault> {
+    let size = head.checkpoint().size;
     let mut parts = Vec::new();
     let mut part = Extension {
         from,
@@ -199,7 +221,7 @@ fn extension(ledger: &dyn Ledger, from: u64, size: u64) -> Result<Vec<Extension>
             part.leaves.push(leaf);
         }
     }
-    ledger.checkpoint().clone_into(&mut part.checkpoint);
+    head.note().as_str().clone_into(&mut part.checkpoint);
     parts.push(part);
     Ok(parts)
 }

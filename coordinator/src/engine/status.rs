@@ -147,7 +147,11 @@ impl<L: Ledger> Engine<L> {
             round,
             last_result: self.last_result.clone(),
             log_size: self.ledger.log_size(),
-            checkpoint: self.ledger.checkpoint().to_owned(),
+            checkpoint: self
+                .ledger
+                .published()
+                .map(|head| head.note().as_str().to_owned())
+                .unwrap_or_default(),
         }
     }
 

@@ -10,20 +10,22 @@ use veilsum_protocol::ids::Digest;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
 
-/// A request whose sender holds both private keys.
+/// A request whose sender holds all private keys.
 pub struct VerifiedRequest {
     /// The name it asks for.
     pub name: String,
     /// Ed25519 public key.
     pub signing_key: [u8; 32],
+    /// Ed25519 public key for cosignatures.
+    pub witness_key: [u8; 32],
     /// Public key of the TLS certificate to issue.
     pub public_key: PublicKey,
     /// SHA-256 of that key's SubjectPublicKeyInfo in DER.
     pub tls_key: Digest,
 }
 
-/// Checks the text of a request: its form, the signing request's own signature, the kind of its key, and the proof by the
-/// signing key.
+/// Checks the text of a request: its form, the signing request's own signature, the kind of its key, and the proofs by
+/// signing key and witness key.
 ///
 /// # Errors
 /// What was found and what was expected, in words.
@@ -48,6 +50,7 @@ pub fn verify(text: &str) -> Result<VerifiedRequest, String> {
     }
     Ok(VerifiedRequest {
         signing_key: request.signing_key().map_err(|error| error.to_string())?,
+        witness_key: request.witness_key().map_err(|error| error.to_string())?,
         name: request.name,
         tls_key: Digest::of(&spki),
         public_key: parsed.public_key,
@@ -67,14 +70,29 @@ pub(crate) mod tests {
     /// A request as a bank makes it, with a signing key from `seed`.
     pub(crate) fn request(name: &str, key: &KeyPair, seed: u8) -> EnrolmentRequest {
         let csr = CertificateParams::default().serialize_request(key).unwrap();
-        let signing = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
-        EnrolmentRequest {
+        let mut request = EnrolmentRequest {
             version: REQUEST_VERSION,
             name: name.to_owned(),
-            signing_public_key: hex::encode(signing.public_key()),
-            proof: hex::encode(signing.sign(&proof_message(name, csr.der()))),
+            signing_public_key: String::new(),
+            witness_public_key: String::new(),
+            proof: String::new(),
+            witness_proof: String::new(),
             csr: csr.pem().unwrap(),
-        }
+        };
+        prove(&mut request, seed, csr.der());
+        request
+    }
+
+    /// Puts in keys from `seed` and their proofs over `csr`.
+    fn prove(request: &mut EnrolmentRequest, seed: u8, csr: &[u8]) {
+        let [signing, witness] =
+            [seed, seed + 128].map(|seed| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap());
+        let public = |key: &Ed25519KeyPair| key.public_key().as_ref().try_into().unwrap();
+        let message = proof_message(&request.name, &public(&signing), &public(&witness), csr);
+        request.signing_public_key = hex::encode(signing.public_key());
+        request.witness_public_key = hex::encode(witness.public_key());
+        request.proof = hex::encode(signing.sign(&message));
+        request.witness_proof = hex::encode(witness.sign(&message));
     }
 
     #[test]
@@ -109,8 +127,7 @@ pub(crate) mod tests {
         let mut broken = request("bank-a", &key, 1);
         broken.csr =
             format!("-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n");
-        let signing = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
-        broken.proof = hex::encode(signing.sign(&proof_message("bank-a", &der)));
+        prove(&mut broken, 1, &der);
         let error = verify(&toml::to_string(&broken).unwrap()).err().unwrap();
         assert!(error.starts_with("csr"), "{error}");
     }

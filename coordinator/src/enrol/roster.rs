@@ -135,6 +135,7 @@ fn position(consortium: &mut Consortium, request: &VerifiedRequest) -> Result<(B
         index,
         name: request.name.clone(),
         signing_key: request.signing_key,
+        witness_key: request.witness_key,
         tls_key: request.tls_key,
     });
     match consortium.banks.iter().find(|bank| bank.name == request.name) {

@@ -6,14 +6,17 @@
 //! 2. one commit of the store with the round's record, the entries and the signed head: **the commit point**. Before it
 //!    nothing has happened, after it everything will be published;
 //! 3. tiles and entry bundles, which can be written again to the same bytes;
-//! 4. `checkpoint`, by rename;
-//! 5. only then is anyone told.
+//! 4. only then are banks shown the head, to cosign it;
+//! 5. `checkpoint` with enough cosignatures, by rename;
+//! 6. only then is anyone told that it may be acted on.
 //!
 //! ```text
 //! let prepared = sequencer.prepare(entries, sign)?;
 //! store.commit(&Commit { entries, checkpoint: Some(prepared.note()), .. })?;   // the commit point
-//! publisher.publish(prepared.entries(), prepared.checkpoint())?;               // tiles, then checkpoint
+//! publisher.publish_tiles(prepared.entries())?;
 //! sequencer.advance(&prepared)?;
+//! // ... when enough banks have cosigned it, or a later one
+//! publisher.publish_checkpoint(&head)?;
 //! ```
 //!
 //! After an error of any step the sequencer and the publisher are thrown away and made again by [`recover`].
@@ -24,5 +27,5 @@ pub mod recovery;
 pub mod sequencer;
 
 pub use publish::{CHECKPOINT_FILE, PublishError, Publisher};
-pub use recovery::{RecoveryError, recover};
+pub use recovery::{Recovered, RecoveryError, recover};
 pub use sequencer::{Prepared, SequenceError, Sequencer};

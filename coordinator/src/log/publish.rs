@@ -3,7 +3,7 @@
 //! The folder is not trusted: all of it is written again from the store when it is lost, and readers check it against the
 //! log's key. Only its `checkpoint` is read back at a start, because others may have seen it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,9 +27,9 @@ pub enum PublishError {
     /// An entry does not fit the log's format.
     #[error(transparent)]
     Entry(#[from] TileError),
-    /// The head is not that of the tiles that were written.
+    /// The head is not one of the tiles that were written since the last one.
     #[error(
-        "found a checkpoint of {size} entries with root {root}, expected the head of the published tiles: {tile_size} entries with root {tile_root}"
+        "found a checkpoint of {size} entries with root {root}, expected one of the log whose tiles were written, up to {tile_size} entries, and not an older one than the last"
     )]
     OtherHead {
         /// Size in the checkpoint.
@@ -38,8 +38,6 @@ pub enum PublishError {
         root: Digest,
         /// Size of the tiles.
         tile_size: u64,
-        /// Root over the tiles.
-        tile_root: Digest,
     },
 }
 
@@ -50,8 +48,10 @@ pub enum PublishError {
 pub struct Publisher {
     folder: PathBuf,
     frontier: Frontier,
-    /// Full tiles whose partial predecessors are still there.
-    filled: Vec<Tile>,
+    /// Full tiles whose partial predecessors are still there, each with the size of the log that filled it.
+    filled: Vec<(Tile, u64)>,
+    /// Root by size wherever a head may be published: the tiles under it are durable.
+    heads: BTreeMap<u64, Digest>,
 }
 
 impl Publisher {
@@ -61,7 +61,13 @@ impl Publisher {
             folder: folder.to_owned(),
             frontier,
             filled: Vec::new(),
+            heads: BTreeMap::new(),
         }
+    }
+
+    /// The tiles as they are may get a head.
+    pub(super) fn allow_head(&mut self) {
+        self.heads.insert(self.frontier.size(), self.frontier.root());
     }
 
     /// Number of entries under the tiles.
@@ -69,28 +75,17 @@ impl Publisher {
         self.frontier.size()
     }
 
-    /// Publishes committed entries: tiles and entry bundles, then the head by rename. When it returns, anyone may be told.
-    ///
-    /// # Errors
-    /// The disk refuses, or `checkpoint` is not the head of the log with these entries.
-    pub fn publish(
-        &mut self,
-        entries: &[Vec<u8>],
-        checkpoint: &VerifiedCheckpoint,
-    ) -> Result<(), PublishError> {
-        self.publish_tiles(entries)?;
-        self.publish_checkpoint(checkpoint)?;
-        self.remove_superseded()
-    }
-
-    /// Writes the tiles and entry bundles that committed entries fill or extend. To write them again gives the same bytes.
+    /// Writes the tiles and entry bundles that committed entries fill or extend. To write them again gives the same bytes. When it returns, witnesses may
+    /// be shown the head over them.
     ///
     /// # Errors
     /// The disk refuses, or an entry is too long.
     pub fn publish_tiles(&mut self, entries: &[Vec<u8>]) -> Result<(), PublishError> {
         let old_size = self.frontier.size();
         self.write_filled(entries)?;
-        self.write_partial(old_size)
+        self.write_partial(old_size)?;
+        self.allow_head();
+        Ok(())
     }
 
     /// Appends entries and writes the tiles that they fill.
@@ -98,7 +93,7 @@ impl Publisher {
         for entry in entries {
             for file in self.frontier.append(entry)? {
                 self.write(&file)?;
-                self.filled.push(file.tile);
+                self.filled.push((file.tile, self.frontier.size()));
             }
         }
         Ok(())
@@ -120,40 +115,40 @@ impl Publisher {
         Ok(())
     }
 
-    /// Replaces the head, after the tiles under it are durable. The note may carry signatures of others.
+    /// Replaces the head by rename: it may be older than the newest tiles. The note carries the cosignatures of those who have seen it;
+    /// when this returns, anyone may act on it. Partial tiles that full ones under it have replaced are removed.
     ///
     /// # Errors
-    /// The disk refuses, or `checkpoint` is not the head of the tiles.
+    /// The disk refuses, or `checkpoint` is no head of the tiles that were written, or older than the last one.
     pub fn publish_checkpoint(&mut self, checkpoint: &VerifiedCheckpoint) -> Result<(), PublishError> {
         let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
-        let (tile_size, tile_root) = (self.frontier.size(), self.frontier.root());
-        if (size, root) != (tile_size, tile_root) {
+        if self.heads.get(&size) != Some(&root) {
             return Err(PublishError::OtherHead {
                 size,
                 root,
-                tile_size,
-                tile_root,
+                tile_size: self.frontier.size(),
             });
         }
         let path = self.folder.join(CHECKPOINT_FILE);
-        Ok(durable_write(&path, checkpoint.note().as_str().as_bytes())?)
+        durable_write(&path, checkpoint.note().as_str().as_bytes())?;
+        // The same head may come again, with more cosignatures.
+        self.heads = self.heads.split_off(&size);
+        let (under, over) = std::mem::take(&mut self.filled)
+            .into_iter()
+            .partition(|(_, filled_at)| *filled_at <= size);
+        self.filled = over;
+        self.remove_superseded(under)
     }
 
     /// Removes the partial tiles of tiles that filled up; under the published head readers find the full ones.
-    ///
-    /// # Errors
-    /// The disk refuses.
-    pub fn remove_superseded(&mut self) -> Result<(), PublishError> {
-        for tile in std::mem::take(&mut self.filled) {
-            self.remove_partial(&tile)?;
-        }
-        Ok(())
+    fn remove_superseded(&self, full: Vec<(Tile, u64)>) -> Result<(), PublishError> {
+        full.iter().try_for_each(|(tile, _)| self.remove_partial(tile))
     }
 
-    /// As [`Self::remove_superseded`] for every full tile, whoever wrote it.
-    pub(super) fn remove_all_superseded(&mut self) -> Result<(), PublishError> {
-        self.filled = tiles_between(0, self.size()).filter(Tile::is_full).collect();
-        self.remove_superseded()
+    /// The same for every full tile of the log of `size` entries, whoever wrote it.
+    pub(super) fn remove_all_superseded(&self, size: u64) -> Result<(), PublishError> {
+        let mut full = tiles_between(0, size).filter(Tile::is_full);
+        full.try_for_each(|tile| self.remove_partial(&tile))
     }
 
     fn remove_partial(&self, full: &Tile) -> Result<(), PublishError> {

@@ -80,12 +80,17 @@ impl Scene {
         let csr = CertificateParams::default()
             .serialize_request(&KeyPair::generate().unwrap())
             .unwrap();
-        let signing = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+        let [signing, witness] =
+            [seed, seed + 128].map(|seed| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap());
+        let public = |key: &Ed25519KeyPair| key.public_key().as_ref().try_into().unwrap();
+        let message = proof_message(name, &public(&signing), &public(&witness), csr.der());
         let request = EnrolmentRequest {
             version: REQUEST_VERSION,
             name: name.to_owned(),
             signing_public_key: hex::encode(signing.public_key()),
-            proof: hex::encode(signing.sign(&proof_message(name, csr.der()))),
+            witness_public_key: hex::encode(witness.public_key()),
+            proof: hex::encode(signing.sign(&message)),
+            witness_proof: hex::encode(witness.sign(&message)),
             csr: csr.pem().unwrap(),
         };
         let path = self.folder.path().join(format!("{name}.request.toml"));

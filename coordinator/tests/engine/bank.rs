@@ -9,7 +9,7 @@ use veilsum_coordinator::engine::driver::{Input, Upload};
 use veilsum_coordinator::engine::sessions::Outlet;
 use veilsum_coordinator::ledger::Archive;
 use veilsum_protocol::crypto::entropy::SeededEntropy;
-use veilsum_protocol::ids::{BankIndex, Digest, Round};
+use veilsum_protocol::ids::{BankIndex, Digest, Round, Timestamp};
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::model::{ColumnSums, ScoreSums};
@@ -84,7 +84,16 @@ impl Bank {
             }
             match message {
                 ToBank::Log(extension) => {
-                    for entry in self.machine.verify_log(&extension).unwrap() {
+                    let Ok(actions) = self.machine.verify_log(&extension, Timestamp(1)) else {
+                        panic!("the log of an honest coordinator is followed");
+                    };
+                    self.act(actions, &line).await;
+                }
+                ToBank::Witnessed { size, cosignatures } => {
+                    let Ok(released) = self.machine.witnessed(size, &cosignatures) else {
+                        panic!("the cosignatures of an honest coordinator are enough");
+                    };
+                    for entry in released.entries {
                         let actions = self.machine.handle(Event::Entry(entry), &mut self.entropy);
                         self.act(actions, &line).await;
                     }

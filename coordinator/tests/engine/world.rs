@@ -212,6 +212,7 @@ impl World {
             roster: self.roster.clone(),
             log_key: self.log_key.clone(),
             key: signing_key(index),
+            witness_key: witness_key(index),
         };
         Bank {
             machine: Participant::new(pinned).unwrap(),
@@ -289,6 +290,7 @@ fn roster_of(members: &[u16]) -> Roster {
         index: BankIndex::new(position).unwrap(),
         name: format!("bank-{member}"),
         signing_key: signing_key(*member).verifying_key().0,
+        witness_key: witness_key(*member).verifying_key().0,
         tls_key: Digest::of(&member.to_be_bytes()),
     };
     Roster::new("test/engine", (1..).zip(members).map(entry).collect()).unwrap()
@@ -298,6 +300,10 @@ fn signing_key(index: u16) -> SigningKey {
     let mut entropy = SeededEntropy::new(1000 + u64::from(index));
     entropy.fill(&mut [0; 3]);
     SigningKey::generate(&mut entropy)
+}
+
+fn witness_key(index: u16) -> SigningKey {
+    SigningKey::generate(&mut SeededEntropy::new(2000 + u64::from(index)))
 }
 
 pub async fn status(office: &Office) -> Status {

@@ -149,6 +149,7 @@ mod tests {
             index: bank(position),
             name: format!("bank-{position}"),
             signing_key: signing_key(position).verifying_key().0,
+            witness_key: [position as u8 + 200; 32],
             tls_key: Digest::of(&[position as u8]),
         };
         Roster::new("demo", (1..=4).map(entry).collect()).unwrap()

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use thiserror::Error;
 
 use super::note::{NoteError, UnverifiedNote};
-use super::verifier_key::{VerifierKey, is_key_name};
+use super::verifier_key::{KEY_HASH_BYTES, VerifierKey, is_key_name};
 use crate::ids::Digest;
 
 /// Why a checkpoint was refused.
@@ -131,6 +131,25 @@ impl VerifiedCheckpoint {
     /// What the head says.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// The same head with the log's own signature and no other line.
+    pub(super) fn bare(&self, key: &VerifierKey) -> Self {
+        Self {
+            checkpoint: self.checkpoint.clone(),
+            note: self.note.signed_by_alone(key),
+        }
+    }
+
+    /// The same head with these signature lines behind those that it has.
+    pub(super) fn with_lines<'a, const N: usize>(
+        &self,
+        lines: impl Iterator<Item = (&'a str, [u8; KEY_HASH_BYTES], [u8; N])>,
+    ) -> Self {
+        Self {
+            checkpoint: self.checkpoint.clone(),
+            note: self.note.with_lines(lines),
+        }
     }
 
     /// The note, with signatures of others that nobody has checked.

@@ -1,12 +1,26 @@
-//! A reader of the log that keeps up with it: what it has acted on, and what it has seen.
+//! A reader of the log that keeps up with it: what it has acted on, what it has seen, and what it holds until others have seen it too.
 
-use crate::ids::Digest;
+use std::collections::BTreeMap;
+
+use crate::ids::{BankIndex, Digest};
 use crate::log::VerifierKey;
 use crate::log::checkpoint::VerifiedCheckpoint;
+use crate::log::cosignature::{Cosignature, Witnesses};
 use crate::log::entry::Entry;
+use crate::log::held::Held;
+pub use crate::log::held::{Released, WitnessError};
 use crate::log::merkle::{CompactRange, leaf_hash};
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 use crate::wire::message::{Extension, Leaf};
+
+/// Two notes of the log's key that contradict each other: with them anybody sees that its holder lied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The head that this reader had seen.
+    pub seen: String,
+    /// The head that it was shown now.
+    pub shown: String,
+}
 
 /// Why an extension is not one of the log that this reader follows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,12 +43,16 @@ pub enum FollowError {
         found: u64,
         /// Size before.
         seen: u64,
+        /// Both heads.
+        evidence: Box<Evidence>,
     },
     /// The leaves do not give the root, of this checkpoint or of one that was seen before.
     #[error("the log forked or an entry was changed: the entries do not give the root signed at size {size}")]
     Fork {
         /// The size of the tree.
         size: u64,
+        /// Both heads, if one was seen before.
+        evidence: Option<Box<Evidence>>,
     },
     /// An entry is not one.
     #[error("entry {index} cannot be read: {error}")]
@@ -72,13 +90,33 @@ pub struct LoggedEntry {
     pub entry: Option<Entry>,
 }
 
+impl FollowError {
+    /// The signed notes that contradict each other, if it is about such.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Self::Rollback { evidence, .. } => Some(evidence),
+            Self::Fork { evidence, .. } => evidence.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl LoggedEntry {
+    /// Its leaf hash.
+    pub fn leaf(&self) -> Digest {
+        self.leaf
+    }
+}
+
 /// The state of a reader.
 pub struct LogFollower {
     key: VerifierKey,
     acted_on: CompactRange,
-    /// What was handed out, acted on or not; not part of a snapshot, because the log gives it again.
+    /// What was shown and proven, acted on or not; not part of a snapshot, because the log gives it again.
     verified: CompactRange,
-    seen: Option<(u64, Digest)>,
+    /// The largest head that was shown, with the log's signature alone.
+    seen: Option<VerifiedCheckpoint>,
+    held: Held,
     /// Leaves of an extension that comes in parts, until its checkpoint is here.
     parts: Option<Parts>,
     /// [`MAX_PENDING`]; less in tests.
@@ -105,6 +143,7 @@ impl LogFollower {
             acted_on: CompactRange::new(),
             verified: CompactRange::new(),
             seen: None,
+            held: Held::default(),
             parts: None,
             pending_limit: MAX_PENDING,
         }
@@ -115,21 +154,20 @@ impl LogFollower {
         self.acted_on.size()
     }
 
-    /// Size and root of the newest checkpoint that was seen.
-    pub fn seen(&self) -> Option<(u64, Digest)> {
-        self.seen
+    /// The largest head that was seen.
+    pub fn seen(&self) -> Option<&VerifiedCheckpoint> {
+        self.seen.as_ref()
     }
 
-    /// Checks an extension against everything seen so far and gives its entries that were not acted on yet, in order. The
-    /// caller puts them behind those that it still has, acts on each and then calls [`LogFollower::acted_on`] with it. After a
-    /// reconnection an extension may give entries again that were handed out but not acted on.
+    /// Checks an extension against everything seen so far and holds its entries until [`LogFollower::witnessed`] gives them out. The head
+    /// that it leads to may be cosigned once it is durable that it was seen.
     ///
-    /// A long extension comes in parts: all but the last have no checkpoint, and give nothing before it is here.
+    /// A long extension comes in parts: all but the last have no checkpoint, and lead to no head.
     ///
     /// # Errors
     /// If it is not a continuation of the same log, or has longer entries or more without a checkpoint than a log may. Parts are
     /// dropped then, and nothing else is changed.
-    pub fn verify(&mut self, extension: &Extension) -> Result<Vec<LoggedEntry>, FollowError> {
+    pub fn verify(&mut self, extension: &Extension) -> Result<Option<&VerifiedCheckpoint>, FollowError> {
         let parts = self.parts.take();
         check_lengths(extension)?;
         let parts = parts.filter(|parts| continues(&parts.whole, extension));
@@ -145,32 +183,41 @@ impl LogFollower {
         let mut parts = parts.unwrap_or_else(|| Parts::starting(extension.from));
         parts.join(extension, self.pending_limit)?;
         self.parts = Some(parts);
-        Ok(Vec::new())
+        Ok(None)
     }
 
-    fn verify_whole(&mut self, extension: &Extension) -> Result<Vec<LoggedEntry>, FollowError> {
+    fn verify_whole(&mut self, extension: &Extension) -> Result<Option<&VerifiedCheckpoint>, FollowError> {
         let checkpoint = VerifiedCheckpoint::parse(extension.checkpoint.as_bytes(), &self.key)
-            .map_err(|error| FollowError::Checkpoint(error.to_string()))?;
+            .map_err(|error| FollowError::Checkpoint(error.to_string()))?
+            .bare(&self.key);
+        let evidence = self.seen.as_ref().map(|seen| {
+            Box::new(Evidence {
+                seen: seen.note().as_str().to_owned(),
+                shown: checkpoint.note().as_str().to_owned(),
+            })
+        });
         let (size, root) = (checkpoint.checkpoint().size, checkpoint.checkpoint().root);
-        let start = if extension.from <= self.size() {
-            &self.acted_on
-        } else {
-            &self.verified
-        };
+        let again = extension.from <= self.size();
+        let start = if again { &self.acted_on } else { &self.verified };
         if extension.from > start.size() {
             return Err(FollowError::Gap {
                 from: extension.from,
                 expected: start.size(),
             });
         }
-        if let Some((seen, _)) = self.seen
-            && size < seen
+        let seen = self.seen.as_ref().map(VerifiedCheckpoint::checkpoint);
+        if let (Some(seen), Some(evidence)) = (seen, &evidence)
+            && size < seen.size
         {
-            return Err(FollowError::Rollback { found: size, seen });
+            return Err(FollowError::Rollback {
+                found: size,
+                seen: seen.size,
+                evidence: evidence.clone(),
+            });
         }
         let mut range = start.clone();
         let mut entries = Vec::new();
-        let (seen_size, seen_root) = self.seen.unwrap_or((0, Digest([0; 32])));
+        let mut bytes = 0usize;
         for (index, leaf) in (extension.from..).zip(&extension.leaves) {
             if index < start.size() {
                 continue;
@@ -192,17 +239,60 @@ impl LogFollower {
                 }
             };
             range.append_leaf_hash(logged.leaf);
-            if range.size() == seen_size && range.root() != seen_root {
-                return Err(FollowError::Fork { size: seen_size });
+            if let Some(seen) = seen
+                && range.size() == seen.size
+                && range.root() != seen.root
+            {
+                let size = seen.size;
+                return Err(FollowError::Fork { size, evidence });
             }
-            entries.push(logged);
+            let memory = memory(leaf);
+            bytes = bytes.saturating_add(memory);
+            entries.push((logged, memory));
         }
         if range.size() != size || range.root() != root {
-            return Err(FollowError::Fork { size });
+            return Err(FollowError::Fork { size, evidence });
         }
-        self.seen = Some((size, root));
+        let kept = if again { 0 } else { self.held.bytes() };
+        let (bytes_in_all, limit) = (kept.saturating_add(bytes), self.pending_limit);
+        if bytes_in_all > limit {
+            return Err(FollowError::TooMuchPending {
+                bytes: bytes_in_all,
+                limit,
+            });
+        }
+        if again {
+            self.held = Held::behind(&self.acted_on);
+        }
+        self.held.push(entries, checkpoint.clone());
         self.verified = range;
-        Ok(entries)
+        Ok(Some(self.seen.insert(checkpoint)))
+    }
+
+    /// Gives out the entries under the head of `size` entries that were not acted on yet, in order, if `needed` of the witnesses have
+    /// cosigned it. The caller puts them behind those that it still has, acts on each and then calls [`LogFollower::acted_on`] with it.
+    /// After a reconnection entries may be given out again that were not acted on. `own` are the entries whose receipts are wanted, by
+    /// their leaf hashes.
+    ///
+    /// # Errors
+    /// [`WitnessError`] if the head is larger than any that was shown here, or too few have cosigned it. Nothing is changed then. Of an older
+    /// head whose entries are out, or come again under a later one, nothing is given out.
+    pub fn witnessed(
+        &mut self,
+        size: u64,
+        cosignatures: &[(BankIndex, Cosignature)],
+        witnesses: &Witnesses,
+        needed: usize,
+        own: &BTreeMap<Digest, Vec<u8>>,
+    ) -> Result<Released, WitnessError> {
+        if self
+            .seen
+            .as_ref()
+            .is_none_or(|seen| seen.checkpoint().size < size)
+        {
+            return Err(WitnessError::UnknownHead { size });
+        }
+        self.held.release(size, cosignatures, witnesses, needed, own)
     }
 
     /// Moves on past `entry`.
@@ -216,19 +306,24 @@ impl LogFollower {
 
     pub(crate) fn write(&self, w: &mut Writer) {
         w.bytes(&self.acted_on.to_bytes());
-        let (size, root) = self.seen.unwrap_or((0, Digest([0; 32])));
-        w.u64(size).digest(&root);
+        w.list(self.seen.iter(), |w, head| {
+            w.text(head.note().as_str());
+        });
     }
 
     pub(crate) fn read(r: &mut Reader<'_>, key: VerifierKey) -> Result<Self, DecodeError> {
         let acted_on = CompactRange::from_bytes(r.bytes("log position")?)
             .map_err(|error| DecodeError::value("log position", error.to_string()))?;
-        let (size, root) = (r.u64("checkpoint size")?, r.digest("checkpoint root")?);
+        let seen = r.list(4, "checkpoint seen", |r| {
+            VerifiedCheckpoint::parse(r.text("checkpoint seen")?.as_bytes(), &key)
+                .map_err(|error| DecodeError::value("checkpoint seen", error.to_string()))
+        })?;
         Ok(Self {
-            key,
             verified: acted_on.clone(),
+            held: Held::behind(&acted_on),
             acted_on,
-            seen: (size > 0).then_some((size, root)),
+            seen: seen.into_iter().next_back().map(|head| head.bare(&key)),
+            key,
             parts: None,
             pending_limit: MAX_PENDING,
         })
@@ -261,6 +356,14 @@ fn check_lengths(extension: &Extension) -> Result<(), FollowError> {
     Ok(())
 }
 
+/// What a leaf takes while it waits.
+fn memory(leaf: &Leaf) -> usize {
+    match leaf {
+        Leaf::Entry(entry) => size_of::<Leaf>() + entry.len(),
+        Leaf::Hash(_) => size_of::<Leaf>(),
+    }
+}
+
 impl Parts {
     fn starting(from: u64) -> Self {
         Self {
@@ -275,11 +378,7 @@ impl Parts {
 
     /// Puts a part behind those that came before.
     fn join(&mut self, part: &Extension, limit: usize) -> Result<(), FollowError> {
-        let held = part.leaves.iter().map(|leaf| match leaf {
-            Leaf::Entry(entry) => size_of::<Leaf>() + entry.len(),
-            Leaf::Hash(_) => size_of::<Leaf>(),
-        });
-        let bytes = self.bytes.saturating_add(held.sum());
+        let bytes = self.bytes.saturating_add(part.leaves.iter().map(memory).sum());
         if bytes > limit {
             return Err(FollowError::TooMuchPending { bytes, limit });
         }

@@ -111,6 +111,19 @@ impl CompactRange {
         }
     }
 
+    /// Root of the perfect subtree over the `width` leaves from `first` on, if it is one of the right edge.
+    pub(super) fn subtree(&self, first: u64, width: u64) -> Option<Digest> {
+        let mut start = 0;
+        let widths = (0..u64::BITS).rev().map(|bit| self.size & (1 << bit));
+        for (wide, root) in widths.filter(|wide| *wide > 0).zip(&self.right_edge) {
+            if (start, wide) == (first, width) {
+                return Some(*root);
+            }
+            start += wide;
+        }
+        None
+    }
+
     /// Canonical form: the size as 8 big-endian bytes, then the hashes, largest subtree first.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(SIZE_BYTES + self.right_edge.len() * HASH_BYTES);

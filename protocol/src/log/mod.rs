@@ -7,22 +7,29 @@
 //! * [`proof`]: an entry is under a root ([`InclusionProof`]); one root's tree continues another's ([`ConsistencyProof`]).
 //! * [`note`]: signed texts (C2SP `signed-note`); [`verifier_key`]: the keys that others pin to check them.
 //! * [`checkpoint`]: the signed head of the log: origin, size, root (C2SP `tlog-checkpoint`).
+//! * [`cosignature`]: what banks say who have seen a head (C2SP `tlog-cosignature`).
+//! * [`receipt`]: that an entry is in the log, in a file of its own (C2SP `tlog-proof`).
 //! * [`tile`]: the files in which a log is served (C2SP `tlog-tiles`).
 //!
 //! Trust is a type: an [`UnverifiedNote`] becomes a [`VerifiedCheckpoint`] under a pinned [`VerifierKey`], once.
 
 pub mod checkpoint;
+pub mod cosignature;
 pub mod entry;
 pub mod follower;
+mod held;
 pub mod merkle;
 pub mod note;
 pub mod proof;
+pub mod receipt;
 pub mod tile;
 pub mod verifier_key;
 
 pub use checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
+pub use cosignature::{Cosignature, WitnessKey, Witnesses};
 pub use merkle::{CompactRange, CompactRangeError, empty_root, leaf_hash, node_hash, root_of};
 pub use note::{NoteError, UnverifiedNote};
 pub use proof::{ConsistencyProof, InclusionProof, ProofError};
+pub use receipt::{Receipt, ReceiptError};
 pub use tile::{MAX_ENTRY_BYTES, Tile, TileError, TileKind, tiles_between};
 pub use verifier_key::{VerifierKey, VerifierKeyError};

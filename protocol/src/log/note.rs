@@ -161,6 +161,43 @@ impl UnverifiedNote {
         &self.signatures
     }
 
+    /// This note with these signature lines behind its own: name, key hash and signature of each. What is added is as unverified as
+    /// the rest.
+    pub(super) fn with_lines<'a, const N: usize>(
+        &self,
+        lines: impl Iterator<Item = (&'a str, [u8; KEY_HASH_BYTES], [u8; N])>,
+    ) -> Self {
+        let mut note = self.clone();
+        for (name, key_hash, signature) in lines {
+            let encoded = BASE64.encode([&key_hash[..], &signature].concat());
+            note.whole
+                .push_str(&format!("{SIGNATURE_MARK}{name} {encoded}\n"));
+            note.signatures.push(NoteSignature {
+                name: name.to_owned(),
+                key_hash,
+                signature: signature.to_vec(),
+            });
+        }
+        note
+    }
+
+    /// This note with the signature lines of `key` alone.
+    pub(super) fn signed_by_alone(&self, key: &VerifierKey) -> Self {
+        let key_hash = key.key_hash();
+        let own = |line: &&NoteSignature| line.name == key.name() && line.key_hash == key_hash;
+        let signatures: Vec<_> = self.signatures.iter().filter(own).take(1).cloned().collect();
+        let mut whole = format!("{}\n", self.text());
+        for line in &signatures {
+            let encoded = BASE64.encode([&line.key_hash[..], &line.signature].concat());
+            whole.push_str(&format!("{SIGNATURE_MARK}{} {encoded}\n", line.name));
+        }
+        Self {
+            whole,
+            text_bytes: self.text_bytes,
+            signatures,
+        }
+    }
+
     /// The text, if `key` has signed it. Lines of other keys are ignored.
     ///
     /// # Errors

@@ -1,10 +1,14 @@
 //! Inclusion and consistency proofs of RFC 6962, sections 2.1.1 and 2.1.2.
 //!
-//! Both are built from the leaf hashes and verified with the path alone.
+//! Both are built from the leaf hashes and verified with the path alone. Who has only the right edge of a tree and the leaves that came
+//! after it builds inclusion proofs for those ([`Tail`]).
+
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 use thiserror::Error;
 
-use super::merkle::{empty_root, node_hash, root_of};
+use super::merkle::{CompactRange, empty_root, node_hash, root_of};
 use crate::ids::Digest;
 
 /// Why a proof was refused, or could not be built.
@@ -231,6 +235,87 @@ impl ConsistencyProof {
     }
 }
 
+/// The end of a tree: all that stands before it is known as a right edge alone.
+#[derive(Debug)]
+pub struct Tail<'a> {
+    before: &'a CompactRange,
+    leaves: &'a [Digest],
+    /// Roots of perfect subtrees that were needed before: many proofs of one tail share most of them.
+    known: RefCell<HashMap<(u64, u64), Digest>>,
+}
+
+impl<'a> Tail<'a> {
+    /// The tree of `before` with `leaves` behind it.
+    pub fn new(before: &'a CompactRange, leaves: &'a [Digest]) -> Self {
+        Self {
+            before,
+            leaves,
+            known: RefCell::default(),
+        }
+    }
+
+    /// Number of leaves of the tree.
+    pub fn tree_size(&self) -> u64 {
+        self.before.size() + self.leaves.len() as u64
+    }
+
+    /// Proof for leaf `index`, which is one of the tail.
+    ///
+    /// # Errors
+    /// [`ProofError::NoSuchLeaf`] if it is not.
+    pub fn prove(&self, index: u64) -> Result<InclusionProof, ProofError> {
+        let tree_size = self.tree_size();
+        if !(self.before.size()..tree_size).contains(&index) {
+            return Err(ProofError::NoSuchLeaf { index, tree_size });
+        }
+        let mut path = Vec::new();
+        let (mut first, mut width) = (0, tree_size);
+        while width > 1 {
+            let left = left_width(width);
+            if index < first + left {
+                path.push(self.root(first + left, width - left));
+                width = left;
+            } else {
+                path.push(self.root(first, left));
+                first += left;
+                width -= left;
+            }
+        }
+        path.reverse();
+        Ok(InclusionProof {
+            index,
+            tree_size,
+            path,
+        })
+    }
+
+    /// Root over `width` leaves from `first` on. A sibling on the way to a leaf of the tail lies in the tail, or is a subtree of the
+    /// right edge before it, or divides into such.
+    fn root(&self, first: u64, width: u64) -> Digest {
+        if let Some(root) = self.known.borrow().get(&(first, width)) {
+            return *root;
+        }
+        let leaf = || {
+            let at = usize::try_from(first.checked_sub(self.before.size())?).ok()?;
+            self.leaves.get(at).filter(|_| width == 1).copied()
+        };
+        let root = self
+            .before
+            .subtree(first, width)
+            .or_else(leaf)
+            .unwrap_or_else(|| {
+                let left = left_width(width);
+                node_hash(&self.root(first, left), &self.root(first + left, width - left))
+            });
+        self.known.borrow_mut().insert((first, width), root);
+        root
+    }
+}
+
+fn left_width(width: u64) -> u64 {
+    width.next_power_of_two() / 2
+}
+
 /// Leaves under the left child: the largest power of two below `size`, for `size` of 2 or more.
 fn left_size(size: usize) -> usize {
     size.next_power_of_two() / 2
@@ -309,6 +394,31 @@ mod tests {
                 proof
                     .verify(&root_of(&tree[..usize::try_from(old_size).unwrap()]), &root)
                     .unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_tail_proves_its_leaves_as_the_whole_tree_does() {
+        let hashes = leaves(SIZES);
+        for size in 1..=SIZES {
+            let tree = &hashes[..usize::try_from(size).unwrap()];
+            for known in 0..=size {
+                let (head, tail) = tree.split_at(usize::try_from(known).unwrap());
+                let mut before = CompactRange::new();
+                head.iter().for_each(|leaf| before.append_leaf_hash(*leaf));
+                let tail = Tail::new(&before, tail);
+                for index in known..size {
+                    assert_eq!(tail.prove(index), InclusionProof::build(tree, index));
+                }
+                let outside = |index| ProofError::NoSuchLeaf {
+                    index,
+                    tree_size: size,
+                };
+                assert_eq!(tail.prove(size), Err(outside(size)));
+                if let Some(index) = known.checked_sub(1) {
+                    assert_eq!(tail.prove(index), Err(outside(index)));
+                }
             }
         }
     }

@@ -75,9 +75,7 @@ impl VerifierKey {
 
     /// First 4 bytes of `SHA-256(name || 0A || 01 || public key)`: tells keys of one name apart, and proves nothing.
     pub fn key_hash(&self) -> [u8; KEY_HASH_BYTES] {
-        let named = [self.name.as_bytes(), b"\n", &self.typed_key()].concat();
-        let Digest([a, b, c, d, ..]) = Digest::of(&named);
-        [a, b, c, d]
+        hash_of_key(&self.name, ED25519_TYPE, &self.public_key)
     }
 
     fn typed_key(&self) -> Vec<u8> {
@@ -151,6 +149,12 @@ impl From<VerifierKey> for String {
     fn from(key: VerifierKey) -> String {
         key.to_string()
     }
+}
+
+/// First 4 bytes of `SHA-256(name || 0A || type || public key)`.
+pub(super) fn hash_of_key(name: &str, kind: u8, public_key: &[u8]) -> [u8; KEY_HASH_BYTES] {
+    let Digest([a, b, c, d, ..]) = Digest::of(&[name.as_bytes(), b"\n", &[kind], public_key].concat());
+    [a, b, c, d]
 }
 
 pub(super) fn is_key_name(name: &str) -> bool {

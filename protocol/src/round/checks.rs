@@ -58,6 +58,7 @@ checks! {
     DerivedState = 501 "the published sum does not lead to the published state";
     Uncertified = 502 "a result was published that no certified list of survivors stands behind";
     LogFork = 601 "the log was rolled back, forked or does not match its checkpoint";
+    Witnesses = 602 "too few banks have cosigned the head of the log that this bank was shown";
     Phase = 701 "the message does not belong to the round's phase";
     Signature = 702 "the signature is not the bank's";
     SecondMessage = 703 "another message of the same kind came first";

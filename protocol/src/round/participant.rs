@@ -1,6 +1,6 @@
 //! A bank's whole side of the protocol, as a pure step: an event in, actions out, in the order in which they must become true.
 //!
-//! The bank acts on the log, not on requests: `RoundOpen` means compute, `Cohort` mask and upload, `Survivors` confirm, `Certificate`
+//! The bank acts on the log, not on requests, and on no entry that fewer than `t` banks have seen: `RoundOpen` means compute, `Cohort` mask and upload, `Survivors` confirm, `Certificate`
 //! release, `Result` derive. [`Action::Persist`] comes before every [`Action::Send`] that depends on it; whoever runs the machine
 //! makes [`Participant::snapshot`] durable there, and a machine restored from it never answers differently.
 
@@ -12,8 +12,9 @@ use crate::epoch::directory::KeyDirectory;
 use crate::epoch::participant::{EpochParticipant, Identity};
 use crate::ids::{BankIndex, Digest, Epoch, Round};
 use crate::log::VerifierKey;
+use crate::log::cosignature::Witnesses;
 use crate::log::entry::{Entry, RoundOpen, RoundResult};
-use crate::log::follower::{FollowError, LogFollower, LoggedEntry};
+use crate::log::follower::{LogFollower, LoggedEntry};
 use crate::model::plan::Plan;
 use crate::roster::Roster;
 use crate::round::active::{ActiveRound, Standing};
@@ -23,7 +24,7 @@ use crate::round::prepare::{Place, prepare};
 use crate::round::released::Released;
 use crate::round::watch::Watch;
 use crate::secagg::mask::Masks;
-use crate::wire::message::{Extension, Rejection, ToBank, ToCoordinator};
+use crate::wire::message::{Rejection, ToBank, ToCoordinator};
 use crate::wire::outbound::{OutboundMessage, OutboundUpdate};
 use crate::wire::signed::Signed;
 use crate::wire::statement::{Approval, Derived};
@@ -36,7 +37,8 @@ pub enum Event {
     Started,
     /// The control stream is up (again).
     Connected,
-    /// A message of the coordinator, other than [`ToBank::Log`], which goes through [`Participant::verify_log`].
+    /// A message of the coordinator, other than [`ToBank::Log`] and [`ToBank::Witnessed`], which go through
+    /// [`Participant::verify_log`] and [`Participant::witnessed`].
     Message(ToBank),
     /// The next entry of the log, verified.
     Entry(LoggedEntry),
@@ -126,6 +128,8 @@ pub struct Pinned {
     pub log_key: VerifierKey,
     /// The bank's signing key.
     pub key: SigningKey,
+    /// The key with which it cosigns the log's heads.
+    pub witness_key: SigningKey,
 }
 
 /// The machine.
@@ -135,6 +139,8 @@ pub struct Participant {
     pub(super) roster_hash: Digest,
     pub(super) thresholds: Thresholds,
     pub(super) key: SigningKey,
+    witness_key: SigningKey,
+    witnesses: Witnesses,
     pub(super) follower: LogFollower,
     pub(super) epochs: EpochParticipant,
     pub(super) directories: BTreeMap<Epoch, Digest>,
@@ -180,6 +186,7 @@ macro_rules! identity {
 }
 
 mod entries;
+mod following;
 
 impl Participant {
     /// A bank that has not seen the log yet.
@@ -193,8 +200,10 @@ impl Participant {
             me: pinned.bank,
             roster_hash: pinned.roster.hash(),
             thresholds: Thresholds::with_most_colluders(banks)?,
+            witnesses: Witnesses::of(&pinned.roster),
             roster: pinned.roster,
             key: pinned.key,
+            witness_key: pinned.witness_key,
             follower: LogFollower::new(pinned.log_key),
             epochs: EpochParticipant::default(),
             directories: BTreeMap::new(),
@@ -240,15 +249,6 @@ impl Participant {
     /// The first message of a connection.
     pub fn hello(&self, software: &str) -> OutboundMessage {
         OutboundMessage::hello(software, self.log_size(), self.epochs.epochs())
-    }
-
-    /// Checks an extension of the log. The caller hands the entries to [`Participant::handle`], in order and behind those that it
-    /// still has; after a reconnection some may come again, which changes nothing.
-    ///
-    /// # Errors
-    /// If it is not a continuation of the log that this bank follows (C-601).
-    pub fn verify_log(&mut self, extension: &Extension) -> Result<Vec<LoggedEntry>, FollowError> {
-        self.follower.verify(extension)
     }
 
     /// One step.
@@ -400,7 +400,7 @@ impl Participant {
             ToBank::PrepareAsk { epoch, round } => return self.prepare(epoch, round, entropy),
             ToBank::Deliveries { round, deliveries } => return self.deliveries(round, deliveries),
             ToBank::Rejected(rejection) => return vec![Action::Notice(Notice::Rejected(rejection))],
-            ToBank::Welcome { .. } | ToBank::Log(_) => return Vec::new(),
+            ToBank::Welcome { .. } | ToBank::Log(_) | ToBank::Witnessed { .. } => return Vec::new(),
         };
         self.epoch_answer(before, answer)
     }

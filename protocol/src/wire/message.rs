@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::signing::Signature;
 use crate::ids::{BankIndex, Digest, Epoch, Round};
+use crate::log::cosignature::Cosignature;
 use crate::round::checks::Check;
 use crate::wire::signed::Signed;
 use crate::wire::statement::{Approval, BundleHeader, Derived, EpochKeys, Ready, Release};
@@ -142,6 +143,13 @@ pub enum ToCoordinator {
         /// The round.
         round: Round,
     },
+    /// The bank has seen a head of the log, and none that contradicts it.
+    Cosignature {
+        /// Number of entries under the head.
+        size: u64,
+        /// Its cosignature.
+        cosignature: Cosignature,
+    },
 }
 
 /// From the coordinator to a bank.
@@ -193,6 +201,13 @@ pub enum ToBank {
     },
     /// Something the bank sent was not accepted.
     Rejected(Rejection),
+    /// These banks have seen a head of the log.
+    Witnessed {
+        /// Number of entries under the head.
+        size: u64,
+        /// Their cosignatures.
+        cosignatures: Vec<(BankIndex, Cosignature)>,
+    },
 }
 
 /// What a peer sent was refused. Not an error of the one who refuses.

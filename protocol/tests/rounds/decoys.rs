@@ -229,6 +229,7 @@ fn c_201_and_c_106_numbers_out_of_reach_do_not_use_up_those_that_follow() {
     world.office.log.append(Entry::RoundOpen(open.clone()));
     open.round = Round(1 + 1_000_000 + 1);
     world.office.log.append(Entry::RoundOpen(open));
+    world.catch_up();
     recovers(&mut world);
     for position in 1..=5 {
         assert_eq!(

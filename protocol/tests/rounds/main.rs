@@ -21,5 +21,6 @@ mod shares;
 mod simulation;
 mod sizes;
 mod sums;
+mod witnesses;
 
 use veilsum_tests::stage::{consortium, ledger, node, world};

@@ -67,6 +67,7 @@ fn with_two_models() -> World {
     let mut world = World::new(5, 20);
     let rewrite = other_sum(&world);
     world.office.log.fork(bank(1), rewrite);
+    world.office.witnessing.stolen = true;
     assert!(world.round().end.is_ok());
     let task = world.office.task.hash();
     assert_ne!(

@@ -13,6 +13,7 @@ use veilsum_protocol::wire::message::ToCoordinator;
 use crate::consortium::{bank, roster, task};
 use crate::node::Step;
 use crate::world::World;
+use veilsum_tests::stage::witnesses::SEEN_AT;
 
 /// A world whose coordinator changes entries of the first round, which is run to its end.
 pub fn lied(
@@ -475,6 +476,7 @@ fn c_101_another_roster_in_the_log() {
     let mut world = World::new(5, 20);
     let pinned = world.office.log.entries[0].clone();
     world.office.log.append(Entry::from(&roster(4)));
+    world.catch_up();
     let outcome = world.round();
     assert_eq!(outcome.end, Err(AbortReason::TooFewReady));
     for position in 1..=5 {
@@ -492,6 +494,7 @@ fn c_101_another_roster_in_the_log() {
     };
     banks.swap(0, 1);
     world.office.log.append(Entry::Roster { consortium, banks });
+    world.catch_up();
     recovers(&mut world);
     for position in 1..=5 {
         assert_eq!(world.refused(position), [Check::Roster; 2]);
@@ -538,7 +541,11 @@ fn entries_that_name_a_bank_twice_are_not_even_read() {
         signatures: doubled,
     });
     let machine = world.node(1).machine.as_mut().unwrap();
-    let error = machine.verify_log(&lying.extension(0)).unwrap_err().to_string();
+    let error = machine
+        .verify_log(&lying.extension(0, lying.size()), SEEN_AT)
+        .map(drop)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("named twice"), "{error}");
 }
 

@@ -195,6 +195,7 @@ fn c_502_thresholds_that_are_not_those_of_the_roster_certify_nothing() {
         let mut world = World::new(5, 20);
         world.round();
         world.office.log = opened_under(&world.office.log, thresholds, signers);
+        world.office.witnessing.stolen = true;
         // It was not there, and follows from the start.
         world.lose_state_of(2);
         let refused: &[Check] = if is_derived { &[] } else { &[Check::Uncertified] };

@@ -130,6 +130,7 @@ fn entries() -> Vec<Value> {
         index: bank(position),
         name: format!("bank-{position}"),
         signing_key: [byte; 32],
+        witness_key: [byte + 2; 32],
         tls_key: digest(byte + 1),
     };
     let signatures = vec![(bank(1), SIGNATURE), (bank(4), SIGNATURE)];
@@ -155,12 +156,14 @@ fn entries() -> Vec<Value> {
                             ["bank", 1],
                             ["text", "bank-1"],
                             ["repeat", 20, 32],
+                            ["repeat", 22, 32],
                             ["repeat", 21, 32]
                         ],
                         [
                             ["bank", 2],
                             ["text", "bank-2"],
                             ["repeat", 30, 32],
+                            ["repeat", 32, 32],
                             ["repeat", 31, 32]
                         ]
                     ]

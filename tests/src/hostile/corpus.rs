@@ -21,7 +21,7 @@ use veilsum_protocol::wire::stream::{
 
 use super::played::{BANKS, PLAYED};
 use super::{Decoder, Outcome, sealed};
-use crate::stage::consortium::{LOG, bank, log_key, roster, signing_key, task};
+use crate::stage::consortium::{LOG, bank, log_key, roster, signing_key, task, witness_key};
 
 /// The frozen bytes of the protocol.
 const VECTORS: [&str; 6] = [
@@ -177,13 +177,17 @@ fn texts() -> Vec<String> {
         ca_pem: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
         banks: roster.banks().iter().map(ConsortiumBank::from).collect(),
     };
-    let key = signing_key(bank(1));
+    let (key, witness) = (signing_key(bank(1)), witness_key(bank(1)));
     let csr = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
+    let [signing_public, witness_public] = [&key, &witness].map(|key| key.verifying_key().0);
+    let message = proof_message("bank-a", &signing_public, &witness_public, csr.as_bytes());
     let request = EnrolmentRequest {
         version: REQUEST_VERSION,
         name: "bank-a".to_owned(),
-        signing_public_key: hex::encode(key.verifying_key().0),
-        proof: hex::encode(key.sign_bytes(&proof_message("bank-a", csr.as_bytes())).0),
+        signing_public_key: hex::encode(signing_public),
+        witness_public_key: hex::encode(witness_public),
+        proof: hex::encode(key.sign_bytes(&message).0),
+        witness_proof: hex::encode(witness.sign_bytes(&message).0),
         csr: csr.to_owned(),
     };
     let tile = |kind, index, width| Tile::new(kind, index, width).unwrap().path();

@@ -1,19 +1,22 @@
 //! The log as its readers get it.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::follower::LogFollower;
 use veilsum_protocol::log::tile::{decode_entries, decode_hash_tile, encode_hash_tile, push_entry};
 use veilsum_protocol::log::{
-    Checkpoint, CompactRange, ConsistencyProof, InclusionProof, ProofError, Tile, UnverifiedNote,
-    VerifiedCheckpoint, VerifierKey, leaf_hash,
+    Checkpoint, CompactRange, ConsistencyProof, InclusionProof, ProofError, Receipt, Tile, UnverifiedNote,
+    VerifiedCheckpoint, VerifierKey, Witnesses, leaf_hash,
 };
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{Extension, Leaf, MESSAGE_LIMIT};
 
 use super::{Decoder, Outcome, decoder};
-use crate::stage::consortium::{log_key, log_signing_key};
+use crate::stage::consortium::{log_key, log_signing_key, roster};
+use crate::stage::witnesses::all_cosign;
 
 pub(super) const DECODERS: &[Decoder] = &[
     decoder("extension", extension).mended(signed_extension),
@@ -24,6 +27,8 @@ pub(super) const DECODERS: &[Decoder] = &[
     decoder("note", note),
     decoder("checkpoint", checkpoint),
     decoder("signed checkpoint", signed_checkpoint).mended(signed_head),
+    decoder("cosigned checkpoint", cosigned_checkpoint),
+    decoder("receipt", receipt).costs(24, 16 << 10),
     decoder("verifier key", line::<VerifierKey>),
     decoder("inclusion proof", inclusion).mended(with_root_included),
     decoder("consistency proof", consistency).mended(with_roots_consistent),
@@ -43,14 +48,25 @@ fn extension(bytes: &[u8]) -> Outcome {
         return Outcome::Refused;
     };
     let mut follower = LogFollower::new(log_key());
-    let Ok(entries) = follower.verify(&extension) else {
+    let Ok(head) = follower.verify(&extension) else {
         return Outcome::Refused;
     };
-    for entry in &entries {
-        follower.acted_on(entry);
+    if let Some(size) = head.map(|head| head.checkpoint().size) {
+        let note = UnverifiedNote::parse(extension.checkpoint.as_bytes()).unwrap();
+        let cosignatures = all_cosign(&BANKS, &note);
+        let released = follower.witnessed(size, &cosignatures, &witnesses(), 3, &BTreeMap::new());
+        for entry in &released.unwrap().entries {
+            follower.acted_on(entry);
+        }
     }
-    drop(follower.verify(&extension));
+    let _ = follower.verify(&extension);
     Outcome::of(bytes, frame::encode(&extension, MESSAGE_LIMIT).ok())
+}
+
+const BANKS: [u16; 3] = [1, 2, 3];
+
+fn witnesses() -> Witnesses {
+    Witnesses::of(&roster(3))
 }
 
 /// A coordinator signs whatever it likes.
@@ -135,6 +151,40 @@ fn checkpoint(bytes: &[u8]) -> Outcome {
 fn signed_checkpoint(bytes: &[u8]) -> Outcome {
     let head = VerifiedCheckpoint::parse(bytes, &log_key()).ok();
     Outcome::of(bytes, head.map(|head| head.note().as_str().as_bytes().to_vec()))
+}
+
+/// The cosignatures that verify are found again where they are written anew.
+fn cosigned_checkpoint(bytes: &[u8]) -> Outcome {
+    let Ok(head) = VerifiedCheckpoint::parse(bytes, &log_key()) else {
+        return Outcome::Refused;
+    };
+    let found = witnesses().cosignatures(head.note());
+    if found.is_empty() {
+        return Outcome::Refused;
+    }
+    let alone =
+        sign(head.note().text()).and_then(|note| VerifiedCheckpoint::parse(note.as_bytes(), &log_key()).ok());
+    let again = alone.map(|alone| {
+        witnesses().add(
+            &alone,
+            &found.iter().map(|(bank, one)| (*bank, *one)).collect::<Vec<_>>(),
+        )
+    });
+    match again {
+        Some(again) if witnesses().cosignatures(again.note()) == found => Outcome::Read,
+        _ => Outcome::Differs(Vec::new()),
+    }
+}
+
+fn receipt(bytes: &[u8]) -> Outcome {
+    let receipt = Receipt::parse(bytes).ok();
+    Outcome::of(
+        bytes,
+        receipt.map(|receipt| {
+            let _ = receipt.verify(&log_key(), &witnesses(), 3);
+            receipt.to_text().into_bytes()
+        }),
+    )
 }
 
 fn signed_head(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -186,7 +186,12 @@ impl Played {
         self.bytes.extend(world.office.blobs.borrow().values().cloned());
         let uploads = world.banks.values().flat_map(|node| node.uploaded.values());
         self.bytes.extend(uploads.cloned());
-        self.framed(&world.office.log.extension(0));
+        self.framed(&world.office.log.extension(0, world.office.log.size()));
+        let receipts = world.banks.values().flat_map(|node| &node.receipts);
+        for receipt in receipts {
+            self.note(receipt.to_text().into_bytes());
+            self.note(receipt.note().as_str().as_bytes().to_vec());
+        }
         let entries = &world.office.log.entries;
         let leaves: Vec<_> = entries.iter().map(|entry| leaf_hash(&entry.to_bytes())).collect();
         self.note(leaves.iter().flat_map(|leaf| leaf.0).collect());

@@ -31,6 +31,10 @@ pub fn signing_key(bank: BankIndex) -> SigningKey {
     SigningKey::generate(&mut Named("bank", bank.get()))
 }
 
+pub fn witness_key(bank: BankIndex) -> SigningKey {
+    SigningKey::generate(&mut Named("witness", bank.get()))
+}
+
 pub fn log_signing_key() -> SigningKey {
     SigningKey::generate(&mut Named("log", 0))
 }
@@ -49,6 +53,7 @@ pub fn roster_of(members: &[u16]) -> Roster {
         index: bank(position),
         name: format!("bank-{member}"),
         signing_key: signing_key(bank(*member)).verifying_key().0,
+        witness_key: witness_key(bank(*member)).verifying_key().0,
         tls_key: Digest::of(format!("tls {member}").as_bytes()),
     };
     Roster::new(LOG, (1..).zip(members).map(entry).collect()).unwrap()
@@ -60,6 +65,7 @@ pub fn pinned(at: BankIndex, members: &[u16]) -> Pinned {
         roster: roster_of(members),
         log_key: log_key(),
         key: signing_key(bank(members[usize::from(at.get()) - 1])),
+        witness_key: witness_key(bank(members[usize::from(at.get()) - 1])),
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::log::entry::Entry;
-use veilsum_protocol::log::{Checkpoint, CompactRange, leaf_hash};
+use veilsum_protocol::log::{Checkpoint, CompactRange, UnverifiedNote, empty_root, leaf_hash};
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Extension, Leaf};
 
@@ -22,6 +22,10 @@ pub type Rewrite = Box<dyn FnMut(&Entry) -> Option<Vec<Entry>>>;
 pub struct Log {
     pub entries: Vec<Entry>,
     range: CompactRange,
+    /// Root by size, from the empty log on.
+    roots: Vec<Digest>,
+    /// Those that were signed, by size.
+    heads: RefCell<BTreeMap<u64, Rc<UnverifiedNote>>>,
     pub rewrite: Option<Rewrite>,
     /// Other logs of the same key, each shown to one bank alone.
     pub forks: BTreeMap<BankIndex, Log>,
@@ -39,7 +43,11 @@ impl Log {
     }
 
     fn push(&mut self, entry: Entry) {
+        if self.roots.is_empty() {
+            self.roots.push(self.range.root());
+        }
         self.range.append_leaf_hash(leaf_hash(&entry.to_bytes()));
+        self.roots.push(self.range.root());
         self.entries.push(entry);
     }
 
@@ -59,8 +67,8 @@ impl Log {
         self.entries.len() as u64
     }
 
-    /// Everything from `from` on as it travels to a bank.
-    pub fn extension(&self, from: u64) -> Extension {
+    /// Everything from `from` on, under the head of `size` entries, as it travels to a bank.
+    pub fn extension(&self, from: u64, size: u64) -> Extension {
         let leaf = |entry: &Entry| {
             let bytes = entry.to_bytes();
             if entry.concerns_banks() {
@@ -69,19 +77,29 @@ impl Log {
                 Leaf::Hash(leaf_hash(&bytes))
             }
         };
-        let checkpoint = Checkpoint {
-            origin: LOG.to_owned(),
-            size: self.size(),
-            root: self.range.root(),
-        };
-        let key = log_signing_key();
-        let signed = checkpoint
-            .sign(&log_key(), |bytes| key.sign_bytes(bytes).0)
-            .unwrap();
         Extension {
             from,
-            leaves: self.entries[from as usize..].iter().map(leaf).collect(),
-            checkpoint: signed.note().as_str().to_owned(),
+            leaves: self.entries[from as usize..size as usize]
+                .iter()
+                .map(leaf)
+                .collect(),
+            checkpoint: self.head(size).as_str().to_owned(),
         }
+    }
+
+    /// The signed head over the first `size` entries.
+    pub fn head(&self, size: u64) -> Rc<UnverifiedNote> {
+        let sign = || {
+            let root = self.roots.get(size as usize).copied();
+            let checkpoint = Checkpoint {
+                origin: LOG.to_owned(),
+                size,
+                root: root.unwrap_or_else(empty_root),
+            };
+            let key = log_signing_key();
+            let signed = checkpoint.sign(&log_key(), |bytes| key.sign_bytes(bytes).0);
+            Rc::new(signed.unwrap().note().clone())
+        };
+        self.heads.borrow_mut().entry(size).or_insert_with(sign).clone()
     }
 }

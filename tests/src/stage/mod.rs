@@ -19,4 +19,5 @@ pub mod ledger;
 pub mod lies;
 pub mod node;
 pub mod office;
+pub mod witnesses;
 pub mod world;

@@ -7,6 +7,7 @@ use veilsum_protocol::crypto::entropy::SeededEntropy;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::entry::{RoundOpen, RoundResult};
 use veilsum_protocol::log::follower::LoggedEntry;
+use veilsum_protocol::log::{Cosignature, Receipt};
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::params::RoundKind;
@@ -22,6 +23,7 @@ use veilsum_protocol::wire::message::{Extension, MESSAGE_LIMIT, ToBank, ToCoordi
 
 use crate::stage::consortium::{Contribution, pinned};
 use crate::stage::ledger::Blobs;
+use crate::stage::witnesses::SEEN_AT;
 
 /// What a bank sends, by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +35,7 @@ pub enum Step {
     Confirm,
     Release,
     Derived,
+    Cosignature,
     Other,
 }
 
@@ -125,6 +128,8 @@ pub struct Node {
     pub fell: bool,
     /// Extensions of the log that it did not follow.
     pub follow_errors: Vec<String>,
+    /// What it can prove to be in the log.
+    pub receipts: Vec<Receipt>,
 }
 
 impl Node {
@@ -151,6 +156,7 @@ impl Node {
             computed: Vec::new(),
             fell: false,
             follow_errors: Vec::new(),
+            receipts: Vec::new(),
         }
     }
 
@@ -200,6 +206,7 @@ impl Node {
     pub fn receive(&mut self, message: ToBank) -> Vec<Out> {
         match message {
             ToBank::Log(extension) => self.follow(&extension),
+            ToBank::Witnessed { size, cosignatures } => self.witnessed(size, &cosignatures),
             other => self.handle(Event::Message(other)),
         }
     }
@@ -208,10 +215,25 @@ impl Node {
         let Some(machine) = &mut self.machine else {
             return Vec::new();
         };
-        match machine.verify_log(extension) {
-            Ok(entries) => self.queue.extend(entries),
-            Err(error) => self.follow_errors.push(error.to_string()),
+        match machine.verify_log(extension, SEEN_AT) {
+            Ok(actions) => self.perform_all(actions),
+            Err(error) => {
+                self.follow_errors.push(error.to_string());
+                Vec::new()
+            }
         }
+    }
+
+    fn witnessed(&mut self, size: u64, cosignatures: &[(BankIndex, Cosignature)]) -> Vec<Out> {
+        let Some(machine) = &mut self.machine else {
+            return Vec::new();
+        };
+        let released = match machine.witnessed(size, cosignatures) {
+            Ok(released) => released,
+            Err(actions) => return self.perform_all(actions),
+        };
+        self.receipts.extend(released.receipts);
+        self.queue.extend(released.entries);
         self.act()
     }
 
@@ -231,8 +253,13 @@ impl Node {
         let Some(machine) = &mut self.machine else {
             return Vec::new();
         };
+        let actions = machine.handle(event, &mut self.entropy);
+        self.perform_all(actions)
+    }
+
+    fn perform_all(&mut self, actions: Vec<Action>) -> Vec<Out> {
         let mut out = Vec::new();
-        for action in machine.handle(event, &mut self.entropy) {
+        for action in actions {
             let dies_before = self.strikes(|kill| match kill {
                 Kill::BeforeAction(count) => Some(count),
                 _ => None,
@@ -490,6 +517,7 @@ fn step(message: &ToCoordinator) -> Step {
         ToCoordinator::Confirm { .. } => Step::Confirm,
         ToCoordinator::Release { .. } => Step::Release,
         ToCoordinator::Derived(_) => Step::Derived,
+        ToCoordinator::Cosignature { .. } => Step::Cosignature,
         _ => Step::Other,
     }
 }

@@ -24,6 +24,7 @@ use veilsum_protocol::wire::statement::Release;
 
 use crate::stage::consortium::{bank, roster, roster_of};
 use crate::stage::ledger::{Blobs, Log};
+use crate::stage::witnesses::Witnessing;
 
 /// How a round ended.
 #[derive(Clone, Debug)]
@@ -41,6 +42,7 @@ pub struct Office {
     /// By position.
     pub members: Vec<u16>,
     pub log: Log,
+    pub witnessing: Witnessing,
     pub blobs: Blobs,
     pub epoch: Option<EpochCoordinator>,
     pub armed: Option<(Epoch, Digest)>,
@@ -100,6 +102,7 @@ impl Office {
         log.append(Entry::from(&roster(banks)));
         Self {
             members: (1..=banks).collect(),
+            witnessing: Witnessing::new(&(1..=banks).collect::<Vec<_>>()),
             log,
             blobs,
             epoch: None,
@@ -186,6 +189,7 @@ impl Office {
     /// The machine again from its journal; every connection is gone.
     pub fn restart(&mut self, now: Millis) {
         self.is_down = false;
+        self.witnessing.restart();
         self.connected.clear();
         self.next_state = None;
         let mut records: Vec<Record> = self
@@ -404,6 +408,10 @@ impl Office {
             }
             ToCoordinator::Derived(derived) => Event::Derived(from, derived),
             ToCoordinator::SitsOut { round } if self.is_round(round) => Event::SitsOut(from),
+            ToCoordinator::Cosignature { size, cosignature } => {
+                self.cosigned(from, size, cosignature);
+                return Vec::new();
+            }
             ToCoordinator::Objection { .. } => {
                 self.objections.push((from, message));
                 return Vec::new();
@@ -427,9 +435,10 @@ impl Office {
             return vec![Out::Send(from, ToBank::Rejected(rejection))];
         }
         self.connected.insert(from);
+        let head = self.head();
         let mut out = vec![Out::Send(
             from,
-            ToBank::Log(self.log.shown_to(from).extension(log_size)),
+            ToBank::Log(self.log.shown_to(from).extension(log_size, head)),
         )];
         let epoch = self
             .epoch

@@ -77,7 +77,9 @@ pub struct World {
     connection: BTreeMap<BankIndex, u64>,
     /// No two messages of one stream overtake each other.
     busy_until: BTreeMap<(BankIndex, bool), u64>,
-    told: BTreeMap<BankIndex, u64>,
+    pub(super) told: BTreeMap<BankIndex, u64>,
+    /// Size of the last head of which each bank heard who has seen it.
+    pub(super) heard: BTreeMap<BankIndex, u64>,
     log_until: BTreeMap<BankIndex, u64>,
     /// What every bank sent, in its order: the kind and the number of bytes.
     pub sizes: BTreeMap<BankIndex, Vec<(Step, usize)>>,
@@ -135,6 +137,7 @@ impl World {
             connection: BTreeMap::new(),
             busy_until: BTreeMap::new(),
             told: BTreeMap::new(),
+            heard: BTreeMap::new(),
             log_until: BTreeMap::new(),
             sizes: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -368,6 +371,7 @@ impl World {
         }
         *self.connection.entry(bank).or_default() += 1;
         self.told.insert(bank, u64::MAX);
+        self.heard.remove(&bank);
         let node = self.banks.get_mut(&bank).unwrap();
         let hello = node.hello();
         let out = node.handle(BankEvent::Connected);
@@ -530,23 +534,15 @@ impl World {
         }
     }
 
-    fn push_log(&mut self, bank: BankIndex) {
-        let size = self.office.log.size();
-        let told = self.told.get(&bank).copied().unwrap_or(u64::MAX);
-        if told < size {
-            self.told.insert(bank, size);
-            self.carry_down(bank, &ToBank::Log(self.office.log.shown_to(bank).extension(told)));
-        }
-    }
-
-    fn carry_down(&mut self, bank: BankIndex, message: &ToBank) {
+    pub(super) fn carry_down(&mut self, bank: BankIndex, message: &ToBank) {
         let Some(connection) = self.connection.get(&bank).copied() else {
             return;
         };
         let bytes = frame::encode(message, MESSAGE_LIMIT).unwrap();
         let mut times = self.transit(bank, false, connection);
-        if let ToBank::Log(_) = message {
-            // An older head of the log after a newer one would be a rollback: delayed or doubled, it still comes in order.
+        if let ToBank::Log(_) | ToBank::Witnessed { .. } = message {
+            // An older head of the log after a newer one would be a rollback: delayed or doubled, it still comes in order. So does who
+            // has seen it.
             let free = self.log_until.entry(bank).or_default();
             for (after, _) in &mut times {
                 *free = (self.now.0 + *after).max(*free);

@@ -2,6 +2,7 @@
 
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Round, Timestamp};
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
+use veilsum_protocol::log::{Receipt, Witnesses};
 use veilsum_protocol::model::ColumnSums;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
@@ -102,7 +103,7 @@ async fn an_entry_that_waits_for_its_blob_holds_back_all_that_follows() {
     let task = scene.offer();
     let mut daemon = scene.start();
     assert_eq!(daemon.up().await, 0);
-    daemon.tell(scene.log.extension(0)).await;
+    daemon.follow(&scene.log, 0).await;
     daemon.tell(ToBank::EpochAsk { epoch: Epoch(1) }).await;
     let reply = daemon.asked(task.hash()).await;
     daemon.is_quiet().await;
@@ -130,7 +131,7 @@ async fn a_task_that_cannot_be_read_is_passed_over() {
     let task = scene.offer();
     let mut daemon = scene.start();
     daemon.up().await;
-    daemon.tell(scene.log.extension(0)).await;
+    daemon.follow(&scene.log, 0).await;
     let reply = daemon.asked(Digest::of(&text)).await;
     reply.send(Ok(text)).unwrap();
     gives_task(&mut daemon, &task).await;
@@ -146,7 +147,7 @@ async fn an_approval_reaches_the_running_daemon_and_survives_it() {
     let task = scene.offer();
     let mut daemon = scene.start();
     daemon.up().await;
-    daemon.tell(scene.log.extension(0)).await;
+    daemon.follow(&scene.log, 0).await;
     gives_task(&mut daemon, &task).await;
     daemon.is_quiet().await;
     scene.home().tasks.approve(&task).unwrap();
@@ -169,7 +170,7 @@ async fn a_state_is_derived_from_the_log_s_sum_also_after_a_crash_in_between() {
     let round = log_statistics_round(&mut scene, &task, None);
     let mut daemon = scene.start();
     daemon.up().await;
-    daemon.tell(scene.log.extension(0)).await;
+    daemon.follow(&scene.log, 0).await;
     gives_task(&mut daemon, &task).await;
     let _reply = daemon.asked(Digest::of(&round.sum)).await;
     daemon.crash().await;
@@ -177,9 +178,7 @@ async fn a_state_is_derived_from_the_log_s_sum_also_after_a_crash_in_between() {
     let mut daemon = scene.start();
     let from = daemon.up().await;
     assert!(from < 7, "the result is still to come");
-    daemon
-        .tell(scene.log.extension(usize::try_from(from).unwrap()))
-        .await;
+    daemon.follow(&scene.log, usize::try_from(from).unwrap()).await;
     let reply = daemon.asked(Digest::of(&round.sum)).await;
     reply.send(Ok(round.sum.clone())).unwrap();
     let ToCoordinator::Derived(derived) = daemon.sent().await else {
@@ -209,7 +208,7 @@ async fn a_result_that_the_sum_does_not_lead_to_is_refused() {
     let round = log_statistics_round(&mut scene, &task, Some(Digest::of(b"another state")));
     let mut daemon = scene.start();
     daemon.up().await;
-    daemon.tell(scene.log.extension(0)).await;
+    daemon.follow(&scene.log, 0).await;
     gives_task(&mut daemon, &task).await;
     let reply = daemon.asked(Digest::of(&round.sum)).await;
     reply.send(Ok(round.sum)).unwrap();
@@ -230,7 +229,7 @@ async fn a_sum_that_does_not_unpack_is_refused() {
     let round = log_statistics_round(&mut scene, &task, None);
     let mut daemon = scene.start();
     daemon.up().await;
-    daemon.tell(scene.log.extension(0)).await;
+    daemon.follow(&scene.log, 0).await;
     gives_task(&mut daemon, &task).await;
     let reply = daemon.asked(Digest::of(&round.sum)).await;
     reply.send(Ok(round.sum[1..].to_vec())).unwrap();
@@ -244,7 +243,7 @@ async fn a_rewritten_log_is_refused_and_the_bank_says_so() {
     let mut scene = Scene::new();
     let mut daemon = scene.start();
     daemon.up().await;
-    daemon.tell(scene.log.extension(0)).await;
+    daemon.follow(&scene.log, 0).await;
     daemon.is_quiet().await;
     let task = scene.offer();
     let ToBank::Log(mut extension) = scene.log.extension(1) else {
@@ -254,8 +253,10 @@ async fn a_rewritten_log_is_refused_and_the_bank_says_so() {
     daemon.tell(ToBank::Log(extension)).await;
     daemon.is_quiet().await;
     assert!(daemon.said("C-601"));
+    let kept = std::fs::read_dir(scene.folder.path().join("state/evidence")).unwrap();
+    assert_eq!(kept.count(), 1, "both notes are kept as evidence");
     // The honest one is still taken.
-    daemon.tell(scene.log.extension(1)).await;
+    daemon.follow(&scene.log, 1).await;
     gives_task(&mut daemon, &task).await;
     daemon.stop().await.unwrap();
 }
@@ -278,7 +279,7 @@ async fn a_task_s_text_that_was_lost_is_fetched_again_for_the_next_result() {
     let task = scene.offer();
     let mut daemon = scene.start();
     daemon.up().await;
-    daemon.tell(scene.log.extension(0)).await;
+    daemon.follow(&scene.log, 0).await;
     gives_task(&mut daemon, &task).await;
     daemon.is_quiet().await;
     daemon.stop().await.unwrap();
@@ -291,7 +292,7 @@ async fn a_task_s_text_that_was_lost_is_fetched_again_for_the_next_result() {
     let round = log_statistics_round(&mut scene, &task, None);
     let mut daemon = scene.start();
     let from = usize::try_from(daemon.up().await).unwrap();
-    daemon.tell(scene.log.extension(from)).await;
+    daemon.follow(&scene.log, from).await;
     gives_task(&mut daemon, &task).await;
     let reply = daemon.asked(Digest::of(&round.sum)).await;
     reply.send(Ok(round.sum.clone())).unwrap();
@@ -306,7 +307,7 @@ async fn a_task_s_text_that_cannot_be_had_again_stops_the_daemon_with_its_name()
     let task = scene.offer();
     let mut daemon = scene.start();
     daemon.up().await;
-    daemon.tell(scene.log.extension(0)).await;
+    daemon.follow(&scene.log, 0).await;
     gives_task(&mut daemon, &task).await;
     daemon.is_quiet().await;
     daemon.stop().await.unwrap();
@@ -314,7 +315,7 @@ async fn a_task_s_text_that_cannot_be_had_again_stops_the_daemon_with_its_name()
     log_statistics_round(&mut scene, &task, None);
     let mut daemon = scene.start();
     daemon.up().await;
-    daemon.tell(scene.log.extension(2)).await;
+    daemon.follow(&scene.log, 2).await;
     let reply = daemon.asked(task.hash()).await;
     reply.send(Ok(b"name = 1".to_vec())).unwrap();
     let error = daemon.ended().await.unwrap_err().to_string();
@@ -382,4 +383,62 @@ async fn a_coordinator_of_another_wire_version_is_told_with_both_numbers() {
     daemon.is_quiet().await;
     assert!(daemon.said("C-708") && daemon.said("the coordinator speaks version 2, this bank version 1"));
     daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_acted_on_before_enough_banks_have_seen_it_and_receipts_are_kept() {
+    let mut scene = Scene::new();
+    let task = scene.offer();
+    let mut daemon = scene.start();
+    daemon.up().await;
+    daemon.tell(scene.log.extension(0)).await;
+    let ToCoordinator::Cosignature { size, .. } = daemon.sent().await else {
+        panic!("no cosignature");
+    };
+    assert_eq!(size, 2);
+    daemon.is_quiet().await;
+    let ToBank::Witnessed {
+        size,
+        mut cosignatures,
+    } = scene.log.witnessed()
+    else {
+        panic!("no cosignatures");
+    };
+    let all = cosignatures.clone();
+    cosignatures.pop();
+    daemon.tell(ToBank::Witnessed { size, cosignatures }).await;
+    let ToCoordinator::Objection { check, .. } = daemon.sent().await else {
+        panic!("no objection");
+    };
+    assert_eq!(check, Check::Witnesses);
+    assert!(daemon.said("C-602"));
+    let cosignatures = all;
+    daemon.tell(ToBank::Witnessed { size, cosignatures }).await;
+    gives_task(&mut daemon, &task).await;
+    scene.home().tasks.approve(&task).unwrap();
+    let ToCoordinator::Approval(approval) = daemon.sent().await else {
+        panic!("no approval");
+    };
+    scene.log.push(&Entry::TaskApproval {
+        task: task.hash(),
+        bank: BankIndex::new(1).unwrap(),
+        signature: approval.signature(),
+    });
+    daemon.follow(&scene.log, 2).await;
+    daemon.is_quiet().await;
+    daemon.stop().await.unwrap();
+    let receipts = scene.folder.path().join("state/receipts");
+    let kept: Vec<_> = std::fs::read_dir(receipts)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    let [path] = kept.as_slice() else {
+        panic!("{kept:?}");
+    };
+    assert!(path.ends_with(format!("approval-{}.tlog-proof", &task.hash().to_hex()[..16])));
+    let receipt = Receipt::parse(&std::fs::read(path).unwrap()).unwrap();
+    let proven = receipt
+        .verify(&scene.log.verifier(), &Witnesses::of(&scene.roster), 3)
+        .unwrap();
+    assert_eq!(proven.index, 2);
 }

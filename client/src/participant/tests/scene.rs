@@ -8,9 +8,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use veilsum_protocol::crypto::entropy::SeededEntropy;
 use veilsum_protocol::crypto::signing::{Signature, SigningKey};
-use veilsum_protocol::ids::{BankIndex, Digest};
+use veilsum_protocol::ids::{BankIndex, Digest, Timestamp};
 use veilsum_protocol::log::entry::Entry;
-use veilsum_protocol::log::{Checkpoint, CompactRange, VerifierKey, leaf_hash};
+use veilsum_protocol::log::{
+    Checkpoint, CompactRange, Cosignature, VerifiedCheckpoint, VerifierKey, leaf_hash,
+};
 use veilsum_protocol::roster::{Roster, RosterEntry};
 use veilsum_protocol::round::participant::{Participant, Pinned};
 use veilsum_protocol::task::Task;
@@ -97,7 +99,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    fn verifier(&self) -> VerifierKey {
+    pub(super) fn verifier(&self) -> VerifierKey {
         VerifierKey::new("demo", self.key.verifying_key().0).unwrap()
     }
 
@@ -105,8 +107,20 @@ impl Log {
         self.leaves.push(entry.to_bytes());
     }
 
-    /// Everything from entry `from` on.
-    pub(super) fn extension(&self, from: usize) -> ToBank {
+    /// All banks' cosignatures under the newest head.
+    pub(super) fn witnessed(&self) -> ToBank {
+        let head = self.head();
+        let cosign = |(position, seed): (u16, &u64)| {
+            let cosignature = Cosignature::sign(&witness_key(*seed), head.note().text(), Timestamp(1));
+            (BankIndex::new(position).unwrap(), cosignature)
+        };
+        ToBank::Witnessed {
+            size: head.checkpoint().size,
+            cosignatures: (1..).zip(&KEYS).map(cosign).collect(),
+        }
+    }
+
+    fn head(&self) -> VerifiedCheckpoint {
         let mut range = CompactRange::new();
         for leaf in &self.leaves {
             range.append_leaf_hash(leaf_hash(leaf));
@@ -116,13 +130,16 @@ impl Log {
             size: range.size(),
             root: range.root(),
         };
-        let signed = head
-            .sign(&self.verifier(), |bytes| self.key.sign_bytes(bytes).0)
-            .unwrap();
+        head.sign(&self.verifier(), |bytes| self.key.sign_bytes(bytes).0)
+            .unwrap()
+    }
+
+    /// Everything from entry `from` on.
+    pub(super) fn extension(&self, from: usize) -> ToBank {
         ToBank::Log(Extension {
             from: from as u64,
             leaves: self.leaves[from..].iter().cloned().map(Leaf::Entry).collect(),
-            checkpoint: signed.note().as_str().to_owned(),
+            checkpoint: self.head().note().as_str().to_owned(),
         })
     }
 }
@@ -170,6 +187,16 @@ pub(super) struct Running {
 impl Running {
     pub(super) async fn tell(&self, message: ToBank) {
         soon(self.link.send(LinkEvent::Message(message))).await.unwrap();
+    }
+
+    /// The log from `from` on, which this bank and all others cosign.
+    pub(super) async fn follow(&mut self, log: &Log, from: usize) {
+        self.tell(log.extension(from)).await;
+        match self.sent().await {
+            ToCoordinator::Cosignature { size, .. } => assert_eq!(size, log.leaves.len() as u64),
+            other => panic!("{other:?} was sent in place of a cosignature"),
+        }
+        self.tell(log.witnessed()).await;
     }
 
     pub(super) async fn up(&mut self) -> u64 {
@@ -257,9 +284,17 @@ fn roster(keys: &[u64]) -> Roster {
         index: BankIndex::new(position).unwrap(),
         name: format!("bank-{position}"),
         signing_key: signing_key(*seed).verifying_key().0,
+        witness_key: witness_key(*seed).verifying_key().0,
         tls_key: Digest::of(&position.to_be_bytes()),
     };
     Roster::new("demo", (1..).zip(keys).map(entry).collect()).unwrap()
+}
+
+/// The banks of the first roster.
+const KEYS: [u64; 3] = [11, 12, 13];
+
+fn witness_key(seed: u64) -> SigningKey {
+    SigningKey::generate(&mut SeededEntropy::new(100 + seed))
 }
 
 fn signing_key(seed: u64) -> SigningKey {
@@ -268,7 +303,7 @@ fn signing_key(seed: u64) -> SigningKey {
 
 impl Scene {
     pub(super) fn new() -> Self {
-        let keys = vec![11, 12, 13];
+        let keys = KEYS.to_vec();
         let roster = roster(&keys);
         let mut log = Log {
             key: signing_key(1),
@@ -319,6 +354,7 @@ impl Scene {
             roster: self.roster.clone(),
             log_key: self.log.verifier(),
             key: signing_key(self.keys[0]),
+            witness_key: witness_key(self.keys[0]),
         }
     }
 

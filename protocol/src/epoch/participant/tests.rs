@@ -28,6 +28,7 @@ impl Setting {
             index: bank(position),
             name: format!("bank-{position}"),
             signing_key: signing_key(bank(position)).verifying_key().0,
+            witness_key: [position as u8 + 200; 32],
             tls_key: Digest::of(&[position as u8]),
         };
         Self {

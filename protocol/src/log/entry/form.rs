@@ -134,6 +134,7 @@ impl Canonical for Entry {
                     w.bank(line.index)
                         .text(&line.name)
                         .fixed(&line.signing_key)
+                        .fixed(&line.witness_key)
                         .digest(&line.tls_key);
                 });
             }
@@ -239,11 +240,12 @@ impl Canonical for Entry {
         Ok(match r.u8("entry type")? {
             1 => Self::Roster {
                 consortium: r.text("consortium")?,
-                banks: r.list(70, "banks", |r| {
+                banks: r.list(102, "banks", |r| {
                     Ok(RosterEntry {
                         index: r.bank("index")?,
                         name: r.text("name")?,
                         signing_key: r.array("signing key")?,
+                        witness_key: r.array("witness key")?,
                         tls_key: r.digest("TLS key")?,
                     })
                 })?,

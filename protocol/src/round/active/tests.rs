@@ -14,6 +14,7 @@ fn roster() -> Roster {
         index: bank(position),
         name: format!("bank-{position}"),
         signing_key: signing_key(position).verifying_key().0,
+        witness_key: [position as u8 + 200; 32],
         tls_key: Digest::of(&position.to_be_bytes()),
     };
     Roster::new("demo", (1..=BANKS).map(entry).collect()).unwrap()

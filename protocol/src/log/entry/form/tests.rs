@@ -54,6 +54,7 @@ fn entries() -> Vec<(u8, Entry)> {
         index: bank(position),
         name: format!("bank-{position}"),
         signing_key: [position as u8; 32],
+        witness_key: [position as u8 + 100; 32],
         tls_key: digest(position as u8),
     };
     let metrics = |negatives, positives| {

@@ -1,0 +1,128 @@
+//! The banks as witnesses of the log: they are shown one head after the other, and the next when enough have cosigned the last.
+//!
+//! Entries that are committed meanwhile wait and come under the next head together. So a phase costs one exchange of cosignatures, not one for
+//! every update that arrives; and what every bank acts on was seen by `t` of them.
+
+use std::collections::BTreeMap;
+
+use veilsum_protocol::ids::BankIndex;
+use veilsum_protocol::log::{Cosignature, VerifiedCheckpoint, Witnesses};
+use veilsum_protocol::roster::Roster;
+use veilsum_protocol::round::checks::Check;
+use veilsum_protocol::round::params::Thresholds;
+use veilsum_protocol::wire::message::Rejection;
+
+use super::driver::Engine;
+use super::ports::{Fault, Ledger};
+
+/// The head that banks are shown, and who has cosigned it.
+pub(super) struct Witnessing {
+    witnesses: Witnesses,
+    needed: usize,
+    shown: Option<Shown>,
+}
+
+struct Shown {
+    head: VerifiedCheckpoint,
+    /// Exactly as many as it takes, once there are so many.
+    cosignatures: BTreeMap<BankIndex, Cosignature>,
+}
+
+impl Witnessing {
+    /// Goes on from the published head, if enough banks of this roster have cosigned it.
+    pub(super) fn new(roster: &Roster, published: Option<&VerifiedCheckpoint>) -> Result<Self, Fault> {
+        let banks = u16::try_from(roster.banks().len()).map_err(Fault::new)?;
+        let thresholds = Thresholds::with_most_colluders(banks).map_err(Fault::new)?;
+        let mut witnessing = Self {
+            witnesses: Witnesses::of(roster),
+            needed: usize::from(thresholds.threshold),
+            shown: None,
+        };
+        witnessing.shown = published.map(|head| Shown {
+            cosignatures: witnessing.witnesses.cosignatures(head.note()),
+            head: head.clone(),
+        });
+        Ok(witnessing)
+    }
+
+    fn is_witnessed(&self, shown: &Shown) -> bool {
+        shown.cosignatures.len() >= self.needed
+    }
+}
+
+impl<L: Ledger> Engine<L> {
+    /// Shows the connected banks the newest head when the one before it is cosigned by enough, and tells them who has cosigned.
+    pub(super) fn extend_log(&mut self) -> Result<(), Fault> {
+        let witnessing = &mut self.witnessing;
+        let settled = witnessing
+            .shown
+            .as_ref()
+            .is_none_or(|shown| witnessing.is_witnessed(shown));
+        let size = witnessing
+            .shown
+            .as_ref()
+            .map_or(0, |shown| shown.head.checkpoint().size);
+        if let Some(newest) = self.ledger.head().filter(|_| settled)
+            && newest.checkpoint().size > size
+        {
+            witnessing.shown = Some(Shown {
+                head: newest.clone(),
+                cosignatures: BTreeMap::new(),
+            });
+        }
+        let Some(shown) = &witnessing.shown else {
+            return Ok(());
+        };
+        self.sessions.show(&shown.head, &self.ledger)?;
+        if witnessing.is_witnessed(shown) {
+            let cosignatures: Vec<_> = shown
+                .cosignatures
+                .iter()
+                .map(|(bank, one)| (*bank, *one))
+                .collect();
+            self.sessions.tell(shown.head.checkpoint().size, &cosignatures);
+        }
+        Ok(())
+    }
+
+    /// A bank has seen a head. With the last one that it takes the head is published, and then everybody is told.
+    pub(super) fn cosignature(
+        &mut self,
+        bank: BankIndex,
+        size: u64,
+        cosignature: Cosignature,
+    ) -> Result<(), Fault> {
+        let witnessing = &mut self.witnessing;
+        let Some(shown) = &mut witnessing.shown else {
+            return Ok(());
+        };
+        let is_late = shown.head.checkpoint().size != size
+            || shown.cosignatures.len() >= witnessing.needed
+            || shown.cosignatures.contains_key(&bank);
+        if is_late {
+            return Ok(());
+        }
+        if !witnessing
+            .witnesses
+            .verifies(bank, &cosignature, shown.head.note().text())
+        {
+            let detail = format!("the cosignature under the head of {size} entries");
+            self.reject(bank, Rejection::new(Check::Signature, detail));
+            return Ok(());
+        }
+        shown.cosignatures.insert(bank, cosignature);
+        if shown.cosignatures.len() < witnessing.needed {
+            return Ok(());
+        }
+        let cosignatures: Vec<_> = shown
+            .cosignatures
+            .iter()
+            .map(|(bank, one)| (*bank, *one))
+            .collect();
+        let head = witnessing.witnesses.add(&shown.head, &cosignatures);
+        self.ledger.publish(head)?;
+        // Those who were shown it are told before they are shown the next.
+        self.sessions.tell(size, &cosignatures);
+        self.extend_log()
+    }
+}
