@@ -18,13 +18,15 @@ mod tell;
 
 use std::path::PathBuf;
 
+use serde::Serialize;
 use thiserror::Error;
 use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::roster::Roster;
 
 use self::archive::{Archive, ArchiveError};
 use self::history::{History, RoundHistory, Stage};
-use self::report::{Check, Ledger, Place, Report};
+use self::report::{Check, CheckReport, Ledger, Place, Report};
+pub use self::tell::{Ending, Figures, Opening, ToldRound};
 use crate::source::{MirrorSource, SourceError, VerifiedLog};
 
 /// What is audited, and what the auditor believes beforehand.
@@ -101,13 +103,19 @@ pub fn verify(audit: &Audit, mut progress: impl FnMut(Progress)) -> Result<Repor
     Ok(report(size, &history, replayed, ledger))
 }
 
-/// One round in plain words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One round in plain words, and for machines.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Told {
     /// Several lines for a terminal.
+    #[serde(skip)]
     pub text: String,
     /// Whether every check that needs the log alone passed, in this round and elsewhere.
+    #[serde(rename = "verifies")]
     pub holds: bool,
+    /// The round. More than one where its number was used again, which is a finding.
+    pub rounds: Vec<ToldRound>,
+    /// The checks that failed, in this round and elsewhere.
+    pub failed: Vec<CheckReport>,
 }
 
 /// Tells what the log says of a round, with what the checks found in it.
@@ -118,20 +126,24 @@ pub fn tell_round(audit: &Audit, round: u64) -> Result<Told, AuditError> {
     let log = open(audit)?.map_err(AuditError::Untrue)?;
     let mut ledger = Ledger::new(|check| check < Check::ArchivedDirectory);
     let (history, _) = check(&log, &audit.rosters, None, &mut ledger, &mut |_| ());
-    let told: Vec<String> = history
+    let rounds: Vec<ToldRound> = history
         .rounds
         .iter()
         .filter(|known| known.round.0 == round)
         .map(|known| tell::round(&history, known))
         .collect();
-    if told.is_empty() {
+    if rounds.is_empty() {
         let rounds = history.rounds.len();
         return Err(AuditError::NoRound { round, rounds });
     }
-    let (checks, _) = ledger.finish();
+    let (mut failed, _) = ledger.finish();
+    failed.retain(|check| !check.findings.is_empty());
+    let told: Vec<String> = rounds.iter().map(ToldRound::text).collect();
     Ok(Told {
-        text: told.join("\n") + &tell::findings(&checks, round),
-        holds: checks.iter().all(|check| check.findings.is_empty()),
+        text: told.join("\n") + &tell::findings(&failed, round),
+        holds: failed.is_empty(),
+        rounds,
+        failed,
     })
 }
 
