@@ -1,5 +1,6 @@
 //! Reads a published round log and checks it. It trusts nothing but the keys that the auditor pinned.
 
+pub mod account;
 pub mod cli;
 pub mod source;
 pub mod verify;

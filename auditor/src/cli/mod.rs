@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 everything verifies, 1 a finding, 2 wrong usage or nothing to look at, 75 not reachable now.
 
+mod account;
 mod progress;
 mod show;
 mod trust;

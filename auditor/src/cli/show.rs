@@ -12,6 +12,10 @@ use crate::verify::{Audit, AuditError, Told, tell_round};
 pub(super) enum Show {
     /// One round in plain words: who took part, who dropped out, what came of it
     Round(Round),
+    /// One bank: its rosters, the tasks that it approved, the rounds in which it took part or did not
+    Bank(super::account::Bank),
+    /// One state of a model, or a task, by its hash: who made it of what, who agreed, how good it is
+    Model(super::account::Model),
 }
 
 #[derive(Debug, Args)]
@@ -31,6 +35,8 @@ impl Show {
     pub(super) fn run(self) -> Result<Outcome, Problem> {
         match self {
             Self::Round(round) => round.run(),
+            Self::Bank(bank) => bank.run(),
+            Self::Model(model) => model.run(),
         }
     }
 }
@@ -39,6 +45,21 @@ impl Show {
 struct Untrue {
     verifies: bool,
     verdict: String,
+}
+
+/// A log that is no true copy is a finding, whatever was asked of it.
+pub(super) fn untrue(verdict: String, json: bool) -> Result<Outcome, Problem> {
+    Ok(Outcome {
+        holds: false,
+        text: if json {
+            json_line(&Untrue {
+                verifies: false,
+                verdict,
+            })?
+        } else {
+            format!("{verdict}\n")
+        },
+    })
 }
 
 impl Round {
@@ -55,17 +76,7 @@ impl Round {
                 holds: told.holds,
                 text: text(&told, self.json)?,
             }),
-            Err(error @ AuditError::Untrue(_)) => Ok(Outcome {
-                holds: false,
-                text: if self.json {
-                    json_line(&Untrue {
-                        verifies: false,
-                        verdict: error.to_string(),
-                    })?
-                } else {
-                    format!("{error}\n")
-                },
-            }),
+            Err(error @ AuditError::Untrue(_)) => untrue(error.to_string(), self.json),
             Err(error) => Err(Problem::usage(error)),
         }
     }

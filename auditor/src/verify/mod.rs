@@ -8,13 +8,14 @@
 pub mod archive;
 mod bundles;
 mod collection;
-mod history;
+pub(crate) mod examined;
+pub(crate) mod history;
 mod membership;
 mod opening;
 mod outcome;
 mod replay;
 pub mod report;
-mod tell;
+pub(crate) mod tell;
 
 use std::path::PathBuf;
 

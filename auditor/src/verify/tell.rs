@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::log::entry::RoundOpen;
+use veilsum_protocol::model::Metrics;
 use veilsum_protocol::roster::Roster;
 
 use super::history::{History, RoundHistory};
@@ -166,14 +167,7 @@ fn ending(round: &RoundHistory) -> Ending {
                 weight: result.weight,
                 next_state: result.next_state.to_hex(),
                 derived_by: round.acks.iter().filter(|ack| agree(&ack.value.state)).count(),
-                metrics: result.metrics.as_ref().map(|metrics| Figures {
-                    rows: metrics.rows,
-                    positives: metrics.positives,
-                    auc: metrics.auc,
-                    ks: metrics.ks,
-                    log_loss: metrics.log_loss,
-                    calibration_error: metrics.calibration_error,
-                }),
+                metrics: result.metrics.as_ref().map(Figures::from),
             }
         }
         (None, Some(abort)) => Ending::Abort {
@@ -265,7 +259,7 @@ impl Ending {
                     &format!("{derived_by} banks, each for itself"),
                 );
                 if let Some(metrics) = metrics {
-                    line(text, "metrics", &metrics.words());
+                    line(text, "metrics", &format!("of the model before: {}", metrics.words()));
                 }
             }
             Self::Abort {
@@ -284,12 +278,26 @@ impl Ending {
     }
 }
 
+impl From<&Metrics> for Figures {
+    fn from(metrics: &Metrics) -> Self {
+        Self {
+            rows: metrics.rows,
+            positives: metrics.positives,
+            auc: metrics.auc,
+            ks: metrics.ks,
+            log_loss: metrics.log_loss,
+            calibration_error: metrics.calibration_error,
+        }
+    }
+}
+
 impl Figures {
-    fn words(&self) -> String {
+    /// In one line.
+    pub(crate) fn words(&self) -> String {
         let figure =
             |figure: Option<f64>| figure.map_or("undefined".to_owned(), |figure| format!("{figure:.4}"));
         format!(
-            "of the model before: {} held-out rows, {} positive, AUC {}, KS {}, log loss {}, calibration error {}",
+            "{} held-out rows, {} positive, AUC {}, KS {}, log loss {}, calibration error {}",
             self.rows,
             self.positives,
             figure(self.auc),

@@ -101,7 +101,7 @@ pub(crate) struct Consortium {
 }
 
 impl Consortium {
-    fn new() -> Self {
+    fn new(task: &str) -> Self {
         let mut entropy = SeededEntropy::new(11);
         let keys: BTreeMap<BankIndex, SigningKey> = (1..=BANKS)
             .map(|position| (bank(position), SigningKey::generate(&mut entropy)))
@@ -127,7 +127,7 @@ impl Consortium {
             first_round: Round(1),
             keys: signed.collect(),
         };
-        let task = Task::parse(TASK).unwrap();
+        let task = Task::parse(task).unwrap();
         Self {
             log_key: SigningKey::generate(&mut SeededEntropy::new(12)),
             thresholds: Thresholds::with_most_colluders(BANKS).unwrap(),
@@ -181,7 +181,16 @@ pub(crate) struct World {
 impl World {
     /// Roster, task, approvals and key directory; no round yet.
     pub(crate) fn new() -> Self {
-        let consortium = Rc::new(Consortium::new());
+        Self::of_task(TASK)
+    }
+
+    /// The same with a task of `rounds` training rounds.
+    pub(crate) fn of_rounds(rounds: u32) -> Self {
+        Self::of_task(&TASK.replace("rounds = 2", &format!("rounds = {rounds}")))
+    }
+
+    fn of_task(task: &str) -> Self {
+        let consortium = Rc::new(Consortium::new(task));
         let (task, directory) = (consortium.task.hash(), consortium.directory.clone());
         let mut world = Self {
             state: TaskState::initial(&consortium.task),
