@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod cli;
+pub mod page;
 pub mod source;
 pub mod verify;
 
