@@ -2,6 +2,9 @@
 
 pub mod cli;
 mod durable;
+pub mod evidence;
+pub mod fetch;
+pub mod mirror;
 pub mod source;
 pub mod verify;
 

@@ -4,7 +4,9 @@
 
 use thiserror::Error;
 use veilsum_protocol::ids::Digest;
-use veilsum_protocol::log::tile::{TILE_WIDTH, decode_entries, decode_hash_tile, push_entry};
+use veilsum_protocol::log::tile::{
+    TILE_WIDTH, decode_entries, decode_hash_tile, encode_hash_tile, push_entry,
+};
 use veilsum_protocol::log::{Checkpoint, CompactRange, Tile, TileError, TileKind, leaf_hash, root_of};
 
 /// Tile levels of the largest log.
@@ -107,6 +109,23 @@ impl LogTree {
     /// Number of entry bundles, the partial one included; as many hash tiles of the lowest level.
     pub(crate) fn bundles(&self) -> u64 {
         self.size.div_ceil(u64::from(TILE_WIDTH))
+    }
+
+    /// What is in a tile, for those that came with the tree: all but the full ones of the lowest level.
+    pub(crate) fn contents(&self, tile: &Tile) -> Option<Vec<u8>> {
+        let TileKind::Hashes(level) = tile.kind() else {
+            return None;
+        };
+        let hashes = match usize::from(level).checked_sub(1) {
+            None if tile.is_full() => return None,
+            None => self.edge.first()?.iter().copied().collect::<Vec<_>>(),
+            Some(above) => {
+                let first = usize::try_from(tile.first_item()).ok()?;
+                let hashes = self.upper.get(above)?.iter().skip(first);
+                hashes.take(usize::from(tile.width())).copied().collect()
+            }
+        };
+        Some(encode_hash_tile(&hashes))
     }
 
     /// The hash tile of the lowest level that stands over bundle `index`.

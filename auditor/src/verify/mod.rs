@@ -14,7 +14,7 @@ mod history;
 mod membership;
 mod opening;
 mod outcome;
-mod replay;
+pub(crate) mod replay;
 pub mod report;
 mod tell;
 
