@@ -3,6 +3,10 @@
 pub mod account;
 pub mod cli;
 pub mod page;
+mod durable;
+pub mod evidence;
+pub mod fetch;
+pub mod mirror;
 pub mod source;
 pub mod verify;
 

@@ -9,7 +9,7 @@ use super::lines::{Lines, ranges};
 use super::{AccountError, Part, parts};
 use crate::verify::examined::{Standing, examine};
 use crate::verify::history::{History, RoundHistory};
-use crate::verify::report::Report;
+use crate::verify::report::CheckReport;
 use crate::verify::Audit;
 
 /// Names that an error lists.
@@ -86,11 +86,11 @@ pub struct Turnout {
 /// # Errors
 /// [`AccountError::NoBank`], or that the log cannot be looked at.
 pub fn tell_bank(audit: &Audit, name: &str) -> Result<BankAccount, AccountError> {
-    let (_, history, report) = examine(audit, |_| ())?.true_copy()?;
-    account(&history, &report, name)
+    let (history, checks) = examine(audit)?;
+    account(&history, &checks, name)
 }
 
-fn account(history: &History, report: &Report, name: &str) -> Result<BankAccount, AccountError> {
+fn account(history: &History, checks: &[CheckReport], name: &str) -> Result<BankAccount, AccountError> {
     let rosters: Vec<InRoster> = history
         .rosters
         .iter()
@@ -126,7 +126,7 @@ fn account(history: &History, report: &Report, name: &str) -> Result<BankAccount
     let tasks = votes(history, name);
     let mut entries: BTreeSet<u64> = rosters.iter().map(|roster| roster.entry).collect();
     entries.extend(tasks.iter().filter_map(|task| task.approved_at));
-    let standing = Standing::of(&report.checks, |place| {
+    let standing = Standing::of(checks, |place| {
         place.round.is_some_and(|round| numbers.contains(&round))
             || place.entry.is_some_and(|entry| entries.contains(&entry))
     });

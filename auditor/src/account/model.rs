@@ -11,7 +11,7 @@ use super::lines::{Lines, ranges};
 use crate::verify::Audit;
 use crate::verify::examined::{Standing, examine};
 use crate::verify::history::{History, RoundHistory};
-use crate::verify::report::Report;
+use crate::verify::report::CheckReport;
 use crate::verify::tell::Figures;
 
 /// Fewest digits of a hash that name it.
@@ -126,7 +126,7 @@ pub fn tell_model(audit: &Audit, prefix: &str) -> Result<ModelAccount, AccountEr
     if !digits || !(MIN_DIGITS..=HASH_DIGITS).contains(&prefix.len()) {
         return Err(AccountError::NoPrefix { found: prefix });
     }
-    let (_, history, report) = examine(audit, |_| ())?.true_copy()?;
+    let (history, checks) = examine(audit)?;
     let named = Named::of(&history);
     let found: BTreeSet<Digest> = named
         .states
@@ -139,8 +139,8 @@ pub fn tell_model(audit: &Audit, prefix: &str) -> Result<ModelAccount, AccountEr
     match (found.next(), found.next()) {
         (None, _) => Err(AccountError::NoModel { prefix }),
         (Some(hash), None) => Ok(match named.states.get(&hash) {
-            Some(task) => ModelAccount::State(Box::new(state(&history, &report, hash, *task))),
-            None => ModelAccount::Task(Box::new(task(&history, &report, hash))),
+            Some(task) => ModelAccount::State(Box::new(state(&history, &checks, hash, *task))),
+            None => ModelAccount::Task(Box::new(task(&history, &checks, hash))),
         }),
         (Some(first), Some(second)) => Err(AccountError::Ambiguous {
             prefix,
@@ -197,7 +197,7 @@ fn latest(history: &History, task: Digest) -> Option<Digest> {
         .or_else(|| Some(of_task(history, task).next()?.open.as_ref()?.value.state))
 }
 
-fn state(history: &History, report: &Report, state: Digest, task: Digest) -> StateAccount {
+fn state(history: &History, checks: &[CheckReport], state: Digest, task: Digest) -> StateAccount {
     let leads_here =
         |round: &&RoundHistory| round.result.as_ref().is_some_and(|result| result.value.next_state == state);
     let maker = of_task(history, task).find(leads_here);
@@ -219,7 +219,7 @@ fn state(history: &History, report: &Report, state: Digest, task: Digest) -> Sta
         metrics: judged(history, task, state),
         latest: latest(history, task) == Some(state),
         privacy: PRIVACY,
-        standing: standing(history, report, task, &approved_by, &rounds),
+        standing: standing(history, checks, task, &approved_by, &rounds),
         approved_by,
     }
 }
@@ -241,7 +241,7 @@ fn making(history: &History, round: &RoundHistory) -> Option<Making> {
     })
 }
 
-fn task(history: &History, report: &Report, task: Digest) -> TaskAccount {
+fn task(history: &History, checks: &[CheckReport], task: Digest) -> TaskAccount {
     let offer = history.tasks.iter().find(|offer| offer.value.task == task);
     let numbers = |wanted: fn(&RoundHistory) -> bool| -> Vec<u64> {
         let rounds = of_task(history, task).filter(|round| wanted(round));
@@ -261,7 +261,7 @@ fn task(history: &History, report: &Report, task: Digest) -> TaskAccount {
         first_metrics: of_task(history, task).find_map(figures),
         last_metrics: of_task(history, task).rev().find_map(figures),
         privacy: PRIVACY,
-        standing: standing(history, report, task, &approved_by, &all),
+        standing: standing(history, checks, task, &approved_by, &all),
         approved_by,
     }
 }
@@ -293,7 +293,7 @@ fn bank_name(roster: Option<&Roster>, bank: BankIndex) -> String {
 
 fn standing(
     history: &History,
-    report: &Report,
+    checks: &[CheckReport],
     task: Digest,
     approved_by: &[Approver],
     rounds: &BTreeSet<u64>,
@@ -301,7 +301,7 @@ fn standing(
     let offers = history.tasks.iter().filter(|offer| offer.value.task == task);
     let mut entries: BTreeSet<u64> = offers.map(|offer| offer.index).collect();
     entries.extend(approved_by.iter().map(|approver| approver.entry));
-    Standing::of(&report.checks, |place| {
+    Standing::of(checks, |place| {
         place.round.is_some_and(|round| rounds.contains(&round))
             || place.entry.is_some_and(|entry| entries.contains(&entry))
     })

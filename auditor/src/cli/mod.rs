@@ -3,10 +3,15 @@
 //! Exit codes: 0 everything verifies, 1 a finding, 2 wrong usage or nothing to look at, 75 not reachable now.
 
 mod account;
+mod known;
+mod mirror;
+mod page;
 mod progress;
 mod show;
 mod trust;
 mod verify;
+mod watch;
+mod web;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -28,6 +33,10 @@ struct Cli {
 enum Command {
     /// Check a whole log and, with an archive, every sum in it
     Verify(verify::Verify),
+    /// Copy a served log into a folder, if it continues what is there, and the files that it names
+    Mirror(mirror::Mirror),
+    /// Mirror and check a served log again and again, and tell what is new in it
+    Watch(watch::Watch),
     /// Tell what the log says
     Show {
         #[command(subcommand)]
@@ -48,18 +57,21 @@ struct Outcome {
 enum Problem {
     /// Wrong usage, or nothing to look at.
     Usage(String),
+    /// Something that is not reachable now.
+    TryAgain(String),
 }
 
 impl Problem {
     fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
+            Self::TryAgain(_) => 75,
         }
     }
 
     fn words(&self) -> &str {
         match self {
-            Self::Usage(words) => words,
+            Self::Usage(words) | Self::TryAgain(words) => words,
         }
     }
 
@@ -73,6 +85,8 @@ impl Problem {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Verify(command) => command.run(),
+        Command::Mirror(command) => command.run(),
+        Command::Watch(command) => command.run(),
         Command::Show { what } => what.run(),
     };
     match outcome {

@@ -31,6 +31,13 @@ impl Trust {
         self.read().map_err(Problem::Usage)
     }
 
+    /// The consortium's authority in PEM, where its file was given.
+    pub(super) fn authority(&self) -> Option<String> {
+        let path = self.consortium.first()?;
+        let (consortium, _) = Consortium::from_toml(&read(path).ok()?).ok()?;
+        Some(consortium.ca_pem)
+    }
+
     fn read(&self) -> Result<(VerifierKey, Vec<Roster>), String> {
         let mut pinned = Vec::new();
         for path in &self.consortium {

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::{Outcome, Problem, Trust, json_line, progress};
+use super::known::{self, Last, Others};
+use super::{Outcome, Problem, Trust, json_line, page, progress};
 use crate::verify::report::Report;
-use crate::verify::{Audit, verify};
+use crate::verify::{Audit, verify_against};
 
 /// Failures of one check that are shown; JSON has all.
 const SHOWN: usize = 10;
@@ -22,9 +23,21 @@ pub(super) struct Verify {
     /// The coordinator's folder with `blobs` and `rounds`: replay every masked sum
     #[arg(long)]
     archive: Option<PathBuf>,
+    /// File with the checkpoint that was verified last: the log must only have grown since. Written when everything verifies, and made if it
+    /// is missing
+    #[arg(long)]
+    last: Option<PathBuf>,
+    #[command(flatten)]
+    others: Others,
+    /// Folder in which signed notes are kept that contradict each other
+    #[arg(long)]
+    evidence: Option<PathBuf>,
     /// Print the report as one line of JSON
     #[arg(long)]
     json: bool,
+    /// Write the report as one HTML page, which needs neither network nor script
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 impl Verify {
@@ -36,7 +49,28 @@ impl Verify {
             rosters,
             archive: self.archive,
         };
-        let report = verify(&audit, progress::show()).map_err(Problem::usage)?;
+        let mut last = match &self.last {
+            Some(path) => Some(Last::open(path, &audit.key)?),
+            None => None,
+        };
+        let known = known::known(last.as_ref(), self.others.read()?);
+        let mut audited = verify_against(&audit, &known, progress::show()).map_err(Problem::usage)?;
+        if let Some(last) = &mut last {
+            last.remember(&audited)?;
+        }
+        let kept = match &self.evidence {
+            Some(folder) => known::keep(folder, &audited),
+            None => audited
+                .contradictions
+                .iter()
+                .map(|_| "two signed notes contradict each other; --evidence FOLDER keeps them".to_owned())
+                .collect(),
+        };
+        audited.report.notes.extend(kept);
+        if let Some(path) = &self.report {
+            page::write(path, &audit, &known, &audited)?;
+        }
+        let report = audited.report;
         Ok(Outcome {
             holds: report.holds(),
             text: if self.json {

@@ -130,7 +130,7 @@ fn paint(svg: &mut String, drawn: &[Drawn]) -> Result<(), DrawingAreaErrorKind<s
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .axis_style(GRID)
-        .x_labels(6)
+        .x_labels(((last - first) as usize + 1).clamp(2, 6))
         .y_labels(5)
         .x_label_formatter(&|step| format!("{step:.0}"))
         .y_label_formatter(&|value| format!("{value:.3}"))

@@ -1,12 +1,11 @@
 //! The page from top to bottom, and the verdict at its head.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use time::OffsetDateTime;
 
 use super::curve::CurveError;
 use super::facts::Facts;
 use super::words::{counted, grouped, utc};
-use super::{Audited, banks, checks, members, models, rounds};
+use super::{Page, banks, checks, members, models, rounds};
 use crate::verify::report::Report;
 
 const STYLE: &str = include_str!("style.css");
@@ -15,15 +14,12 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// Notes that are listed.
 const NOTES: usize = 50;
 
-pub(super) fn render(audited: &Audited, facts: &Facts<'_>, now: OffsetDateTime) -> Result<String, CurveError> {
-    let report = audited.report();
-    let log = audited.examined.log.as_ref();
-    let origin = match log {
-        Ok(log) => log.checkpoint().origin.clone(),
-        Err(_) => audited.key.split('+').next().unwrap_or_default().to_owned(),
-    };
+pub(super) fn render(page: &Page<'_>, facts: &Facts<'_>) -> Result<String, CurveError> {
+    let report = &page.audited.report;
+    let told = page.is_true_copy();
+    let origin = page.audit.key.name();
     let models = models::section(facts)?;
-    let page = html! {
+    let document = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -41,34 +37,34 @@ pub(super) fn render(audited: &Audited, facts: &Facts<'_>, now: OffsetDateTime) 
                     h1 { "Audit of the round log" }
                 }
                 main #main {
-                    (verdict(audited, report))
-                    @if log.is_ok() { (contents(models.is_some())) }
+                    (verdict(page, report))
+                    @if told { (contents(models.is_some())) }
                     @if report.findings() > 0 { (checks::section(report)) }
-                    @if log.is_ok() {
+                    @if told {
                         (rounds::section(facts))
                         (banks::section(facts))
                         @if let Some(models) = &models { (models) }
                     }
                     @if report.findings() == 0 { (checks::section(report)) }
-                    @if let Ok(log) = log {
+                    @if let Some(head) = page.audited.head.as_ref().filter(|_| told) {
                         (members::section(facts))
                         section aria-labelledby="checkpoint" {
                             h2 #checkpoint { "Checkpoint" }
                             p.note { "The signed head under which all this stands. A bank that holds another one of the same size was shown another log." }
-                            pre tabindex="0" { (log.head().note().as_str()) }
+                            pre tabindex="0" { (head.note().as_str()) }
                         }
                     }
                 }
                 footer {
                     p {
-                        "Made by veilsum-auditor " (env!("CARGO_PKG_VERSION")) " at " (utc(now)) ". Pinned key of the log: "
-                        code { (audited.key) }
+                        "Made by veilsum-auditor " (env!("CARGO_PKG_VERSION")) " at " (utc(page.now)) ". Pinned key of the log: "
+                        code { (page.audit.key.to_string()) }
                     }
                 }
             }
         }
     };
-    Ok(page.into_string())
+    Ok(document.into_string())
 }
 
 fn short(report: &Report) -> &'static str {
@@ -90,7 +86,7 @@ fn contents(models: bool) -> Markup {
     }
 }
 
-fn verdict(audited: &Audited, report: &Report) -> Markup {
+fn verdict(page: &Page<'_>, report: &Report) -> Markup {
     let (class, sign, head) = if report.holds() {
         ("good", "✓", "The log verifies")
     } else {
@@ -101,8 +97,8 @@ fn verdict(audited: &Audited, report: &Report) -> Markup {
             h2 #verdict { span.sign aria-hidden="true" { (sign) } (head) }
             p.lead { (capital(&report.verdict())) "." }
             div.halves {
-                div { h3 { "What was checked" } ul { @for line in checked(audited, report) { li { (line) } } } }
-                div { h3 { "What was not" } ul { @for line in not_checked(audited, report) { li { (line) } } } }
+                div { h3 { "What was checked" } ul { @for line in checked(page, report) { li { (line) } } } }
+                div { h3 { "What was not" } ul { @for line in not_checked(page, report) { li { (line) } } } }
             }
         }
         dl.facts {
@@ -125,11 +121,11 @@ fn verdict(audited: &Audited, report: &Report) -> Markup {
     }
 }
 
-fn checked(audited: &Audited, report: &Report) -> Vec<String> {
-    let Ok(log) = &audited.examined.log else {
+fn checked(page: &Page<'_>, report: &Report) -> Vec<String> {
+    let Some(head) = page.audited.head.as_ref().filter(|_| page.is_true_copy()) else {
         return vec!["That this is a true copy of a log of the pinned key: it is not, so nothing else in it was looked at.".to_owned()];
     };
-    let size = log.checkpoint().size;
+    let size = head.checkpoint().size;
     let things: u64 = report.checks.iter().map(|check| check.checked).sum();
     let made = report.checks.iter().filter(|check| check.checked > 0).count();
     let mut lines = vec![
@@ -143,15 +139,21 @@ fn checked(audited: &Audited, report: &Report) -> Vec<String> {
             counted(report.rounds, "sum", "sums")
         ));
     }
-    if audited.pinned_rosters > 0 {
+    if page.known.last.is_some() {
+        lines.push("That the log only grew since it was verified last.".to_owned());
+    }
+    if !page.known.held.is_empty() {
+        lines.push(format!("That it agrees with {} that others hold.", counted(page.known.held.len(), "checkpoint", "checkpoints")));
+    }
+    if !page.audit.rosters.is_empty() {
         lines.push("That the rosters are the pinned ones.".to_owned());
     }
     lines
 }
 
-fn not_checked(audited: &Audited, report: &Report) -> Vec<String> {
+fn not_checked(page: &Page<'_>, report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
-    if audited.examined.log.is_err() {
+    if !page.is_true_copy() {
         return vec!["Everything else.".to_owned()];
     }
     match report.replayed {
@@ -164,11 +166,13 @@ fn not_checked(audited: &Audited, report: &Report) -> Vec<String> {
         )),
         Some(_) => {}
     }
-    if audited.pinned_rosters == 0 {
+    if page.audit.rosters.is_empty() {
         lines.push("Whose keys the banks' are: no roster was pinned, so those were believed that the log names.".to_owned());
     }
     lines.push("What a bank trained on and how: that never leaves the bank. A sum of false updates verifies like any other.".to_owned());
-    lines.push("Whether others were shown this same log: compare the checkpoint at the end with one that a bank holds.".to_owned());
+    if page.known.held.is_empty() {
+        lines.push("Whether others were shown this same log: compare the checkpoint at the end with one that a bank holds.".to_owned());
+    }
     lines
 }
 

@@ -25,42 +25,34 @@ pub use curve::CurveError;
 use time::OffsetDateTime;
 
 use self::facts::Facts;
-use crate::verify::examined::{Examined, examine};
-use crate::verify::report::Report;
-use crate::verify::{Audit, AuditError, Progress};
+use crate::verify::report::Check;
+use crate::verify::{Audit, Audited, Known};
 
-/// An audit whose page can be written.
-#[derive(Debug)]
-pub struct Audited {
-    pub(crate) examined: Examined,
-    key: String,
-    pinned_rosters: usize,
+/// What a page tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// What was audited, and what was believed beforehand.
+    pub audit: &'a Audit,
+    /// What it was compared with.
+    pub known: &'a Known,
+    /// What came of it.
+    pub audited: &'a Audited,
+    /// When the page is made.
+    pub now: OffsetDateTime,
 }
 
-impl Audited {
-    /// Audits a log as [`verify`](crate::verify::verify) does, and keeps what the page tells.
-    ///
-    /// # Errors
-    /// As [`verify`](crate::verify::verify).
-    pub fn new(audit: &Audit, progress: impl FnMut(Progress)) -> Result<Self, AuditError> {
-        Ok(Self {
-            examined: examine(audit, progress)?,
-            key: audit.key.to_string(),
-            pinned_rosters: audit.rosters.len(),
-        })
-    }
-
-    /// What the checks found.
-    pub fn report(&self) -> &Report {
-        &self.examined.report
-    }
-
-    /// The page; it says that it was made at `now`.
+impl Page<'_> {
+    /// The page as HTML.
     ///
     /// # Errors
     /// If a curve cannot be drawn.
-    pub fn page(&self, now: OffsetDateTime) -> Result<String, CurveError> {
-        let facts = Facts::of(&self.examined.history);
-        document::render(self, &facts, now)
+    pub fn render(&self) -> Result<String, CurveError> {
+        document::render(self, &Facts::of(&self.audited.history))
+    }
+
+    /// Whether the folder is a true copy of a log of the pinned key; of another nothing is told.
+    fn is_true_copy(&self) -> bool {
+        let log = self.audited.report.checks.iter().find(|check| check.check == Check::Log);
+        log.is_some_and(|check| check.findings.is_empty())
     }
 }

@@ -1,63 +1,25 @@
-//! A whole log with all that its checks found, for those who tell of it.
+//! A log with all that the checks that need it alone found, for those who tell of it.
+
+use serde::Serialize;
 
 use super::history::History;
-use super::report::{Check, CheckReport, Ledger, Place, Report};
-use super::{Archive, Audit, AuditError, Progress, check, open, report};
-use crate::source::{SourceError, VerifiedLog};
+use super::report::{Check, CheckReport, Ledger, Place};
+use super::{Audit, AuditError, check, open};
 
-/// A log that was checked.
-#[derive(Debug)]
-pub(crate) struct Examined {
-    /// The log's entries under their signed head, or why it is no true copy of a log of the pinned key.
-    pub(crate) log: Result<VerifiedLog, SourceError>,
-    /// The entries, sorted; empty without a log.
-    pub(crate) history: History,
-    /// What the checks found.
-    pub(crate) report: Report,
-}
-
-/// Audits a log as [`verify`](super::verify) does, and keeps what was read.
+/// Reads and checks a log; of one that is no true copy nothing is told.
 ///
 /// # Errors
-/// As [`verify`](super::verify).
-pub(crate) fn examine(audit: &Audit, mut progress: impl FnMut(Progress)) -> Result<Examined, AuditError> {
-    let archive = audit.archive.as_deref().map(Archive::open).transpose()?;
-    let mut ledger = Ledger::new(|check| archive.is_some() || check < Check::ArchivedDirectory);
-    let log = match open(audit)? {
-        Ok(log) => log,
-        Err(error) => {
-            ledger.fail(Check::Log, Place::default(), error.to_string(), Check::Log.words());
-            return Ok(Examined {
-                log: Err(error),
-                report: report(0, &History::default(), None, ledger),
-                history: History::default(),
-            });
-        }
-    };
-    ledger.pass(Check::Log);
-    let size = log.checkpoint().size;
-    progress(Progress::Read { entries: size });
-    let (history, replayed) = check(&log, &audit.rosters, archive.as_ref(), &mut ledger, &mut progress);
-    Ok(Examined {
-        report: report(size, &history, replayed, ledger),
-        history,
-        log: Ok(log),
-    })
-}
-
-impl Examined {
-    /// The same, if it is a true copy: of anything else nothing is told.
-    ///
-    /// # Errors
-    /// [`AuditError::Untrue`].
-    pub(crate) fn true_copy(self) -> Result<(VerifiedLog, History, Report), AuditError> {
-        let log = self.log.map_err(AuditError::Untrue)?;
-        Ok((log, self.history, self.report))
-    }
+/// [`AuditError::Log`] or [`AuditError::Untrue`].
+pub(crate) fn examine(audit: &Audit) -> Result<(History, Vec<CheckReport>), AuditError> {
+    let log = open(audit)?.map_err(AuditError::Untrue)?;
+    let mut ledger = Ledger::new(|check| check < Check::ArchivedDirectory);
+    let (history, _) =
+        check(&log, &audit.rosters, None, &mut ledger, &mut |_| ()).map_err(AuditError::Untrue)?;
+    Ok((history, ledger.finish().0))
 }
 
 /// Whether what is told rests on checks that hold.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// Whether every check passed, here and elsewhere in the log.
     pub holds: bool,
