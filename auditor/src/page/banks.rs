@@ -58,8 +58,9 @@ fn legend(width: usize) -> Markup {
         ul.legend aria-hidden="true" {
             @for (part, class, _) in PARTS { @if part != Part::Running { li { span.swatch.(class) {} (part.words()) } } }
         }
-        @if width > 1 {
-            p.note { "Each column is " (width) " rounds: the height of a colour is its share of them." }
+        p.note {
+            @if width > 1 { "Each column is " (width) " rounds: the height of a colour is its share of them. " }
+            "A gap: the bank was not in the roster, or the round ended before it was opened."
         }
     }
 }
@@ -144,7 +145,7 @@ fn numbers(banks: &[&BankFact]) -> Markup {
 fn described(bank: &BankFact) -> String {
     let said = PARTS.iter().filter_map(|(part, _, _)| {
         let count = bank.count(*part);
-        (count > 0).then(|| format!("{count} {}", part.words()))
+        (count > 0 && *part != Part::Running).then(|| format!("{count} {}", part.words()))
     });
     said.collect::<Vec<_>>().join(" · ")
 }

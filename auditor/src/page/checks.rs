@@ -21,7 +21,6 @@ pub(super) fn section(report: &Report) -> Markup {
                         tr {
                             th scope="col" { "Outcome" }
                             th scope="col" { "Check" }
-                            th scope="col" { "What holds" }
                             th.number scope="col" { "Looked at" }
                             th.number scope="col" { "Findings" }
                         }
@@ -41,12 +40,13 @@ fn row(check: &CheckReport) -> Markup {
     };
     html! {
         tr.(class) {
-            td.outcome { span.sign aria-hidden="true" { (sign) } " " (word) }
-            th scope="row" {
+            td.outcome { span.sign aria-hidden="true" { (sign) } " " span.word { (word) } }
+            th.wrap scope="row" {
+                (check.check.words())
+                " "
                 @if check.findings.is_empty() { code { (check.check.name()) } }
                 @else { a href={ "#finding-" (check.check.name()) } { code { (check.check.name()) } } }
             }
-            td.wrap { (check.check.words()) }
             td.number { (grouped(check.checked)) }
             td.number { (grouped(check.findings.len() as u64)) }
         }

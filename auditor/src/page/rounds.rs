@@ -185,7 +185,7 @@ fn aborts(aborted: &[&RoundFact<'_>]) -> Markup {
                         @for (round, (reason, after_release)) in aborted.iter().skip(left_out).filter_map(|round| Some((round, round.aborted()?))) {
                             tr {
                                 th.number scope="row" { (round.number) }
-                                td { (what(round)) }
+                                td.wrap { (what(round)) }
                                 td.wrap { (reason.words()) }
                                 td { @if after_release { "may be out" } @else { "none out" } }
                             }

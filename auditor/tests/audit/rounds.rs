@@ -104,9 +104,7 @@ pub(crate) fn story() -> World {
 
 /// Of a model that gets better with each step, and a little worse with some.
 fn scores(own: u64, step: u64) -> ScoreSums {
-    if step < 2 {
-        return ScoreSums::new(7, 3.5, vec![own.min(3), 1, 0, 0], vec![0, 1, 1, 4 - own.min(3)]);
-    }
+    let step = step.max(1);
     let good = (100 - 400 / (step + 4)) + (step * 7 + own * 3) % 5;
     let (negatives, positives) = (8 * own * good, 2 * own * good);
     let negatives = vec![negatives, 300 * own, 2400 / step, 900 / step];
