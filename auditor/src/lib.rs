@@ -2,11 +2,13 @@
 
 pub mod account;
 pub mod cli;
-pub mod page;
 mod durable;
 pub mod evidence;
+pub mod export;
 pub mod fetch;
 pub mod mirror;
+pub mod page;
+pub mod signer;
 pub mod source;
 pub mod verify;
 

@@ -7,10 +7,10 @@ use veilsum_protocol::ids::{BankIndex, Digest};
 
 use super::lines::{Lines, ranges};
 use super::{AccountError, Part, parts};
+use crate::verify::Audit;
 use crate::verify::examined::{Standing, examine};
 use crate::verify::history::{History, RoundHistory};
 use crate::verify::report::CheckReport;
-use crate::verify::Audit;
 
 /// Names that an error lists.
 const NAMES: usize = 20;
@@ -209,11 +209,23 @@ impl BankAccount {
     /// Several lines for a terminal.
     pub fn text(&self) -> String {
         let mut lines = Lines::titled(&format!("Bank {}", self.bank));
-        let enrolled = if self.enrolled { "yes" } else { "no: the last roster does not name it" };
+        let enrolled = if self.enrolled {
+            "yes"
+        } else {
+            "no: the last roster does not name it"
+        };
         lines.push("enrolled", enrolled);
         for roster in &self.rosters {
-            let InRoster { entry, position, roster, signing_key } = roster;
-            lines.push("roster", &format!("{roster} (entry {entry}): bank {position}, signs with {signing_key}"));
+            let InRoster {
+                entry,
+                position,
+                roster,
+                signing_key,
+            } = roster;
+            lines.push(
+                "roster",
+                &format!("{roster} (entry {entry}): bank {position}, signs with {signing_key}"),
+            );
         }
         for task in &self.tasks {
             let vote = match task.approved_at {
@@ -246,10 +258,12 @@ impl BankAccount {
             None => "no round with a result while it was enrolled".to_owned(),
         };
         lines.push("participation", &rate);
-        let acks = format!("{} of {} acknowledgements name the published state", self.acks_that_agree, self.acks);
+        let acks = format!(
+            "{} of {} acknowledgements name the published state",
+            self.acks_that_agree, self.acks
+        );
         lines.push("derived", &acks);
         lines.standing(&self.standing);
         lines.into_text()
     }
 }
-

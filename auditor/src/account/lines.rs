@@ -70,6 +70,9 @@ mod tests {
         assert_eq!(ranges(&[]), "");
         assert_eq!(ranges(&[7]), "7");
         assert_eq!(ranges(&[1, 2, 3, 5, 8, 9]), "1-3, 5, 8-9");
-        assert_eq!(ranges(&[u64::MAX - 1, u64::MAX]), format!("{}-{}", u64::MAX - 1, u64::MAX));
+        assert_eq!(
+            ranges(&[u64::MAX - 1, u64::MAX]),
+            format!("{}-{}", u64::MAX - 1, u64::MAX)
+        );
     }
 }

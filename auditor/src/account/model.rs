@@ -144,7 +144,11 @@ pub fn tell_model(audit: &Audit, prefix: &str) -> Result<ModelAccount, AccountEr
         }),
         (Some(first), Some(second)) => Err(AccountError::Ambiguous {
             prefix,
-            found: [first, second].into_iter().chain(found).map(Digest::to_hex).collect(),
+            found: [first, second]
+                .into_iter()
+                .chain(found)
+                .map(Digest::to_hex)
+                .collect(),
         }),
     }
 }
@@ -198,8 +202,12 @@ fn latest(history: &History, task: Digest) -> Option<Digest> {
 }
 
 fn state(history: &History, checks: &[CheckReport], state: Digest, task: Digest) -> StateAccount {
-    let leads_here =
-        |round: &&RoundHistory| round.result.as_ref().is_some_and(|result| result.value.next_state == state);
+    let leads_here = |round: &&RoundHistory| {
+        round
+            .result
+            .as_ref()
+            .is_some_and(|result| result.value.next_state == state)
+    };
     let maker = of_task(history, task).find(leads_here);
     let from = maker.and_then(|round| Some(round.open.as_ref()?.value.state));
     let approved_by = approvers(history, task);
@@ -228,7 +236,10 @@ fn making(history: &History, round: &RoundHistory) -> Option<Making> {
     let (open, result) = (&round.open.as_ref()?.value, &round.result.as_ref()?.value);
     let roster = history.roster_at(round.begins_at).map(|roster| &roster.value);
     let survivors = round.survivors.iter().flat_map(|list| list.value.iter());
-    let agree = round.acks.iter().filter(|ack| ack.value.state == result.next_state);
+    let agree = round
+        .acks
+        .iter()
+        .filter(|ack| ack.value.state == result.next_state);
     Some(Making {
         round: round.round.0,
         kind: open.kind.name(),
@@ -269,10 +280,16 @@ fn task(history: &History, checks: &[CheckReport], task: Digest) -> TaskAccount 
 /// Each bank once, with its first approval.
 fn approvers(history: &History, task: Digest) -> Vec<Approver> {
     let mut seen = BTreeSet::new();
-    let approvals = history.approvals.iter().filter(|logged| logged.value.task == task);
+    let approvals = history
+        .approvals
+        .iter()
+        .filter(|logged| logged.value.task == task);
     approvals
         .map(|logged| Approver {
-            bank: bank_name(history.roster_at(logged.index).map(|roster| &roster.value), logged.value.bank),
+            bank: bank_name(
+                history.roster_at(logged.index).map(|roster| &roster.value),
+                logged.value.bank,
+            ),
             entry: logged.index,
         })
         .filter(|approver| seen.insert(approver.bank.clone()))
@@ -351,7 +368,14 @@ impl StateAccount {
         match &self.made_by {
             None => lines.push("made by", "no round: it follows from the task's text alone"),
             Some(making) => {
-                let Making { round, kind, step, from_state, sum, .. } = making;
+                let Making {
+                    round,
+                    kind,
+                    step,
+                    from_state,
+                    sum,
+                    ..
+                } = making;
                 lines.push("made by", &format!("round {round}, {kind}, step {step}"));
                 lines.push("from", &format!("state {from_state}"));
                 lines.push("sum", &format!("published under {sum}"));
@@ -359,14 +383,24 @@ impl StateAccount {
                 if making.weight > 0 {
                     lines.push("weight", &making.weight.to_string());
                 }
-                lines.push("derived by", &format!("{}, each for itself", banks(&making.derived_by)));
+                lines.push(
+                    "derived by",
+                    &format!("{}, each for itself", banks(&making.derived_by)),
+                );
             }
         }
         if self.made_by.is_some() {
             lines.push("before", &measured(self.metrics_before.as_ref()));
         }
         lines.push("judged", &measured(self.metrics.as_ref()));
-        lines.push("latest", if self.latest { "yes" } else { "no: the task went on from it" });
+        lines.push(
+            "latest",
+            if self.latest {
+                "yes"
+            } else {
+                "no: the task went on from it"
+            },
+        );
         lines.push("privacy", self.privacy);
         lines.standing(&self.standing);
         lines.into_text()
@@ -378,7 +412,14 @@ impl TaskAccount {
         let mut lines = Lines::titled(&format!("Task {} ({})", self.name, self.task));
         lines.push("offered", &format!("in entry {}", self.offered_at));
         approved(&mut lines, &self.approved_by);
-        lines.push("rounds", &format!("{} with a result, {} aborted", self.rounds.len(), self.aborted.len()));
+        lines.push(
+            "rounds",
+            &format!(
+                "{} with a result, {} aborted",
+                self.rounds.len(),
+                self.aborted.len()
+            ),
+        );
         if !self.rounds.is_empty() {
             lines.push("with a result", &ranges(&self.rounds));
         }
@@ -387,7 +428,10 @@ impl TaskAccount {
         }
         lines.push("steps done", &self.steps.to_string());
         let latest = self.latest_state.as_deref();
-        lines.push("latest", &latest.map_or("no state yet".to_owned(), |state| format!("state {state}")));
+        lines.push(
+            "latest",
+            &latest.map_or("no state yet".to_owned(), |state| format!("state {state}")),
+        );
         lines.push("first judged", &measured(self.first_metrics.as_ref()));
         lines.push("last judged", &measured(self.last_metrics.as_ref()));
         lines.push("privacy", self.privacy);

@@ -56,7 +56,11 @@ pub(crate) fn parts(round: &RoundHistory, roster: &Roster) -> Vec<Part> {
     };
     let mut parts = vec![Part::NotPrepared; roster.banks().len()];
     let prepared = manifest.value.bundles.iter().map(|(bank, _)| *bank);
-    let after = if round.cohort.is_some() { Part::NotReady } else { so_far };
+    let after = if round.cohort.is_some() {
+        Part::NotReady
+    } else {
+        so_far
+    };
     promote(&mut parts, prepared, Part::NotPrepared, after);
     if let Some(cohort) = &round.cohort {
         let after = if round.survivors.is_some() {

@@ -68,13 +68,15 @@ impl Log {
 impl Bank {
     pub(super) fn run(self) -> Result<Outcome, Problem> {
         let told = tell_bank(&self.of.audit()?, &self.name);
-        self.of.outcome(told, |told| told.standing.holds, |told| told.text())
+        self.of
+            .outcome(told, |told| told.standing.holds, |told| told.text())
     }
 }
 
 impl Model {
     pub(super) fn run(self) -> Result<Outcome, Problem> {
         let told = tell_model(&self.of.audit()?, &self.hash);
-        self.of.outcome(told, |told| told.standing().holds, |told| told.text())
+        self.of
+            .outcome(told, |told| told.standing().holds, |told| told.text())
     }
 }

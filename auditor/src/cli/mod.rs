@@ -3,6 +3,8 @@
 //! Exit codes: 0 everything verifies, 1 a finding, 2 wrong usage or nothing to look at, 75 not reachable now.
 
 mod account;
+mod export;
+mod key;
 mod known;
 mod mirror;
 mod page;
@@ -37,6 +39,13 @@ enum Command {
     Mirror(mirror::Mirror),
     /// Mirror and check a served log again and again, and tell what is new in it
     Watch(watch::Watch),
+    /// Write a signed folder with all that the log holds of some rounds, or check one
+    Export(export::Export),
+    /// Make your own key, to sign exports with
+    Key {
+        #[command(subcommand)]
+        what: key::Key,
+    },
     /// Tell what the log says
     Show {
         #[command(subcommand)]
@@ -87,6 +96,8 @@ pub fn run() -> ExitCode {
         Command::Verify(command) => command.run(),
         Command::Mirror(command) => command.run(),
         Command::Watch(command) => command.run(),
+        Command::Export(command) => command.run(),
+        Command::Key { what } => what.run(),
         Command::Show { what } => what.run(),
     };
     match outcome {

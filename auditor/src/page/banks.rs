@@ -157,15 +157,27 @@ fn title(facts: &Facts<'_>, first: usize, parts: &[Part]) -> String {
     }
     let in_sum = parts.iter().filter(|part| **part == Part::InSum).count();
     let last = first + parts.len().saturating_sub(1);
-    format!("Rounds {} to {}: in the sum of {in_sum}", number(first), number(last))
+    format!(
+        "Rounds {} to {}: in the sum of {in_sum}",
+        number(first),
+        number(last)
+    )
 }
 
 fn column(parts: &[Part], title: Option<String>) -> Column {
     let pieces = if let [only] = parts {
         let known = PARTS.iter().find(|(part, _, _)| part == only);
-        known.map(|(_, class, height)| Piece { class, height: *height }).into_iter().collect()
+        known
+            .map(|(_, class, height)| Piece {
+                class,
+                height: *height,
+            })
+            .into_iter()
+            .collect()
     } else {
-        let share = |wanted: Part| parts.iter().filter(|part| **part == wanted).count() as f64 / parts.len().max(1) as f64;
+        let share = |wanted: Part| {
+            parts.iter().filter(|part| **part == wanted).count() as f64 / parts.len().max(1) as f64
+        };
         PARTS
             .iter()
             .map(|(part, class, _)| Piece {

@@ -9,7 +9,11 @@ use crate::verify::report::{CheckReport, Report};
 const FINDINGS: usize = 50;
 
 pub(super) fn section(report: &Report) -> Markup {
-    let failed: Vec<&CheckReport> = report.checks.iter().filter(|check| !check.findings.is_empty()).collect();
+    let failed: Vec<&CheckReport> = report
+        .checks
+        .iter()
+        .filter(|check| !check.findings.is_empty())
+        .collect();
     html! {
         section aria-labelledby="checks" {
             h2 #checks { "Checks" }

@@ -55,7 +55,10 @@ impl Curve<'_> {
         let drawn = self.drawn();
         let svg = self.draw(&drawn)?;
         let (low, high) = self.points.iter().fold((first, first), |(low, high), point| {
-            (if point.1 < low.1 { point } else { low }, if point.1 > high.1 { point } else { high })
+            (
+                if point.1 < low.1 { point } else { low },
+                if point.1 > high.1 { point } else { high },
+            )
         });
         let description = format!(
             "{} of the consortium's model of task {} by step: {:.4} at step {}, {:.4} at step {}; least {:.4} at step {}, most \
@@ -66,7 +69,11 @@ impl Curve<'_> {
         // The drawing holds numbers only; title and description come in behind its first tag.
         let inside = svg.find('>').map(|at| svg.split_at(at + 1));
         let (tag, rest) = inside.unwrap_or(("", &svg));
-        let tag = tag.replacen("<svg ", &format!("<svg role=\"img\" aria-labelledby=\"{id}-title {id}-desc\" "), 1);
+        let tag = tag.replacen(
+            "<svg ",
+            &format!("<svg role=\"img\" aria-labelledby=\"{id}-title {id}-desc\" "),
+            1,
+        );
         Ok(Some(html! {
             figure {
                 figcaption {
@@ -113,9 +120,11 @@ fn paint(svg: &mut String, drawn: &[Drawn]) -> Result<(), DrawingAreaErrorKind<s
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let first = drawn.first().map_or(0.0, |point| point.step);
     let last = drawn.last().map_or(1.0, |point| point.step).max(first + 1.0);
-    let (low, high) = drawn.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), point| {
-        (low.min(point.least), high.max(point.most))
-    });
+    let (low, high) = drawn
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), point| {
+            (low.min(point.least), high.max(point.most))
+        });
     let air = ((high - low) * 0.1).max(0.005);
     let mut chart = ChartBuilder::on(&root)
         .margin(6)
@@ -140,7 +149,10 @@ fn paint(svg: &mut String, drawn: &[Drawn]) -> Result<(), DrawingAreaErrorKind<s
     if drawn.iter().any(|point| point.most > point.least) {
         let up = drawn.iter().map(|point| (point.step, point.most));
         let down = drawn.iter().rev().map(|point| (point.step, point.least));
-        chart.draw_series([Polygon::new(up.chain(down).collect::<Vec<_>>(), LINE.mix(0.2).filled())])?;
+        chart.draw_series([Polygon::new(
+            up.chain(down).collect::<Vec<_>>(),
+            LINE.mix(0.2).filled(),
+        )])?;
     }
     let line = || drawn.iter().map(|point| (point.step, point.mean));
     chart.draw_series(LineSeries::new(line(), LINE.stroke_width(3)))?;

@@ -68,7 +68,11 @@ pub(super) fn render(page: &Page<'_>, facts: &Facts<'_>) -> Result<String, Curve
 }
 
 fn short(report: &Report) -> &'static str {
-    if report.holds() { "verifies" } else { "does NOT verify" }
+    if report.holds() {
+        "verifies"
+    } else {
+        "does NOT verify"
+    }
 }
 
 fn contents(models: bool) -> Markup {
@@ -129,8 +133,15 @@ fn checked(page: &Page<'_>, report: &Report) -> Vec<String> {
     let things: u64 = report.checks.iter().map(|check| check.checked).sum();
     let made = report.checks.iter().filter(|check| check.checked > 0).count();
     let mut lines = vec![
-        format!("The signed head and {} entries under it, by the pinned key of the log.", grouped(size)),
-        format!("{} on {} things: signatures, thresholds, order, and the chain of states.", counted(made, "check", "checks"), grouped(things)),
+        format!(
+            "The signed head and {} entries under it, by the pinned key of the log.",
+            grouped(size)
+        ),
+        format!(
+            "{} on {} things: signatures, thresholds, order, and the chain of states.",
+            counted(made, "check", "checks"),
+            grouped(things)
+        ),
     ];
     if let Some(replayed) = report.replayed {
         lines.push(format!(
@@ -143,7 +154,10 @@ fn checked(page: &Page<'_>, report: &Report) -> Vec<String> {
         lines.push("That the log only grew since it was verified last.".to_owned());
     }
     if !page.known.held.is_empty() {
-        lines.push(format!("That it agrees with {} that others hold.", counted(page.known.held.len(), "checkpoint", "checkpoints")));
+        lines.push(format!(
+            "That it agrees with {} that others hold.",
+            counted(page.known.held.len(), "checkpoint", "checkpoints")
+        ));
     }
     if !page.audit.rosters.is_empty() {
         lines.push("That the rosters are the pinned ones.".to_owned());
@@ -167,7 +181,10 @@ fn not_checked(page: &Page<'_>, report: &Report) -> Vec<String> {
         Some(_) => {}
     }
     if page.audit.rosters.is_empty() {
-        lines.push("Whose keys the banks' are: no roster was pinned, so those were believed that the log names.".to_owned());
+        lines.push(
+            "Whose keys the banks' are: no roster was pinned, so those were believed that the log names."
+                .to_owned(),
+        );
     }
     lines.push("What a bank trained on and how: that never leaves the bank. A sum of false updates verifies like any other.".to_owned());
     if page.known.held.is_empty() {
@@ -178,5 +195,7 @@ fn not_checked(page: &Page<'_>, report: &Report) -> Vec<String> {
 
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

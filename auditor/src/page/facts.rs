@@ -33,8 +33,13 @@ pub(super) struct RoundFact<'a> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    Result { survivors: u16 },
-    Aborted { reason: AbortReason, after_release: bool },
+    Result {
+        survivors: u16,
+    },
+    Aborted {
+        reason: AbortReason,
+        after_release: bool,
+    },
     Running,
 }
 
@@ -82,7 +87,10 @@ impl BankFact {
 impl RoundFact<'_> {
     pub(super) fn aborted(&self) -> Option<(AbortReason, bool)> {
         match self.outcome {
-            Outcome::Aborted { reason, after_release } => Some((reason, after_release)),
+            Outcome::Aborted {
+                reason,
+                after_release,
+            } => Some((reason, after_release)),
             _ => None,
         }
     }
@@ -106,7 +114,9 @@ fn rounds(history: &History) -> Vec<RoundFact<'_>> {
             step: open.map(|open| open.step),
             attempt: open.map_or(0, |open| open.attempt),
             opened_at,
-            until_next: opened_at.zip(next).and_then(|(from, to)| to.0.checked_sub(from.0)),
+            until_next: opened_at
+                .zip(next)
+                .and_then(|(from, to)| to.0.checked_sub(from.0)),
             banks: roster.map_or(0, |roster| roster.value.banks().len()),
             outcome: outcome(round),
         });

@@ -21,6 +21,7 @@ mod strip;
 mod words;
 
 pub use curve::CurveError;
+pub(crate) use words::utc;
 
 use time::OffsetDateTime;
 
@@ -51,8 +52,13 @@ impl Page<'_> {
     }
 
     /// Whether the folder is a true copy of a log of the pinned key; of another nothing is told.
-    fn is_true_copy(&self) -> bool {
-        let log = self.audited.report.checks.iter().find(|check| check.check == Check::Log);
+    pub(crate) fn is_true_copy(&self) -> bool {
+        let log = self
+            .audited
+            .report
+            .checks
+            .iter()
+            .find(|check| check.check == Check::Log);
         log.is_some_and(|check| check.findings.is_empty())
     }
 }

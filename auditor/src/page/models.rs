@@ -18,11 +18,17 @@ const FIGURES: [(&str, &str, Value); 4] = [
     ("AUC", "higher is better", |metrics| metrics.auc),
     ("KS", "higher is better", |metrics| metrics.ks),
     ("Log loss", "lower is better", |metrics| metrics.log_loss),
-    ("Calibration error", "lower is better", |metrics| metrics.calibration_error),
+    ("Calibration error", "lower is better", |metrics| {
+        metrics.calibration_error
+    }),
 ];
 
 pub(super) fn section(facts: &Facts<'_>) -> Result<Option<Markup>, CurveError> {
-    let measured: Vec<&TaskFact<'_>> = facts.tasks.iter().filter(|task| !task.measured.is_empty()).collect();
+    let measured: Vec<&TaskFact<'_>> = facts
+        .tasks
+        .iter()
+        .filter(|task| !task.measured.is_empty())
+        .collect();
     if measured.is_empty() {
         return Ok(None);
     }
@@ -48,9 +54,10 @@ pub(super) fn section(facts: &Facts<'_>) -> Result<Option<Markup>, CurveError> {
 fn one(at: usize, task: &TaskFact<'_>) -> Result<Markup, CurveError> {
     let mut figures = Vec::new();
     for (which, (name, better, value)) in FIGURES.into_iter().enumerate() {
-        let points = task.measured.iter().filter_map(|(step, metrics)| {
-            Some((*step, value(metrics).filter(|value| value.is_finite())?))
-        });
+        let points = task
+            .measured
+            .iter()
+            .filter_map(|(step, metrics)| Some((*step, value(metrics).filter(|value| value.is_finite())?)));
         let curve = Curve {
             name,
             better,

@@ -37,7 +37,10 @@ fn timeline(rounds: &[RoundFact<'_>]) -> Markup {
     let columns = Columns::of(rounds.len());
     let together = columns.width() > 1;
     let drawn: Vec<Column> = columns.ranges().map(|range| column(rounds, range)).collect();
-    let results = rounds.iter().filter(|round| matches!(round.outcome, Outcome::Result { .. })).count();
+    let results = rounds
+        .iter()
+        .filter(|round| matches!(round.outcome, Outcome::Result { .. }))
+        .count();
     let aborted = rounds.iter().filter(|round| round.aborted().is_some()).count();
     let description = format!(
         "{} in order: {results} with a result, {aborted} aborted. The tables below hold the same.",
@@ -88,8 +91,10 @@ fn column(rounds: &[RoundFact<'_>], range: Range<usize>) -> Column {
     let share = |wanted: &dyn Fn(&RoundFact<'_>) -> bool| {
         these.iter().filter(|round| wanted(round)).count() as f64 / these.len().max(1) as f64
     };
-    let of_kind = |kind| move |round: &RoundFact<'_>| {
-        round.kind == Some(kind) && matches!(round.outcome, Outcome::Result { .. })
+    let of_kind = |kind| {
+        move |round: &RoundFact<'_>| {
+            round.kind == Some(kind) && matches!(round.outcome, Outcome::Result { .. })
+        }
     };
     let mut pieces: Vec<Piece> = [RoundKind::Statistics, RoundKind::Train, RoundKind::Evaluate]
         .into_iter()
@@ -107,7 +112,12 @@ fn column(rounds: &[RoundFact<'_>], range: Range<usize>) -> Column {
     let number = |round: Option<&RoundFact<'_>>| round.map_or(0, |round| round.number);
     Column {
         pieces,
-        title: Some(format!("Rounds {} to {}: {aborted} of {} aborted", number(first), number(last), these.len())),
+        title: Some(format!(
+            "Rounds {} to {}: {aborted} of {} aborted",
+            number(first),
+            number(last),
+            these.len()
+        )),
     }
 }
 

@@ -36,7 +36,9 @@ impl Columns {
 
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
         let (rounds, width) = (self.rounds, self.width);
-        (0..rounds).step_by(width).map(move |first| first..(first + width).min(rounds))
+        (0..rounds)
+            .step_by(width)
+            .map(move |first| first..(first + width).min(rounds))
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) fn moment(at: Timestamp) -> String {
     read.map_or_else(|| format!("second {} since 1970", at.0), utc)
 }
 
-pub(super) fn utc(at: OffsetDateTime) -> String {
+pub(crate) fn utc(at: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
     at.to_offset(time::UtcOffset::UTC)
         .format(form)
@@ -74,13 +74,24 @@ mod tests {
     #[test]
     fn times_and_numbers() {
         assert_eq!(moment(Timestamp(1_700_000_000)), "2023-11-14 22:13:20 UTC");
-        assert_eq!(moment(Timestamp(u64::MAX)), "second 18446744073709551615 since 1970");
-        let durations = [(0, "0 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")];
+        assert_eq!(
+            moment(Timestamp(u64::MAX)),
+            "second 18446744073709551615 since 1970"
+        );
+        let durations = [
+            (0, "0 s"),
+            (61, "1 min 1 s"),
+            (3_600, "1 h 0 min"),
+            (90_000, "1 d 1 h"),
+        ];
         for (seconds, words) in durations {
             assert_eq!(duration(seconds), words);
         }
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(percent(9_999, 10_000), "99.9 %");
-        assert_eq!((percent(1, 2), percent(3, 3), percent(0, 0)), ("50.0 %".into(), "100 %".into(), "–".into()));
+        assert_eq!(
+            (percent(1, 2), percent(3, 3), percent(0, 0)),
+            ("50.0 %".into(), "100 %".into(), "–".into())
+        );
     }
 }

@@ -259,7 +259,11 @@ impl Ending {
                     &format!("{derived_by} banks, each for itself"),
                 );
                 if let Some(metrics) = metrics {
-                    line(text, "metrics", &format!("of the model before: {}", metrics.words()));
+                    line(
+                        text,
+                        "metrics",
+                        &format!("of the model before: {}", metrics.words()),
+                    );
                 }
             }
             Self::Abort {

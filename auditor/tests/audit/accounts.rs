@@ -1,6 +1,8 @@
 //! What the log says of one bank, of one model and of one task. The expected values are those of the story, by hand.
 
-use veilsum_auditor::account::{AccountError, BankAccount, ModelAccount, StateAccount, tell_bank, tell_model};
+use veilsum_auditor::account::{
+    AccountError, BankAccount, ModelAccount, StateAccount, tell_bank, tell_model,
+};
 use veilsum_protocol::log::entry::{Entry, RoundResult};
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::wire::canonical::Canonical;
@@ -71,7 +73,13 @@ fn an_acknowledgement_of_another_state_does_not_agree() {
     let second = bank(&world, "bank-2");
     assert_eq!((second.acks_that_agree, second.acks), (1, 2));
     assert!(!second.standing.holds);
-    assert!(second.standing.here.iter().any(|failed| failed.starts_with("acks: ")));
+    assert!(
+        second
+            .standing
+            .here
+            .iter()
+            .any(|failed| failed.starts_with("acks: "))
+    );
     // The story's other half: what failed is not this state's.
     let last = results(&world)[1].next_state.to_hex();
     let told = state(&world, &last);
@@ -93,7 +101,12 @@ fn a_bank_that_left_and_a_bank_that_never_was() {
     assert_eq!(bank(&world, "bank-1").rosters.len(), 2);
     let error = world.on_disk(|_, audit| tell_bank(&audit, "bank-6").unwrap_err());
     assert!(matches!(error, AccountError::NoBank { .. }));
-    assert!(error.to_string().contains("bank-1, bank-2, bank-3, bank-4, bank-5"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("bank-1, bank-2, bank-3, bank-4, bank-5"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -105,7 +118,10 @@ fn a_state_is_told_by_its_round_its_banks_and_its_figures() {
     let trained = state(&world, &train.next_state.to_hex());
     assert!(trained.standing.holds && trained.latest);
     let making = trained.made_by.as_ref().unwrap();
-    assert_eq!((making.round, making.kind, making.step, making.weight), (3, "train", 1, 120));
+    assert_eq!(
+        (making.round, making.kind, making.step, making.weight),
+        (3, "train", 1, 120)
+    );
     assert_eq!(making.from_state, statistics.next_state.to_hex());
     assert_eq!(making.in_the_sum, ["bank-1", "bank-2", "bank-4", "bank-5"]);
     assert_eq!(making.derived_by.len(), 5);
@@ -113,7 +129,10 @@ fn a_state_is_told_by_its_round_its_banks_and_its_figures() {
     assert_eq!(trained.metrics, None);
     // Round 3 judged the state that it began with.
     let measured = state(&world, &statistics.next_state.to_hex());
-    assert_eq!(measured.metrics.as_ref().unwrap().rows, train.metrics.as_ref().unwrap().rows);
+    assert_eq!(
+        measured.metrics.as_ref().unwrap().rows,
+        train.metrics.as_ref().unwrap().rows
+    );
     assert_eq!(trained.metrics_before, measured.metrics);
     assert!(!measured.latest);
     // The first state is made by no round.
@@ -129,7 +148,10 @@ fn a_task_is_told_by_its_hash() {
     let ModelAccount::Task(task) = model(&world, &hash[..12]) else {
         panic!("a state");
     };
-    assert_eq!((task.name.as_str(), task.offered_at, task.steps), ("defaults", 1, 2));
+    assert_eq!(
+        (task.name.as_str(), task.offered_at, task.steps),
+        ("defaults", 1, 2)
+    );
     assert_eq!((task.rounds, task.aborted), (vec![1, 3], vec![2]));
     assert_eq!(task.latest_state, Some(world.state.hash().to_hex()));
     assert!(task.privacy.starts_with("no differential privacy"));
@@ -187,7 +209,11 @@ fn the_program_tells_banks_and_models_as_text_and_as_json() {
         ] {
             assert!(text.contains(line), "{line:?} is not in\n{text}");
         }
-        let json = out(&with_key(&world, folder, &["show", "model", &state, "log", "--json"]));
+        let json = out(&with_key(
+            &world,
+            folder,
+            &["show", "model", &state, "log", "--json"],
+        ));
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["is"], "state");
         assert_eq!(json["made_by"]["round"], 3);
@@ -205,7 +231,10 @@ fn of_a_log_that_is_no_true_copy_nothing_is_told() {
         let mut bytes = std::fs::read(&bundle).unwrap();
         bytes[1000] ^= 1;
         std::fs::write(&bundle, bytes).unwrap();
-        for what in [["show", "bank", "bank-3", "log"], ["show", "model", "00000000", "log"]] {
+        for what in [
+            ["show", "bank", "bank-3", "log"],
+            ["show", "model", "00000000", "log"],
+        ] {
             let output = with_key(&world, folder, &what);
             assert_eq!(output.status.code(), Some(1));
             assert!(out(&output).contains("the log does NOT verify"));

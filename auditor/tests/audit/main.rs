@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
+mod exports;
 mod page;
 mod program;
 mod rounds;

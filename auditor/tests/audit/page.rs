@@ -103,7 +103,10 @@ fn a_finding_stands_at_the_head_with_its_evidence() {
     let evidence = page.find("id=\"finding-archived-bundle\"").unwrap();
     let rounds = page.find("id=\"rounds\"").unwrap();
     assert!(verdict < evidence && evidence < rounds);
-    assert!(page.contains("<th scope=\"row\">entry 39, round 3</th>"), "{page}");
+    assert!(
+        page.contains("<th scope=\"row\">entry 39, round 3</th>"),
+        "{page}"
+    );
     assert!(page.contains("archive/rounds/3.json"), "{page}");
 }
 
@@ -134,7 +137,9 @@ fn a_log_that_is_no_true_copy_gives_a_page_that_tells_nothing_else_of_it() {
         let output = with_key(&world, folder, &["verify", "log", "--report", "report.html"]);
         assert_eq!(output.status.code(), Some(1));
         let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
-        assert!(page.contains("The log does not verify") && page.contains("nothing else in it was looked at"));
+        assert!(
+            page.contains("The log does not verify") && page.contains("nothing else in it was looked at")
+        );
         assert!(!page.contains("id=\"rounds\"") && !page.contains("bank-3"));
     });
 }
@@ -143,7 +148,15 @@ fn a_log_that_is_no_true_copy_gives_a_page_that_tells_nothing_else_of_it() {
 fn the_program_writes_the_page_beside_what_it_prints() {
     let world = story();
     world.on_disk(|folder, _| {
-        let arguments = ["verify", "log", "--archive", "archive", "--json", "--report", "new/report.html"];
+        let arguments = [
+            "verify",
+            "log",
+            "--archive",
+            "archive",
+            "--json",
+            "--report",
+            "new/report.html",
+        ];
         let output = with_key(&world, folder, &arguments);
         assert_eq!(output.status.code(), Some(0));
         assert!(out(&output).starts_with("{\"verifies\":true"));

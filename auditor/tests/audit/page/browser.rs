@@ -17,13 +17,23 @@ fn chromium() -> &'static str {
 
 fn browse(profile: &Path, page: &Path, arguments: &[&str]) -> String {
     let output = Command::new(chromium())
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--no-first-run",
+        ])
         .arg(format!("--user-data-dir={}", profile.display()))
         .args(arguments)
         .arg(format!("file://{}", page.display()))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -47,7 +57,9 @@ fn a_browser_reads_the_page_as_it_was_written() {
     let path = kept(folder.path(), "year.html", &text);
     let dom = browse(&folder.path().join("profile"), &path, &["--dump-dom"]);
     // The parser moved, closed and dropped nothing.
-    for tag in ["<table", "<caption", "<svg", "<rect", "<tr", "<th", "<td", "<h2", "<h3", "<details", "<figure"] {
+    for tag in [
+        "<table", "<caption", "<svg", "<rect", "<tr", "<th", "<td", "<h2", "<h3", "<details", "<figure",
+    ] {
         assert_eq!(count(&dom, tag), count(&text, tag), "{tag}");
     }
     // Every picture has its words, and every table its caption.
@@ -56,7 +68,9 @@ fn a_browser_reads_the_page_as_it_was_written() {
     assert_eq!(count(&dom, "<table"), count(&dom, "<caption"));
     assert_eq!(count(&dom, "<h1"), 1);
     // Nothing is fetched.
-    for outside in ["http://", "https://", "src=", "<link", "<script", "@import", "url("] {
+    for outside in [
+        "http://", "https://", "src=", "<link", "<script", "@import", "url(",
+    ] {
         let namespace = "http://www.w3.org/2000/svg";
         assert!(!dom.replace(namespace, "").contains(outside), "{outside}");
     }
@@ -67,7 +81,10 @@ fn nothing_sticks_out_at_the_width_of_a_phone_and_every_reference_leads_somewher
     let folder = tempfile::tempdir().unwrap();
     let mut failing = story();
     failing.files.retain(|path, _| !path.ends_with("3.json"));
-    for (name, text) in [("phone.html", page(&year(), true)), ("failing.html", page(&failing, true))] {
+    for (name, text) in [
+        ("phone.html", page(&year(), true)),
+        ("failing.html", page(&failing, true)),
+    ] {
         kept(folder.path(), name, &text);
         // A probe that the page itself would not let run stands in a copy without its policy.
         let probe = "<script>addEventListener('load', () => { \
@@ -91,9 +108,17 @@ fn nothing_sticks_out_at_the_width_of_a_phone_and_every_reference_leads_somewher
         let dom = browse(
             &folder.path().join("profile"),
             &frame,
-            &["--allow-file-access-from-files", "--virtual-time-budget=10000", "--dump-dom"],
+            &[
+                "--allow-file-access-from-files",
+                "--virtual-time-budget=10000",
+                "--dump-dom",
+            ],
         );
-        let said = dom.split("id=\"said\">").nth(1).and_then(|rest| rest.split("</p>").next()).unwrap();
+        let said = dom
+            .split("id=\"said\">")
+            .nth(1)
+            .and_then(|rest| rest.split("</p>").next())
+            .unwrap();
         let said: serde_json::Value = serde_json::from_str(said).unwrap_or_else(|_| panic!("{said:?}"));
         let expected = serde_json::json!({ "width": 390, "out": [], "twice": 0, "dead": [] });
         assert_eq!(said, expected, "{name}");

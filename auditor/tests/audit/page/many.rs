@@ -22,7 +22,9 @@ fn long() -> World {
     let open = open.clone();
     for round in 5..=ROUNDS {
         let number = Round(round);
-        let bundles = (1..=5).map(|position| (bank(position), Digest([1; 32]))).collect();
+        let bundles = (1..=5)
+            .map(|position| (bank(position), Digest([1; 32])))
+            .collect();
         world.log(&Entry::PrepareManifest {
             epoch: open.epoch,
             round: number,
@@ -46,7 +48,10 @@ fn long() -> World {
             continue;
         }
         let cohort: Vec<_> = (1..=5).map(bank).collect();
-        let survivors: Vec<_> = (1..=5).filter(|position| (round + u64::from(*position)) % 9 != 0).map(bank).collect();
+        let survivors: Vec<_> = (1..=5)
+            .filter(|position| (round + u64::from(*position)) % 9 != 0)
+            .map(bank)
+            .collect();
         world.log(&Entry::Cohort {
             round: number,
             banks: cohort,
@@ -90,7 +95,11 @@ fn ten_thousand_rounds_are_drawn_together_and_lists_are_cut_and_say_so() {
     assert!(text.len() < 1_500_000, "{} bytes", text.len());
     assert!(text.contains("Each column is 84 rounds"));
     assert!(text.contains("The last 200 rounds; the earlier 9\u{202f}800 are left out"));
-    assert!(text.contains("the last 50. The earlier 151 are left out"), "{}", text.len());
+    assert!(
+        text.contains("the last 50. The earlier 151 are left out"),
+        "{}",
+        text.len()
+    );
     assert!(text.contains("the first 50 are listed, the JSON report has all"));
     assert!(text.contains("Each point is the mean of "));
 }
