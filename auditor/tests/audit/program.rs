@@ -10,7 +10,7 @@ use veilsum_protocol::log::entry::Entry;
 use crate::rounds::story;
 use crate::world::{NAME, World};
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_veilsum-auditor"))
         .current_dir(folder)
         .args(arguments)
@@ -18,13 +18,13 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn with_key(world: &World, folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn with_key(world: &World, folder: &Path, arguments: &[&str]) -> Output {
     let key = world.consortium.verifier_key().to_string();
     fs::write(folder.join("log.key"), format!("{key}\n")).unwrap();
     run(folder, &[arguments, &["--key-file", "log.key"]].concat())
 }
 
-fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
