@@ -341,6 +341,36 @@ fn a_log_that_was_rolled_back_or_forked_leaves_the_copy_and_is_kept_as_evidence(
 }
 
 #[test]
+fn a_log_that_grows_while_it_is_read_is_copied_up_to_the_head_that_was_read() {
+    let earlier = log_of(300);
+    let mut scene = Scene::new(log_of(300));
+    scene.publish(700);
+    let note = earlier.head().note().as_str().as_bytes().to_vec();
+    // These partial tiles gave way to full ones; the higher ones are still there.
+    for gone in ["log/tile/0/001.p", "log/tile/entries/001.p"] {
+        fs::remove_dir_all(scene.served.path().join(gone)).unwrap();
+    }
+    scene.server.spoil("log/checkpoint", Fault::Body(note), 1);
+    is(&scene.mirror(&[]), 0, "the log is copied: 300 entries");
+    let fresh = tempfile::tempdir().unwrap();
+    earlier.write(fresh.path());
+    assert_eq!(scene.copy(), read(&fresh.path().join("log")));
+    is(&scene.mirror(&[]), 0, "700 entries after 300");
+}
+
+#[test]
+fn a_server_that_falls_silent_is_given_up() {
+    let scene = Scene::new(log_of(300));
+    scene.server.spoil("log/tile/0/000", Fault::Silence, 1);
+    is(
+        &scene.mirror(&["--timeout", "1"]),
+        75,
+        "log/tile/0/000: not reachable",
+    );
+    is(&scene.mirror(&["--timeout", "1"]), 0, "");
+}
+
+#[test]
 fn two_mirrors_do_not_write_one_folder_and_a_strange_one_is_left_alone() {
     let scene = Scene::new(log_of(10));
     let copy = scene.here.path().join("copy");

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Status(u16),
     /// Part of the file is asked for, and all of it comes.
     WholeFile,
+    /// The head of the answer comes, and then nothing until the reader goes away.
+    Silence,
 }
 
 struct State {
@@ -156,10 +158,11 @@ impl State {
     }
 
     /// Whether the connection goes on.
-    fn answer(&self, stream: &mut impl Write, path: &str, range: Option<&str>) -> io::Result<bool> {
+    fn answer(&self, stream: &mut (impl Read + Write), path: &str, range: Option<&str>) -> io::Result<bool> {
         let told = range.map_or(path.to_owned(), |range| format!("{path} {range}"));
         self.asked.lock().unwrap().push(told);
         let fault = self.fault(path);
+        let silent = matches!(fault, Some(Fault::Silence));
         let (mut status, mut body, mut extra, mut cut) = (200, Vec::new(), String::new(), None);
         match fs::read(self.folder.join(path)) {
             Ok(contents) => body = contents,
@@ -184,6 +187,7 @@ impl State {
             Some(Fault::CutAfter(bytes)) => cut = Some(bytes),
             Some(Fault::Body(other)) => body = other,
             Some(Fault::Status(other)) => (status, body) = (other, b"no".to_vec()),
+            Some(Fault::Silence) => cut = Some(0),
             Some(Fault::WholeFile) | None => {}
         }
         let head = format!(
@@ -193,6 +197,10 @@ impl State {
         stream.write_all(head.as_bytes())?;
         stream.write_all(&body[..cut.unwrap_or(body.len()).min(body.len())])?;
         stream.flush()?;
+        if silent {
+            // Nothing more is asked for, so this ends with the connection.
+            let _ = stream.read(&mut [0])?;
+        }
         Ok(cut.is_none())
     }
 }
