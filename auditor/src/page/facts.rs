@@ -1,5 +1,6 @@
 //! What the log says, sorted as the page shows it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use veilsum_protocol::ids::{Digest, Timestamp};
@@ -183,8 +184,8 @@ fn tasks(history: &History) -> Vec<TaskFact<'_>> {
     let mut tasks: Vec<TaskFact<'_>> = Vec::new();
     let mut rows: HashMap<Digest, usize> = HashMap::new();
     for offer in &history.tasks {
-        if !rows.contains_key(&offer.value.task) {
-            rows.insert(offer.value.task, tasks.len());
+        if let Entry::Vacant(row) = rows.entry(offer.value.task) {
+            row.insert(tasks.len());
             tasks.push(TaskFact {
                 name: &offer.value.name,
                 hash: offer.value.task,

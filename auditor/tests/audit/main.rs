@@ -2,11 +2,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
+mod documented;
 mod exports;
+mod memory;
+mod mirror;
 mod page;
 mod program;
 mod rounds;
+mod served;
 mod tampered;
+mod watch;
 mod world;
 
 use std::collections::BTreeSet;
