@@ -6,7 +6,7 @@ mod tls;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -187,6 +187,47 @@ fn an_interrupted_mirror_is_resumed() {
         .spoil("log/tile/entries/006", Fault::CutAfter(100), 1);
     scene.server.spoil("log/checkpoint", Fault::Status(503), 1);
     is(&scene.mirror(&["--tries", "2"]), 0, "1800 entries after 1500");
+}
+
+#[test]
+fn a_mirror_that_is_killed_leaves_the_copy_and_is_resumed() {
+    let mut scene = Scene::new(log_of(300));
+    is(&scene.mirror(&[]), 0, "");
+    let before = scene.copy();
+    scene.publish(1500);
+    scene.server.asked();
+    // Three workers go on; the fourth waits for a bundle in the middle.
+    scene.server.spoil("log/tile/entries/003", Fault::Silence, 1);
+    let key = scene.world.consortium.verifier_key().to_string();
+    let mut mirror = Command::new(env!("CARGO_BIN_EXE_veilsum-auditor"))
+        .current_dir(scene.here.path())
+        .env("NO_PROXY", "localhost")
+        .args(["mirror", &scene.server.url("log"), "copy", "--key", &key])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    scene.server.wait_for("log/tile/entries/003");
+    scene.server.wait_for("log/tile/entries/005.p/220");
+    mirror.kill().unwrap();
+    assert!(!mirror.wait().unwrap().success());
+    let after = scene.copy();
+    assert!(
+        before
+            .iter()
+            .all(|(path, contents)| after.get(path) == Some(contents))
+    );
+    scene.server.asked();
+    is(&scene.mirror(&[]), 0, "1500 entries after 300");
+    let asked = scene.server.asked();
+    let entries = Path::new("tile/entries");
+    let full = |path: &&PathBuf| path.parent() == Some(entries) && path.extension().is_none();
+    let there: Vec<&PathBuf> = after.keys().filter(full).collect();
+    for path in there {
+        assert!(!asked.contains(&format!("log/{}", path.display())), "{asked:?}");
+    }
+    let fresh = tempfile::tempdir().unwrap();
+    scene.world.write(fresh.path());
+    assert_eq!(scene.copy(), read(&fresh.path().join("log")));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ struct State {
     faults: Mutex<BTreeMap<String, (Fault, usize)>>,
     /// Paths that were asked for, with the range if there was one.
     asked: Mutex<Vec<String>>,
+    /// Something was asked for.
+    asking: Condvar,
     stopped: AtomicBool,
     tls: Option<Arc<ServerConfig>>,
 }
@@ -51,6 +53,7 @@ impl Server {
             folder: folder.to_owned(),
             faults: Mutex::default(),
             asked: Mutex::default(),
+            asking: Condvar::new(),
             stopped: AtomicBool::new(false),
             tls,
         });
@@ -81,6 +84,19 @@ impl Server {
     pub(crate) fn spoil(&self, path: &str, fault: Fault, times: usize) {
         let mut faults = self.state.faults.lock().unwrap();
         faults.insert(path.to_owned(), (fault, times));
+    }
+
+    /// Waits until somebody asks for this path.
+    pub(crate) fn wait_for(&self, path: &str) {
+        let asked = self.state.asked.lock().unwrap();
+        let not_yet = |asked: &mut Vec<String>| !asked.iter().any(|asked| asked == path);
+        let patience = Duration::from_secs(60);
+        let (asked, waited) = self
+            .state
+            .asking
+            .wait_timeout_while(asked, patience, not_yet)
+            .unwrap();
+        assert!(!waited.timed_out(), "nobody asked for {path}, but for {asked:?}");
     }
 
     /// What was asked for since the last call.
@@ -161,6 +177,7 @@ impl State {
     fn answer(&self, stream: &mut (impl Read + Write), path: &str, range: Option<&str>) -> io::Result<bool> {
         let told = range.map_or(path.to_owned(), |range| format!("{path} {range}"));
         self.asked.lock().unwrap().push(told);
+        self.asking.notify_all();
         let fault = self.fault(path);
         let silent = matches!(fault, Some(Fault::Silence));
         let (mut status, mut body, mut extra, mut cut) = (200, Vec::new(), String::new(), None);
