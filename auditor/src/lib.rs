@@ -1,6 +1,14 @@
 //! Reads a published round log and checks it. It trusts nothing but the keys that the auditor pinned.
 
+pub mod account;
 pub mod cli;
+mod durable;
+pub mod evidence;
+pub mod export;
+pub mod fetch;
+pub mod mirror;
+pub mod page;
+pub mod signer;
 pub mod source;
 pub mod verify;
 

@@ -32,6 +32,8 @@ macro_rules! checks {
 
 checks! {
     Log = "log" "the checkpoint is signed by the pinned key and every entry hashes to its root";
+    GrewOnly = "grew-only" "the log only grew since it was verified last";
+    HeldCheckpoints = "held-checkpoints" "the checkpoints that others hold are of this log at their size";
     EntryForm = "entry-form" "every entry is in its one canonical form";
     Roster = "roster" "the rosters are well formed, of this log, and the pinned ones where some were pinned";
     KeyDirectory = "key-directory" "the key directories are of the roster, with growing epochs";
@@ -239,6 +241,22 @@ impl Ledger {
                 .collect(),
             notes: Vec::new(),
         }
+    }
+
+    /// A ledger of the same checks, in which nothing stands yet.
+    pub(crate) fn blank(&self) -> Self {
+        Self::new(|check| self.checks.iter().any(|report| report.check == check))
+    }
+
+    /// Takes over what stands in another ledger, behind what stands here.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        for theirs in other.checks {
+            if let Some(own) = self.of(theirs.check) {
+                own.checked += theirs.checked;
+                own.findings.extend(theirs.findings);
+            }
+        }
+        self.notes.extend(other.notes);
     }
 
     fn of(&mut self, check: Check) -> Option<&mut CheckReport> {

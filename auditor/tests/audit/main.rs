@@ -1,9 +1,17 @@
 //! Audits of a small log and its archive, honest and tampered with.
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
+mod documented;
+mod exports;
+mod memory;
+mod mirror;
+mod page;
 mod program;
 mod rounds;
+mod served;
 mod tampered;
+mod watch;
 mod world;
 
 use std::collections::BTreeSet;

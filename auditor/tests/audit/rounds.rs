@@ -102,6 +102,18 @@ pub(crate) fn story() -> World {
     world
 }
 
+/// Of a model that gets better with each step, and a little worse with some.
+fn scores(own: u64, step: u64) -> ScoreSums {
+    let step = step.max(1);
+    let good = (100 - 400 / (step + 4)) + (step * 7 + own * 3) % 5;
+    let (negatives, positives) = (8 * own * good, 2 * own * good);
+    let negatives = vec![negatives, 300 * own, 2400 / step, 900 / step];
+    let positives = vec![600 / step, 900 / step, 60 * own, positives];
+    let rows = negatives.iter().chain(&positives).sum();
+    let loss = rows as f64 * (0.3 + 0.8 / (step as f64).sqrt() + (step % 3) as f64 * 0.01);
+    ScoreSums::new(rows, loss, negatives, positives)
+}
+
 fn indices(positions: &[u16]) -> Vec<BankIndex> {
     positions.iter().map(|position| bank(*position)).collect()
 }
@@ -240,8 +252,8 @@ impl World {
             thresholds: consortium.thresholds,
             digit_bits: layout.digit_bits,
             ring_bits: layout.ring(BANKS).unwrap().bits(),
-            opened_at: Timestamp(1_700_000_000 + script.round),
-            ready_until: Timestamp(1_700_000_060 + script.round),
+            opened_at: Timestamp(1_700_000_000 + 97 * script.round),
+            ready_until: Timestamp(1_700_000_060 + 97 * script.round),
         };
         self.log(&manifest);
         self.log(&Entry::RoundOpen(open.clone()));
@@ -250,7 +262,7 @@ impl World {
 
     fn contribution(&self, kind: RoundKind, me: BankIndex, entropy: &mut SeededEntropy) -> Digits {
         let own = u64::from(me.get());
-        let scores = ScoreSums::new(7, 3.5, vec![own.min(3), 1, 0, 0], vec![0, 1, 1, 4 - own.min(3)]);
+        let scores = scores(own, u64::from(self.state.step));
         let plan = &self.consortium.plan;
         match kind {
             RoundKind::Statistics => {

@@ -1,0 +1,25 @@
+//! The report as a file.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use super::Problem;
+use crate::durable;
+use crate::page::Page;
+use crate::verify::{Audit, Audited, Known};
+
+pub(super) fn write(path: &Path, audit: &Audit, known: &Known, audited: &Audited) -> Result<(), Problem> {
+    let page = Page {
+        audit,
+        known,
+        audited,
+        now: OffsetDateTime::now_utc(),
+    };
+    let text = page.render().map_err(Problem::usage)?;
+    durable::write(path, text.as_bytes())
+        .map_err(|error| Problem::Usage(format!("{}: cannot write: {error}", path.display())))?;
+    let _ = writeln!(io::stderr(), "wrote the report to {}", path.display());
+    Ok(())
+}
