@@ -13,7 +13,9 @@ use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Round, Timestamp};
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
 use veilsum_protocol::log::tile::{encode_hash_tile, next_level, push_entry};
-use veilsum_protocol::log::{Checkpoint, TileKind, VerifierKey, leaf_hash, root_of, tiles_between};
+use veilsum_protocol::log::{
+    Checkpoint, Cosignature, TileKind, VerifierKey, Witnesses, leaf_hash, root_of, tiles_between,
+};
 use veilsum_protocol::roster::{Roster, RosterEntry};
 use veilsum_protocol::round::context::Context;
 use veilsum_protocol::round::params::{RoundKind, Thresholds};
@@ -29,10 +31,15 @@ fn digest(of: &str, round: u64, bank: u16) -> Digest {
     Digest::of(format!("{of} {round} {bank}").as_bytes())
 }
 
+fn witness_key(bank: BankIndex) -> SigningKey {
+    SigningKey::generate(&mut SeededEntropy::new(100 + u64::from(bank.get())))
+}
+
 struct Log {
     keys: BTreeMap<BankIndex, SigningKey>,
     key: SigningKey,
     entries: Vec<Vec<u8>>,
+    witnesses: Witnesses,
     task: Digest,
     directory: Digest,
     state: Digest,
@@ -49,6 +56,7 @@ impl Log {
             index: *index,
             name: format!("bank-{index}"),
             signing_key: key.verifying_key().0,
+            witness_key: witness_key(*index).verifying_key().0,
             tls_key: digest("tls", 0, index.get()),
         });
         let roster = Roster::new(NAME, banks.collect()).unwrap();
@@ -56,6 +64,7 @@ impl Log {
             key: SigningKey::generate(&mut entropy),
             keys,
             entries: Vec::new(),
+            witnesses: Witnesses::of(&roster),
             task: digest("task", 0, 0),
             directory: digest("directory", 0, 0),
             state: digest("state", 0, 0),
@@ -216,6 +225,12 @@ impl Log {
             root: root_of(&levels[0]),
         };
         let signed = head.sign(&key, |bytes| self.key.sign_bytes(bytes).0).unwrap();
+        let cosign = |bank: &BankIndex| {
+            let cosignature = Cosignature::sign(&witness_key(*bank), signed.note().text(), Timestamp(1));
+            (*bank, cosignature)
+        };
+        let cosignatures: Vec<_> = self.keys.keys().map(cosign).collect();
+        let signed = self.witnesses.add(&signed, &cosignatures);
         fs::write(folder.join("checkpoint"), signed.note().as_str()).unwrap();
         key
     }

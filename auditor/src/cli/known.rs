@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use veilsum_protocol::log::note::MAX_NOTE_BYTES;
+use veilsum_protocol::log::receipt::{MAX_RECEIPT_BYTES, RECEIPT_EXTENSION};
 use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 
 use super::Problem;
 use crate::durable;
 use crate::evidence;
 use crate::source::read_at_most;
-use crate::verify::{Audited, HeldCheckpoint, Known};
+use crate::verify::{Audited, HeldCheckpoint, HeldReceipt, Known};
 
 /// Checkpoints that others hold, and where contradictions are kept.
 #[derive(Debug, Args)]
@@ -20,11 +21,15 @@ pub(super) struct Others {
     /// A checkpoint that a bank holds or that somebody saw; the log must agree with it. May be given more than once
     #[arg(long)]
     checkpoint: Vec<PathBuf>,
+    /// A receipt that a bank holds, or a folder of such (a bank's `state/receipts`); each must be of an entry of the log. May be given more
+    /// than once
+    #[arg(long)]
+    receipts: Vec<PathBuf>,
 }
 
 impl Others {
     /// Reads the checkpoints.
-    pub(super) fn read(&self) -> Result<Vec<HeldCheckpoint>, Problem> {
+    fn read(&self) -> Result<Vec<HeldCheckpoint>, Problem> {
         let held = |path: &PathBuf| {
             Ok(HeldCheckpoint {
                 name: path.display().to_string(),
@@ -34,6 +39,37 @@ impl Others {
             })
         };
         self.checkpoint.iter().map(held).collect()
+    }
+
+    /// Reads the receipts.
+    fn read_receipts(&self) -> Result<Vec<HeldReceipt>, Problem> {
+        let mut files = Vec::new();
+        for path in &self.receipts {
+            if path.is_dir() {
+                let listed = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+                let listed = listed
+                    .map_err(|error| Problem::Usage(format!("{}: cannot read: {error}", path.display())))?;
+                let mut listed: Vec<PathBuf> = listed.iter().map(fs::DirEntry::path).collect();
+                listed.retain(|file| {
+                    file.extension()
+                        .is_some_and(|extension| extension == RECEIPT_EXTENSION)
+                });
+                listed.sort();
+                files.extend(listed);
+            } else {
+                files.push(path.clone());
+            }
+        }
+        let held = |path: PathBuf| {
+            let file = read_at_most(&path, MAX_RECEIPT_BYTES).map_err(Problem::usage)?;
+            Ok(HeldReceipt {
+                file: file.ok_or_else(|| {
+                    Problem::Usage(format!("{}: not found; expected a receipt", path.display()))
+                })?,
+                name: path.display().to_string(),
+            })
+        };
+        files.into_iter().map(held).collect()
     }
 }
 
@@ -87,11 +123,12 @@ impl Last {
 }
 
 /// What is known before an audit.
-pub(super) fn known(last: Option<&Last>, held: Vec<HeldCheckpoint>) -> Known {
-    Known {
+pub(super) fn known(last: Option<&Last>, others: &Others) -> Result<Known, Problem> {
+    Ok(Known {
         last: last.and_then(Last::head).cloned(),
-        held,
-    }
+        held: others.read()?,
+        receipts: others.read_receipts()?,
+    })
 }
 
 /// Keeps the signed notes of all contradictions, and says where; one line each.

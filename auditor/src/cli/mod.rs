@@ -9,6 +9,7 @@ mod known;
 mod mirror;
 mod page;
 mod progress;
+mod receipt;
 mod show;
 mod trust;
 mod verify;
@@ -45,6 +46,11 @@ enum Command {
     Key {
         #[command(subcommand)]
         what: key::Key,
+    },
+    /// What a bank's receipts prove, offline
+    Receipt {
+        #[command(subcommand)]
+        what: receipt::Receipts,
     },
     /// Tell what the log says
     Show {
@@ -98,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Watch(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Key { what } => what.run(),
+        Command::Receipt { what } => what.run(),
         Command::Show { what } => what.run(),
     };
     match outcome {

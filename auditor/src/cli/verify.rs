@@ -53,7 +53,7 @@ impl Verify {
             Some(path) => Some(Last::open(path, &audit.key)?),
             None => None,
         };
-        let known = known::known(last.as_ref(), self.others.read()?);
+        let known = known::known(last.as_ref(), &self.others)?;
         let mut audited = verify_against(&audit, &known, progress::show()).map_err(Problem::usage)?;
         if let Some(last) = &mut last {
             last.remember(&audited)?;

@@ -195,8 +195,9 @@ impl Watch {
                 };
             }
         };
-        let held = self.others.read()?;
-        if last.head() == Some(&mirrored.head) && held.is_empty() && setup.archive.is_none() {
+        let known = known::known(Some(&last), &self.others)?;
+        let nothing_held = known.held.is_empty() && known.receipts.is_empty();
+        if last.head() == Some(&mirrored.head) && nothing_held && setup.archive.is_none() {
             return self.stale(&setup.key, Pass::Fine);
         }
         let audit = Audit {
@@ -205,7 +206,6 @@ impl Watch {
             rosters: setup.rosters.clone(),
             archive: setup.archive.as_ref().map(|_| self.state.join("archive")),
         };
-        let known = known::known(Some(&last), held);
         let audited = verify_against(&audit, &known, |_| ()).map_err(Problem::usage)?;
         let before = last.head().map(|head| head.checkpoint().size);
         // At the first visit everything is new, and `show` tells it.

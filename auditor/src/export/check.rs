@@ -10,14 +10,13 @@ use serde::Serialize;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::log::note::MAX_NOTE_BYTES;
+use veilsum_protocol::log::receipt::MAX_RECEIPT_BYTES;
 use veilsum_protocol::log::{
-    Checkpoint, InclusionProof, MAX_ENTRY_BYTES, UnverifiedNote, VerifiedCheckpoint, VerifierKey, leaf_hash,
+    Checkpoint, MAX_ENTRY_BYTES, Receipt, UnverifiedNote, VerifiedCheckpoint, VerifierKey,
 };
 use veilsum_protocol::task::Task;
-use veilsum_protocol::wire::canonical::Canonical;
 
 use super::manifest::{self, MANIFEST, SIGNATURE, SIGNER};
-use super::proof::ProofFile;
 use super::{Record, derived};
 
 /// Longest manifest that is read, in bytes: a few hundred thousand files.
@@ -312,23 +311,16 @@ fn proofs(
 
 fn proof(folder: &Path, path: &str, head: Option<&VerifiedCheckpoint>) -> Result<Record, String> {
     let head = head.ok_or("it cannot be checked, the checkpoint is not the log's")?;
-    let file = text(folder, path, MAX_NOTE_BYTES + 2 * MAX_ENTRY_BYTES)?;
-    let file = ProofFile::parse(&file)?;
-    if file.checkpoint != head.note().as_str() {
+    let file = text(folder, path, MAX_RECEIPT_BYTES)?;
+    let file = Receipt::parse(file.as_bytes()).map_err(|error| error.to_string())?;
+    if file.note() != head.note() {
         return Err("it is under another checkpoint than the one in the folder".to_owned());
     }
-    let proof = InclusionProof {
-        index: file.index,
-        tree_size: head.checkpoint().size,
-        path: file.path,
-    };
-    proof
-        .verify(&leaf_hash(&file.entry), &head.checkpoint().root)
-        .map_err(|error| error.to_string())?;
+    let entry = file.prove(head).map_err(|error| error.to_string())?;
     Ok(Record {
-        index: file.index,
-        entry: Entry::from_bytes(&file.entry).map_err(|error| error.to_string())?,
-        bytes: file.entry,
+        index: file.index(),
+        entry,
+        bytes: file.entry_bytes().to_vec(),
     })
 }
 

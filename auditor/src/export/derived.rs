@@ -7,7 +7,8 @@ use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
 use veilsum_protocol::roster::RosterEntry;
 
-use super::{Record, entry_json};
+use super::Record;
+use crate::entry_json;
 
 /// The files by their paths.
 pub(super) fn files(records: &[Record]) -> Result<BTreeMap<String, Vec<u8>>, String> {

@@ -10,9 +10,7 @@
 
 mod check;
 mod derived;
-mod entry_json;
 mod manifest;
-mod proof;
 mod texts;
 mod write;
 
@@ -35,7 +33,7 @@ pub(crate) struct Record {
 impl Record {
     /// Its file below `records/`.
     pub(crate) fn path(&self) -> String {
-        let kind = entry_json::kind(&self.entry);
+        let kind = crate::entry_json::kind(&self.entry);
         match self.entry.round() {
             Some(round) => format!("records/round-{round}/{:08}-{kind}.bin", self.index),
             None => format!("records/members/{:08}-{kind}.bin", self.index),

@@ -11,12 +11,12 @@ use thiserror::Error;
 use time::OffsetDateTime;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::entry::Entry;
-use veilsum_protocol::log::{NoteError, leaf_hash};
+use veilsum_protocol::log::proof::Tail;
+use veilsum_protocol::log::{CompactRange, NoteError, Receipt, leaf_hash};
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
 
 use super::manifest::{self, MANIFEST, SIGNATURE, SIGNER};
-use super::proof::{ProofFile, Tree};
 use super::texts::{self, About};
 use super::{Record, derived};
 use crate::durable;
@@ -159,18 +159,15 @@ pub fn export(
     if log.head() != head {
         return Err(ExportError::Changed);
     }
-    let (records, tree) = read(&log, &chosen, &tasks).map_err(|_| ExportError::Changed)?;
+    let (records, leaves) = read(&log, &chosen, &tasks).map_err(|_| ExportError::Changed)?;
 
     let mut folder = Folder::below(into)?;
     let checkpoint = head.note().as_str();
+    let start = CompactRange::new();
+    let tree = Tail::new(&start, &leaves);
     for record in &records {
-        let proof = tree.prove(record.index).ok_or(ExportError::Changed)?;
-        let file = ProofFile {
-            entry: record.bytes.clone(),
-            index: record.index,
-            path: proof.path,
-            checkpoint: checkpoint.to_owned(),
-        };
+        let proof = tree.prove(record.index).map_err(|_| ExportError::Changed)?;
+        let file = Receipt::new(record.bytes.clone(), proof, head.note().clone());
         folder.put(&record.path(), &record.bytes)?;
         folder.put(&record.proof_path(), file.to_text().as_bytes())?;
     }
@@ -234,12 +231,12 @@ pub fn export(
     })
 }
 
-/// The entries that belong into the export, and the tree over all.
+/// The entries that belong into the export, and the leaf hashes of all.
 fn read(
     log: &LogReader,
     rounds: &BTreeSet<u64>,
     tasks: &BTreeSet<Digest>,
-) -> Result<(Vec<Record>, Tree), SourceError> {
+) -> Result<(Vec<Record>, Vec<Digest>), SourceError> {
     let (mut records, mut leaves) = (Vec::new(), Vec::new());
     for bundle in log.bundles() {
         for bytes in bundle? {
@@ -259,7 +256,7 @@ fn read(
             }
         }
     }
-    Ok((records, Tree::over(leaves)))
+    Ok((records, leaves))
 }
 
 /// Whether the text of every task was to be had. One that is not is a finding of the audit.

@@ -5,6 +5,7 @@ use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::{Checkpoint, VerifiedCheckpoint, VerifierKey};
 
 use super::report::{Check, Ledger, Place};
+use super::witnesses::HeldReceipt;
 
 /// A head of the log that somebody holds, as a signed note that nobody has checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Known {
     pub last: Option<VerifiedCheckpoint>,
     /// Heads that banks hold, or that others saw.
     pub held: Vec<HeldCheckpoint>,
+    /// Receipts that banks hold.
+    pub receipts: Vec<HeldReceipt>,
 }
 
 /// Two signed notes that one honest log cannot both have signed.

@@ -19,6 +19,7 @@ mod outcome;
 pub(crate) mod replay;
 pub mod report;
 pub(crate) mod tell;
+mod witnesses;
 
 use std::path::PathBuf;
 
@@ -32,6 +33,7 @@ use self::archive::{Archive, ArchiveError};
 use self::history::{History, RoundHistory, Stage};
 use self::report::{Check, CheckReport, Ledger, Place, Report};
 pub use self::tell::{Ending, Figures, Opening, ToldRound};
+pub use self::witnesses::{HeldReceipt, prove_receipt};
 use crate::source::{LogReader, SourceError};
 
 /// What is audited, and what the auditor believes beforehand.
@@ -140,6 +142,7 @@ pub fn verify_against(
         Ledger::new(|check| match check {
             Check::GrewOnly => known.last.is_some(),
             Check::HeldCheckpoints => !known.held.is_empty(),
+            Check::Receipts => !known.receipts.is_empty(),
             other => archive.is_some() || other < Check::ArchivedDirectory,
         })
     };
@@ -153,6 +156,14 @@ pub fn verify_against(
         Ok((log, history, replayed)) => {
             let root_at = |size| log.root_at(size).ok().flatten();
             let contradictions = agreement::check(known, &audit.key, log.head(), root_at, &mut good);
+            witnesses::receipts(
+                &known.receipts,
+                &history,
+                log.head(),
+                &audit.key,
+                root_at,
+                &mut good,
+            );
             Ok(Audited {
                 report: report(log.checkpoint().size, &history, replayed, good),
                 head: Some(log.head().clone()),
@@ -254,6 +265,7 @@ fn check(
     ledger.pass(Check::Log);
     let entries = log.checkpoint().size;
     progress(Progress::Read { entries });
+    witnesses::head(&history, log.head(), ledger);
     membership::rosters(&history, &log.checkpoint().origin, pinned, ledger);
     membership::directories(&history, ledger);
     membership::approvals(&history, ledger);

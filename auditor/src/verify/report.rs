@@ -32,8 +32,10 @@ macro_rules! checks {
 
 checks! {
     Log = "log" "the checkpoint is signed by the pinned key and every entry hashes to its root";
+    Witnesses = "witnesses" "enough banks have cosigned the checkpoint, and no cosignature is forged";
     GrewOnly = "grew-only" "the log only grew since it was verified last";
     HeldCheckpoints = "held-checkpoints" "the checkpoints that others hold are of this log at their size";
+    Receipts = "receipts" "the receipts that banks hold are of entries of this log";
     EntryForm = "entry-form" "every entry is in its one canonical form";
     Roster = "roster" "the rosters are well formed, of this log, and the pinned ones where some were pinned";
     KeyDirectory = "key-directory" "the key directories are of the roster, with growing epochs";

@@ -43,6 +43,41 @@ const CASES: &[(&str, Tamper, &[Check])] = &[
         &[Check::HeldCheckpoints],
     ),
     (
+        "a checkpoint that no bank has cosigned",
+        |world| world.cosigners = 0,
+        &[Check::Witnesses],
+    ),
+    (
+        "a checkpoint that one bank less than it takes has cosigned",
+        |world| world.cosigners = 3,
+        &[Check::Witnesses],
+    ),
+    (
+        "a cosignature of another head beside enough good ones",
+        |world| world.forged.push(crate::world::bank(2)),
+        &[Check::Witnesses],
+    ),
+    (
+        "a receipt under a larger head",
+        receipt_of_more,
+        &[Check::Receipts],
+    ),
+    (
+        "a receipt of another log",
+        receipt_of_another_log,
+        &[Check::Receipts],
+    ),
+    (
+        "a receipt that too few have cosigned",
+        receipt_that_too_few_have_cosigned,
+        &[Check::Receipts],
+    ),
+    (
+        "a receipt that was changed",
+        receipt_that_is_none,
+        &[Check::Receipts],
+    ),
+    (
         "an entry that is none",
         |world| world.entries.push(b"veilsum/v1/log-entry\0\x0f".to_vec()),
         &[Check::EntryForm],

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use veilsum_auditor::verify::report::Report;
-use veilsum_auditor::verify::{Known, verify_against};
+use veilsum_auditor::verify::{HeldReceipt, Known, verify_against};
 use veilsum_auditor::{Audit, Told, tell_round};
 use veilsum_protocol::crypto::agreement::AgreementKeys;
 use veilsum_protocol::crypto::entropy::{Entropy, SeededEntropy};
@@ -15,11 +15,12 @@ use veilsum_protocol::crypto::secret::Secret;
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::epoch::directory::KeyDirectory;
 use veilsum_protocol::epoch::keyring::{Keyring, PairKeys};
-use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Round};
+use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Round, Timestamp};
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::log::tile::{encode_hash_tile, next_level, push_entry};
 use veilsum_protocol::log::{
-    Checkpoint, TileKind, VerifiedCheckpoint, VerifierKey, leaf_hash, root_of, tiles_between,
+    Checkpoint, Cosignature, InclusionProof, Receipt, TileKind, VerifiedCheckpoint, VerifierKey, Witnesses,
+    leaf_hash, root_of, tiles_between,
 };
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
@@ -185,6 +186,10 @@ pub(crate) struct World {
     pub(crate) pinned: Vec<Roster>,
     /// What it knows of the log beforehand.
     pub(crate) known: Known,
+    /// How many banks cosign the head.
+    pub(crate) cosigners: u16,
+    /// Banks whose line under the head is a cosignature of an earlier head.
+    pub(crate) forged: Vec<BankIndex>,
     pub(crate) state: TaskState,
     pub(crate) last_result: Digest,
 }
@@ -209,6 +214,8 @@ impl World {
             files: BTreeMap::new(),
             pinned: vec![consortium.roster.clone()],
             known: Known::default(),
+            cosigners: BANKS,
+            forged: Vec::new(),
             last_result: Digest([0; 32]),
             consortium: Rc::clone(&consortium),
         };
@@ -326,8 +333,25 @@ impl World {
         }
     }
 
-    /// The signed head of the log.
+    /// The head of the log, cosigned by all banks.
     pub(crate) fn head(&self) -> VerifiedCheckpoint {
+        let head = self.signed_head();
+        let cosign = |bank| {
+            let text = head.note().text();
+            let text = if self.forged.contains(&bank) {
+                "earlier\n"
+            } else {
+                text
+            };
+            let cosignature = Cosignature::sign(&witness_key(bank), text, Timestamp(1_700_000_000));
+            (bank, cosignature)
+        };
+        let cosignatures: Vec<_> = (1..=self.cosigners).map(bank).map(cosign).collect();
+        Witnesses::of(&self.consortium.roster).add(&head, &cosignatures)
+    }
+
+    /// The head that the log alone has signed.
+    pub(crate) fn signed_head(&self) -> VerifiedCheckpoint {
         let leaves: Vec<Digest> = self.entries.iter().map(|entry| leaf_hash(entry)).collect();
         let head = Checkpoint {
             origin: NAME.to_owned(),
@@ -337,6 +361,17 @@ impl World {
         let key = &self.consortium.log_key;
         let signed = head.sign(&self.consortium.verifier_key(), |bytes| key.sign_bytes(bytes).0);
         signed.unwrap()
+    }
+
+    /// A receipt for entry `index` under the head.
+    pub(crate) fn receipt(&self, index: usize) -> HeldReceipt {
+        let leaves: Vec<Digest> = self.entries.iter().map(|entry| leaf_hash(entry)).collect();
+        let proof = InclusionProof::build(&leaves, index as u64).unwrap();
+        let receipt = Receipt::new(self.entries[index].clone(), proof, self.head().note().clone());
+        HeldReceipt {
+            name: "bank-2's".to_owned(),
+            file: receipt.to_text().into_bytes(),
+        }
     }
 
     /// Writes everything and hands the folder and the audit of it to `then`.

@@ -190,18 +190,26 @@ impl Receipt {
                 needed,
             });
         }
+        Ok(Proven {
+            index: self.index,
+            entry: self.prove(&head)?,
+            head,
+            seen,
+        })
+    }
+
+    /// The entry, if it stands under a head that the caller has checked.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Proof`] if it does not, [`ReceiptError::Entry`] if it is none.
+    pub fn prove(&self, head: &VerifiedCheckpoint) -> Result<Entry, ReceiptError> {
         let proof = InclusionProof {
             index: self.index,
             tree_size: head.checkpoint().size,
             path: self.path.clone(),
         };
         proof.verify(&leaf_hash(&self.entry), &head.checkpoint().root)?;
-        Ok(Proven {
-            index: self.index,
-            entry: Entry::from_bytes(&self.entry)?,
-            head,
-            seen,
-        })
+        Ok(Entry::from_bytes(&self.entry)?)
     }
 
     /// The bytes that claim to be the entry.

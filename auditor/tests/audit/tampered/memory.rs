@@ -47,3 +47,28 @@ pub(super) fn fewer_than_a_bank_saw(world: &mut World) {
     hold(world, note);
     world.entries.pop();
 }
+
+pub(super) fn receipt_of_more(world: &mut World) {
+    let last = world.entries.len() - 1;
+    world.known.receipts = vec![world.receipt(3), world.receipt(last)];
+    world.entries.pop();
+}
+
+pub(super) fn receipt_of_another_log(world: &mut World) {
+    let mut other = world.clone();
+    rewrite(&mut other);
+    other.entries.pop();
+    world.known.receipts = vec![world.receipt(3), other.receipt(3)];
+}
+
+pub(super) fn receipt_that_too_few_have_cosigned(world: &mut World) {
+    let mut early = world.clone();
+    early.cosigners = 3;
+    world.known.receipts = vec![early.receipt(3)];
+}
+
+pub(super) fn receipt_that_is_none(world: &mut World) {
+    let mut receipt = world.receipt(3);
+    receipt.file[40] ^= 1;
+    world.known.receipts = vec![receipt];
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
 
-pub(super) fn kind(entry: &Entry) -> &'static str {
+pub(crate) fn kind(entry: &Entry) -> &'static str {
     match entry {
         Entry::Roster { .. } => "Roster",
         Entry::Task { .. } => "Task",
@@ -23,7 +23,7 @@ pub(super) fn kind(entry: &Entry) -> &'static str {
     }
 }
 
-pub(super) fn fields(entry: &Entry) -> Value {
+pub(crate) fn fields(entry: &Entry) -> Value {
     match entry {
         Entry::Roster { consortium, banks } => json!({
             "consortium": consortium,
@@ -31,6 +31,7 @@ pub(super) fn fields(entry: &Entry) -> Value {
                 "bank": bank.index.get(),
                 "name": bank.name,
                 "signing_key": hex::encode(bank.signing_key),
+                "witness_key": hex::encode(bank.witness_key),
                 "tls_key": bank.tls_key.to_hex(),
             })).collect::<Vec<_>>(),
         }),
