@@ -1,7 +1,9 @@
-//! A bank's request to be enrolled: its two public keys, and proof that it holds both private ones.
+//! Requests to be enrolled. A bank's has two public keys, and proof that it holds both private ones; an auditor's has one.
 //!
 //! The certificate signing request (PKCS #10, RFC 2986) proves possession of the TLS key by its own signature. The proof
 //! field does the same for the signing key and binds the two together, so that nobody enrols with another's key.
+
+mod auditor;
 
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::ids::Digest;
 use crate::roster::{NameError, check_bank_name};
 use crate::wire::canonical::Writer;
+
+pub use auditor::{AUDITOR_DOMAIN, AuditorRequest, Request, Role};
 
 /// Version of the request's format.
 pub const REQUEST_VERSION: u32 = 1;
@@ -45,10 +49,16 @@ pub enum RequestError {
     #[error("not an enrolment request: {0}")]
     Toml(String),
     /// Written by another version.
-    #[error("version {found}, expected {REQUEST_VERSION}; make the request with the client of this release")]
+    #[error("version {found}, expected {REQUEST_VERSION}; make the request with the program of this release")]
     Version {
         /// The version found.
         found: u32,
+    },
+    /// A role that nobody has.
+    #[error("role {found:?}, expected \"auditor\", or no role in a bank's request")]
+    Role {
+        /// The role found.
+        found: String,
     },
     /// The name is malformed.
     #[error(transparent)]
@@ -144,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    fn request() -> EnrolmentRequest {
+    pub(super) fn request() -> EnrolmentRequest {
         let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
         EnrolmentRequest {
             version: REQUEST_VERSION,
