@@ -134,6 +134,8 @@ async fn serve(config: &Config) -> Result<(), RunError> {
             config.folders.data.join(admin::SOCKET).display()
         ))
     })?;
+    // Whoever reads that it serves may stop it.
+    let signalled = signal();
     tracing::info!(
         "{SOFTWARE} serves {} banks of {} on {address}, UDP and TCP",
         roster.banks().len(),
@@ -162,7 +164,7 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     let mut engine = tokio::spawn(engine.run(engine_inputs, until(stop)));
     let ended = tokio::select! {
         ended = &mut engine => Some(ended),
-        () = signal() => None,
+        () = signalled => None,
     };
     tracing::info!("stopping; an open round stays in the journal and goes on at the next start");
     let _ = stopped.send(true);
@@ -246,16 +248,18 @@ async fn until(mut stop: tokio::sync::watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn signal() {
+/// Waits for SIGTERM or SIGINT; they are caught from the call on.
+fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let caught = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = caught else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

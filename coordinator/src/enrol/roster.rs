@@ -393,7 +393,12 @@ mod tests {
         let key = KeyPair::generate().unwrap();
         let firm = scene.auditor_request("firm", &key);
         // Before there are banks, there is nothing to audit.
-        assert!(scene.enrol(&[firm.clone()]).unwrap_err().contains("0 banks"));
+        assert!(
+            scene
+                .enrol(std::slice::from_ref(&firm))
+                .unwrap_err()
+                .contains("0 banks")
+        );
         assert!(scene.admitted().is_empty());
         let both = [scene.three(), vec![firm.clone()]].concat();
         let report = scene.enrol(&both).unwrap();

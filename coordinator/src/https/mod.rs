@@ -15,4 +15,4 @@ mod named;
 mod path;
 mod server;
 
-pub use server::{Folders, Server};
+pub use server::{Folders, Running, Server};
