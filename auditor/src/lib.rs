@@ -1,6 +1,10 @@
 //! Reads a published round log and checks it. It trusts nothing but the keys that the auditor pinned.
 
 pub mod cli;
+mod durable;
+pub mod evidence;
+pub mod fetch;
+pub mod mirror;
 pub mod source;
 pub mod verify;
 

@@ -12,7 +12,7 @@ use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{Bundle, MESSAGE_LIMIT};
 
 /// Largest index of a round in bytes: 500 banks and room to spare.
-const INDEX_LIMIT: u64 = 1 << 16;
+pub(crate) const INDEX_LIMIT: u64 = 1 << 16;
 
 /// Why something in the archive is not what the log names.
 #[derive(Debug, Error)]
@@ -103,20 +103,9 @@ impl Archive {
 
     /// Which blob is whose bundle in `round`, as `{"<bank>": "<64 hex digits>", ...}` says.
     pub(crate) fn round_index(&self, round: Round) -> Result<BTreeMap<BankIndex, Digest>, ArchiveError> {
-        let path = self.folder.join("rounds").join(format!("{round}.json"));
+        let path = self.folder.join(index_path(round));
         let bytes = read(&path, INDEX_LIMIT)?;
-        let form = |problem: String| ArchiveError::Form {
-            path: path.clone(),
-            problem,
-        };
-        let index: BTreeMap<BankIndex, String> =
-            serde_json::from_slice(&bytes).map_err(|error| form(error.to_string()))?;
-        let digest = |(bank, hex): (BankIndex, String)| {
-            Digest::from_hex(&hex)
-                .map(|hash| (bank, hash))
-                .ok_or_else(|| form(format!("bank {bank}: {hex:?} is not 64 hex digits")))
-        };
-        index.into_iter().map(digest).collect()
+        read_index(&bytes).map_err(|problem| ArchiveError::Form { path, problem })
     }
 
     /// The bundle in the blob of that SHA-256.
@@ -129,12 +118,31 @@ impl Archive {
     }
 
     fn blob_path(&self, hash: &Digest) -> PathBuf {
-        let Digest([first, ..]) = hash;
-        self.folder
-            .join("blobs")
-            .join(format!("{first:02x}"))
-            .join(hash.to_hex())
+        self.folder.join(blob_path(hash))
     }
+}
+
+/// Where the blob of that SHA-256 lies in an archive.
+pub(crate) fn blob_path(hash: &Digest) -> String {
+    let Digest([first, ..]) = hash;
+    format!("blobs/{first:02x}/{}", hash.to_hex())
+}
+
+/// Where the index of a round lies in an archive.
+pub(crate) fn index_path(round: Round) -> String {
+    format!("rounds/{round}.json")
+}
+
+/// Reads the index of a round: which blob is whose bundle.
+pub(crate) fn read_index(bytes: &[u8]) -> Result<BTreeMap<BankIndex, Digest>, String> {
+    let index: BTreeMap<BankIndex, String> =
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let digest = |(bank, hex): (BankIndex, String)| {
+        Digest::from_hex(&hex)
+            .map(|hash| (bank, hash))
+            .ok_or_else(|| format!("bank {bank}: {hex:?} is not 64 hex digits"))
+    };
+    index.into_iter().map(digest).collect()
 }
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ArchiveError> {

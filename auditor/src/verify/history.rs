@@ -283,27 +283,27 @@ pub(crate) struct History {
     /// In the order of their first entries.
     pub(crate) rounds: Vec<RoundHistory>,
     greatest: Option<Round>,
+    /// How many were read.
+    entries: u64,
 }
 
 impl History {
-    /// Reads the entries, in order. What is not in order is told to `ledger` and left out.
-    pub(crate) fn read(entries: &[Vec<u8>], ledger: &mut Ledger) -> Self {
-        let mut history = Self::default();
-        for (index, bytes) in (0u64..).zip(entries) {
-            match Entry::from_bytes(bytes) {
-                Ok(entry) => {
-                    ledger.pass(Check::EntryForm);
-                    history.entry(index, Digest::of(bytes), entry, ledger);
-                }
-                Err(error) => ledger.fail(
-                    Check::EntryForm,
-                    Place::entry(index),
-                    format!("{} bytes that cannot be read: {error}", bytes.len()),
-                    "an entry in its canonical form",
-                ),
+    /// Takes the next entry in. What is not in order is told to `ledger` and left out.
+    pub(crate) fn read(&mut self, bytes: &[u8], ledger: &mut Ledger) {
+        let index = self.entries;
+        self.entries += 1;
+        match Entry::from_bytes(bytes) {
+            Ok(entry) => {
+                ledger.pass(Check::EntryForm);
+                self.entry(index, Digest::of(bytes), entry, ledger);
             }
+            Err(error) => ledger.fail(
+                Check::EntryForm,
+                Place::entry(index),
+                format!("{} bytes that cannot be read: {error}", bytes.len()),
+                "an entry in its canonical form",
+            ),
         }
-        history
     }
 
     fn entry(&mut self, index: u64, hash: Digest, entry: Entry, ledger: &mut Ledger) {

@@ -2,9 +2,11 @@
 //!
 //! * [`report`]: the checks and what they found.
 //! * `history`: the entries sorted by round, and their order.
+//! * `agreement`: the log against heads of it that were seen before or elsewhere.
 //! * `membership`, `opening`, `collection`, `outcome`: the checks that need the log alone.
 //! * `archive`, `bundles`, `replay`: those that need the coordinator's archive.
 
+pub mod agreement;
 pub mod archive;
 mod bundles;
 mod collection;
@@ -12,20 +14,23 @@ mod history;
 mod membership;
 mod opening;
 mod outcome;
-mod replay;
+pub(crate) mod replay;
 pub mod report;
 mod tell;
 
 use std::path::PathBuf;
 
+use serde::Serialize;
 use thiserror::Error;
-use veilsum_protocol::log::VerifierKey;
+use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 use veilsum_protocol::roster::Roster;
 
+pub use self::agreement::{Contradiction, HeldCheckpoint, Known};
 use self::archive::{Archive, ArchiveError};
 use self::history::{History, RoundHistory, Stage};
-use self::report::{Check, Ledger, Place, Report};
-use crate::source::{MirrorSource, SourceError, VerifiedLog};
+use self::report::{Check, CheckReport, Ledger, Place, Report};
+pub use self::tell::{Ending, Figures, Opening, ToldRound};
+use crate::source::{LogReader, SourceError};
 
 /// What is audited, and what the auditor believes beforehand.
 #[derive(Clone, Debug)]
@@ -83,31 +88,105 @@ pub enum AuditError {
 ///
 /// # Errors
 /// [`AuditError`] if there is no log or no archive to look at.
-pub fn verify(audit: &Audit, mut progress: impl FnMut(Progress)) -> Result<Report, AuditError> {
-    let archive = audit.archive.as_deref().map(Archive::open).transpose()?;
-    let mut ledger = Ledger::new(|check| archive.is_some() || check < Check::ArchivedDirectory);
-    let log = match open(audit)? {
-        Ok(log) => log,
-        Err(error) => {
-            let place = Place::default();
-            ledger.fail(Check::Log, place, error.to_string(), Check::Log.words());
-            return Ok(report(0, &History::default(), None, ledger));
-        }
-    };
-    ledger.pass(Check::Log);
-    let size = log.checkpoint().size;
-    progress(Progress::Read { entries: size });
-    let (history, replayed) = check(&log, &audit.rosters, archive.as_ref(), &mut ledger, &mut progress);
-    Ok(report(size, &history, replayed, ledger))
+pub fn verify(audit: &Audit, progress: impl FnMut(Progress)) -> Result<Report, AuditError> {
+    Ok(verify_against(audit, &Known::default(), progress)?.report)
 }
 
-/// One round in plain words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An audit that came to an end.
+#[derive(Debug)]
+pub struct Audited {
+    /// What was found.
+    pub report: Report,
+    /// The signed head of the log; none if it is not signed.
+    pub head: Option<VerifiedCheckpoint>,
+    /// Pairs of signed notes that prove what was found.
+    pub contradictions: Vec<Contradiction>,
+    history: History,
+}
+
+impl Audited {
+    /// The rounds that came to an end with entry `size` or a later one, in order.
+    pub fn rounds_since(&self, size: u64) -> Vec<ToldRound> {
+        let ended = |round: &&RoundHistory| {
+            let result = round.result.as_ref().map(|result| result.index);
+            let end = result.or(round.abort.as_ref().map(|abort| abort.index));
+            end.is_some_and(|end| end >= size)
+        };
+        let rounds = self.history.rounds.iter().filter(ended);
+        rounds.map(|round| tell::round(&self.history, round)).collect()
+    }
+}
+
+/// Audits a log like [`verify`], and compares it with what is known of it.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_against(
+    audit: &Audit,
+    known: &Known,
+    mut progress: impl FnMut(Progress),
+) -> Result<Audited, AuditError> {
+    let archive = audit.archive.as_deref().map(Archive::open).transpose()?;
+    let ledger = || {
+        Ledger::new(|check| match check {
+            Check::GrewOnly => known.last.is_some(),
+            Check::HeldCheckpoints => !known.held.is_empty(),
+            other => archive.is_some() || other < Check::ArchivedDirectory,
+        })
+    };
+    let mut good = ledger();
+    let read = open(audit)?.and_then(|log| {
+        // Every file is seen before anything is told.
+        let (history, replayed) = check(&log, &audit.rosters, archive.as_ref(), &mut good, &mut progress)?;
+        Ok((log, history, replayed))
+    });
+    match read {
+        Ok((log, history, replayed)) => {
+            let root_at = |size| log.root_at(size).ok().flatten();
+            let contradictions = agreement::check(known, &audit.key, log.head(), root_at, &mut good);
+            Ok(Audited {
+                report: report(log.checkpoint().size, &history, replayed, good),
+                head: Some(log.head().clone()),
+                contradictions,
+                history,
+            })
+        }
+        Err(error) => {
+            let mut ledger = ledger();
+            ledger.fail(
+                Check::Log,
+                Place::default(),
+                error.to_string(),
+                Check::Log.words(),
+            );
+            // The signed head contradicts others by itself, whatever is wrong with the entries.
+            let head = LogReader::head_of(&audit.log, &audit.key).ok();
+            let contradictions = head
+                .iter()
+                .flat_map(|head| agreement::check(known, &audit.key, head, |_| None, &mut ledger));
+            Ok(Audited {
+                contradictions: contradictions.collect(),
+                report: report(0, &History::default(), None, ledger),
+                head,
+                history: History::default(),
+            })
+        }
+    }
+}
+
+/// One round in plain words, and for machines.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Told {
     /// Several lines for a terminal.
+    #[serde(skip)]
     pub text: String,
     /// Whether every check that needs the log alone passed, in this round and elsewhere.
+    #[serde(rename = "verifies")]
     pub holds: bool,
+    /// The round. More than one where its number was used again, which is a finding.
+    pub rounds: Vec<ToldRound>,
+    /// The checks that failed, in this round and elsewhere.
+    pub failed: Vec<CheckReport>,
 }
 
 /// Tells what the log says of a round, with what the checks found in it.
@@ -117,27 +196,32 @@ pub struct Told {
 pub fn tell_round(audit: &Audit, round: u64) -> Result<Told, AuditError> {
     let log = open(audit)?.map_err(AuditError::Untrue)?;
     let mut ledger = Ledger::new(|check| check < Check::ArchivedDirectory);
-    let (history, _) = check(&log, &audit.rosters, None, &mut ledger, &mut |_| ());
-    let told: Vec<String> = history
+    let (history, _) =
+        check(&log, &audit.rosters, None, &mut ledger, &mut |_| ()).map_err(AuditError::Untrue)?;
+    let rounds: Vec<ToldRound> = history
         .rounds
         .iter()
         .filter(|known| known.round.0 == round)
         .map(|known| tell::round(&history, known))
         .collect();
-    if told.is_empty() {
+    if rounds.is_empty() {
         let rounds = history.rounds.len();
         return Err(AuditError::NoRound { round, rounds });
     }
-    let (checks, _) = ledger.finish();
+    let (mut failed, _) = ledger.finish();
+    failed.retain(|check| !check.findings.is_empty());
+    let told: Vec<String> = rounds.iter().map(ToldRound::text).collect();
     Ok(Told {
-        text: told.join("\n") + &tell::findings(&checks, round),
-        holds: checks.iter().all(|check| check.findings.is_empty()),
+        text: told.join("\n") + &tell::findings(&failed, round),
+        holds: failed.is_empty(),
+        rounds,
+        failed,
     })
 }
 
 /// The log, or why it is not a true copy; the outer error is for what is not there at all.
-fn open(audit: &Audit) -> Result<Result<VerifiedLog, SourceError>, AuditError> {
-    match MirrorSource::open(&audit.log, &audit.key) {
+fn open(audit: &Audit) -> Result<Result<LogReader, SourceError>, AuditError> {
+    match LogReader::open(&audit.log, &audit.key) {
         Err(error @ (SourceError::NoCheckpoint { .. } | SourceError::Read { .. })) => {
             Err(AuditError::Log(error))
         }
@@ -146,13 +230,21 @@ fn open(audit: &Audit) -> Result<Result<VerifiedLog, SourceError>, AuditError> {
 }
 
 fn check(
-    log: &VerifiedLog,
+    log: &LogReader,
     pinned: &[Roster],
     archive: Option<&Archive>,
     ledger: &mut Ledger,
     progress: &mut impl FnMut(Progress),
-) -> (History, Option<usize>) {
-    let history = History::read(log.entries(), ledger);
+) -> Result<(History, Option<usize>), SourceError> {
+    let mut history = History::default();
+    for bundle in log.bundles() {
+        for entry in bundle? {
+            history.read(&entry, ledger);
+        }
+    }
+    ledger.pass(Check::Log);
+    let entries = log.checkpoint().size;
+    progress(Progress::Read { entries });
     membership::rosters(&history, &log.checkpoint().origin, pinned, ledger);
     membership::directories(&history, ledger);
     membership::approvals(&history, ledger);
@@ -178,7 +270,7 @@ fn check(
         ledger.notes.push(unfinished(last));
     }
     let replayed = replay.map(|replay| replay.replayed());
-    (history, replayed)
+    Ok((history, replayed))
 }
 
 fn unfinished(round: &RoundHistory) -> String {

@@ -27,7 +27,7 @@ use super::history::{History, Logged, RoundHistory};
 use super::report::{Check, Ledger, Place, Problems};
 
 /// Longest text of a task in bytes.
-const TASK_LIMIT: u64 = 1 << 20;
+pub(crate) const TASK_LIMIT: u64 = 1 << 20;
 
 /// Checks the archive against the log, round by round.
 pub(crate) struct Replay<'a> {

@@ -32,6 +32,8 @@ macro_rules! checks {
 
 checks! {
     Log = "log" "the checkpoint is signed by the pinned key and every entry hashes to its root";
+    GrewOnly = "grew-only" "the log only grew since it was verified last";
+    HeldCheckpoints = "held-checkpoints" "the checkpoints that others hold are of this log at their size";
     EntryForm = "entry-form" "every entry is in its one canonical form";
     Roster = "roster" "the rosters are well formed, of this log, and the pinned ones where some were pinned";
     KeyDirectory = "key-directory" "the key directories are of the roster, with growing epochs";

@@ -1,131 +1,302 @@
-//! A round in plain words.
+//! A round in plain words, and for machines.
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use veilsum_protocol::ids::{BankIndex, Digest};
-use veilsum_protocol::log::entry::RoundResult;
+use veilsum_protocol::log::entry::RoundOpen;
 use veilsum_protocol::roster::Roster;
 
 use super::history::{History, RoundHistory};
 use super::report::CheckReport;
 
 /// What the log says of a round: who took part, who dropped out, what was computed and what came of it.
-pub(crate) fn round(history: &History, round: &RoundHistory) -> String {
-    let roster = history.roster_at(round.begins_at).map(|roster| &roster.value);
-    let mut text = format!("Round {}\n", round.round);
-    match &round.open {
-        None => line(&mut text, "what", "it ended before it was opened"),
-        Some(open) => {
-            let open = &open.value;
-            let offer = history.tasks.iter().find(|offer| offer.value.task == open.task);
-            let name = offer.map_or("a task without a name", |offer| offer.value.name.as_str());
-            line(&mut text, "task", &format!("{name} ({})", open.task));
-            let retry = match open.attempt {
-                0 => String::new(),
-                tries => format!(", after {tries} failed tries"),
-            };
-            line(
-                &mut text,
-                "what",
-                &format!("{}, step {}{retry}", open.kind.name(), open.step),
-            );
-            line(&mut text, "started from", &format!("state {}", open.state));
-        }
-    }
-    participation(&mut text, round, roster);
-    match (&round.result, &round.abort) {
-        (Some(result), _) => outcome(&mut text, round, &result.value),
-        (None, Some(abort)) => {
-            let shares = if abort.value.after_release {
-                "; shares may have been released, so these updates must not be sent again"
-            } else {
-                "; no share was released"
-            };
-            let reason = abort.value.reason.words();
-            line(&mut text, "outcome", &format!("aborted: {reason}{shares}"));
-        }
-        (None, None) => line(
-            &mut text,
-            "outcome",
-            &format!("not over, {}", round.stage.entry_name()),
-        ),
-    }
-    text
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ToldRound {
+    /// Its number.
+    pub round: u64,
+    /// What it was opened for; none if it ended before.
+    pub opening: Option<Opening>,
+    /// Banks of the roster that did not prepare; none before the manifest.
+    pub not_prepared: Option<Vec<String>>,
+    /// Banks that prepared; none before the manifest.
+    pub prepared: Option<Vec<String>>,
+    /// Banks that prepared and are not in the cohort; none before the cohort.
+    pub not_ready: Option<Vec<String>>,
+    /// The cohort; none before it.
+    pub cohort: Option<Vec<String>>,
+    /// The survivors; none before their list.
+    pub in_the_sum: Option<Vec<String>>,
+    /// Banks of the cohort that did not survive; none before the survivors.
+    pub dropped_out: Option<Vec<String>>,
+    /// Banks that signed the list of survivors.
+    pub certified_by: Vec<String>,
+    /// Banks that released shares.
+    pub shares_from: Vec<String>,
+    /// What came of it.
+    pub outcome: Ending,
 }
 
-fn participation(text: &mut String, round: &RoundHistory, roster: Option<&Roster>) {
-    let prepared: Vec<BankIndex> = round
-        .manifest
-        .iter()
-        .flat_map(|manifest| manifest.value.bundles.iter().map(|(bank, _)| *bank))
-        .collect();
-    let cohort: Vec<BankIndex> = round
-        .cohort
-        .iter()
-        .flat_map(|cohort| cohort.value.clone())
-        .collect();
-    let survivors: Vec<BankIndex> = round
+/// What a round was opened for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Opening {
+    /// The task's name, if the log offered it.
+    pub task_name: Option<String>,
+    /// The task's hash.
+    pub task: String,
+    /// statistics, train or evaluate.
+    pub kind: &'static str,
+    /// The task's step.
+    pub step: u32,
+    /// Failed tries of this step before.
+    pub attempt: u32,
+    /// Hash of the state that it started from.
+    pub state: String,
+}
+
+/// What came of a round.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "came_to", rename_all = "snake_case")]
+pub enum Ending {
+    /// A sum was published.
+    Result {
+        /// Updates in the sum.
+        survivors: u16,
+        /// Hash of the sum.
+        sum: String,
+        /// Weight of the sum; 0 unless the round trained.
+        weight: u64,
+        /// Hash of the state that it led to.
+        next_state: String,
+        /// Banks that derived that state themselves.
+        derived_by: usize,
+        /// Figures of the model before, over all banks.
+        metrics: Option<Figures>,
+    },
+    /// It was aborted.
+    Abort {
+        /// Why.
+        reason: &'static str,
+        /// Whether shares may have been released.
+        after_release: bool,
+    },
+    /// It is not over.
+    Running {
+        /// Kind of its last entry.
+        last_entry: &'static str,
+    },
+}
+
+/// Figures of a model; none where a figure is not defined.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figures {
+    /// Rows that were scored.
+    pub rows: u64,
+    /// Rows with label 1.
+    pub positives: u64,
+    /// Area under the ROC curve.
+    pub auc: Option<f64>,
+    /// Kolmogorov-Smirnov distance.
+    pub ks: Option<f64>,
+    /// Mean log loss in nats.
+    pub log_loss: Option<f64>,
+    /// Expected calibration error.
+    pub calibration_error: Option<f64>,
+}
+
+/// What the log says of a round.
+pub(crate) fn round(history: &History, round: &RoundHistory) -> ToldRound {
+    let roster = history.roster_at(round.begins_at).map(|roster| &roster.value);
+    let manifest = round.manifest.as_ref().map(|manifest| {
+        let bundles = manifest.value.bundles.iter();
+        bundles.map(|(bank, _)| *bank).collect::<Vec<_>>()
+    });
+    let cohort = round.cohort.as_ref().map(|cohort| cohort.value.clone());
+    let survivors = round
         .survivors
-        .iter()
-        .flat_map(|list| list.value.iter().map(|(bank, _)| *bank))
-        .collect();
-    let absent = |all: &[BankIndex], there: &[BankIndex]| -> Vec<BankIndex> {
-        all.iter().copied().filter(|bank| !there.contains(bank)).collect()
-    };
+        .as_ref()
+        .map(|list| list.value.iter().map(|(bank, _)| *bank).collect::<Vec<_>>());
     let everybody: Vec<BankIndex> = roster
         .iter()
         .flat_map(|roster| roster.banks().iter().map(|entry| entry.index))
         .collect();
-    if round.manifest.is_some() {
-        banks(text, "not prepared", &absent(&everybody, &prepared), roster);
+    // Those of `all` that are not there, once it is known who is.
+    let absent = |all: Option<&Vec<BankIndex>>, there: Option<&Vec<BankIndex>>| {
+        let there = there?;
+        let absent = all.into_iter().flatten().copied();
+        Some(names(absent.filter(|bank| !there.contains(bank)), roster))
+    };
+    let present = |banks: Option<&Vec<BankIndex>>| Some(names(banks?.iter().copied(), roster));
+    let signers = round.certificate.iter().flat_map(|list| list.value.iter());
+    ToldRound {
+        round: round.round.0,
+        opening: round.open.as_ref().map(|open| opening(history, &open.value)),
+        not_prepared: absent(Some(&everybody), manifest.as_ref()),
+        prepared: present(manifest.as_ref()),
+        not_ready: absent(manifest.as_ref(), cohort.as_ref()),
+        cohort: present(cohort.as_ref()),
+        in_the_sum: present(survivors.as_ref()),
+        dropped_out: absent(cohort.as_ref(), survivors.as_ref()),
+        certified_by: names(signers.map(|(bank, _)| *bank), roster),
+        shares_from: names(round.releases.iter().map(|release| release.value.0), roster),
+        outcome: ending(round),
     }
-    if round.cohort.is_some() {
-        banks(text, "not ready", &absent(&prepared, &cohort), roster);
-    } else {
-        banks(text, "prepared", &prepared, roster);
-    }
-    if round.survivors.is_some() {
-        banks(text, "in the sum", &survivors, roster);
-        banks(text, "dropped out", &absent(&cohort, &survivors), roster);
-    } else {
-        banks(text, "took part", &cohort, roster);
-    }
-    let signers: Vec<BankIndex> = round
-        .certificate
-        .iter()
-        .flat_map(|certificate| certificate.value.iter().map(|(bank, _)| *bank))
-        .collect();
-    banks(text, "certified by", &signers, roster);
-    let released: Vec<BankIndex> = round.releases.iter().map(|release| release.value.0).collect();
-    banks(text, "shares from", &released, roster);
 }
 
-fn outcome(text: &mut String, round: &RoundHistory, result: &RoundResult) {
-    let sum = format!("{} updates, published under {}", result.survivors, result.sum);
-    line(text, "sum", &sum);
-    if result.weight > 0 {
-        line(text, "weight", &result.weight.to_string());
+fn opening(history: &History, open: &RoundOpen) -> Opening {
+    let offer = history.tasks.iter().find(|offer| offer.value.task == open.task);
+    Opening {
+        task_name: offer.map(|offer| offer.value.name.clone()),
+        task: open.task.to_hex(),
+        kind: open.kind.name(),
+        step: open.step,
+        attempt: open.attempt,
+        state: open.state.to_hex(),
     }
-    line(text, "led to", &format!("state {}", result.next_state));
-    let agree = |state: &Digest| *state == result.next_state;
-    let acks = round.acks.iter().filter(|ack| agree(&ack.value.state)).count();
-    line(text, "derived by", &format!("{acks} banks, each for itself"));
-    if let Some(metrics) = &result.metrics {
+}
+
+fn ending(round: &RoundHistory) -> Ending {
+    match (&round.result, &round.abort) {
+        (Some(result), _) => {
+            let result = &result.value;
+            let agree = |state: &Digest| *state == result.next_state;
+            Ending::Result {
+                survivors: result.survivors,
+                sum: result.sum.to_hex(),
+                weight: result.weight,
+                next_state: result.next_state.to_hex(),
+                derived_by: round.acks.iter().filter(|ack| agree(&ack.value.state)).count(),
+                metrics: result.metrics.as_ref().map(|metrics| Figures {
+                    rows: metrics.rows,
+                    positives: metrics.positives,
+                    auc: metrics.auc,
+                    ks: metrics.ks,
+                    log_loss: metrics.log_loss,
+                    calibration_error: metrics.calibration_error,
+                }),
+            }
+        }
+        (None, Some(abort)) => Ending::Abort {
+            reason: abort.value.reason.words(),
+            after_release: abort.value.after_release,
+        },
+        (None, None) => Ending::Running {
+            last_entry: round.stage.entry_name(),
+        },
+    }
+}
+
+fn names(banks: impl Iterator<Item = BankIndex>, roster: Option<&Roster>) -> Vec<String> {
+    let name = |bank: BankIndex| match roster.and_then(|roster| roster.bank(bank)) {
+        Some(entry) => entry.name.clone(),
+        None => format!("bank {bank}"),
+    };
+    banks.map(name).collect()
+}
+
+impl ToldRound {
+    /// Several lines for a terminal.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("Round {}\n", self.round);
+        match &self.opening {
+            None => line(&mut text, "what", "it ended before it was opened"),
+            Some(open) => {
+                let name = open.task_name.as_deref().unwrap_or("a task without a name");
+                line(&mut text, "task", &format!("{name} ({})", open.task));
+                let retry = match open.attempt {
+                    0 => String::new(),
+                    tries => format!(", after {tries} failed tries"),
+                };
+                line(
+                    &mut text,
+                    "what",
+                    &format!("{}, step {}{retry}", open.kind, open.step),
+                );
+                line(&mut text, "started from", &format!("state {}", open.state));
+            }
+        }
+        let banks = |text: &mut String, label: &str, banks: Option<&Vec<String>>| {
+            if let Some(banks) = banks.filter(|banks| !banks.is_empty()) {
+                line(text, label, &banks.join(", "));
+            }
+        };
+        banks(&mut text, "not prepared", self.not_prepared.as_ref());
+        if self.cohort.is_some() {
+            banks(&mut text, "not ready", self.not_ready.as_ref());
+        } else {
+            banks(&mut text, "prepared", self.prepared.as_ref());
+        }
+        if self.in_the_sum.is_some() {
+            banks(&mut text, "in the sum", self.in_the_sum.as_ref());
+            banks(&mut text, "dropped out", self.dropped_out.as_ref());
+        } else {
+            banks(&mut text, "took part", self.cohort.as_ref());
+        }
+        banks(&mut text, "certified by", Some(&self.certified_by));
+        banks(&mut text, "shares from", Some(&self.shares_from));
+        self.outcome.tell(&mut text);
+        text
+    }
+}
+
+impl Ending {
+    fn tell(&self, text: &mut String) {
+        match self {
+            Self::Result {
+                survivors,
+                sum,
+                weight,
+                next_state,
+                derived_by,
+                metrics,
+            } => {
+                line(
+                    text,
+                    "sum",
+                    &format!("{survivors} updates, published under {sum}"),
+                );
+                if *weight > 0 {
+                    line(text, "weight", &weight.to_string());
+                }
+                line(text, "led to", &format!("state {next_state}"));
+                line(
+                    text,
+                    "derived by",
+                    &format!("{derived_by} banks, each for itself"),
+                );
+                if let Some(metrics) = metrics {
+                    line(text, "metrics", &metrics.words());
+                }
+            }
+            Self::Abort {
+                reason,
+                after_release,
+            } => {
+                let shares = if *after_release {
+                    "; shares may have been released, so these updates must not be sent again"
+                } else {
+                    "; no share was released"
+                };
+                line(text, "outcome", &format!("aborted: {reason}{shares}"));
+            }
+            Self::Running { last_entry } => line(text, "outcome", &format!("not over, {last_entry}")),
+        }
+    }
+}
+
+impl Figures {
+    fn words(&self) -> String {
         let figure =
             |figure: Option<f64>| figure.map_or("undefined".to_owned(), |figure| format!("{figure:.4}"));
-        line(
-            text,
-            "metrics",
-            &format!(
-                "of the model before: {} held-out rows, {} positive, AUC {}, KS {}, log loss {}, calibration error {}",
-                metrics.rows,
-                metrics.positives,
-                figure(metrics.auc),
-                figure(metrics.ks),
-                figure(metrics.log_loss),
-                figure(metrics.calibration_error)
-            ),
-        );
+        format!(
+            "of the model before: {} held-out rows, {} positive, AUC {}, KS {}, log loss {}, calibration error {}",
+            self.rows,
+            self.positives,
+            figure(self.auc),
+            figure(self.ks),
+            figure(self.log_loss),
+            figure(self.calibration_error)
+        )
     }
 }
 
@@ -154,18 +325,6 @@ pub(crate) fn findings(checks: &[CheckReport], round: u64) -> String {
         line(&mut text, "beware", &words);
     }
     text
-}
-
-fn banks(text: &mut String, label: &str, banks: &[BankIndex], roster: Option<&Roster>) {
-    if banks.is_empty() {
-        return;
-    }
-    let name = |bank: &BankIndex| match roster.and_then(|roster| roster.bank(*bank)) {
-        Some(entry) => entry.name.clone(),
-        None => format!("bank {bank}"),
-    };
-    let names: Vec<String> = banks.iter().map(name).collect();
-    line(text, label, &names.join(", "));
 }
 
 fn line(text: &mut String, label: &str, value: &str) {

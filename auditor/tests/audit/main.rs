@@ -1,9 +1,13 @@
 //! Audits of a small log and its archive, honest and tampered with.
 #![allow(clippy::unwrap_used)]
 
+mod memory;
+mod mirror;
 mod program;
 mod rounds;
+mod served;
 mod tampered;
+mod watch;
 mod world;
 
 use std::collections::BTreeSet;

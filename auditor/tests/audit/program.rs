@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use veilsum_protocol::consortium::{CONSORTIUM_VERSION, Consortium, ConsortiumBank};
+use veilsum_protocol::log::entry::Entry;
 
 use crate::rounds::story;
 use crate::world::{NAME, World};
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_veilsum-auditor"))
         .current_dir(folder)
         .args(arguments)
@@ -17,13 +18,13 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn with_key(world: &World, folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn with_key(world: &World, folder: &Path, arguments: &[&str]) -> Output {
     let key = world.consortium.verifier_key().to_string();
     fs::write(folder.join("log.key"), format!("{key}\n")).unwrap();
     run(folder, &[arguments, &["--key-file", "log.key"]].concat())
 }
 
-fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
@@ -130,6 +131,44 @@ fn a_consortium_file_pins_the_log_and_the_banks() {
         let output = verify(&["--consortium", "fewer.toml"]);
         assert_eq!(output.status.code(), Some(1));
         assert!(out(&output).contains("FAILED  roster"), "{}", out(&output));
+    });
+}
+
+#[test]
+fn a_round_is_told_to_machines_as_one_line_of_json() {
+    let mut world = story();
+    world.on_disk(|folder, _| {
+        let output = with_key(&world, folder, &["show", "round", "3", "log", "--json"]);
+        assert_eq!(output.status.code(), Some(0));
+        let text = out(&output);
+        assert_eq!(text.lines().count(), 1);
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["verifies"], true);
+        let round = &json["rounds"][0];
+        assert_eq!(round["opening"]["task_name"], "defaults");
+        assert_eq!(round["opening"]["attempt"], 1);
+        assert_eq!(round["dropped_out"], serde_json::json!(["bank-3"]));
+        assert_eq!(round["outcome"]["came_to"], "result");
+        assert_eq!(round["outcome"]["weight"], 120);
+        let output = with_key(&world, folder, &["show", "round", "2", "log", "--json"]);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["rounds"][0]["outcome"]["came_to"], "abort");
+        assert_eq!(json["rounds"][0]["outcome"]["after_release"], true);
+    });
+    world.remove(|entry| matches!(entry, Entry::Ack { round, .. } if round.0 == 3));
+    world.remove(|entry| matches!(entry, Entry::Survivors { round, .. } if round.0 == 3));
+    world.on_disk(|folder, _| {
+        let output = with_key(&world, folder, &["show", "round", "3", "log", "--json"]);
+        assert_eq!(output.status.code(), Some(1));
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["verifies"], false);
+        assert_eq!(json["rounds"][0]["in_the_sum"], serde_json::Value::Null);
+        assert!(json["failed"].as_array().is_some_and(|failed| !failed.is_empty()));
+        fs::write(folder.join("log/checkpoint"), "not a note").unwrap();
+        let output = with_key(&world, folder, &["show", "round", "3", "log", "--json"]);
+        assert_eq!(output.status.code(), Some(1));
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["verifies"], false);
     });
 }
 

@@ -3,11 +3,13 @@
 
 mod archive;
 mod log;
+pub(crate) mod memory;
 
 use veilsum_auditor::verify::report::Check;
 
 use self::archive::*;
 use self::log::*;
+use self::memory::*;
 use crate::rounds::story;
 use crate::world::World;
 
@@ -15,6 +17,31 @@ type Tamper = fn(&mut World);
 
 /// What is done, with what, and every check that must fail; no other may.
 const CASES: &[(&str, Tamper, &[Check])] = &[
+    (
+        "fewer entries than at the last visit",
+        rolled_back,
+        &[Check::GrewOnly],
+    ),
+    (
+        "other entries than at the last visit",
+        other_than_at_the_last_visit,
+        &[Check::GrewOnly],
+    ),
+    (
+        "other entries than a bank saw",
+        other_than_a_bank_saw,
+        &[Check::HeldCheckpoints],
+    ),
+    (
+        "fewer entries than a bank saw",
+        fewer_than_a_bank_saw,
+        &[Check::HeldCheckpoints],
+    ),
+    (
+        "a held checkpoint that the log never signed",
+        |world| hold(world, b"not a note".to_vec()),
+        &[Check::HeldCheckpoints],
+    ),
     (
         "an entry that is none",
         |world| world.entries.push(b"veilsum/v1/log-entry\0\x0f".to_vec()),

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use veilsum_auditor::verify::report::Report;
-use veilsum_auditor::{Audit, Told, tell_round, verify};
+use veilsum_auditor::verify::{Known, verify_against};
+use veilsum_auditor::{Audit, Told, tell_round};
 use veilsum_protocol::crypto::agreement::AgreementKeys;
 use veilsum_protocol::crypto::entropy::{Entropy, SeededEntropy};
 use veilsum_protocol::crypto::secret::Secret;
@@ -17,7 +18,9 @@ use veilsum_protocol::epoch::keyring::{Keyring, PairKeys};
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Round};
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::log::tile::{encode_hash_tile, next_level, push_entry};
-use veilsum_protocol::log::{Checkpoint, TileKind, VerifierKey, leaf_hash, root_of, tiles_between};
+use veilsum_protocol::log::{
+    Checkpoint, TileKind, VerifiedCheckpoint, VerifierKey, leaf_hash, root_of, tiles_between,
+};
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::roster::{Roster, RosterEntry};
@@ -174,6 +177,8 @@ pub(crate) struct World {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     /// What the auditor pins.
     pub(crate) pinned: Vec<Roster>,
+    /// What it knows of the log beforehand.
+    pub(crate) known: Known,
     pub(crate) state: TaskState,
     pub(crate) last_result: Digest,
 }
@@ -188,6 +193,7 @@ impl World {
             entries: Vec::new(),
             files: BTreeMap::new(),
             pinned: vec![consortium.roster.clone()],
+            known: Known::default(),
             last_result: Digest([0; 32]),
             consortium: Rc::clone(&consortium),
         };
@@ -268,7 +274,8 @@ impl World {
         self.entries[*at] = Entry::RoundOpen(open).to_bytes();
     }
 
-    fn write(&self, folder: &Path) {
+    /// Writes the log into `log` and the archive into `archive`, over what is there.
+    pub(crate) fn write(&self, folder: &Path) {
         let put = |path: String, contents: &[u8]| {
             let path = folder.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -291,6 +298,19 @@ impl World {
             };
             put(format!("log/{}", tile.path()), &contents);
         }
+        put(
+            "log/checkpoint".to_owned(),
+            self.head().note().as_str().as_bytes(),
+        );
+        fs::create_dir_all(folder.join("archive/blobs")).unwrap();
+        for (path, contents) in &self.files {
+            put(format!("archive/{path}"), contents);
+        }
+    }
+
+    /// The signed head of the log.
+    pub(crate) fn head(&self) -> VerifiedCheckpoint {
+        let leaves: Vec<Digest> = self.entries.iter().map(|entry| leaf_hash(entry)).collect();
         let head = Checkpoint {
             origin: NAME.to_owned(),
             size: leaves.len() as u64,
@@ -298,14 +318,7 @@ impl World {
         };
         let key = &self.consortium.log_key;
         let signed = head.sign(&self.consortium.verifier_key(), |bytes| key.sign_bytes(bytes).0);
-        put(
-            "log/checkpoint".to_owned(),
-            signed.unwrap().note().as_str().as_bytes(),
-        );
-        fs::create_dir_all(folder.join("archive/blobs")).unwrap();
-        for (path, contents) in &self.files {
-            put(format!("archive/{path}"), contents);
-        }
+        signed.unwrap()
     }
 
     /// Writes everything and hands the folder and the audit of it to `then`.
@@ -322,7 +335,7 @@ impl World {
     }
 
     pub(crate) fn audit(&self) -> Report {
-        self.on_disk(|_, audit| verify(&audit, |_| ()).unwrap())
+        self.on_disk(|_, audit| verify_against(&audit, &self.known, |_| ()).unwrap().report)
     }
 
     pub(crate) fn tell(&self, round: u64) -> Told {

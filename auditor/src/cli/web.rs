@@ -1,0 +1,46 @@
+//! How a web server is asked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Problem, Trust};
+use crate::fetch::{Origin, TlsFiles, WebOptions};
+
+/// Options of a source that is a web server.
+#[derive(Debug, Args)]
+pub(super) struct WebArgs {
+    /// Authority of the server's certificate, in PEM; without it, that of the --consortium file
+    #[arg(long)]
+    tls_ca: Option<PathBuf>,
+    /// The certificate that is shown to the server, in PEM
+    #[arg(long)]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, in PEM
+    #[arg(long)]
+    tls_key: Option<PathBuf>,
+    /// Longest silence of the server, in seconds
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+    /// How often a file is asked for before the server counts as not reachable
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    tries: u32,
+}
+
+impl WebArgs {
+    /// A folder or a web server.
+    pub(super) fn origin(&self, text: &str, trust: &Trust) -> Result<Origin, Problem> {
+        let options = WebOptions {
+            tls: TlsFiles {
+                ca: self.tls_ca.clone(),
+                ca_pem: trust.authority(),
+                cert: self.tls_cert.clone(),
+                key: self.tls_key.clone(),
+            },
+            timeout: Duration::from_secs(self.timeout),
+            tries: self.tries,
+        };
+        Origin::new(text, &options).map_err(Problem::usage)
+    }
+}
