@@ -2,6 +2,7 @@
 
 pub mod cli;
 mod durable;
+pub mod enrol;
 pub mod evidence;
 pub mod fetch;
 pub mod mirror;

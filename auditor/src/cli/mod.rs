@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 everything verifies, 1 a finding, 2 wrong usage or nothing to look at, 75 not reachable now.
 
+mod init;
 mod known;
 mod mirror;
 mod progress;
@@ -29,6 +30,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make the key that opens the operator's door, and the request to be enrolled
+    Init(init::Init),
     /// Check a whole log and, with an archive, every sum in it
     Verify(verify::Verify),
     /// Copy a served log into a folder, if it continues what is there, and the files that it names
@@ -82,6 +85,7 @@ impl Problem {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Init(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Mirror(command) => command.run(),
         Command::Watch(command) => command.run(),
