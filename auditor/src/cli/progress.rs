@@ -12,12 +12,16 @@ pub(super) fn show() -> impl FnMut(Progress) {
         let mut err = io::stderr();
         let _ = match progress {
             Progress::Read { entries } => writeln!(err, "read {entries} entries up to the signed checkpoint"),
+            Progress::Signatures { done, of } if terminal => {
+                let end = if done == of { "\n" } else { "" };
+                write!(err, "\rchecked the signatures of {done} of {of} rounds{end}")
+            }
             Progress::Round { done, of } if terminal => {
                 let end = if done == of { "\n" } else { "" };
                 write!(err, "\rchecked {done} of {of} rounds{end}")
             }
             Progress::Round { done, of } if done == of => writeln!(err, "checked {of} rounds"),
-            Progress::Round { .. } => Ok(()),
+            Progress::Signatures { .. } | Progress::Round { .. } => Ok(()),
         };
     }
 }

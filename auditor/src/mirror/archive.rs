@@ -21,6 +21,9 @@ use crate::source::LogReader;
 use crate::verify::archive::{INDEX_LIMIT, blob_path, index_path, read_index};
 use crate::verify::replay::TASK_LIMIT;
 
+/// Longest masked update or sum, in bytes: more than any model here needs, and no log can fill the disk with one.
+const UPDATE_LIMIT: u64 = 1 << 32;
+
 /// An archive that is copied into a folder.
 #[derive(Debug)]
 pub struct ArchiveMirror<'a> {
@@ -224,8 +227,8 @@ impl Names {
             Entry::Task { task, .. } => (task, TASK_LIMIT, true),
             Entry::KeyDirectory { directory, .. } => (directory, message, false),
             Entry::Masked { hash, length, .. } => {
-                self.length = length;
-                (hash, length, true)
+                self.length = length.min(UPDATE_LIMIT);
+                (hash, self.length, true)
             }
             Entry::Release { body, .. } => (body, message, true),
             Entry::Result(result) => (result.sum, self.length, true),

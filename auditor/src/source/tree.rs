@@ -118,7 +118,7 @@ impl LogTree {
         };
         let hashes = match usize::from(level).checked_sub(1) {
             None if tile.is_full() => return None,
-            None => self.edge.first()?.iter().copied().collect::<Vec<_>>(),
+            None => self.edge.first()?.to_vec(),
             Some(above) => {
                 let first = usize::try_from(tile.first_item()).ok()?;
                 let hashes = self.upper.get(above)?.iter().skip(first);

@@ -3,10 +3,11 @@
 //! * [`report`]: the checks and what they found.
 //! * `history`: the entries sorted by round, and their order.
 //! * `agreement`: the log against heads of it that were seen before or elsewhere.
-//! * `membership`, `opening`, `collection`, `outcome`: the checks that need the log alone.
+//! * `membership`, `opening`, `collection`, `outcome`: the checks that need the log alone; `apart` spreads those with signatures.
 //! * `archive`, `bundles`, `replay`: those that need the coordinator's archive.
 
 pub mod agreement;
+mod apart;
 pub mod archive;
 mod bundles;
 mod collection;
@@ -52,6 +53,13 @@ pub enum Progress {
     Read {
         /// Entries of the log.
         entries: u64,
+    },
+    /// The signatures of one more round are checked.
+    Signatures {
+        /// Rounds that are done.
+        done: usize,
+        /// Rounds in the log.
+        of: usize,
     },
     /// The checks of one more round are done.
     Round {
@@ -248,6 +256,14 @@ fn check(
     membership::rosters(&history, &log.checkpoint().origin, pinned, ledger);
     membership::directories(&history, ledger);
     membership::approvals(&history, ledger);
+    let of = history.rounds.len();
+    let signed = |round: &RoundHistory, roster: &Roster, ledger: &mut Ledger| {
+        collection::check(round, roster, ledger);
+        outcome::acks(round, roster, ledger);
+    };
+    apart::each(&history, ledger, signed, |done| {
+        progress(Progress::Signatures { done, of });
+    });
     let mut replay = archive.map(|archive| replay::Replay::new(&history, archive));
     if let Some(replay) = &replay {
         replay.directories(ledger);
@@ -257,13 +273,11 @@ fn check(
     for (done, round) in (1..).zip(&history.rounds) {
         if let Some(roster) = history.roster_at(round.begins_at) {
             openings.check(&history, round, roster, ledger);
-            collection::check(round, &roster.value, ledger);
-            outcomes.check(round, &roster.value, ledger);
+            outcomes.check(round, ledger);
         }
         if let Some(replay) = &mut replay {
             replay.round(round, ledger);
         }
-        let of = history.rounds.len();
         progress(Progress::Round { done, of });
     }
     if let Some(last) = history.rounds.last().filter(|last| !last.is_over()) {

@@ -27,7 +27,7 @@ struct Progress {
 }
 
 impl Outcomes {
-    pub(crate) fn check(&mut self, round: &RoundHistory, roster: &Roster, ledger: &mut Ledger) {
+    pub(crate) fn check(&mut self, round: &RoundHistory, ledger: &mut Ledger) {
         if let Some(open) = &round.open {
             self.starts_where_the_last_ended(round, open, ledger);
             if let Some(logged) = &round.result {
@@ -40,7 +40,6 @@ impl Outcomes {
                 self.tasks.insert(open.value.task, next);
             }
         }
-        acks(round, roster, ledger);
         abort(round, ledger);
     }
 
@@ -94,7 +93,8 @@ fn result(round: &RoundHistory, open: &Logged<RoundOpen>, logged: &Logged<RoundR
     ledger.settle(Check::Result, place, problems.into_vec());
 }
 
-fn acks(round: &RoundHistory, roster: &Roster, ledger: &mut Ledger) {
+/// The acknowledgements are signed, one of each bank, for the published state.
+pub(crate) fn acks(round: &RoundHistory, roster: &Roster, ledger: &mut Ledger) {
     let Some(result) = &round.result else {
         return;
     };

@@ -243,6 +243,22 @@ impl Ledger {
         }
     }
 
+    /// A ledger of the same checks, in which nothing stands yet.
+    pub(crate) fn blank(&self) -> Self {
+        Self::new(|check| self.checks.iter().any(|report| report.check == check))
+    }
+
+    /// Takes over what stands in another ledger, behind what stands here.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        for theirs in other.checks {
+            if let Some(own) = self.of(theirs.check) {
+                own.checked += theirs.checked;
+                own.findings.extend(theirs.findings);
+            }
+        }
+        self.notes.extend(other.notes);
+    }
+
     fn of(&mut self, check: Check) -> Option<&mut CheckReport> {
         self.checks.iter_mut().find(|report| report.check == check)
     }

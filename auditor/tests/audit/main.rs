@@ -1,6 +1,7 @@
 //! Audits of a small log and its archive, honest and tampered with.
 #![allow(clippy::unwrap_used)]
 
+mod documented;
 mod memory;
 mod mirror;
 mod program;

@@ -1,24 +1,21 @@
 //! Mirrors of a log and its archive, from a web server that behaves and one that does not.
 
+mod archive;
+mod tls;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
-use std::sync::Arc;
+use std::process::{Command, Output, Stdio};
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 
 use crate::program::{out, with_key};
-use crate::rounds::story;
 use crate::served::{Fault, Server};
 use crate::world::World;
 
 /// A log of so many entries that say nothing: a mirror looks at hashes alone.
-fn log_of(entries: usize) -> World {
+pub(crate) fn log_of(entries: usize) -> World {
     let mut world = World::new();
     world.entries = (0..entries).map(|n| format!("entry {n}").into_bytes()).collect();
     world
@@ -66,10 +63,6 @@ impl Scene {
         }
     }
 
-    fn verify(&self) -> Output {
-        with_key(&self.world, self.here.path(), &["verify", "copy"])
-    }
-
     fn copy(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = read(&self.here.path().join("copy"));
         files.remove(Path::new(".lock"));
@@ -83,7 +76,7 @@ impl Scene {
     }
 }
 
-fn read(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn read(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -101,7 +94,7 @@ fn read(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[track_caller]
-fn is(output: &Output, code: i32, words: &str) {
+pub(crate) fn is(output: &Output, code: i32, words: &str) {
     let text = out(output) + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{text}");
     assert!(text.contains(words), "{words:?} is not in\n{text}");
@@ -197,6 +190,47 @@ fn an_interrupted_mirror_is_resumed() {
 }
 
 #[test]
+fn a_mirror_that_is_killed_leaves_the_copy_and_is_resumed() {
+    let mut scene = Scene::new(log_of(300));
+    is(&scene.mirror(&[]), 0, "");
+    let before = scene.copy();
+    scene.publish(1500);
+    scene.server.asked();
+    // Three workers go on; the fourth waits for a bundle in the middle.
+    scene.server.spoil("log/tile/entries/003", Fault::Silence, 1);
+    let key = scene.world.consortium.verifier_key().to_string();
+    let mut mirror = Command::new(env!("CARGO_BIN_EXE_veilsum-auditor"))
+        .current_dir(scene.here.path())
+        .env("NO_PROXY", "localhost")
+        .args(["mirror", &scene.server.url("log"), "copy", "--key", &key])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    scene.server.wait_for("log/tile/entries/003");
+    scene.server.wait_for("log/tile/entries/005.p/220");
+    mirror.kill().unwrap();
+    assert!(!mirror.wait().unwrap().success());
+    let after = scene.copy();
+    assert!(
+        before
+            .iter()
+            .all(|(path, contents)| after.get(path) == Some(contents))
+    );
+    scene.server.asked();
+    is(&scene.mirror(&[]), 0, "1500 entries after 300");
+    let asked = scene.server.asked();
+    let entries = Path::new("tile/entries");
+    let full = |path: &&PathBuf| path.parent() == Some(entries) && path.extension().is_none();
+    let there: Vec<&PathBuf> = after.keys().filter(full).collect();
+    for path in there {
+        assert!(!asked.contains(&format!("log/{}", path.display())), "{asked:?}");
+    }
+    let fresh = tempfile::tempdir().unwrap();
+    scene.world.write(fresh.path());
+    assert_eq!(scene.copy(), read(&fresh.path().join("log")));
+}
+
+#[test]
 fn a_wrong_file_of_the_copy_is_fetched_again() {
     let scene = Scene::new(log_of(600));
     is(&scene.mirror(&[]), 0, "");
@@ -278,7 +312,7 @@ fn files_that_are_not_those_under_the_root_are_refused() {
         (
             "log/checkpoint",
             Fault::Body(b"not a note".to_vec()),
-            "checkpoint",
+            "log/checkpoint: ",
         ),
         (
             "log/tile/entries/002",
@@ -348,6 +382,36 @@ fn a_log_that_was_rolled_back_or_forked_leaves_the_copy_and_is_kept_as_evidence(
 }
 
 #[test]
+fn a_log_that_grows_while_it_is_read_is_copied_up_to_the_head_that_was_read() {
+    let earlier = log_of(300);
+    let mut scene = Scene::new(log_of(300));
+    scene.publish(700);
+    let note = earlier.head().note().as_str().as_bytes().to_vec();
+    // These partial tiles gave way to full ones; the higher ones are still there.
+    for gone in ["log/tile/0/001.p", "log/tile/entries/001.p"] {
+        fs::remove_dir_all(scene.served.path().join(gone)).unwrap();
+    }
+    scene.server.spoil("log/checkpoint", Fault::Body(note), 1);
+    is(&scene.mirror(&[]), 0, "the log is copied: 300 entries");
+    let fresh = tempfile::tempdir().unwrap();
+    earlier.write(fresh.path());
+    assert_eq!(scene.copy(), read(&fresh.path().join("log")));
+    is(&scene.mirror(&[]), 0, "700 entries after 300");
+}
+
+#[test]
+fn a_server_that_falls_silent_is_given_up() {
+    let scene = Scene::new(log_of(300));
+    scene.server.spoil("log/tile/0/000", Fault::Silence, 1);
+    is(
+        &scene.mirror(&["--timeout", "1"]),
+        75,
+        "log/tile/0/000: not reachable",
+    );
+    is(&scene.mirror(&["--timeout", "1"]), 0, "");
+}
+
+#[test]
 fn two_mirrors_do_not_write_one_folder_and_a_strange_one_is_left_alone() {
     let scene = Scene::new(log_of(10));
     let copy = scene.here.path().join("copy");
@@ -383,171 +447,4 @@ fn nobody_there_gives_75_and_bad_addresses_2() {
     is(&mirror("http:///log"), 2, "expected a folder, or an address");
     is(&mirror("https://localhost/"), 2, "found no authority for https");
     is(&mirror("nowhere"), 2, "expected the folder of a log");
-}
-
-#[test]
-fn an_archive_is_mirrored_and_verifies() {
-    let scene = Scene::new(story());
-    let archive = scene.server.url("archive");
-    let mirror =
-        |more: &[&str]| scene.mirror(&[&["--archive", &archive, "--archive-to", "archive"], more].concat());
-    let masked = scene
-        .world
-        .find(|entry| matches!(entry, veilsum_protocol::log::entry::Entry::Masked { .. }));
-    let veilsum_protocol::log::entry::Entry::Masked { hash, .. } = masked[0].1 else {
-        panic!("no update");
-    };
-    let blob = crate::world::blob_path(&hash);
-    let path = format!("archive/{blob}");
-    let here = |path: &str| scene.here.path().join("archive").join(path);
-
-    // A broken line, then the rest of the file; then a server that has no ranges, and one that lies.
-    scene.server.spoil(&path, Fault::CutAfter(10), 1);
-    is(&mirror(&[]), 75, "not reachable");
-    assert_eq!(fs::read(here(&format!("{blob}.tmp"))).unwrap().len(), 10);
-    scene.server.asked();
-    scene.server.spoil(&path, Fault::Body(vec![7; 10_000_000]), 1);
-    is(&mirror(&[]), 1, "found more than");
-    scene.server.spoil(&path, Fault::Body(vec![7; 10]), 1);
-    is(&mirror(&[]), 1, "expected those of its name");
-    assert!(!here(&format!("{blob}.tmp")).exists());
-    scene.server.spoil(&path, Fault::CutAfter(10), 1);
-    is(&mirror(&[]), 75, "not reachable");
-    scene.server.spoil(&path, Fault::WholeFile, 1);
-    scene.server.asked();
-    is(&mirror(&[]), 0, "files of the archive fetched");
-    let asked = scene.server.asked();
-    assert!(asked.contains(&format!("{path} bytes=10-")), "{asked:?}");
-    let output = with_key(
-        &scene.world,
-        scene.here.path(),
-        &["verify", "copy", "--archive", "archive"],
-    );
-    is(&output, 0, "the log and the replay of every masked sum verify");
-
-    // What is here is not fetched again, and what an earlier run left wrong is.
-    is(&mirror(&[]), 0, "; 0 files of the archive fetched");
-    fs::remove_file(here(&blob)).unwrap();
-    fs::write(here(&format!("{blob}.tmp")), b"wrong").unwrap();
-    is(&mirror(&[]), 0, "; 1 files of the archive fetched");
-    fs::remove_file(here(&blob)).unwrap();
-    let begun = scene.world.files[&blob][..20].to_vec();
-    fs::write(here(&format!("{blob}.tmp")), begun).unwrap();
-    is(&mirror(&[]), 0, "; 1 files of the archive fetched");
-    assert_eq!(fs::read(here(&blob)).unwrap(), scene.world.files[&blob]);
-
-    // What the operator lost is told.
-    fs::remove_file(here(&blob)).unwrap();
-    fs::remove_file(here("rounds/3.json")).unwrap();
-    scene.server.spoil(&path, Fault::Status(404), 1);
-    scene.server.spoil("archive/rounds/3.json", Fault::Status(404), 1);
-    is(&mirror(&[]), 1, "2 that the log names are MISSING");
-    scene
-        .server
-        .spoil("archive/rounds/3.json", Fault::Body(b"[]".to_vec()), 1);
-    is(&mirror(&[]), 1, "expected an index of the round's bundles");
-    is(&mirror(&[]), 0, "");
-    is(&scene.verify(), 0, "");
-}
-
-/// An authority with a server and a reader.
-struct Authority {
-    pem: String,
-    config: Arc<ServerConfig>,
-    reader: (String, String),
-}
-
-impl Authority {
-    fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).unwrap();
-        let (pem, root) = (certificate.pem(), certificate.der().clone());
-        let issuer = Issuer::new(params, key);
-        let issue = |name: &str, usage| {
-            let key = KeyPair::generate().unwrap();
-            let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-            params.extended_key_usages = vec![usage];
-            (params.signed_by(&key, &issuer).unwrap(), key)
-        };
-        let (server, server_key) = issue("localhost", ExtendedKeyUsagePurpose::ServerAuth);
-        let (reader, reader_key) = issue("auditor", ExtendedKeyUsagePurpose::ClientAuth);
-        let mut roots = RootCertStore::empty();
-        roots.add(root).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier.build().unwrap())
-            .with_single_cert(
-                vec![server.der().clone()],
-                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der())),
-            )
-            .unwrap();
-        Self {
-            pem,
-            config: Arc::new(config),
-            reader: (reader.pem(), reader_key.serialize_pem()),
-        }
-    }
-}
-
-#[test]
-fn a_server_and_a_reader_of_one_authority_know_each_other() {
-    let (ours, other) = (Authority::new(), Authority::new());
-    let world = log_of(300);
-    let (served, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    world.write(served.path());
-    let server = Server::start(served.path(), Some(Arc::clone(&ours.config)));
-    let url = server.url("log/");
-    for (name, contents) in [
-        ("ca.pem", &ours.pem),
-        ("cert.pem", &ours.reader.0),
-        ("key.pem", &ours.reader.1),
-        ("other-ca.pem", &other.pem),
-        ("other-cert.pem", &other.reader.0),
-        ("other-key.pem", &other.reader.1),
-    ] {
-        fs::write(here.path().join(name), contents).unwrap();
-    }
-    let mirror = |ca: &str, cert: &str, key: &str| {
-        let tls = ["--tls-ca", ca, "--tls-cert", cert, "--tls-key", key];
-        let arguments = [&["mirror", &url, "copy", "--tries", "1"], &tls[..]].concat();
-        with_key(&world, here.path(), &arguments)
-    };
-    is(
-        &mirror("other-ca.pem", "cert.pem", "key.pem"),
-        2,
-        "no TLS connection: invalid peer certificate",
-    );
-    is(
-        &mirror("ca.pem", "other-cert.pem", "other-key.pem"),
-        2,
-        "no TLS connection",
-    );
-    is(
-        &mirror("ca.pem", "cert.pem", "other-key.pem"),
-        2,
-        "expected the certificate that was issued for the key",
-    );
-    is(
-        &mirror("key.pem", "cert.pem", "key.pem"),
-        2,
-        "found no certificate",
-    );
-    is(
-        &mirror("ca.pem", "cert.pem", "nowhere.pem"),
-        2,
-        "nowhere.pem: cannot read",
-    );
-    let alone = ["mirror", &url, "copy", "--tls-ca", "ca.pem", "--tries", "1"];
-    is(&with_key(&world, here.path(), &alone), 2, "no TLS connection");
-    assert!(!here.path().join("copy/checkpoint").exists());
-    is(
-        &mirror("ca.pem", "cert.pem", "key.pem"),
-        0,
-        "the log is copied: 300 entries",
-    );
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Status(u16),
     /// Part of the file is asked for, and all of it comes.
     WholeFile,
+    /// The head of the answer comes, and then nothing until the reader goes away.
+    Silence,
 }
 
 struct State {
@@ -31,6 +33,8 @@ struct State {
     faults: Mutex<BTreeMap<String, (Fault, usize)>>,
     /// Paths that were asked for, with the range if there was one.
     asked: Mutex<Vec<String>>,
+    /// Something was asked for.
+    asking: Condvar,
     stopped: AtomicBool,
     tls: Option<Arc<ServerConfig>>,
 }
@@ -49,6 +53,7 @@ impl Server {
             folder: folder.to_owned(),
             faults: Mutex::default(),
             asked: Mutex::default(),
+            asking: Condvar::new(),
             stopped: AtomicBool::new(false),
             tls,
         });
@@ -79,6 +84,19 @@ impl Server {
     pub(crate) fn spoil(&self, path: &str, fault: Fault, times: usize) {
         let mut faults = self.state.faults.lock().unwrap();
         faults.insert(path.to_owned(), (fault, times));
+    }
+
+    /// Waits until somebody asks for this path.
+    pub(crate) fn wait_for(&self, path: &str) {
+        let asked = self.state.asked.lock().unwrap();
+        let not_yet = |asked: &mut Vec<String>| !asked.iter().any(|asked| asked == path);
+        let patience = Duration::from_secs(60);
+        let (asked, waited) = self
+            .state
+            .asking
+            .wait_timeout_while(asked, patience, not_yet)
+            .unwrap();
+        assert!(!waited.timed_out(), "nobody asked for {path}, but for {asked:?}");
     }
 
     /// What was asked for since the last call.
@@ -156,10 +174,12 @@ impl State {
     }
 
     /// Whether the connection goes on.
-    fn answer(&self, stream: &mut impl Write, path: &str, range: Option<&str>) -> io::Result<bool> {
+    fn answer(&self, stream: &mut (impl Read + Write), path: &str, range: Option<&str>) -> io::Result<bool> {
         let told = range.map_or(path.to_owned(), |range| format!("{path} {range}"));
         self.asked.lock().unwrap().push(told);
+        self.asking.notify_all();
         let fault = self.fault(path);
+        let silent = matches!(fault, Some(Fault::Silence));
         let (mut status, mut body, mut extra, mut cut) = (200, Vec::new(), String::new(), None);
         match fs::read(self.folder.join(path)) {
             Ok(contents) => body = contents,
@@ -184,6 +204,7 @@ impl State {
             Some(Fault::CutAfter(bytes)) => cut = Some(bytes),
             Some(Fault::Body(other)) => body = other,
             Some(Fault::Status(other)) => (status, body) = (other, b"no".to_vec()),
+            Some(Fault::Silence) => cut = Some(0),
             Some(Fault::WholeFile) | None => {}
         }
         let head = format!(
@@ -193,6 +214,10 @@ impl State {
         stream.write_all(head.as_bytes())?;
         stream.write_all(&body[..cut.unwrap_or(body.len()).min(body.len())])?;
         stream.flush()?;
+        if silent {
+            // Nothing more is asked for, so this ends with the connection.
+            let _ = stream.read(&mut [0])?;
+        }
         Ok(cut.is_none())
     }
 }

@@ -172,6 +172,7 @@ fn a_watch_goes_on_until_something_is_wrong() {
     server.spoil("log/checkpoint", Fault::Status(503), 1);
     let mut watch = Command::new(env!("CARGO_BIN_EXE_veilsum-auditor"))
         .current_dir(here.path())
+        .env("NO_PROXY", "localhost")
         .args([
             "watch",
             &server.url("log"),

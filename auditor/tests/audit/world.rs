@@ -282,8 +282,11 @@ impl World {
             fs::write(path, contents).unwrap();
         };
         let leaves: Vec<Digest> = self.entries.iter().map(|entry| leaf_hash(entry)).collect();
-        let levels = [leaves.clone(), next_level(&leaves)];
-        for tile in tiles_between(0, leaves.len() as u64) {
+        let mut levels = vec![leaves];
+        while levels.last().unwrap().len() >= 256 {
+            levels.push(next_level(levels.last().unwrap()));
+        }
+        for tile in tiles_between(0, self.entries.len() as u64) {
             let first = usize::try_from(tile.first_item()).unwrap();
             let items = first..first + usize::from(tile.width());
             let contents = match tile.kind() {
