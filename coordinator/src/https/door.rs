@@ -142,7 +142,49 @@ impl Drop for Place {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use veilsum_protocol::ids::BankIndex;
+    use veilsum_protocol::roster::RosterEntry;
+
     use super::*;
+
+    #[test]
+    fn a_certificate_that_expires_while_its_connection_stands_opens_nothing_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("auditors.toml");
+        let key = Digest::of(b"key");
+        let mut list = Auditors::load(&path).unwrap();
+        list.admit("firm", key).unwrap();
+        list.store(&path).unwrap();
+        let banks = (1..=3u8).map(|position| RosterEntry {
+            index: BankIndex::new(position.into()).unwrap(),
+            name: format!("bank-{position}"),
+            signing_key: [position; 32],
+            tls_key: Digest::of(&[position]),
+        });
+        let door = Door::new(Arc::new(Roster::new("demo", banks.collect()).unwrap()), path);
+        let certificate = |tls_key| CertificateFacts {
+            subject: "CN=firm".to_owned(),
+            issuer: "CN=demo authority".to_owned(),
+            not_before: 0,
+            not_after: 1_000_000,
+            spki_der: Vec::new(),
+            tls_key,
+            hosts: Vec::new(),
+        };
+        let who = |tls_key, at| {
+            door.who(
+                &certificate(tls_key),
+                OffsetDateTime::from_unix_timestamp(at).unwrap(),
+            )
+        };
+        assert_eq!(who(key, 1_000_000).unwrap(), "auditor firm");
+        assert_eq!(who(Digest::of(&[2]), 1_000_000).unwrap(), "bank bank-2");
+        for key in [key, Digest::of(&[2])] {
+            let refused = who(key, 1_000_001).unwrap_err();
+            assert!(refused.words().contains("has expired"), "{refused:?}");
+        }
+        assert!(matches!(who(Digest::of(b"other"), 1), Err(Refusal::Stranger(_))));
+    }
 
     #[test]
     fn a_key_has_its_share_and_gives_it_back() {

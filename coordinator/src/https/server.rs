@@ -159,7 +159,7 @@ impl Server {
             answered: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         });
-        // A long log takes a while to read; the first auditor need not wait for all of it.
+        // A long log takes a while to read. Who asks for a blob meanwhile waits; who asks for the log does not.
         let named = Arc::clone(&room.library.named).lock_owned().await;
         spawn_blocking(move || {
             let mut named = named;
