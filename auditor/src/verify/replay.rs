@@ -155,7 +155,24 @@ impl<'a> Replay<'a> {
         let Some((ring, lanes)) = round_plan(round, open, &derivation.plan, ledger) else {
             return;
         };
-        let (Some(cohort), Some(survivors)) = (&round.cohort, &round.survivors) else {
+        let Some(cohort) = &round.cohort else {
+            return;
+        };
+        // Shares that left before an abort count as well.
+        let needed = round.result.is_some() || !round.releases.is_empty();
+        let bundles = bundles::of_cohort(
+            self.archive,
+            self.history,
+            round,
+            &open.value,
+            &cohort.value,
+            needed,
+            ledger,
+        );
+        if round.result.is_none() {
+            self.unadded(round, ledger);
+        }
+        let Some(survivors) = &round.survivors else {
             return;
         };
         let parts = Parts {
@@ -165,19 +182,6 @@ impl<'a> Replay<'a> {
             survivors: &survivors.value,
             ring,
             lanes,
-        };
-        // Shares that left before an abort count as well.
-        let bundles = if round.result.is_some() || !round.releases.is_empty() {
-            bundles::of_cohort(
-                self.archive,
-                self.history,
-                round,
-                parts.open,
-                parts.cohort,
-                ledger,
-            )
-        } else {
-            None
         };
         let releases = self.releases(&parts, bundles.as_ref(), ledger);
         let recovered = || bundles.map(|bundles| parts.recover(&bundles, &releases));
@@ -359,6 +363,31 @@ impl<'a> Replay<'a> {
         Some(lanes)
     }
 
+    /// The masked updates of a round without a result: no sum hangs on them, but those that are there must be what the log says.
+    fn unadded(&self, round: &RoundHistory, ledger: &mut Ledger) {
+        for logged in &round.masked {
+            let update = &logged.value;
+            match self.archive.blob_if_there(&update.hash, update.length) {
+                Ok(None) => {}
+                Ok(Some(vector)) if vector.len() as u64 == update.length => {
+                    ledger.pass(Check::ArchivedMasked)
+                }
+                other => ledger.fail(
+                    Check::ArchivedMasked,
+                    Place::of(round.round, logged.index),
+                    match other {
+                        Err(error) => error.to_string(),
+                        Ok(vector) => format!("{} bytes", vector.map_or(0, |vector| vector.len())),
+                    },
+                    format!(
+                        "{} bytes with SHA-256 {} from bank {}",
+                        update.length, update.hash, update.bank
+                    ),
+                ),
+            }
+        }
+    }
+
     /// The sum of the masked updates; nothing if one of them is not to be had.
     fn add(&self, parts: &Parts<'_>, ledger: &mut Ledger) -> Option<Accumulator> {
         let expected = parts.ring.packed_bytes(parts.lanes) as u64;
@@ -405,7 +434,7 @@ impl<'a> Replay<'a> {
         sum: Option<Vec<u32>>,
         ledger: &mut Ledger,
     ) {
-        let sum = sum.or_else(|| self.published_sum(parts, &result.value));
+        let sum = sum.or(self.published_sum(parts, result, ledger));
         let Some(Some(derivation)) = self.tasks.get_mut(&parts.open.task) else {
             return;
         };
@@ -456,12 +485,35 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn published_sum(&self, parts: &Parts<'_>, result: &RoundResult) -> Option<Vec<u32>> {
-        let limit = parts.ring.packed_bytes(parts.lanes) as u64;
-        let packed = self.archive.blob(&result.sum, limit).ok()?;
+    /// The sum that the banks were shown.
+    fn published_sum(
+        &self,
+        parts: &Parts<'_>,
+        result: &Logged<RoundResult>,
+        ledger: &mut Ledger,
+    ) -> Option<Vec<u32>> {
+        let expected = parts.ring.packed_bytes(parts.lanes) as u64;
         let mut lanes = Vec::with_capacity(parts.lanes);
-        pack::unpack(parts.ring, &packed, parts.lanes, |lane| lanes.push(lane)).ok()?;
-        Some(lanes)
+        let read = self
+            .archive
+            .blob(&result.value.sum, expected)
+            .map_err(|error| error.to_string())
+            .and_then(|packed| {
+                pack::unpack(parts.ring, &packed, parts.lanes, |lane| lanes.push(lane))
+                    .map_err(|error| error.to_string())
+            });
+        match read {
+            Ok(()) => {
+                ledger.pass(Check::ArchivedSum);
+                Some(lanes)
+            }
+            Err(found) => {
+                let place = Place::of(parts.round.round, result.index);
+                let expected = format!("{expected} bytes with SHA-256 {}", result.value.sum);
+                ledger.fail(Check::ArchivedSum, place, found, expected);
+                None
+            }
+        }
     }
 }
 
