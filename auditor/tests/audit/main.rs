@@ -4,6 +4,9 @@
 mod accounts;
 mod documented;
 mod exports;
+mod fifty;
+mod flipped;
+mod lying;
 mod memory;
 mod mirror;
 mod page;
