@@ -6,6 +6,7 @@ mod documented;
 mod exports;
 mod fifty;
 mod flipped;
+mod independent;
 mod lying;
 mod memory;
 mod mirror;
