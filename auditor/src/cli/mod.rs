@@ -8,6 +8,7 @@ mod key;
 mod known;
 mod mirror;
 mod page;
+mod policy;
 mod progress;
 mod receipt;
 mod show;
@@ -47,6 +48,8 @@ enum Command {
         #[command(subcommand)]
         what: key::Key,
     },
+    /// Print the keys of log and witnesses, and how many cosignatures it takes, as a policy file for other tools
+    Policy(policy::Policy),
     /// What a bank's receipts prove, offline
     Receipt {
         #[command(subcommand)]
@@ -104,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Watch(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Key { what } => what.run(),
+        Command::Policy(command) => command.run(),
         Command::Receipt { what } => what.run(),
         Command::Show { what } => what.run(),
     };

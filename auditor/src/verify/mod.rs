@@ -33,7 +33,7 @@ use self::archive::{Archive, ArchiveError};
 use self::history::{History, RoundHistory, Stage};
 use self::report::{Check, CheckReport, Ledger, Place, Report};
 pub use self::tell::{Ending, Figures, Opening, ToldRound};
-pub use self::witnesses::{HeldReceipt, prove_receipt};
+pub use self::witnesses::{HeldReceipt, cosignatures_needed, prove_receipt};
 use crate::source::{LogReader, SourceError};
 
 /// What is audited, and what the auditor believes beforehand.

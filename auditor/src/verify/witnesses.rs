@@ -21,7 +21,7 @@ pub struct HeldReceipt {
 }
 
 /// Cosignatures that it takes under a head, where this roster is in force: the threshold `t` of its rounds.
-pub(crate) fn needed(roster: &Roster) -> Option<usize> {
+pub fn cosignatures_needed(roster: &Roster) -> Option<usize> {
     let banks = u16::try_from(roster.banks().len()).ok()?;
     let thresholds = Thresholds::with_most_colluders(banks).ok()?;
     Some(usize::from(thresholds.threshold))
@@ -34,7 +34,8 @@ pub(crate) fn head(history: &History, head: &VerifiedCheckpoint, ledger: &mut Le
     }
     let place = Place::default();
     let roster = history.rosters.last().map(|logged| &logged.value);
-    let Some((roster, needed)) = roster.and_then(|roster| Some((roster, needed(roster)?))) else {
+    let Some((roster, needed)) = roster.and_then(|roster| Some((roster, cosignatures_needed(roster)?)))
+    else {
         let found = "a checkpoint over a log without a roster";
         ledger.fail(Check::Witnesses, place, found, "one that its banks have cosigned");
         return;
@@ -77,7 +78,7 @@ pub fn prove_receipt<'a>(
 ) -> Result<(Proven, &'a Roster), ReceiptError> {
     let mut refused = None;
     for roster in rosters {
-        let needed = needed(roster).unwrap_or(usize::MAX);
+        let needed = cosignatures_needed(roster).unwrap_or(usize::MAX);
         match receipt.verify(key, &Witnesses::of(roster), needed) {
             Ok(proven) => return Ok((proven, roster)),
             Err(error) => refused = Some(error),

@@ -405,7 +405,7 @@ async fn nothing_is_acted_on_before_enough_banks_have_seen_it_and_receipts_are_k
         panic!("no cosignatures");
     };
     let all = cosignatures.clone();
-    cosignatures.pop();
+    cosignatures.truncate(1);
     daemon.tell(ToBank::Witnessed { size, cosignatures }).await;
     let ToCoordinator::Objection { check, .. } = daemon.sent().await else {
         panic!("no objection");
