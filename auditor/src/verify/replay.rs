@@ -31,7 +31,6 @@ pub(crate) const TASK_LIMIT: u64 = 1 << 20;
 
 /// Checks the archive against the log, round by round.
 pub(crate) struct Replay<'a> {
-    history: &'a History,
     archive: &'a Archive,
     /// By task; none where its text is not to be had.
     tasks: BTreeMap<Digest, Option<Derivation>>,
@@ -79,9 +78,8 @@ impl Parts<'_> {
 }
 
 impl<'a> Replay<'a> {
-    pub(crate) fn new(history: &'a History, archive: &'a Archive) -> Self {
+    pub(crate) fn new(archive: &'a Archive) -> Self {
         Self {
-            history,
             archive,
             tasks: BTreeMap::new(),
             released: BTreeMap::new(),
@@ -95,11 +93,11 @@ impl<'a> Replay<'a> {
     }
 
     /// Key directories are no part of the sum; where the archive has them, they are checked like a bank does.
-    pub(crate) fn directories(&self, ledger: &mut Ledger) {
+    pub(crate) fn directories(&self, history: &History, ledger: &mut Ledger) {
         let mut absent = 0usize;
-        for logged in &self.history.directories {
+        for logged in &history.directories {
             let place = Place::entry(logged.index);
-            let Some(roster) = self.history.roster_at(logged.index) else {
+            let Some(roster) = history.roster_at(logged.index) else {
                 continue;
             };
             let directory = match self
@@ -144,11 +142,11 @@ impl<'a> Replay<'a> {
     }
 
     /// Replays one round, as far as it came.
-    pub(crate) fn round(&mut self, round: &RoundHistory, ledger: &mut Ledger) {
+    pub(crate) fn round(&mut self, history: &History, round: &RoundHistory, ledger: &mut Ledger) {
         let Some(open) = &round.open else {
             return;
         };
-        self.task(open, ledger);
+        self.task(history, open, ledger);
         let Some(Some(derivation)) = self.tasks.get(&open.value.task) else {
             return;
         };
@@ -162,7 +160,7 @@ impl<'a> Replay<'a> {
         let needed = round.result.is_some() || !round.releases.is_empty();
         let bundles = bundles::of_cohort(
             self.archive,
-            self.history,
+            history,
             round,
             &open.value,
             &cohort.value,
@@ -183,7 +181,7 @@ impl<'a> Replay<'a> {
             ring,
             lanes,
         };
-        let releases = self.releases(&parts, bundles.as_ref(), ledger);
+        let releases = self.releases(history, &parts, bundles.as_ref(), ledger);
         let recovered = || bundles.map(|bundles| parts.recover(&bundles, &releases));
         match (&round.result, &round.abort) {
             (Some(result), _) => {
@@ -197,12 +195,12 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn task(&mut self, open: &Logged<RoundOpen>, ledger: &mut Ledger) {
+    fn task(&mut self, history: &History, open: &Logged<RoundOpen>, ledger: &mut Ledger) {
         let hash = open.value.task;
         if self.tasks.contains_key(&hash) {
             return;
         }
-        let offer = History::last_before(&self.history.tasks, open.index, |offer| offer.task == hash);
+        let offer = History::last_before(&history.tasks, open.index, |offer| offer.task == hash);
         let place = Place::entry(offer.map_or(open.index, |offer| offer.index));
         let read = || {
             let bytes = self
@@ -242,17 +240,11 @@ impl<'a> Replay<'a> {
         self.tasks.insert(hash, derivation);
     }
 
-    fn signed_release(&self, index: u64, bank: BankIndex, bytes: &[u8]) -> Result<Release, String> {
-        let signed = Signed::<Release>::from_bytes(bytes).ok_or("no signed release")?;
-        let key = self.history.key_at(index, bank).map(VerifyingKey);
-        let release = key.and_then(|key| signed.open(&key).cloned());
-        release.ok_or_else(|| format!("shares without a valid signature of bank {bank}"))
-    }
-
     /// The releases that count. Without `bundles` nothing says whether a share is the one that was dealt; that they are missing is told
     /// where they are read.
     fn releases(
         &mut self,
+        history: &History,
         parts: &Parts<'_>,
         bundles: Option<&BTreeMap<BankIndex, Bundle>>,
         ledger: &mut Ledger,
@@ -267,7 +259,7 @@ impl<'a> Replay<'a> {
                 .archive
                 .blob(&body, MESSAGE_LIMIT as u64)
                 .map_err(|error| error.to_string())
-                .and_then(|bytes| self.signed_release(logged.index, bank, &bytes));
+                .and_then(|bytes| signed_release(history, logged.index, bank, &bytes));
             let release = match read {
                 Ok(release) => release,
                 Err(found) => {
@@ -515,6 +507,13 @@ impl<'a> Replay<'a> {
             }
         }
     }
+}
+
+fn signed_release(history: &History, index: u64, bank: BankIndex, bytes: &[u8]) -> Result<Release, String> {
+    let signed = Signed::<Release>::from_bytes(bytes).ok_or("no signed release")?;
+    let key = history.key_at(index, bank).map(VerifyingKey);
+    let release = key.and_then(|key| signed.open(&key).cloned());
+    release.ok_or_else(|| format!("shares without a valid signature of bank {bank}"))
 }
 
 /// Who made a round end for bad shares, as far as the archive shows it.

@@ -196,6 +196,33 @@ fn an_entry_that_stands_there_twice_is_found() {
     }
 }
 
+/// Behind so many other entries that the auditor has let go of the round.
+#[test]
+fn a_late_acknowledgement_is_checked_like_any_other() {
+    let honest = fifty();
+    let at = places(&honest, ROUND, "Ack")[2];
+    let late = |acks: &[Vec<u8>]| {
+        let mut world = honest.clone();
+        world.entries.remove(at);
+        let approval = honest.entries[first(&honest, "TaskApproval")].clone();
+        world.entries.extend(vec![approval; 5000]);
+        world.entries.extend_from_slice(acks);
+        world
+    };
+    let good = honest.entries[at].clone();
+    let mut forged = good.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let world = late(std::slice::from_ref(&good));
+    assert_eq!(audit(&world).failed(), []);
+    assert!(world.tell(ROUND).text.contains("derived by    5 banks"));
+    assert!(late(&[]).tell(ROUND).text.contains("derived by    4 banks"));
+    for (what, acks) in [("twice", vec![good.clone(), good]), ("forged", vec![forged])] {
+        let report = audit(&late(&acks));
+        assert_eq!(report.failed(), [Check::Acks], "{what}");
+        must_be_found(what, &report, Check::Acks, Some(ROUND));
+    }
+}
+
 #[test]
 fn entries_in_another_order_are_found() {
     let honest = fifty();
