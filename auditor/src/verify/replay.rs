@@ -34,8 +34,8 @@ pub(crate) struct Replay<'a> {
     archive: &'a Archive,
     /// By task; none where its text is not to be had.
     tasks: BTreeMap<Digest, Option<Derivation>>,
-    /// By round, releasing bank and bank: the kind of share that left.
-    released: BTreeMap<(Round, BankIndex, BankIndex), bool>,
+    /// By round and releasing bank: whose shares left, and whether they were of the self-mask.
+    released: BTreeMap<(Round, BankIndex), Vec<(BankIndex, bool)>>,
     replayed: usize,
 }
 
@@ -298,12 +298,16 @@ impl<'a> Replay<'a> {
 
     fn one_kind(&mut self, round: Round, place: Place, release: &Release, ledger: &mut Ledger) {
         let mut problems = Problems::new();
+        let known = self.released.entry((round, release.bank)).or_default();
         for (of, share) in &release.shares {
             let self_mask = matches!(share, ReleasedShare::SelfMask(_));
-            let first = *self
-                .released
-                .entry((round, release.bank, *of))
-                .or_insert(self_mask);
+            let first = match known.iter().find(|(bank, _)| bank == of) {
+                Some((_, first)) => *first,
+                None => {
+                    known.push((*of, self_mask));
+                    self_mask
+                }
+            };
             problems.unless(
                 first == self_mask,
                 || {
@@ -315,6 +319,7 @@ impl<'a> Replay<'a> {
                 || "one kind: both together open the bank's update".to_owned(),
             );
         }
+        known.shrink_to_fit();
         ledger.settle(Check::OneKindOfShare, place, problems.into_vec());
     }
 

@@ -11,8 +11,10 @@ pub(crate) const ROUNDS: u64 = 50;
 
 const ALL: &[u16] = &[1, 2, 3, 4, 5];
 
+type Banks = &'static [u16];
+
 /// What happens in a round: who prepared, the cohort, the survivors, and the end; nothing where it was aborted before anybody prepared.
-pub(crate) fn course(round: u64) -> Option<(&'static [u16], &'static [u16], &'static [u16], End)> {
+pub(crate) fn course(round: u64) -> Option<(Banks, Banks, Banks, End)> {
     Some(match round {
         8 => (ALL, ALL, &[1, 2, 4, 5], End::AbortedAfter(2)),
         16 => return None,

@@ -379,7 +379,9 @@ fn entries_of_an_older_round_are_found() {
     must_be_found("a round again", &report, Check::StateChain, Some(OLDER));
 }
 
-fn certificate(world: &mut World, change: impl Fn(&mut Vec<(BankIndex, Signature)>)) {
+type Signatures = Vec<(BankIndex, Signature)>;
+
+fn certificate(world: &mut World, change: impl Fn(&mut Signatures)) {
     let at = places(world, ROUND, "Certificate")[0];
     let Ok(Entry::Certificate {
         round,
@@ -405,7 +407,7 @@ fn a_certificate_that_one_bank_too_few_has_signed_is_found() {
         }
     };
     let by_the_coordinator = honest.consortium.log_key.sign_bytes(b"survivors");
-    let forgeries: [(&str, &dyn Fn(&mut Vec<(BankIndex, Signature)>)); 5] = [
+    let forgeries: [(&str, &dyn Fn(&mut Signatures)); 5] = [
         ("three", &|signatures| signatures.truncate(3)),
         ("the coordinator's", &|signatures| {
             signatures[0].1 = by_the_coordinator
