@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := build
-.PHONY: all build demo test lies soak abuse fuzz load audit fmt clean help libtorch machine
+.PHONY: all build demo test lies soak abuse fuzz load bench-log audit fmt clean help libtorch machine
 
 all: build
 
@@ -37,6 +37,9 @@ load: libtorch ## a hundred banks as real processes that drop out all the time, 
 	target/release/veilsum-load rounds
 	target/release/veilsum-load idle
 
+bench-log: machine ## what the log and its audit cost, against what disk and processor allow; a quiet machine, ten minutes
+	scripts/bench-log
+
 audit: machine ## known vulnerabilities and unmaintained crates; needs the network
 	scripts/cargo-deny check advisories
 
@@ -55,4 +58,4 @@ machine:
 	scripts/check-machine
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

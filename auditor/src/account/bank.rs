@@ -9,7 +9,8 @@ use super::lines::{Lines, ranges};
 use super::{AccountError, Part, parts};
 use crate::verify::Audit;
 use crate::verify::examined::{Standing, examine};
-use crate::verify::history::{History, RoundHistory};
+use crate::verify::history::History;
+use crate::verify::record::RoundRecord;
 use crate::verify::report::CheckReport;
 
 /// Names that an error lists.
@@ -115,11 +116,9 @@ fn account(history: &History, checks: &[CheckReport], name: &str) -> Result<Bank
         };
         numbers.insert(round.round.0);
         turnout.take(round, part);
-        let own = round.acks.iter().filter(|ack| ack.value.bank == bank);
-        for ack in own {
+        for ack in round.acks.iter().filter(|ack| ack.bank == bank) {
             acks += 1;
-            let published = round.result.as_ref().map(|result| result.value.next_state);
-            agree += usize::from(published == Some(ack.value.state));
+            agree += usize::from(ack.agrees);
         }
     }
     turnout.rate = (turnout.results > 0).then(|| turnout.in_the_sum.len() as f64 / turnout.results as f64);
@@ -158,7 +157,7 @@ fn unknown(history: &History, name: &str) -> AccountError {
     }
 }
 
-fn part_of(history: &History, round: &RoundHistory, name: &str) -> Option<(BankIndex, Part)> {
+fn part_of(history: &History, round: &RoundRecord, name: &str) -> Option<(BankIndex, Part)> {
     let roster = &history.roster_at(round.begins_at)?.value;
     let bank = roster.named(name)?.index;
     let at = usize::from(bank.get()).checked_sub(1)?;
@@ -190,7 +189,7 @@ fn votes(history: &History, name: &str) -> Vec<TaskVote> {
 }
 
 impl Turnout {
-    fn take(&mut self, round: &RoundHistory, part: Part) {
+    fn take(&mut self, round: &RoundRecord, part: Part) {
         self.results += usize::from(round.result.is_some());
         let rounds = match part {
             Part::InSum => &mut self.in_the_sum,

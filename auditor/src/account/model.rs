@@ -10,7 +10,8 @@ use super::AccountError;
 use super::lines::{Lines, ranges};
 use crate::verify::Audit;
 use crate::verify::examined::{Standing, examine};
-use crate::verify::history::{History, RoundHistory};
+use crate::verify::history::History;
+use crate::verify::record::RoundRecord;
 use crate::verify::report::CheckReport;
 use crate::verify::tell::Figures;
 
@@ -165,9 +166,9 @@ impl Named {
         let mut states = BTreeMap::new();
         for round in &history.rounds {
             if let Some(open) = &round.open {
-                states.entry(open.value.state).or_insert(open.value.task);
+                states.entry(open.state).or_insert(open.task);
                 if let Some(result) = &round.result {
-                    states.entry(result.value.next_state).or_insert(open.value.task);
+                    states.entry(result.next_state).or_insert(open.task);
                 }
             }
         }
@@ -178,42 +179,42 @@ impl Named {
     }
 }
 
-fn of_task(history: &History, task: Digest) -> impl DoubleEndedIterator<Item = &RoundHistory> {
-    let mine = move |round: &&RoundHistory| round.open.as_ref().is_some_and(|open| open.value.task == task);
+fn of_task(history: &History, task: Digest) -> impl DoubleEndedIterator<Item = &RoundRecord> {
+    let mine = move |round: &&RoundRecord| round.open.as_ref().is_some_and(|open| open.task == task);
     history.rounds.iter().filter(mine)
 }
 
-fn figures(round: &RoundHistory) -> Option<Figures> {
-    round.result.as_ref()?.value.metrics.as_ref().map(Figures::from)
+fn figures(round: &RoundRecord) -> Option<Figures> {
+    round.result.as_ref()?.metrics.as_ref().map(Figures::from)
 }
 
 /// The first round with a result that went on from a state, where it judged it.
 fn judged(history: &History, task: Digest, state: Digest) -> Option<Figures> {
-    let from = |round: &&RoundHistory| round.open.as_ref().is_some_and(|open| open.value.state == state);
+    let from = |round: &&RoundRecord| round.open.as_ref().is_some_and(|open| open.state == state);
     of_task(history, task).filter(from).find_map(figures)
 }
 
 fn latest(history: &History, task: Digest) -> Option<Digest> {
-    let published = |round: &RoundHistory| Some(round.result.as_ref()?.value.next_state);
+    let published = |round: &RoundRecord| Some(round.result.as_ref()?.next_state);
     of_task(history, task)
         .rev()
         .find_map(published)
-        .or_else(|| Some(of_task(history, task).next()?.open.as_ref()?.value.state))
+        .or_else(|| Some(of_task(history, task).next()?.open.as_ref()?.state))
 }
 
 fn state(history: &History, checks: &[CheckReport], state: Digest, task: Digest) -> StateAccount {
-    let leads_here = |round: &&RoundHistory| {
+    let leads_here = |round: &&RoundRecord| {
         round
             .result
             .as_ref()
-            .is_some_and(|result| result.value.next_state == state)
+            .is_some_and(|result| result.next_state == state)
     };
     let maker = of_task(history, task).find(leads_here);
-    let from = maker.and_then(|round| Some(round.open.as_ref()?.value.state));
+    let from = maker.and_then(|round| Some(round.open.as_ref()?.state));
     let approved_by = approvers(history, task);
     let rounds: BTreeSet<u64> = of_task(history, task)
         .filter(|round| {
-            let from_here = round.open.as_ref().is_some_and(|open| open.value.state == state);
+            let from_here = round.open.as_ref().is_some_and(|open| open.state == state);
             from_here || leads_here(round)
         })
         .map(|round| round.round.0)
@@ -232,35 +233,32 @@ fn state(history: &History, checks: &[CheckReport], state: Digest, task: Digest)
     }
 }
 
-fn making(history: &History, round: &RoundHistory) -> Option<Making> {
-    let (open, result) = (&round.open.as_ref()?.value, &round.result.as_ref()?.value);
+fn making(history: &History, round: &RoundRecord) -> Option<Making> {
+    let (open, result) = (round.open.as_ref()?, round.result.as_ref()?);
     let roster = history.roster_at(round.begins_at).map(|roster| &roster.value);
-    let survivors = round.survivors.iter().flat_map(|list| list.value.iter());
-    let agree = round
-        .acks
-        .iter()
-        .filter(|ack| ack.value.state == result.next_state);
+    let survivors = round.survivors.iter().flatten();
+    let agree = round.acks.iter().filter(|ack| ack.agrees);
     Some(Making {
         round: round.round.0,
         kind: open.kind.name(),
         step: open.step,
         from_state: open.state.to_hex(),
         sum: result.sum.to_hex(),
-        in_the_sum: survivors.map(|(bank, _)| bank_name(roster, *bank)).collect(),
+        in_the_sum: survivors.map(|bank| bank_name(roster, *bank)).collect(),
         weight: result.weight,
-        derived_by: agree.map(|ack| bank_name(roster, ack.value.bank)).collect(),
+        derived_by: agree.map(|ack| bank_name(roster, ack.bank)).collect(),
     })
 }
 
 fn task(history: &History, checks: &[CheckReport], task: Digest) -> TaskAccount {
     let offer = history.tasks.iter().find(|offer| offer.value.task == task);
-    let numbers = |wanted: fn(&RoundHistory) -> bool| -> Vec<u64> {
+    let numbers = |wanted: fn(&RoundRecord) -> bool| -> Vec<u64> {
         let rounds = of_task(history, task).filter(|round| wanted(round));
         rounds.map(|round| round.round.0).collect()
     };
     let approved_by = approvers(history, task);
     let all: BTreeSet<u64> = of_task(history, task).map(|round| round.round.0).collect();
-    let done = of_task(history, task).filter_map(|round| Some(round.result.as_ref()?.value.step));
+    let done = of_task(history, task).filter_map(|round| Some(round.result.as_ref()?.step));
     TaskAccount {
         task: task.to_hex(),
         name: name_of(history, task).unwrap_or_default(),

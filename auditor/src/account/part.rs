@@ -4,7 +4,7 @@ use serde::Serialize;
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::roster::Roster;
 
-use crate::verify::history::RoundHistory;
+use crate::verify::record::RoundRecord;
 
 /// A bank's part in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -45,17 +45,16 @@ impl Part {
 }
 
 /// The parts of all banks of the roster, by position.
-pub(crate) fn parts(round: &RoundHistory, roster: &Roster) -> Vec<Part> {
+pub(crate) fn parts(round: &RoundRecord, roster: &Roster) -> Vec<Part> {
     let so_far = match (&round.result, &round.abort) {
         (Some(_), _) => Part::InSum,
         (None, Some(_)) => Part::Aborted,
         (None, None) => Part::Running,
     };
-    let Some(manifest) = &round.manifest else {
+    let Some(prepared) = &round.prepared else {
         return vec![Part::Untold; roster.banks().len()];
     };
     let mut parts = vec![Part::NotPrepared; roster.banks().len()];
-    let prepared = manifest.value.bundles.iter().map(|(bank, _)| *bank);
     let after = if round.cohort.is_some() {
         Part::NotReady
     } else {
@@ -68,17 +67,16 @@ pub(crate) fn parts(round: &RoundHistory, roster: &Roster) -> Vec<Part> {
         } else {
             so_far
         };
-        promote(&mut parts, cohort.value.iter().copied(), Part::NotReady, after);
+        promote(&mut parts, cohort, Part::NotReady, after);
     }
     if let Some(survivors) = &round.survivors {
-        let survivors = survivors.value.iter().map(|(bank, _)| *bank);
         promote(&mut parts, survivors, Part::DroppedOut, so_far);
     }
     parts
 }
 
 /// Those of `banks` that came as far as `from` came on to `to`. Who was on no earlier list stays where it is: the checks find it.
-fn promote(parts: &mut [Part], banks: impl Iterator<Item = BankIndex>, from: Part, to: Part) {
+fn promote(parts: &mut [Part], banks: &[BankIndex], from: Part, to: Part) {
     for bank in banks {
         let at = usize::from(bank.get()).checked_sub(1);
         if let Some(part) = at.and_then(|at| parts.get_mut(at))

@@ -5,23 +5,26 @@ use std::io::{self, IsTerminal as _, Write as _};
 use crate::mirror::MirrorProgress;
 use crate::verify::Progress;
 
-/// On a terminal one line that is written over; elsewhere a line at the start and at the end.
+/// On a terminal one line that is written over; elsewhere a line at the end.
 pub(super) fn show() -> impl FnMut(Progress) {
     let terminal = io::stderr().is_terminal();
-    move |progress| {
+    move |Progress {
+              read,
+              of,
+              rounds,
+              over,
+          }| {
         let mut err = io::stderr();
-        let _ = match progress {
-            Progress::Read { entries } => writeln!(err, "read {entries} entries up to the signed checkpoint"),
-            Progress::Signatures { done, of } if terminal => {
-                let end = if done == of { "\n" } else { "" };
-                write!(err, "\rchecked the signatures of {done} of {of} rounds{end}")
+        let _ = match (terminal, over) {
+            (true, _) => {
+                let end = if over { "\n" } else { "" };
+                write!(err, "\rread {read} of {of} entries, checked {rounds} rounds{end}")
             }
-            Progress::Round { done, of } if terminal => {
-                let end = if done == of { "\n" } else { "" };
-                write!(err, "\rchecked {done} of {of} rounds{end}")
-            }
-            Progress::Round { done, of } if done == of => writeln!(err, "checked {of} rounds"),
-            Progress::Signatures { .. } | Progress::Round { .. } => Ok(()),
+            (false, true) => writeln!(
+                err,
+                "read {of} entries up to the signed checkpoint, checked {rounds} rounds"
+            ),
+            (false, false) => Ok(()),
         };
     }
 }

@@ -153,7 +153,7 @@ pub fn export(
         .iter()
         .filter(|round| chosen.contains(&round.round.0));
     let tasks: BTreeSet<Digest> = opens
-        .filter_map(|round| Some(round.open.as_ref()?.value.task))
+        .filter_map(|round| Some(round.open.as_ref()?.task))
         .collect();
     let log = LogReader::open(&audit.log, &audit.key).map_err(|_| ExportError::Changed)?;
     if log.head() != head {

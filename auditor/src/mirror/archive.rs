@@ -1,4 +1,4 @@
-//! Copies what a log names by its hash: task texts, masked updates, releases, sums, key directories, and the bundles of each cohort.
+//! Copies what a log names by its hash: task texts, masked updates, releases, sums, key directories, and the bundles of each round.
 //! A blob is hashed as it comes and gets its name only then; what is there under its name is not fetched again.
 
 use std::collections::BTreeSet;
@@ -53,7 +53,7 @@ enum Named {
         /// Whether a sum hangs on it.
         needed: bool,
     },
-    /// The index of a round, and the bundles of its cohort.
+    /// The index of a round, and the bundles that it names.
     Bundles { round: Round, cohort: Vec<BankIndex> },
 }
 
@@ -126,17 +126,17 @@ impl ArchiveMirror<'_> {
         }
     }
 
-    /// The index of a round that is over never changes, and every blob that it names for the cohort is here: nothing is to do then.
+    /// The index of a round never changes, and every blob that it names is here: nothing is to do then.
     fn bundles(&self, round: Round, cohort: &[BankIndex], counts: &Counts) -> Result<(), MirrorError> {
         let path = index_path(round);
         let here = fs::read(self.folder.join(&path)).ok();
         if let Some(index) = here.and_then(|bytes| read_index(&bytes).ok())
-            && cohort.iter().all(|bank| {
-                let blob = index.get(bank).map(|hash| self.folder.join(blob_path(hash)));
-                blob.is_some_and(|blob| blob.exists())
-            })
+            && cohort.iter().all(|bank| index.contains_key(bank))
+            && index
+                .values()
+                .all(|hash| self.folder.join(blob_path(hash)).exists())
         {
-            counts.kept.fetch_add(cohort.len() as u64, Ordering::Relaxed);
+            counts.kept.fetch_add(index.len() as u64, Ordering::Relaxed);
             return Ok(());
         }
         let address = self.origin.address(&path);
@@ -145,7 +145,7 @@ impl ArchiveMirror<'_> {
             return Ok(());
         };
         let index = read_index(&bytes).map_err(|problem| MirrorError::Index { address, problem })?;
-        for hash in cohort.iter().filter_map(|bank| index.get(bank)) {
+        for hash in index.values() {
             self.blob(hash, MESSAGE_LIMIT as u64, true, counts)?;
         }
         // Behind its bundles, so that an index that is here has them.

@@ -268,6 +268,20 @@ impl Served<'_> {
 impl Tiles for Served<'_> {
     type Error = MirrorError;
 
+    fn wrong_root(&self, edge: &[Tile], source: Untrue) -> MirrorError {
+        let addresses: Vec<String> = edge
+            .iter()
+            .map(|tile| self.mirror.origin.address(&tile.path()))
+            .collect();
+        MirrorError::Untrue {
+            address: match addresses.as_slice() {
+                [] => CHECKPOINT_FILE.to_owned(),
+                several => several.join(", "),
+            },
+            source,
+        }
+    }
+
     fn tile<T>(&self, tile: &Tile, read: impl Fn(&[u8]) -> Result<T, Untrue>) -> Result<T, MirrorError> {
         // A partial hash tile has nothing above it to be compared with, so the copy's may be wrong.
         let judged = tile.is_full() || self.keep == Keep::Everything;
@@ -285,14 +299,5 @@ impl Tiles for Served<'_> {
             self.mirror.write(&tile.path(), &contents)?;
         }
         Ok(good)
-    }
-}
-
-impl From<Untrue> for MirrorError {
-    fn from(source: Untrue) -> Self {
-        Self::Untrue {
-            address: CHECKPOINT_FILE.to_owned(),
-            source,
-        }
     }
 }

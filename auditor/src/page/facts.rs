@@ -9,7 +9,8 @@ use veilsum_protocol::model::Metrics;
 use veilsum_protocol::round::params::RoundKind;
 
 use crate::account::{Part, parts};
-use crate::verify::history::{History, RoundHistory};
+use crate::verify::history::History;
+use crate::verify::record::RoundRecord;
 
 pub(super) struct Facts<'a> {
     pub(super) history: &'a History,
@@ -105,7 +106,7 @@ fn rounds(history: &History) -> Vec<RoundFact<'_>> {
     let mut rounds: Vec<RoundFact<'_>> = Vec::new();
     let mut next: Option<Timestamp> = None;
     for round in history.rounds.iter().rev() {
-        let open = round.open.as_ref().map(|open| &open.value);
+        let open = round.open.as_ref();
         let opened_at = open.map(|open| open.opened_at);
         let roster = history.roster_at(round.begins_at);
         rounds.push(RoundFact {
@@ -128,14 +129,14 @@ fn rounds(history: &History) -> Vec<RoundFact<'_>> {
     rounds
 }
 
-fn outcome(round: &RoundHistory) -> Outcome {
+fn outcome(round: &RoundRecord) -> Outcome {
     match (&round.result, &round.abort) {
         (Some(result), _) => Outcome::Result {
-            survivors: result.value.survivors,
+            survivors: result.survivors,
         },
         (None, Some(abort)) => Outcome::Aborted {
-            reason: abort.value.reason,
-            after_release: abort.value.after_release,
+            reason: abort.reason,
+            after_release: abort.after_release,
         },
         (None, None) => Outcome::Running,
     }
@@ -212,16 +213,16 @@ fn tasks(history: &History) -> Vec<TaskFact<'_>> {
         let Some(open) = &round.open else {
             continue;
         };
-        let Some(row) = rows.get(&open.value.task).and_then(|row| tasks.get_mut(*row)) else {
+        let Some(row) = rows.get(&open.task).and_then(|row| tasks.get_mut(*row)) else {
             continue;
         };
-        row.latest_state.get_or_insert(open.value.state);
+        row.latest_state.get_or_insert(open.state);
         row.aborted += usize::from(round.result.is_none() && round.abort.is_some());
         if let Some(result) = &round.result {
             row.results += 1;
-            row.latest_state = Some(result.value.next_state);
-            if let Some(metrics) = result.value.metrics {
-                row.measured.push((result.value.step, metrics));
+            row.latest_state = Some(result.next_state);
+            if let Some(metrics) = result.metrics {
+                row.measured.push((result.step, metrics));
             }
         }
     }

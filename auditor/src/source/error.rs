@@ -58,6 +58,20 @@ pub enum SourceError {
         source: Untrue,
     },
     /// The files at the right edge do not give the root that was signed.
-    #[error(transparent)]
-    Root(#[from] Untrue),
+    #[error("{}: {source}", edge(paths))]
+    Root {
+        /// The files: the partial hash tile of each level.
+        paths: Vec<PathBuf>,
+        /// What they give.
+        source: Untrue,
+    },
+}
+
+fn edge(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    match paths.as_slice() {
+        [] => "the checkpoint".to_owned(),
+        [path] => path.clone(),
+        several => format!("one of {}", several.join(", ")),
+    }
 }

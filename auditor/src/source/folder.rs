@@ -44,6 +44,17 @@ impl Folder {
 impl Tiles for Folder {
     type Error = SourceError;
 
+    fn wrong_root(&self, edge: &[Tile], source: Untrue) -> SourceError {
+        let held = |tile| match self.find(tile) {
+            Ok(Some((path, _, _))) => path,
+            _ => self.path.join(tile.path()),
+        };
+        SourceError::Root {
+            paths: edge.iter().map(held).collect(),
+            source,
+        }
+    }
+
     fn tile<T>(&self, tile: &Tile, read: impl Fn(&[u8]) -> Result<T, Untrue>) -> Result<T, SourceError> {
         let Some((path, width, contents)) = self.find(tile)? else {
             return Err(SourceError::Missing {

@@ -181,7 +181,10 @@ fn each_failure_is_told_by_its_name() {
     set("tile/0/001.p/44", &[&[edge[0] ^ 1], &edge[1..]].concat());
     assert!(matches!(
         refusal(folder.path()),
-        SourceError::Root(Untrue::Root { size: 300, .. })
+        SourceError::Root {
+            source: Untrue::Root { size: 300, .. },
+            ..
+        }
     ));
     set("tile/0/001.p/44", &edge);
 

@@ -52,7 +52,10 @@ pub enum Untrue {
 /// Where tiles come from.
 pub(crate) trait Tiles {
     /// Why a tile is not to be had.
-    type Error: From<Untrue>;
+    type Error;
+
+    /// Says that these tiles, together, do not give the signed root.
+    fn wrong_root(&self, edge: &[Tile], source: Untrue) -> Self::Error;
 
     /// What `read` makes of the tile's contents. They are cut to the tile's width where the log has grown since. `read` may refuse them, and
     /// a place with several copies may then try the next one.
@@ -73,22 +76,24 @@ impl LogTree {
     /// Reads the right edge, compares it with the signed root, and then every hash tile above the lowest level.
     pub(crate) fn read<T: Tiles>(head: &Checkpoint, tiles: &T) -> Result<Self, T::Error> {
         let size = head.size;
-        let mut edge = Vec::new();
+        let (mut edge, mut edge_tiles) = (Vec::new(), Vec::new());
         for level in 0..LEVELS {
-            edge.push(match partial(level, size) {
-                Some(tile) => tiles.tile(&tile, |bytes| Ok(decode_hash_tile(bytes, tile.width())?))?,
+            let partial = partial(level, size);
+            edge.push(match &partial {
+                Some(tile) => tiles.tile(tile, |bytes| Ok(decode_hash_tile(bytes, tile.width())?))?,
                 None => Vec::new(),
             });
+            edge_tiles.extend(partial);
         }
         let found = root_of_edge(size, &edge);
         if found != head.root {
             let expected = head.root;
-            return Err(Untrue::Root {
+            let source = Untrue::Root {
                 size,
                 found,
                 expected,
-            }
-            .into());
+            };
+            return Err(tiles.wrong_root(&edge_tiles, source));
         }
         // From the top down; the level above the highest has no hash.
         let mut upper: Vec<Vec<Digest>> = Vec::new();

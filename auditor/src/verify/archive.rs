@@ -2,10 +2,13 @@
 //! believed before it was hashed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
 use thiserror::Error;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::wire::frame;
@@ -103,7 +106,7 @@ impl Archive {
 
     /// Which blob is whose bundle in `round`, as `{"<bank>": "<64 hex digits>", ...}` says.
     pub(crate) fn round_index(&self, round: Round) -> Result<BTreeMap<BankIndex, Digest>, ArchiveError> {
-        let path = self.folder.join(index_path(round));
+        let path = self.index_path(round);
         let bytes = read(&path, INDEX_LIMIT)?;
         read_index(&bytes).map_err(|problem| ArchiveError::Form { path, problem })
     }
@@ -115,6 +118,11 @@ impl Archive {
             path: self.blob_path(hash),
             problem: error.to_string(),
         })
+    }
+
+    /// Where the index of a round lies.
+    pub(crate) fn index_path(&self, round: Round) -> PathBuf {
+        self.folder.join(index_path(round))
     }
 
     fn blob_path(&self, hash: &Digest) -> PathBuf {
@@ -133,16 +141,43 @@ pub(crate) fn index_path(round: Round) -> String {
     format!("rounds/{round}.json")
 }
 
-/// Reads the index of a round: which blob is whose bundle.
+/// Reads the index of a round: which blob is whose bundle. Only one spelling of a hash is read, and a bank stands there once, so that no
+/// change of the file goes unseen.
 pub(crate) fn read_index(bytes: &[u8]) -> Result<BTreeMap<BankIndex, Digest>, String> {
-    let index: BTreeMap<BankIndex, String> =
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    let digest = |(bank, hex): (BankIndex, String)| {
-        Digest::from_hex(&hex)
-            .map(|hash| (bank, hash))
-            .ok_or_else(|| format!("bank {bank}: {hex:?} is not 64 hex digits"))
-    };
-    index.into_iter().map(digest).collect()
+    let Index(index) = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    Ok(index)
+}
+
+struct Index(BTreeMap<BankIndex, Digest>);
+
+impl<'de> Deserialize<'de> for Index {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Banks)
+    }
+}
+
+struct Banks;
+
+impl<'de> Visitor<'de> for Banks {
+    type Value = Index;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("each bank's position with the 64 hex digits of its bundle")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Index, A::Error> {
+        let mut index = BTreeMap::new();
+        while let Some((bank, hex)) = map.next_entry::<BankIndex, String>()? {
+            let hash = Digest::from_hex(&hex).filter(|hash| hash.to_hex() == hex);
+            let hash = hash.ok_or_else(|| {
+                A::Error::custom(format!("bank {bank}: {hex:?} is not 64 lowercase hex digits"))
+            })?;
+            if index.insert(bank, hash).is_some() {
+                return Err(A::Error::custom(format!("bank {bank} is named twice")));
+            }
+        }
+        Ok(Index(index))
+    }
 }
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ArchiveError> {

@@ -8,52 +8,58 @@ use veilsum_protocol::log::entry::RoundOpen;
 use veilsum_protocol::round::prepare::{self, check_bundle};
 use veilsum_protocol::wire::message::Bundle;
 
-use super::archive::Archive;
+use super::archive::{Archive, ArchiveError};
 use super::history::{History, RoundHistory};
 use super::report::{Check, Ledger, Place};
 
-/// The bundles of the whole cohort, each signed by its bank and named by the manifest; nothing if one is not to be had.
+/// The bundles of the whole cohort, each signed by its bank and named by the manifest; nothing if one is not to be had. Every bundle that the
+/// index names must be there and right, those of banks that prepared and were not in the cohort too. Unless `needed` says that a sum
+/// or a share hangs on it, the index may be missing.
 pub(crate) fn of_cohort(
     archive: &Archive,
     history: &History,
     round: &RoundHistory,
     open: &RoundOpen,
     cohort: &[BankIndex],
+    needed: bool,
     ledger: &mut Ledger,
 ) -> Option<BTreeMap<BankIndex, Bundle>> {
     let manifest = round.manifest.as_ref()?;
     let place = Place::of(round.round, manifest.index);
     let index = match archive.round_index(round.round) {
         Ok(index) => index,
+        Err(ArchiveError::Missing { .. }) if !needed => return None,
         Err(error) => {
             let expected = "an index of the round's bundles";
             ledger.fail(Check::ArchivedBundle, place, error.to_string(), expected);
             return None;
         }
     };
+    let path = archive.index_path(round.round);
     let named: BTreeMap<BankIndex, Digest> = manifest.value.bundles.iter().copied().collect();
     let roster = history.roster_at(manifest.index)?;
-    let mut bundles = BTreeMap::new();
-    for bank in cohort {
-        let read = || {
-            let blob = index.get(bank).ok_or("an index without this bank")?;
-            let bundle = archive.bundle(blob).map_err(|error| error.to_string())?;
-            let key = roster.value.bank(*bank).ok_or("a bank outside the roster")?;
-            let of = prepare::Place {
-                epoch: open.epoch,
-                round: open.round,
-                bank: *bank,
-            };
-            check_bundle(&bundle, of, open.thresholds.banks, &VerifyingKey(key.signing_key))
-                .map_err(|rejection| rejection.to_string())?;
-            let header = bundle.header.hash();
-            if named.get(bank) == Some(&header) {
-                Ok(bundle)
-            } else {
-                Err(format!("a bundle with header {header}"))
-            }
+    let read = |bank: BankIndex| {
+        let blob = index.get(&bank).ok_or("an index without this bank")?;
+        let bundle = archive.bundle(blob).map_err(|error| error.to_string())?;
+        let key = roster.value.bank(bank).ok_or("a bank outside the roster")?;
+        let of = prepare::Place {
+            epoch: open.epoch,
+            round: open.round,
+            bank,
         };
-        match read() {
+        check_bundle(&bundle, of, open.thresholds.banks, &VerifyingKey(key.signing_key))
+            .map_err(|rejection| rejection.to_string())?;
+        let header = bundle.header.hash();
+        if named.get(&bank) == Some(&header) {
+            Ok(bundle)
+        } else {
+            Err(format!("a bundle with header {header}"))
+        }
+    };
+    let mut bundles = BTreeMap::new();
+    let beside = index.keys().filter(|bank| !cohort.contains(bank));
+    for bank in cohort.iter().chain(beside) {
+        match read(*bank) {
             Ok(bundle) => {
                 ledger.pass(Check::ArchivedBundle);
                 bundles.insert(*bank, bundle);
@@ -63,9 +69,11 @@ pub(crate) fn of_cohort(
                     Some(header) => format!("bank {bank}'s signed bundle with header {header}"),
                     None => format!("bank {bank} in the manifest"),
                 };
+                let found = format!("{found}, by {}", path.display());
                 ledger.fail(Check::ArchivedBundle, place, found, expected);
             }
         }
     }
+    bundles.retain(|bank, _| cohort.contains(bank));
     (bundles.len() == cohort.len()).then_some(bundles)
 }

@@ -6,6 +6,8 @@ use veilsum_protocol::log::entry::{AbortReason, Entry, RoundOpen, RoundResult};
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::canonical::Canonical;
 
+use super::outcome;
+use super::record::RoundRecord;
 use super::report::{Check, Ledger, Place};
 
 /// Something that an entry says, with where it stands.
@@ -192,11 +194,6 @@ impl RoundHistory {
         }
     }
 
-    /// Whether it has its result or was aborted.
-    pub(crate) fn is_over(&self) -> bool {
-        self.stage >= Stage::Result
-    }
-
     /// Takes an entry in. What of a kind that may be there once is there already stays as it is.
     fn take(&mut self, index: u64, hash: Digest, entry: Entry) {
         fn logged<T>(index: u64, hash: Digest, value: T) -> Logged<T> {
@@ -273,15 +270,19 @@ impl RoundHistory {
     }
 }
 
-/// The whole log, sorted.
+/// The log, sorted, as far as it was read.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) rosters: Vec<Logged<Roster>>,
     pub(crate) tasks: Vec<Logged<TaskOffer>>,
     pub(crate) approvals: Vec<Logged<ApprovalEntry>>,
     pub(crate) directories: Vec<Logged<DirectoryEntry>>,
-    /// In the order of their first entries.
-    pub(crate) rounds: Vec<RoundHistory>,
+    /// The rounds that are checked, in the order of their first entries.
+    pub(crate) rounds: Vec<RoundRecord>,
+    /// Those behind them, of which the checks are still to come.
+    unchecked: Vec<RoundHistory>,
+    /// Entries since the unchecked rounds were taken last.
+    waiting: u64,
     greatest: Option<Round>,
     /// How many were read.
     entries: u64,
@@ -292,6 +293,7 @@ impl History {
     pub(crate) fn read(&mut self, bytes: &[u8], ledger: &mut Ledger) {
         let index = self.entries;
         self.entries += 1;
+        self.waiting += 1;
         match Entry::from_bytes(bytes) {
             Ok(entry) => {
                 ledger.pass(Check::EntryForm);
@@ -363,7 +365,10 @@ impl History {
             return;
         };
         let place = Place::of(round, index);
-        let current = self.rounds.last().map(|current| (current.round, current.stage));
+        let current = self
+            .unchecked
+            .last()
+            .map(|current| (current.round, current.stage));
         let greatest = self.greatest;
         // A manifest always begins a round, so that a round that is run again is seen as one and checked like any other.
         let begins = current.is_none_or(|(open, _)| open != round)
@@ -391,12 +396,12 @@ impl History {
                 _ => ledger.pass(Check::RoundNumbers),
             }
             self.greatest = greatest.max(Some(round));
-            self.rounds.push(RoundHistory::new(round, index));
+            self.unchecked.push(RoundHistory::new(round, index));
         } else if current.is_none_or(|(open, _)| open != round) {
             self.stray(index, hash, entry, stage, ledger);
             return;
         }
-        let Some(current) = self.rounds.last_mut() else {
+        let Some(current) = self.unchecked.last_mut() else {
             return;
         };
         if stage.may_follow(current.stage) {
@@ -416,15 +421,36 @@ impl History {
     /// An entry of a round that is not the last one. A bank may acknowledge late; nothing else may come.
     fn stray(&mut self, index: u64, hash: Digest, entry: Entry, stage: Stage, ledger: &mut Ledger) {
         let round = entry.round().unwrap_or(Round(0));
-        let published = self
-            .rounds
-            .iter_mut()
-            .rev()
-            .find(|known| known.round == round && known.result.is_some());
-        match published {
-            Some(published) if stage == Stage::Ack => {
+        let mut unchecked = self.unchecked.iter_mut().rev();
+        if let (Stage::Ack, Some(published)) = (
+            stage,
+            unchecked.find(|known| known.round == round && known.result.is_some()),
+        ) {
+            ledger.pass(Check::RoundOrder);
+            published.take(index, hash, entry);
+            return;
+        }
+        let mut rounds = self.rounds.iter_mut().rev();
+        let published = rounds.find(|known| known.round == round && known.result.is_some());
+        let rosters = self.rosters.as_slice();
+        match (published, entry) {
+            (
+                Some(published),
+                Entry::Ack {
+                    bank,
+                    state,
+                    signature,
+                    ..
+                },
+            ) => {
                 ledger.pass(Check::RoundOrder);
-                published.take(index, hash, entry);
+                let roster = last_at(rosters, published.begins_at);
+                let value = AckEntry {
+                    bank,
+                    state,
+                    signature,
+                };
+                outcome::late_ack(published, roster, &Logged { index, hash, value }, ledger);
             }
             _ => ledger.fail(
                 Check::RoundOrder,
@@ -435,9 +461,28 @@ impl History {
         }
     }
 
+    /// Entries that were read since rounds were taken last: a measure of what they hold in memory.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
+    /// The rounds that are still to be checked, but for the last one, which may go on.
+    pub(crate) fn take_rounds(&mut self) -> Vec<RoundHistory> {
+        self.waiting = 0;
+        let last = self.unchecked.pop();
+        let rounds = std::mem::take(&mut self.unchecked);
+        self.unchecked.extend(last);
+        rounds
+    }
+
+    /// The last round, when the log is read.
+    pub(crate) fn take_last(&mut self) -> Vec<RoundHistory> {
+        std::mem::take(&mut self.unchecked)
+    }
+
     /// The roster that was in force at an entry.
     pub(crate) fn roster_at(&self, index: u64) -> Option<&Logged<Roster>> {
-        self.rosters.iter().rev().find(|roster| roster.index < index)
+        last_at(&self.rosters, index)
     }
 
     /// The signing key that a position had at an entry.
@@ -457,4 +502,8 @@ impl History {
             .rev()
             .find(|item| item.index < index && wanted(&item.value))
     }
+}
+
+fn last_at(rosters: &[Logged<Roster>], index: u64) -> Option<&Logged<Roster>> {
+    rosters.iter().rev().find(|roster| roster.index < index)
 }

@@ -1,7 +1,8 @@
 //! The audit of a log: named checks over its entries and, where the archive is at hand, the replay of every masked sum.
 //!
 //! * [`report`]: the checks and what they found.
-//! * `history`: the entries sorted by round, and their order.
+//! * `history`: the entries sorted by round, and their order; `record`: what remains of a round that is checked.
+//! * `rounds`: rounds through their checks while the log is read.
 //! * `agreement`: the log against heads of it that were seen before or elsewhere.
 //! * `membership`, `opening`, `collection`, `outcome`: the checks that need the log alone; `apart` spreads those with signatures.
 //! * `archive`, `bundles`, `replay`: those that need the coordinator's archive.
@@ -16,8 +17,10 @@ pub(crate) mod history;
 mod membership;
 mod opening;
 mod outcome;
+pub(crate) mod record;
 pub(crate) mod replay;
 pub mod report;
+mod rounds;
 pub(crate) mod tell;
 mod witnesses;
 
@@ -30,7 +33,8 @@ use veilsum_protocol::roster::Roster;
 
 pub use self::agreement::{Contradiction, HeldCheckpoint, Known};
 use self::archive::{Archive, ArchiveError};
-use self::history::{History, RoundHistory, Stage};
+use self::history::{History, Stage};
+use self::record::RoundRecord;
 use self::report::{Check, CheckReport, Ledger, Place, Report};
 pub use self::tell::{Ending, Figures, Opening, ToldRound};
 pub use self::witnesses::{HeldReceipt, cosignatures_needed, prove_receipt};
@@ -51,26 +55,15 @@ pub struct Audit {
 
 /// How far an audit has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Every entry hashes to the signed root.
-    Read {
-        /// Entries of the log.
-        entries: u64,
-    },
-    /// The signatures of one more round are checked.
-    Signatures {
-        /// Rounds that are done.
-        done: usize,
-        /// Rounds in the log.
-        of: usize,
-    },
-    /// The checks of one more round are done.
-    Round {
-        /// Rounds that are done.
-        done: usize,
-        /// Rounds in the log.
-        of: usize,
-    },
+pub struct Progress {
+    /// Entries that were read.
+    pub read: u64,
+    /// Entries of the log.
+    pub of: u64,
+    /// Rounds whose checks are done.
+    pub rounds: usize,
+    /// Whether that is all.
+    pub over: bool,
 }
 
 /// Why nothing could be audited.
@@ -118,11 +111,7 @@ pub struct Audited {
 impl Audited {
     /// The rounds that came to an end with entry `size` or a later one, in order.
     pub fn rounds_since(&self, size: u64) -> Vec<ToldRound> {
-        let ended = |round: &&RoundHistory| {
-            let result = round.result.as_ref().map(|result| result.index);
-            let end = result.or(round.abort.as_ref().map(|abort| abort.index));
-            end.is_some_and(|end| end >= size)
-        };
+        let ended = |round: &&RoundRecord| round.ended_at().is_some_and(|end| end >= size);
         let rounds = self.history.rounds.iter().filter(ended);
         rounds.map(|round| tell::round(&self.history, round)).collect()
     }
@@ -257,50 +246,43 @@ fn check(
     progress: &mut impl FnMut(Progress),
 ) -> Result<(History, Option<usize>), SourceError> {
     let mut history = History::default();
+    let mut rounds = rounds::Rounds::new(archive);
+    let of = log.checkpoint().size;
+    let mut read = 0;
+    let mut tell = |read, rounds, over| {
+        progress(Progress {
+            read,
+            of,
+            rounds,
+            over,
+        });
+    };
     for bundle in log.bundles() {
         for entry in bundle? {
             history.read(&entry, ledger);
+            read += 1;
+        }
+        if history.waiting() >= rounds::MOST_WAITING {
+            let taken = history.take_rounds();
+            rounds.check(&mut history, taken, ledger, |done| tell(read, done, false));
         }
     }
     ledger.pass(Check::Log);
-    let entries = log.checkpoint().size;
-    progress(Progress::Read { entries });
+    let last = history.take_last();
+    rounds.check(&mut history, last, ledger, |done| tell(read, done, false));
+    tell(read, history.rounds.len(), true);
     witnesses::head(&history, log.head(), ledger);
     membership::rosters(&history, &log.checkpoint().origin, pinned, ledger);
     membership::directories(&history, ledger);
     membership::approvals(&history, ledger);
-    let of = history.rounds.len();
-    let signed = |round: &RoundHistory, roster: &Roster, ledger: &mut Ledger| {
-        collection::check(round, roster, ledger);
-        outcome::acks(round, roster, ledger);
-    };
-    apart::each(&history, ledger, signed, |done| {
-        progress(Progress::Signatures { done, of });
-    });
-    let mut replay = archive.map(|archive| replay::Replay::new(&history, archive));
-    if let Some(replay) = &replay {
-        replay.directories(ledger);
-    }
-    let mut openings = opening::Openings::default();
-    let mut outcomes = outcome::Outcomes::default();
-    for (done, round) in (1..).zip(&history.rounds) {
-        if let Some(roster) = history.roster_at(round.begins_at) {
-            openings.check(&history, round, roster, ledger);
-            outcomes.check(round, ledger);
-        }
-        if let Some(replay) = &mut replay {
-            replay.round(round, ledger);
-        }
-        progress(Progress::Round { done, of });
-    }
     if let Some(last) = history.rounds.last().filter(|last| !last.is_over()) {
         ledger.notes.push(unfinished(last));
     }
-    let replayed = replay.map(|replay| replay.replayed());
+    let replayed = rounds.finish(&history, ledger);
     Ok((history, replayed))
 }
 
-fn unfinished(round: &RoundHistory) -> String {
+fn unfinished(round: &RoundRecord) -> String {
     let last = round.stage.entry_name();
     format!("round {} is not over: its last entry is {last}", round.round)
 }
@@ -308,7 +290,7 @@ fn unfinished(round: &RoundHistory) -> String {
 fn report(entries: u64, history: &History, replayed: Option<usize>, ledger: Ledger) -> Report {
     let (checks, notes) = ledger.finish();
     let count =
-        |wanted: fn(&RoundHistory) -> bool| history.rounds.iter().filter(|round| wanted(round)).count();
+        |wanted: fn(&RoundRecord) -> bool| history.rounds.iter().filter(|round| wanted(round)).count();
     Report {
         entries,
         banks: history

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use veilsum_protocol::crypto::signing::VerifyingKey;
-use veilsum_protocol::ids::Digest;
+use veilsum_protocol::ids::{Digest, Round};
 use veilsum_protocol::log::entry::{RoundOpen, RoundResult};
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::statement::Derived;
 
-use super::history::{Logged, RoundHistory};
+use super::history::{AckEntry, Logged, RoundHistory};
+use super::record::{Acknowledged, RoundRecord};
 use super::report::{Check, Ledger, Place, Problems};
 
 /// Checks the outcomes of the rounds in their order.
@@ -100,28 +101,70 @@ pub(crate) fn acks(round: &RoundHistory, roster: &Roster, ledger: &mut Ledger) {
     };
     let mut seen = BTreeSet::new();
     for logged in &round.acks {
-        let ack = &logged.value;
-        let mut problems = Problems::new();
-        problems.unless_equal("state", ack.state, result.value.next_state);
-        problems.unless(
-            seen.insert(ack.bank),
-            || format!("a second acknowledgement of bank {}", ack.bank),
-            || "one from each bank".to_owned(),
+        let first = seen.insert(logged.value.bank);
+        ack(
+            round.round,
+            result.value.next_state,
+            first,
+            roster,
+            logged,
+            ledger,
         );
-        let statement = Derived {
-            round: round.round,
-            bank: ack.bank,
-            state: ack.state,
-        };
-        let key = roster.bank(ack.bank).map(|entry| VerifyingKey(entry.signing_key));
-        problems.unless(
-            key.is_some_and(|key| key.verifies(&statement, &ack.signature)),
-            || format!("a signature that is not bank {}'s over this state", ack.bank),
-            || "the bank's signature under the roster's key".to_owned(),
-        );
-        let place = Place::of(round.round, logged.index);
-        ledger.settle(Check::Acks, place, problems.into_vec());
     }
+}
+
+/// An acknowledgement of a round whose other entries are checked already.
+pub(crate) fn late_ack(
+    round: &mut RoundRecord,
+    roster: Option<&Logged<Roster>>,
+    logged: &Logged<AckEntry>,
+    ledger: &mut Ledger,
+) {
+    let (Some(result), Some(roster)) = (&round.result, roster) else {
+        return;
+    };
+    let bank = logged.value.bank;
+    let first = round.acks.iter().all(|known| known.bank != bank);
+    ack(
+        round.round,
+        result.next_state,
+        first,
+        &roster.value,
+        logged,
+        ledger,
+    );
+    let agrees = logged.value.state == result.next_state;
+    round.acks.push(Acknowledged { bank, agrees });
+}
+
+fn ack(
+    round: Round,
+    state: Digest,
+    first: bool,
+    roster: &Roster,
+    logged: &Logged<AckEntry>,
+    ledger: &mut Ledger,
+) {
+    let ack = &logged.value;
+    let mut problems = Problems::new();
+    problems.unless_equal("state", ack.state, state);
+    problems.unless(
+        first,
+        || format!("a second acknowledgement of bank {}", ack.bank),
+        || "one from each bank".to_owned(),
+    );
+    let statement = Derived {
+        round,
+        bank: ack.bank,
+        state: ack.state,
+    };
+    let key = roster.bank(ack.bank).map(|entry| VerifyingKey(entry.signing_key));
+    problems.unless(
+        key.is_some_and(|key| key.verifies(&statement, &ack.signature)),
+        || format!("a signature that is not bank {}'s over this state", ack.bank),
+        || "the bank's signature under the roster's key".to_owned(),
+    );
+    ledger.settle(Check::Acks, Place::of(round, logged.index), problems.into_vec());
 }
 
 /// Once the certificate is out, a bank may have released its shares, whether they arrived or not.

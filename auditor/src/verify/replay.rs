@@ -31,12 +31,11 @@ pub(crate) const TASK_LIMIT: u64 = 1 << 20;
 
 /// Checks the archive against the log, round by round.
 pub(crate) struct Replay<'a> {
-    history: &'a History,
     archive: &'a Archive,
     /// By task; none where its text is not to be had.
     tasks: BTreeMap<Digest, Option<Derivation>>,
-    /// By round, releasing bank and bank: the kind of share that left.
-    released: BTreeMap<(Round, BankIndex, BankIndex), bool>,
+    /// By round and releasing bank: whose shares left, and whether they were of the self-mask.
+    released: BTreeMap<(Round, BankIndex), Vec<(BankIndex, bool)>>,
     replayed: usize,
 }
 
@@ -79,9 +78,8 @@ impl Parts<'_> {
 }
 
 impl<'a> Replay<'a> {
-    pub(crate) fn new(history: &'a History, archive: &'a Archive) -> Self {
+    pub(crate) fn new(archive: &'a Archive) -> Self {
         Self {
-            history,
             archive,
             tasks: BTreeMap::new(),
             released: BTreeMap::new(),
@@ -95,11 +93,11 @@ impl<'a> Replay<'a> {
     }
 
     /// Key directories are no part of the sum; where the archive has them, they are checked like a bank does.
-    pub(crate) fn directories(&self, ledger: &mut Ledger) {
+    pub(crate) fn directories(&self, history: &History, ledger: &mut Ledger) {
         let mut absent = 0usize;
-        for logged in &self.history.directories {
+        for logged in &history.directories {
             let place = Place::entry(logged.index);
-            let Some(roster) = self.history.roster_at(logged.index) else {
+            let Some(roster) = history.roster_at(logged.index) else {
                 continue;
             };
             let directory = match self
@@ -144,18 +142,35 @@ impl<'a> Replay<'a> {
     }
 
     /// Replays one round, as far as it came.
-    pub(crate) fn round(&mut self, round: &RoundHistory, ledger: &mut Ledger) {
+    pub(crate) fn round(&mut self, history: &History, round: &RoundHistory, ledger: &mut Ledger) {
         let Some(open) = &round.open else {
             return;
         };
-        self.task(open, ledger);
+        self.task(history, open, ledger);
         let Some(Some(derivation)) = self.tasks.get(&open.value.task) else {
             return;
         };
         let Some((ring, lanes)) = round_plan(round, open, &derivation.plan, ledger) else {
             return;
         };
-        let (Some(cohort), Some(survivors)) = (&round.cohort, &round.survivors) else {
+        let Some(cohort) = &round.cohort else {
+            return;
+        };
+        // Shares that left before an abort count as well.
+        let needed = round.result.is_some() || !round.releases.is_empty();
+        let bundles = bundles::of_cohort(
+            self.archive,
+            history,
+            round,
+            &open.value,
+            &cohort.value,
+            needed,
+            ledger,
+        );
+        if round.result.is_none() {
+            self.unadded(round, ledger);
+        }
+        let Some(survivors) = &round.survivors else {
             return;
         };
         let parts = Parts {
@@ -166,20 +181,7 @@ impl<'a> Replay<'a> {
             ring,
             lanes,
         };
-        // Shares that left before an abort count as well.
-        let bundles = if round.result.is_some() || !round.releases.is_empty() {
-            bundles::of_cohort(
-                self.archive,
-                self.history,
-                round,
-                parts.open,
-                parts.cohort,
-                ledger,
-            )
-        } else {
-            None
-        };
-        let releases = self.releases(&parts, bundles.as_ref(), ledger);
+        let releases = self.releases(history, &parts, bundles.as_ref(), ledger);
         let recovered = || bundles.map(|bundles| parts.recover(&bundles, &releases));
         match (&round.result, &round.abort) {
             (Some(result), _) => {
@@ -193,12 +195,12 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn task(&mut self, open: &Logged<RoundOpen>, ledger: &mut Ledger) {
+    fn task(&mut self, history: &History, open: &Logged<RoundOpen>, ledger: &mut Ledger) {
         let hash = open.value.task;
         if self.tasks.contains_key(&hash) {
             return;
         }
-        let offer = History::last_before(&self.history.tasks, open.index, |offer| offer.task == hash);
+        let offer = History::last_before(&history.tasks, open.index, |offer| offer.task == hash);
         let place = Place::entry(offer.map_or(open.index, |offer| offer.index));
         let read = || {
             let bytes = self
@@ -238,17 +240,11 @@ impl<'a> Replay<'a> {
         self.tasks.insert(hash, derivation);
     }
 
-    fn signed_release(&self, index: u64, bank: BankIndex, bytes: &[u8]) -> Result<Release, String> {
-        let signed = Signed::<Release>::from_bytes(bytes).ok_or("no signed release")?;
-        let key = self.history.key_at(index, bank).map(VerifyingKey);
-        let release = key.and_then(|key| signed.open(&key).cloned());
-        release.ok_or_else(|| format!("shares without a valid signature of bank {bank}"))
-    }
-
     /// The releases that count. Without `bundles` nothing says whether a share is the one that was dealt; that they are missing is told
     /// where they are read.
     fn releases(
         &mut self,
+        history: &History,
         parts: &Parts<'_>,
         bundles: Option<&BTreeMap<BankIndex, Bundle>>,
         ledger: &mut Ledger,
@@ -263,7 +259,7 @@ impl<'a> Replay<'a> {
                 .archive
                 .blob(&body, MESSAGE_LIMIT as u64)
                 .map_err(|error| error.to_string())
-                .and_then(|bytes| self.signed_release(logged.index, bank, &bytes));
+                .and_then(|bytes| signed_release(history, logged.index, bank, &bytes));
             let release = match read {
                 Ok(release) => release,
                 Err(found) => {
@@ -302,12 +298,16 @@ impl<'a> Replay<'a> {
 
     fn one_kind(&mut self, round: Round, place: Place, release: &Release, ledger: &mut Ledger) {
         let mut problems = Problems::new();
+        let known = self.released.entry((round, release.bank)).or_default();
         for (of, share) in &release.shares {
             let self_mask = matches!(share, ReleasedShare::SelfMask(_));
-            let first = *self
-                .released
-                .entry((round, release.bank, *of))
-                .or_insert(self_mask);
+            let first = match known.iter().find(|(bank, _)| bank == of) {
+                Some((_, first)) => *first,
+                None => {
+                    known.push((*of, self_mask));
+                    self_mask
+                }
+            };
             problems.unless(
                 first == self_mask,
                 || {
@@ -319,6 +319,7 @@ impl<'a> Replay<'a> {
                 || "one kind: both together open the bank's update".to_owned(),
             );
         }
+        known.shrink_to_fit();
         ledger.settle(Check::OneKindOfShare, place, problems.into_vec());
     }
 
@@ -357,6 +358,31 @@ impl<'a> Replay<'a> {
         ledger.pass(Check::MaskedSum);
         self.replayed += 1;
         Some(lanes)
+    }
+
+    /// The masked updates of a round without a result: no sum hangs on them, but those that are there must be what the log says.
+    fn unadded(&self, round: &RoundHistory, ledger: &mut Ledger) {
+        for logged in &round.masked {
+            let update = &logged.value;
+            match self.archive.blob_if_there(&update.hash, update.length) {
+                Ok(None) => {}
+                Ok(Some(vector)) if vector.len() as u64 == update.length => {
+                    ledger.pass(Check::ArchivedMasked)
+                }
+                other => ledger.fail(
+                    Check::ArchivedMasked,
+                    Place::of(round.round, logged.index),
+                    match other {
+                        Err(error) => error.to_string(),
+                        Ok(vector) => format!("{} bytes", vector.map_or(0, |vector| vector.len())),
+                    },
+                    format!(
+                        "{} bytes with SHA-256 {} from bank {}",
+                        update.length, update.hash, update.bank
+                    ),
+                ),
+            }
+        }
     }
 
     /// The sum of the masked updates; nothing if one of them is not to be had.
@@ -405,7 +431,7 @@ impl<'a> Replay<'a> {
         sum: Option<Vec<u32>>,
         ledger: &mut Ledger,
     ) {
-        let sum = sum.or_else(|| self.published_sum(parts, &result.value));
+        let sum = sum.or(self.published_sum(parts, result, ledger));
         let Some(Some(derivation)) = self.tasks.get_mut(&parts.open.task) else {
             return;
         };
@@ -456,13 +482,43 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn published_sum(&self, parts: &Parts<'_>, result: &RoundResult) -> Option<Vec<u32>> {
-        let limit = parts.ring.packed_bytes(parts.lanes) as u64;
-        let packed = self.archive.blob(&result.sum, limit).ok()?;
+    /// The sum that the banks were shown.
+    fn published_sum(
+        &self,
+        parts: &Parts<'_>,
+        result: &Logged<RoundResult>,
+        ledger: &mut Ledger,
+    ) -> Option<Vec<u32>> {
+        let expected = parts.ring.packed_bytes(parts.lanes) as u64;
         let mut lanes = Vec::with_capacity(parts.lanes);
-        pack::unpack(parts.ring, &packed, parts.lanes, |lane| lanes.push(lane)).ok()?;
-        Some(lanes)
+        let read = self
+            .archive
+            .blob(&result.value.sum, expected)
+            .map_err(|error| error.to_string())
+            .and_then(|packed| {
+                pack::unpack(parts.ring, &packed, parts.lanes, |lane| lanes.push(lane))
+                    .map_err(|error| error.to_string())
+            });
+        match read {
+            Ok(()) => {
+                ledger.pass(Check::ArchivedSum);
+                Some(lanes)
+            }
+            Err(found) => {
+                let place = Place::of(parts.round.round, result.index);
+                let expected = format!("{expected} bytes with SHA-256 {}", result.value.sum);
+                ledger.fail(Check::ArchivedSum, place, found, expected);
+                None
+            }
+        }
     }
+}
+
+fn signed_release(history: &History, index: u64, bank: BankIndex, bytes: &[u8]) -> Result<Release, String> {
+    let signed = Signed::<Release>::from_bytes(bytes).ok_or("no signed release")?;
+    let key = history.key_at(index, bank).map(VerifyingKey);
+    let release = key.and_then(|key| signed.open(&key).cloned());
+    release.ok_or_else(|| format!("shares without a valid signature of bank {bank}"))
 }
 
 /// Who made a round end for bad shares, as far as the archive shows it.

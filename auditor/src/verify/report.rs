@@ -58,6 +58,7 @@ checks! {
     RoundPlan = "round-plan" "kind, layout and widths of every round are those that its task says";
     ArchivedBundle = "archived-bundle" "the bundles of every cohort are in the archive and are those of the manifest";
     ArchivedMasked = "archived-masked" "the masked updates are in the archive, with the logged hash and length";
+    ArchivedSum = "archived-sum" "the published sums are in the archive, with the logged hash";
     ArchivedRelease = "archived-release" "the released shares are in the archive, with the logged hash and of the right kind";
     OneKindOfShare = "one-kind-of-share" "no bank released both kinds of share of one bank";
     MaskedSum = "masked-sum" "the masked updates, added and unmasked again, give the published sum";

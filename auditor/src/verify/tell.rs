@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use veilsum_protocol::ids::{BankIndex, Digest};
-use veilsum_protocol::log::entry::RoundOpen;
+use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::model::Metrics;
 use veilsum_protocol::roster::Roster;
 
-use super::history::{History, RoundHistory};
+use super::history::History;
+use super::record::{Opened, RoundRecord};
 use super::report::CheckReport;
 
 /// What the log says of a round: who took part, who dropped out, what was computed and what came of it.
@@ -106,45 +106,37 @@ pub struct Figures {
 }
 
 /// What the log says of a round.
-pub(crate) fn round(history: &History, round: &RoundHistory) -> ToldRound {
+pub(crate) fn round(history: &History, round: &RoundRecord) -> ToldRound {
     let roster = history.roster_at(round.begins_at).map(|roster| &roster.value);
-    let manifest = round.manifest.as_ref().map(|manifest| {
-        let bundles = manifest.value.bundles.iter();
-        bundles.map(|(bank, _)| *bank).collect::<Vec<_>>()
-    });
-    let cohort = round.cohort.as_ref().map(|cohort| cohort.value.clone());
-    let survivors = round
-        .survivors
-        .as_ref()
-        .map(|list| list.value.iter().map(|(bank, _)| *bank).collect::<Vec<_>>());
+    let (manifest, cohort) = (round.prepared.as_deref(), round.cohort.as_deref());
+    let survivors = round.survivors.as_deref();
     let everybody: Vec<BankIndex> = roster
         .iter()
         .flat_map(|roster| roster.banks().iter().map(|entry| entry.index))
         .collect();
     // Those of `all` that are not there, once it is known who is.
-    let absent = |all: Option<&Vec<BankIndex>>, there: Option<&Vec<BankIndex>>| {
+    let absent = |all: Option<&[BankIndex]>, there: Option<&[BankIndex]>| {
         let there = there?;
         let absent = all.into_iter().flatten().copied();
         Some(names(absent.filter(|bank| !there.contains(bank)), roster))
     };
-    let present = |banks: Option<&Vec<BankIndex>>| Some(names(banks?.iter().copied(), roster));
-    let signers = round.certificate.iter().flat_map(|list| list.value.iter());
+    let present = |banks: Option<&[BankIndex]>| Some(names(banks?.iter().copied(), roster));
     ToldRound {
         round: round.round.0,
-        opening: round.open.as_ref().map(|open| opening(history, &open.value)),
-        not_prepared: absent(Some(&everybody), manifest.as_ref()),
-        prepared: present(manifest.as_ref()),
-        not_ready: absent(manifest.as_ref(), cohort.as_ref()),
-        cohort: present(cohort.as_ref()),
-        in_the_sum: present(survivors.as_ref()),
-        dropped_out: absent(cohort.as_ref(), survivors.as_ref()),
-        certified_by: names(signers.map(|(bank, _)| *bank), roster),
-        shares_from: names(round.releases.iter().map(|release| release.value.0), roster),
+        opening: round.open.as_ref().map(|open| opening(history, open)),
+        not_prepared: absent(Some(&everybody), manifest),
+        prepared: present(manifest),
+        not_ready: absent(manifest, cohort),
+        cohort: present(cohort),
+        in_the_sum: present(survivors),
+        dropped_out: absent(cohort, survivors),
+        certified_by: names(round.signers.iter().copied(), roster),
+        shares_from: names(round.releasers.iter().copied(), roster),
         outcome: ending(round),
     }
 }
 
-fn opening(history: &History, open: &RoundOpen) -> Opening {
+fn opening(history: &History, open: &Opened) -> Opening {
     let offer = history.tasks.iter().find(|offer| offer.value.task == open.task);
     Opening {
         task_name: offer.map(|offer| offer.value.name.clone()),
@@ -156,23 +148,19 @@ fn opening(history: &History, open: &RoundOpen) -> Opening {
     }
 }
 
-fn ending(round: &RoundHistory) -> Ending {
+fn ending(round: &RoundRecord) -> Ending {
     match (&round.result, &round.abort) {
-        (Some(result), _) => {
-            let result = &result.value;
-            let agree = |state: &Digest| *state == result.next_state;
-            Ending::Result {
-                survivors: result.survivors,
-                sum: result.sum.to_hex(),
-                weight: result.weight,
-                next_state: result.next_state.to_hex(),
-                derived_by: round.acks.iter().filter(|ack| agree(&ack.value.state)).count(),
-                metrics: result.metrics.as_ref().map(Figures::from),
-            }
-        }
+        (Some(result), _) => Ending::Result {
+            survivors: result.survivors,
+            sum: result.sum.to_hex(),
+            weight: result.weight,
+            next_state: result.next_state.to_hex(),
+            derived_by: round.acks.iter().filter(|ack| ack.agrees).count(),
+            metrics: result.metrics.as_ref().map(Figures::from),
+        },
         (None, Some(abort)) => Ending::Abort {
-            reason: abort.value.reason.words(),
-            after_release: abort.value.after_release,
+            reason: abort.reason.words(),
+            after_release: abort.after_release,
         },
         (None, None) => Ending::Running {
             last_entry: round.stage.entry_name(),

@@ -4,6 +4,10 @@
 mod accounts;
 mod documented;
 mod exports;
+mod fifty;
+mod flipped;
+mod independent;
+mod lying;
 mod memory;
 mod mirror;
 mod page;

@@ -238,6 +238,16 @@ const CASES: &[(&str, Tamper, &[Check])] = &[
         |world| drop(world.files.remove("rounds/3.json")),
         &[Check::ArchivedBundle],
     ),
+    (
+        "an index that spells a hash in capitals",
+        |world| in_index(world, |index| index.to_uppercase()),
+        &[Check::ArchivedBundle],
+    ),
+    (
+        "an index that names a bank twice",
+        |world| in_index(world, |index| index.replace("\"5\"", "\"1\"")),
+        &[Check::ArchivedBundle],
+    ),
     ("swapped bundles", swapped_bundles, &[Check::ArchivedBundle]),
     (
         "a bundle with a flipped bit",
@@ -268,6 +278,11 @@ const CASES: &[(&str, Tamper, &[Check])] = &[
         "shares that their releaser was not dealt, before an abort",
         |world| undealt_shares(world, 2),
         &[Check::ArchivedRelease],
+    ),
+    (
+        "a published sum with a flipped bit",
+        flipped_sum,
+        &[Check::ArchivedSum],
     ),
     ("a sum altered by one", sum_altered_by_one, &[Check::MaskedSum]),
     ("another weight", another_weight, &[Check::DerivedState]),

@@ -53,6 +53,14 @@ pub(super) fn bundle_blobs(world: &World) -> Vec<String> {
     index.into_values().collect()
 }
 
+pub(super) fn in_index(world: &mut World, change: impl Fn(String) -> String) {
+    let index = world.files.get_mut("rounds/3.json").unwrap();
+    let text = String::from_utf8(std::mem::take(index)).unwrap();
+    let changed = change(text.clone());
+    assert_ne!(changed, text);
+    *index = changed.into_bytes();
+}
+
 pub(super) fn swapped_bundles(world: &mut World) {
     let blobs = bundle_blobs(world);
     let index = [
@@ -92,6 +100,14 @@ pub(super) fn missing_update(world: &mut World) {
 
 pub(super) fn flipped_shares(world: &mut World) {
     flip(world, &release_of(world, 3, 4).1);
+}
+
+pub(super) fn flipped_sum(world: &mut World) {
+    let results = world.find(|entry| matches!(entry, Entry::Result(_)));
+    match &results[1].1 {
+        Entry::Result(result) => flip(world, &result.sum),
+        _ => panic!("no result"),
+    }
 }
 
 /// Bank 1 swaps its shares of banks 1 and 2 and signs that; the coordinator logs it instead of refusing it.
