@@ -26,11 +26,11 @@ const LEAST: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, PartialEq)]
 enum Commits {
     /// What arrives from a bank at once, as the engine does.
-    EveryArrival,
+    Arrival,
     /// All that a phase brings together.
-    EveryPhase,
+    Phase,
     /// A whole round together.
-    EveryRound,
+    Round,
 }
 
 /// A phase: what is committed with each arrival. Behind each the head is published.
@@ -65,9 +65,9 @@ fn phases(entries: &[Vec<u8>]) -> Vec<Phase> {
 
 fn gathered(phases: Vec<Phase>, commits: Commits) -> Vec<Phase> {
     match commits {
-        Commits::EveryArrival => phases,
-        Commits::EveryPhase => phases.into_iter().map(|phase| vec![phase.concat()]).collect(),
-        Commits::EveryRound => vec![vec![phases.concat().concat()]],
+        Commits::Arrival => phases,
+        Commits::Phase => phases.into_iter().map(|phase| vec![phase.concat()]).collect(),
+        Commits::Round => vec![vec![phases.concat().concat()]],
     }
 }
 
@@ -139,9 +139,9 @@ fn main() {
     let disk = std::env::var_os("VEILSUM_BENCH_DISK");
     let disk = disk.map_or(PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     for (what, commits) in [
-        ("each arrival committed", Commits::EveryArrival),
-        ("each phase committed", Commits::EveryPhase),
-        ("each round committed", Commits::EveryRound),
+        ("each arrival committed", Commits::Arrival),
+        ("each phase committed", Commits::Phase),
+        ("each round committed", Commits::Round),
     ] {
         for banks in [5, 16] {
             let mut runs: Vec<_> = (0..3)

@@ -8,6 +8,8 @@ use tokio::sync::mpsc;
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
+use veilsum_protocol::log::VerifierKey;
+use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator};
 use veilsum_protocol::wire::stream::Rejected;
 
@@ -15,7 +17,9 @@ use crate::admin;
 use crate::config::Config;
 use crate::engine::driver::{Engine, Input, Parts, SOFTWARE, Upload};
 use crate::engine::gate::Gate;
+use crate::enrol::auditors::Auditors;
 use crate::enrol::{inspect, keyfile};
+use crate::https;
 use crate::ledger::{Archive, StoredLedger};
 use crate::store::sled::SledStore;
 use crate::transport::{
@@ -130,14 +134,18 @@ async fn serve(config: &Config) -> Result<(), RunError> {
             config.folders.data.join(admin::SOCKET).display()
         ))
     })?;
+    // Whoever reads that it serves may stop it.
+    let signalled = signal();
     tracing::info!(
         "{SOFTWARE} serves {} banks of {} on {address}, UDP and TCP",
         roster.banks().len(),
         roster.consortium()
     );
 
+    let roster = Arc::new(roster);
+    let reading = bind_for_auditors(config, &identity, &roster, verifier)?;
     let services = Services {
-        roster: Arc::new(roster),
+        roster,
         gate: Arc::new(Door(gate)),
         blobs: Arc::new(Shelf(archive)),
         spool: config.folders.data.join("spool"),
@@ -147,12 +155,16 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     tokio::spawn(admin);
     tokio::spawn(remind(expires, config.identity.certificate.clone()));
     tokio::spawn(forward(network, inputs));
+    let reading = reading
+        .map(|server| server.start(until(stop.clone())))
+        .transpose()
+        .map_err(failure)?;
     let network =
         tokio::spawn(listener.serve::<ToCoordinator, ToBank>(services, inbound, until(stop.clone())));
     let mut engine = tokio::spawn(engine.run(engine_inputs, until(stop)));
     let ended = tokio::select! {
         ended = &mut engine => Some(ended),
-        () = signal() => None,
+        () = signalled => None,
     };
     tracing::info!("stopping; an open round stays in the journal and goes on at the next start");
     let _ = stopped.send(true);
@@ -161,8 +173,42 @@ async fn serve(config: &Config) -> Result<(), RunError> {
         None => engine.await,
     };
     let network = network.await.map_err(failure)?;
+    if let Some(reading) = reading {
+        reading.ended().await;
+    }
     engine.map_err(failure)?.map_err(failure)?;
     Ok(network?)
+}
+
+/// The server for auditors, where one is wanted.
+fn bind_for_auditors(
+    config: &Config,
+    identity: &ServerIdentity,
+    roster: &Arc<Roster>,
+    log_key: VerifierKey,
+) -> Result<Option<https::Server>, RunError> {
+    let Some(address) = config.auditors.listen else {
+        return Ok(None);
+    };
+    let list = Auditors::load(&config.auditors.admitted).map_err(configuration)?;
+    let folders = https::Folders {
+        log: config.folders.log.clone(),
+        data: config.folders.data.clone(),
+    };
+    let server = https::Server::bind(
+        address,
+        &config.auditors,
+        identity,
+        Arc::clone(roster),
+        log_key,
+        folders,
+    )?;
+    tracing::info!(
+        "log and archive are at https://{}, for {} auditors and the banks",
+        server.local_addr().map_err(failure)?,
+        list.list().len()
+    );
+    Ok(Some(server))
 }
 
 /// Finds out before the first bank does whether banks accept the coordinator's certificate, and when it expires (Unix seconds).
@@ -202,16 +248,18 @@ async fn until(mut stop: tokio::sync::watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn signal() {
+/// Waits for SIGTERM or SIGINT; they are caught from the call on.
+fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let caught = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = caught else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

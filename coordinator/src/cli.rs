@@ -54,9 +54,10 @@ enum Command {
         #[arg(long, default_value_t = 825)]
         days: u32,
     },
-    /// Verify banks' requests, issue their certificates and add them to the roster
+    /// Verify requests of banks and auditors, issue their certificates, and add the banks to the roster
     ///
-    /// The same request again renews the bank's certificate.
+    /// The same request again renews the certificate. An auditor is put on the list in auditors.toml, and deleting it there takes its
+    /// access away.
     Enrol {
         /// The folder that `init` made
         #[arg(long)]
@@ -64,7 +65,7 @@ enum Command {
         /// Validity of the certificates, in days
         #[arg(long, default_value_t = 397)]
         days: u32,
-        /// The banks' request files
+        /// The request files of banks and auditors
         #[arg(required = true)]
         requests: Vec<PathBuf>,
     },
@@ -235,6 +236,14 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                         )
                     })
                     .collect();
+                lines.extend(report.auditors.iter().map(|auditor| {
+                    let done = if auditor.renewed { "renewed" } else { "admitted" };
+                    format!(
+                        "{done} auditor {}: hand over {}",
+                        auditor.name,
+                        auditor.folder.display()
+                    )
+                }));
                 lines.push(format!(
                     "roster of {} banks, consortium.toml sha256 {}",
                     report.banks, report.consortium_sha256

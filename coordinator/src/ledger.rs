@@ -5,7 +5,8 @@
 //! are written at the next start.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -13,7 +14,7 @@ use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 
-use crate::atomic_file::{durable_create_folder, durable_write};
+use crate::atomic_file::{durable_create_folder, durable_write, sync_folder};
 use crate::engine::ports::{Blobs, Commit, Fault, Ledger, Store};
 use crate::log::{Publisher, Recovered, Sequencer, recover};
 use crate::store::blobs::BlobStore;
@@ -167,6 +168,25 @@ impl Blobs for Archive {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(*hash);
+    }
+
+    fn forget_round(&self, round: Round, blobs: &[Digest]) -> Result<usize, Fault> {
+        let path = self.rounds.join(format!("{round}.json"));
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(Fault::new(format!("{}: {error}", path.display()))),
+        };
+        let index: BTreeMap<u16, String> = serde_json::from_slice(&text)
+            .map_err(|error| Fault::new(format!("{}: {error}", path.display())))?;
+        let bundles: Vec<Digest> = index.values().filter_map(|hex| Digest::from_hex(hex)).collect();
+        let mut deleted = 0;
+        for hash in blobs.iter().chain(&bundles) {
+            deleted += usize::from(self.blobs.remove(hash)?);
+        }
+        fs::remove_file(&path).map_err(|error| Fault::new(format!("{}: {error}", path.display())))?;
+        sync_folder(&self.rounds).map_err(Fault::new)?;
+        Ok(deleted + 1)
     }
 
     fn index_bundles(&self, round: Round, bundles: &BTreeMap<BankIndex, Digest>) -> Result<(), Fault> {

@@ -9,6 +9,7 @@ pub mod config;
 mod core_dump;
 pub mod engine;
 pub mod enrol;
+pub mod https;
 pub mod ledger;
 pub mod log;
 mod remedy;

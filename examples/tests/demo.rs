@@ -90,6 +90,34 @@ fn the_demo_keeps_its_promises() {
         "the report does not show the log's root {root}"
     );
     assert!(told.contains(root), "it does not tell the log's root {root}");
+    let audit = fs::read_to_string(dir.join("audit.html")).unwrap();
+    assert!(
+        audit.contains(root),
+        "the auditor's page does not show the log's root {root}"
+    );
+    breaks_as_it_says(told);
+}
+
+/// What the reader is told to do breaks the log, and the auditor says where; and says nothing before.
+fn breaks_as_it_says(told: &str) {
+    let (_, end) = told.split_once("Break it, and see it caught").unwrap();
+    let commands = |start: &str| -> Vec<&str> {
+        let lines = end.lines().map(str::trim_start);
+        lines.filter(|line| line.starts_with(start)).collect()
+    };
+    let (breaks, audits) = (commands("printf "), commands("(cd "));
+    let run = |command: &str| {
+        let ran = Command::new("sh").args(["-c", command]).output().unwrap();
+        (ran.status.code(), String::from_utf8(ran.stdout).unwrap())
+    };
+    assert_eq!((breaks.len(), audits.len()), (2, 1), "{end}");
+    assert_eq!(run(audits[0]).0, Some(0));
+    for (broken, named) in breaks.iter().zip(["archived-masked", "tile/entries/000"]) {
+        assert_eq!(run(broken).0, Some(0), "{broken}");
+        let (code, text) = run(audits[0]);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains("FAILED") && text.contains(named), "{text}");
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! A bank's request to be enrolled: its three public keys, and proof that it holds all private ones.
+//! Requests to be enrolled. A bank's has three public keys, and proof that it holds all private ones; an auditor's has one.
 //!
 //! The certificate signing request (PKCS #10, RFC 2986) proves possession of the TLS key by its own signature. The two
 //! proof fields do the same for the signing key and the witness key, and each binds the three together, so that nobody enrols with
 //! another's key.
+
+mod auditor;
 
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::ids::Digest;
 use crate::roster::{NameError, check_bank_name};
 use crate::wire::canonical::Writer;
+
+pub use auditor::{AUDITOR_DOMAIN, AuditorRequest, Request, Role};
 
 /// Version of the request's format.
 pub const REQUEST_VERSION: u32 = 1;
@@ -50,10 +54,16 @@ pub enum RequestError {
     #[error("not an enrolment request: {0}")]
     Toml(String),
     /// Written by another version.
-    #[error("version {found}, expected {REQUEST_VERSION}; make the request with the client of this release")]
+    #[error("version {found}, expected {REQUEST_VERSION}; make the request with the program of this release")]
     Version {
         /// The version found.
         found: u32,
+    },
+    /// A role that nobody has.
+    #[error("role {found:?}, expected \"auditor\", or no role in a bank's request")]
+    Role {
+        /// The role found.
+        found: String,
     },
     /// The name is malformed.
     #[error(transparent)]
@@ -179,7 +189,7 @@ mod tests {
 
     use super::*;
 
-    fn request() -> EnrolmentRequest {
+    pub(super) fn request() -> EnrolmentRequest {
         let [signing, witness] =
             [7, 17].map(|seed| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap());
         let public = |key: &Ed25519KeyPair| key.public_key().as_ref().try_into().unwrap();

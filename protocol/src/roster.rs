@@ -85,6 +85,18 @@ pub struct NameError {
 /// # Errors
 /// [`NameError`] with the name that was found.
 pub fn check_bank_name(name: &str) -> Result<(), NameError> {
+    check_label("bank", name)
+}
+
+/// Checks the name of an auditor, which follows the same rule.
+///
+/// # Errors
+/// [`NameError`] with the name that was found.
+pub fn check_auditor_name(name: &str) -> Result<(), NameError> {
+    check_label("auditor", name)
+}
+
+fn check_label(kind: &'static str, name: &str) -> Result<(), NameError> {
     let allowed = "a-z, 0-9 and -, with no - at either end";
     let good = name
         .bytes()
@@ -93,7 +105,7 @@ pub fn check_bank_name(name: &str) -> Result<(), NameError> {
         return Ok(());
     }
     Err(NameError {
-        kind: "bank",
+        kind,
         found: name.to_owned(),
         longest: MAX_BANK_NAME,
         allowed,

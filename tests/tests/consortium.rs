@@ -5,7 +5,9 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -264,6 +266,114 @@ fn a_coordinator_that_is_killed_in_a_round_goes_on_with_it() {
             .is_some_and(|story| story.end.is_some()),
         "the round was forgotten"
     );
+}
+
+/// Runs a program to its end in a folder; what it printed, if it ended with `code`.
+fn run(program: &Path, folder: &Path, arguments: &[&str], code: i32) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap() + &said
+}
+
+/// An auditor is enrolled, mirrors while the banks train and after it, and needs nothing else to do every sum again.
+#[test]
+fn an_auditor_mirrors_over_https_and_replays_every_sum() {
+    let programs = Programs::beside_this_one().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let scene = Scene::start_after(&[FEW, FEW, FEW], 3, |consortium| {
+        let folder = &consortium.setup().dir;
+        run(
+            &programs.auditor,
+            folder,
+            &["init", "--name", "firm", "--dir", "firm"],
+            0,
+        );
+        let enrol = ["enrol", "--dir", "coordinator", "firm/firm.request.toml"];
+        let said = run(&programs.coordinator, folder, &enrol, 0);
+        assert!(said.contains("admitted auditor firm"), "{said}");
+        for file in ["auditor.crt.pem", "ca.crt.pem"] {
+            let from = folder.join("coordinator/admissions/auditors/firm").join(file);
+            fs::copy(from, folder.join("firm").join(file)).unwrap();
+        }
+        let path = folder.join("coordinator/coordinator.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let changed = text.replace("listen = \"\"", &format!("listen = \"127.0.0.1:{port}\""));
+        assert_ne!(text, changed);
+        fs::write(path, changed).unwrap();
+    });
+    let folder = scene.consortium.setup().dir.clone();
+    let (log, archive) = (
+        format!("https://127.0.0.1:{port}/log/"),
+        format!("https://127.0.0.1:{port}/archive/"),
+    );
+    // The pinned file is a bank's, as the auditor should have it.
+    let pinned = ["--consortium", "bank-1/consortium.toml"];
+    let mirror = |identity: &str, code| {
+        let arguments = [
+            "mirror",
+            &log,
+            "mirror",
+            "--archive",
+            &archive,
+            "--archive-to",
+            "archive",
+            "--identity",
+            identity,
+        ];
+        run(
+            &programs.auditor,
+            &folder,
+            &[&arguments[..], &pinned].concat(),
+            code,
+        )
+    };
+    scene
+        .consortium
+        .wait_for_results("a first sum", 1, PATIENCE)
+        .unwrap();
+    mirror("firm", 0);
+    let over = |status: &Status| {
+        status.round.is_none()
+            && status
+                .tasks
+                .iter()
+                .all(|task| task.status == TaskStatus::Finished)
+    };
+    scene
+        .consortium
+        .wait_for("the end of the task", PATIENCE, over)
+        .unwrap();
+    let said = mirror("firm", 0);
+    assert!(said.contains("the log continues the copy"), "{said}");
+
+    // Who is taken off the list reads nothing more, and the copy stays.
+    let list = folder.join("coordinator/auditors.toml");
+    fs::rename(&list, list.with_extension("away")).unwrap();
+    let refused = mirror("firm", 2);
+    assert!(refused.contains("403"), "{refused}");
+    fs::rename(list.with_extension("away"), list).unwrap();
+
+    scene.finish();
+    let report = run(
+        &programs.auditor,
+        &folder,
+        &[
+            &["verify", "mirror", "--archive", "archive", "--json"][..],
+            &pinned,
+        ]
+        .concat(),
+        0,
+    );
+    assert!(report.contains("\"replayed\":5"), "{report}");
 }
 
 /// Every file under a folder.

@@ -113,6 +113,12 @@ impl Mirror {
                     "; {} files of the archive fetched, {} were there",
                     mirrored.fetched, mirrored.kept
                 );
+                if mirrored.expired > 0 {
+                    done.verdict += &format!(
+                        "; {} are of rounds that their tasks keep no longer",
+                        mirrored.expired
+                    );
+                }
                 done.missing = mirrored.missing;
                 if !done.missing.is_empty() {
                     done.verifies = false;

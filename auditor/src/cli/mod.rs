@@ -4,6 +4,7 @@
 
 mod account;
 mod export;
+mod init;
 mod key;
 mod known;
 mod mirror;
@@ -35,6 +36,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make the key that opens the operator's door, and the request to be enrolled
+    Init(init::Init),
     /// Check a whole log and, with an archive, every sum in it
     Verify(verify::Verify),
     /// Copy a served log into a folder, if it continues what is there, and the files that it names
@@ -102,6 +105,7 @@ impl Problem {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Init(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Mirror(command) => command.run(),
         Command::Watch(command) => command.run(),

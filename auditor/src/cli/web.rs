@@ -6,11 +6,15 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Problem, Trust};
+use crate::enrol::{CA_FILE, CERTIFICATE_FILE, KEY_FILE};
 use crate::fetch::{Origin, TlsFiles, WebOptions};
 
 /// Options of a source that is a web server.
 #[derive(Debug, Args)]
 pub(super) struct WebArgs {
+    /// The folder of `init` with the two certificates of the admission in it, in place of the three options below
+    #[arg(long, conflicts_with_all = ["tls_ca", "tls_cert", "tls_key"])]
+    identity: Option<PathBuf>,
     /// Authority of the server's certificate, in PEM; without it, that of the --consortium file
     #[arg(long)]
     tls_ca: Option<PathBuf>,
@@ -32,15 +36,23 @@ impl WebArgs {
     /// A folder or a web server.
     pub(super) fn origin(&self, text: &str, trust: &Trust) -> Result<Origin, Problem> {
         let options = WebOptions {
-            tls: TlsFiles {
-                ca: self.tls_ca.clone(),
-                ca_pem: trust.authority(),
-                cert: self.tls_cert.clone(),
-                key: self.tls_key.clone(),
-            },
+            tls: self.tls(trust),
             timeout: Duration::from_secs(self.timeout),
             tries: self.tries,
         };
         Origin::new(text, &options).map_err(Problem::usage)
+    }
+
+    fn tls(&self, trust: &Trust) -> TlsFiles {
+        let file = |name, option: &Option<PathBuf>| match &self.identity {
+            Some(folder) => Some(folder.join(name)),
+            None => option.clone(),
+        };
+        TlsFiles {
+            ca: file(CA_FILE, &self.tls_ca),
+            ca_pem: trust.authority(),
+            cert: file(CERTIFICATE_FILE, &self.tls_cert),
+            key: file(KEY_FILE, &self.tls_key),
+        }
     }
 }

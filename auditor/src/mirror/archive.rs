@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ring::digest::{Context, SHA256};
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::entry::Entry;
+use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical as _;
 use veilsum_protocol::wire::message::MESSAGE_LIMIT;
 
@@ -20,6 +21,7 @@ use crate::fetch::{Begin, FetchError, Origin};
 use crate::source::LogReader;
 use crate::verify::archive::{INDEX_LIMIT, blob_path, index_path, read_index};
 use crate::verify::replay::TASK_LIMIT;
+use crate::verify::retention;
 
 /// Longest masked update or sum, in bytes: more than any model here needs, and no log can fill the disk with one.
 const UPDATE_LIMIT: u64 = 1 << 32;
@@ -42,6 +44,19 @@ pub struct ArchiveMirrored {
     pub kept: u64,
     /// Files that the log names and the source does not have.
     pub missing: Vec<String>,
+    /// Files of rounds that their tasks keep no longer, which the source does not have either.
+    pub expired: u64,
+}
+
+fn for_each_entry(log: &LogReader, mut take: impl FnMut(Entry)) -> Result<(), MirrorError> {
+    for bundle in log.bundles() {
+        let bundle = bundle.map_err(MirrorError::Copy)?;
+        bundle
+            .iter()
+            .filter_map(|entry| Entry::from_bytes(entry).ok())
+            .for_each(&mut take);
+    }
+    Ok(())
 }
 
 /// Something that an entry names.
@@ -112,11 +127,46 @@ impl ArchiveMirror<'_> {
         }
         let mut missing = counts.missing.into_inner().unwrap_or_default();
         missing.sort();
+        let all = missing.len();
+        if all > 0 {
+            let expired = self.expired(log)?;
+            missing.retain(|file| !expired.contains(file));
+        }
         Ok(ArchiveMirrored {
             fetched: counts.fetched.into_inner(),
             kept: counts.kept.into_inner(),
+            expired: (all - missing.len()) as u64,
             missing,
         })
+    }
+
+    /// Addresses of the files that need not be there any more, by the texts of the tasks in the copy.
+    fn expired(&self, log: &LogReader) -> Result<BTreeSet<String>, MirrorError> {
+        let limit = |task: &Digest| {
+            let bytes = fs::read(self.folder.join(blob_path(task))).ok()?;
+            let text = String::from_utf8(bytes).ok()?;
+            Task::parse(&text).ok()?.archive_rounds
+        };
+        let mut opened = Vec::new();
+        for_each_entry(log, |entry| {
+            if let Entry::RoundOpen(open) = entry {
+                opened.push((open.round, open.task));
+            }
+        })?;
+        let rounds = retention::expired(opened, limit);
+        let mut files = BTreeSet::new();
+        for_each_entry(log, |entry| {
+            let named = match entry {
+                Entry::Masked { round, hash, .. } => (round, blob_path(&hash)),
+                Entry::Release { round, body, .. } => (round, blob_path(&body)),
+                Entry::Cohort { round, .. } => (round, index_path(round)),
+                _ => return,
+            };
+            if rounds.contains(&named.0) {
+                files.insert(self.origin.address(&named.1));
+            }
+        })?;
+        Ok(files)
     }
 
     fn fetch(&self, named: &Named, counts: &Counts) -> Result<(), MirrorError> {

@@ -96,6 +96,11 @@ impl Archive {
         Ok(bytes)
     }
 
+    /// Whether there is a file of that name, whatever is in it.
+    pub(crate) fn has(&self, hash: &Digest) -> bool {
+        self.blob_path(hash).exists()
+    }
+
     /// The same, or `None` if it is not there.
     pub(crate) fn blob_if_there(&self, hash: &Digest, limit: u64) -> Result<Option<Vec<u8>>, ArchiveError> {
         match self.blob(hash, limit) {

@@ -20,6 +20,7 @@ mod outcome;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub mod report;
+pub(crate) mod retention;
 mod rounds;
 pub(crate) mod tell;
 mod witnesses;

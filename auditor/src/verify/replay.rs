@@ -25,6 +25,7 @@ use super::archive::{Archive, ArchiveError};
 use super::bundles;
 use super::history::{History, Logged, RoundHistory};
 use super::report::{Check, Ledger, Place, Problems};
+use super::retention::Retention;
 
 /// Longest text of a task in bytes.
 pub(crate) const TASK_LIMIT: u64 = 1 << 20;
@@ -37,6 +38,7 @@ pub(crate) struct Replay<'a> {
     /// By round and releasing bank: whose shares left, and whether they were of the self-mask.
     released: BTreeMap<(Round, BankIndex), Vec<(BankIndex, bool)>>,
     replayed: usize,
+    retention: Retention,
 }
 
 /// A task, as far as its states were derived.
@@ -84,11 +86,13 @@ impl<'a> Replay<'a> {
             tasks: BTreeMap::new(),
             released: BTreeMap::new(),
             replayed: 0,
+            retention: Retention::default(),
         }
     }
 
-    /// Rounds whose sum was computed again.
-    pub(crate) fn replayed(&self) -> usize {
+    /// Tells of the rounds whose files are gone. Gives the number of rounds whose sum was computed again.
+    pub(crate) fn finish(self, history: &History, ledger: &mut Ledger) -> usize {
+        self.retention.finish(history, ledger);
         self.replayed
     }
 
@@ -156,6 +160,10 @@ impl<'a> Replay<'a> {
         let Some(cohort) = &round.cohort else {
             return;
         };
+        if self.retention.lets_go(self.archive, round, &derivation.task) {
+            self.without_files(round, &open.value, &cohort.value, (ring, lanes), ledger);
+            return;
+        }
         // Shares that left before an abort count as well.
         let needed = round.result.is_some() || !round.releases.is_empty();
         let bundles = bundles::of_cohort(
@@ -192,6 +200,29 @@ impl<'a> Replay<'a> {
                 ledger.notes.push(bad_shares(round.round, recovered()));
             }
             _ => {}
+        }
+    }
+
+    /// What can be done without the round's files: those that are left must be what the log says, and the state follows from the sum.
+    fn without_files(
+        &mut self,
+        round: &RoundHistory,
+        open: &RoundOpen,
+        cohort: &[BankIndex],
+        (ring, lanes): (Ring, usize),
+        ledger: &mut Ledger,
+    ) {
+        self.unadded(round, ledger);
+        if let (Some(survivors), Some(result)) = (&round.survivors, &round.result) {
+            let parts = Parts {
+                round,
+                open,
+                cohort,
+                survivors: &survivors.value,
+                ring,
+                lanes,
+            };
+            self.derive(&parts, result, None, ledger);
         }
     }
 

@@ -58,6 +58,6 @@ impl<'a> Rounds<'a> {
     pub(crate) fn finish(self, history: &History, ledger: &mut Ledger) -> Option<usize> {
         let replay = self.replay?;
         replay.directories(history, ledger);
-        Some(replay.replayed())
+        Some(replay.finish(history, ledger))
     }
 }

@@ -45,10 +45,11 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn new() -> Self {
-        Self {
-            world: World::of_rounds(u32::try_from(ROUNDS).unwrap()),
-            attempt: 0,
-        }
+        Self::of(World::of_rounds(u32::try_from(ROUNDS).unwrap()))
+    }
+
+    pub(crate) fn of(world: World) -> Self {
+        Self { world, attempt: 0 }
     }
 
     pub(crate) fn play(&mut self, round: u64) {

@@ -12,6 +12,7 @@ mod memory;
 mod mirror;
 mod page;
 mod program;
+mod retention;
 mod rounds;
 mod served;
 mod tampered;

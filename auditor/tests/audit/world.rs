@@ -205,6 +205,14 @@ impl World {
         Self::of_task(&TASK.replace("rounds = 2", &format!("rounds = {rounds}")))
     }
 
+    /// The same, whose archive keeps the files of the last `kept` rounds.
+    pub(crate) fn keeping(rounds: u32, kept: u32) -> Self {
+        Self::of_task(&TASK.replace(
+            "rounds = 2",
+            &format!("archive_rounds = {kept}\nrounds = {rounds}"),
+        ))
+    }
+
     fn of_task(task: &str) -> Self {
         let consortium = Rc::new(Consortium::new(task));
         let (task, directory) = (consortium.task.hash(), consortium.directory.clone());

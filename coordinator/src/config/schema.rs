@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::auditors::{self, Auditors};
 use super::layers::{ConfigError, load};
 
 /// The coordinator's configuration. Relative paths are taken from the folder of the file.
@@ -26,6 +27,9 @@ pub struct Config {
     /// What peers may use.
     #[serde(default)]
     pub limits: Limits,
+    /// The door for auditors.
+    #[serde(default)]
+    pub auditors: Auditors,
 }
 
 /// Folders that the coordinator writes.
@@ -152,6 +156,7 @@ impl Config {
             certificate,
             key,
             log_key,
+            &mut config.auditors.admitted,
         ] {
             *file = root.join(&file);
         }
@@ -189,7 +194,10 @@ impl Config {
             ("limits.handshake_s", limits.handshake_s.into(), 1, 120),
             ("limits.idle_s", limits.idle_s.into(), 5, 600),
             ("limits.stall_s", limits.stall_s.into(), 1, 600),
-        ] {
+        ]
+        .into_iter()
+        .chain(self.auditors.ranges())
+        {
             if !(least..=most).contains(&found) {
                 return Err(ConfigError::Range {
                     path: path.to_owned(),
@@ -225,6 +233,7 @@ pub fn template(listen: SocketAddr) -> String {
         log_key,
     } = Identity::default();
     let grace = default_grace();
+    let auditors = auditors::template();
     format!(
         r#"# Configuration of the coordinator. Relative paths are taken from this folder. Every key can also be set by the
 # environment: VEILSUM__LIMITS__IDLE_S=60 sets idle_s in [limits].
@@ -253,7 +262,8 @@ send_window_bytes = {send_window_bytes}        # unacknowledged bytes that one b
 handshake_s = {handshake_s}
 idle_s = {idle_s}                        # a silent bank is dropped
 stall_s = {stall_s}                       # a bank that takes or sends nothing in a transfer is dropped
-"#
+
+{auditors}"#
     )
 }
 
@@ -276,6 +286,14 @@ mod tests {
         let from_template = read(&template(listen)).unwrap();
         let shortest = read("listen = \"127.0.0.1:7443\"").unwrap();
         assert_eq!(from_template.limits, shortest.limits);
+        assert_eq!(from_template.auditors.listen, None);
+        assert_eq!(
+            Auditors {
+                admitted: from_template.folders.data.with_file_name("auditors.toml"),
+                ..Auditors::default()
+            },
+            from_template.auditors
+        );
         assert_eq!(from_template.reconnect_grace_s, shortest.reconnect_grace_s);
         assert_eq!(
             from_template.folders.data.file_name(),
@@ -297,6 +315,18 @@ mod tests {
             ),
             ("[limits]\nconnection_window_bytes = 65536", "expected 1048576 to"),
             ("[limits]\nmessage_bytes = 100000000", "limits.message_bytes"),
+            (
+                "[auditors]\nidle_s = 0",
+                "auditors.idle_s: 0 is out of range, expected 1 to 600",
+            ),
+            (
+                "[auditors]\nmax_connections_each = 99",
+                "auditors.max_connections_each: 99 is out of range, expected 1 to 32",
+            ),
+            (
+                "[auditors]\nlisten = \"here\"",
+                "found \"here\", expected an address with a port",
+            ),
         ] {
             let error = read(&format!("listen = \"127.0.0.1:7443\"\n{line}")).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -24,6 +24,7 @@ use veilsum_protocol::wire::statement::Trailer;
 use super::epochs::HeldUp;
 use super::gate::Gate;
 use super::ports::{Blobs, Fault, Ledger};
+use super::retention::Retention;
 use super::sessions::{Outlet, Sessions};
 use super::status::{ResultLine, Status};
 use super::tasks::{LoadedTask, TaskBook, TaskStatus};
@@ -105,6 +106,7 @@ pub struct Engine<L> {
     pub(super) sessions: Sessions,
     pub(super) witnessing: Witnessing,
     pub(super) tasks: TaskBook,
+    pub(super) retention: Retention,
     /// The armed epoch.
     pub(super) armed: Option<KeyDirectory>,
     /// The epoch being set up.

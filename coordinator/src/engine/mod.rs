@@ -10,6 +10,7 @@ mod epochs;
 pub mod gate;
 pub mod ports;
 mod recovery;
+mod retention;
 mod rounds;
 pub mod sessions;
 pub mod status;

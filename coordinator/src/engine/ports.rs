@@ -256,6 +256,13 @@ pub trait Blobs: Send + Sync {
     /// Lets banks fetch a blob. Only what the log names for everybody is published: task texts and sums.
     fn publish(&self, hash: &Digest);
 
+    /// Deletes blobs of a round, the bundles that its index names, and the index last; gives the number of files that were deleted, and does
+    /// nothing if there is no index.
+    ///
+    /// # Errors
+    /// If the disk does not do it; what is left is deleted by the next call.
+    fn forget_round(&self, round: Round, blobs: &[Digest]) -> Result<usize, Fault>;
+
     /// Says which blob holds which bank's bundle of a round, for those who replay it.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use veilsum_protocol::wire::frame;
 
 use super::driver::{Clock, Engine, Parts};
 use super::ports::{Fault, Ledger};
+use super::retention::Retention;
 use super::sessions::Sessions;
 use super::tasks::TaskBook;
 use super::witnesses::Witnessing;
@@ -53,6 +54,7 @@ impl<L: Ledger> Engine<L> {
             sessions: Sessions::default(),
             witnessing,
             tasks,
+            retention: Retention::default(),
             armed,
             set_up: None,
             set_up_until: None,
@@ -66,24 +68,29 @@ impl<L: Ledger> Engine<L> {
             assembled: None,
             said: String::new(),
         };
-        engine.publish_blobs()?;
+        engine.read_log()?;
         engine.restore_round()?;
+        engine.forget_what_a_crash_left();
         engine.accept_roster()?;
         // A round whose shares were complete sums again without waiting for anybody.
         engine.round_event(None, Event::Tick)?;
         Ok(engine)
     }
 
-    /// What the log names, banks may fetch.
-    fn publish_blobs(&self) -> Result<(), Fault> {
+    /// What the log names, banks may fetch; and which rounds there are.
+    fn read_log(&mut self) -> Result<(), Fault> {
         let size = self.ledger.log_size();
         for from in (0..size).step_by(4096) {
             for bytes in self.ledger.entries(from, size.min(from + 4096))? {
-                match Entry::from_bytes(&bytes) {
-                    Ok(Entry::Task { task, .. }) => self.blobs.publish(&task),
-                    Ok(Entry::Result(result)) => self.blobs.publish(&result.sum),
+                let Ok(entry) = Entry::from_bytes(&bytes) else {
+                    continue;
+                };
+                match &entry {
+                    Entry::Task { task, .. } => self.blobs.publish(task),
+                    Entry::Result(result) => self.blobs.publish(&result.sum),
                     _ => {}
                 }
+                self.retention.follow(&entry, &mut self.tasks);
             }
         }
         Ok(())

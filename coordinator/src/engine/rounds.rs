@@ -200,9 +200,12 @@ impl<L: Ledger> Engine<L> {
                 self.next_record += 1;
             }
         }
-        let entries: Vec<Vec<u8>> = entries.iter().map(Canonical::to_bytes).collect();
-        let logged = !entries.is_empty();
-        self.ledger.commit(puts, deletes, entries)?;
+        let bytes: Vec<Vec<u8>> = entries.iter().map(Canonical::to_bytes).collect();
+        let logged = !bytes.is_empty();
+        self.ledger.commit(puts, deletes, bytes)?;
+        for entry in &entries {
+            self.retention.follow(entry, &mut self.tasks);
+        }
         // Before a bank can know that it may upload, the gate is open.
         self.gate.follow(self.round.as_ref());
         if logged {
@@ -377,6 +380,7 @@ impl<L: Ledger> Engine<L> {
         }
         self.round = None;
         self.summed = None;
+        self.forget_old_rounds();
         for record in self.tasks.records() {
             if let (TaskStatus::Stopped(why), Err(_)) = (&record.status, result) {
                 tracing::warn!("task {} is stopped: {why}", record.name);

@@ -12,6 +12,7 @@ use rcgen::{
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use time::{Duration, OffsetDateTime};
+use veilsum_protocol::enrolment::AUDITOR_DOMAIN;
 
 use super::{EnrolError, keyfile};
 
@@ -131,10 +132,36 @@ impl Authority {
         days: u32,
         now: OffsetDateTime,
     ) -> Result<String, EnrolError> {
+        self.issue_client(name, BANK_DOMAIN, key, days, now, "the bank's certificate")
+    }
+
+    /// Issues an auditor's certificate for TLS clients; PEM. No roster has its key, so no bank's door opens to it.
+    ///
+    /// # Errors
+    /// As [`Self::issue_bank`].
+    pub fn issue_auditor(
+        &self,
+        name: &str,
+        key: &impl PublicKeyData,
+        days: u32,
+        now: OffsetDateTime,
+    ) -> Result<String, EnrolError> {
+        self.issue_client(name, AUDITOR_DOMAIN, key, days, now, "the auditor's certificate")
+    }
+
+    fn issue_client(
+        &self,
+        name: &str,
+        domain: &str,
+        key: &impl PublicKeyData,
+        days: u32,
+        now: OffsetDateTime,
+        what: &'static str,
+    ) -> Result<String, EnrolError> {
         let mut params = params(name, days, now)?;
-        params.subject_alt_names = vec![alt_name(&format!("{name}.{BANK_DOMAIN}"))?];
+        params.subject_alt_names = vec![alt_name(&format!("{name}.{domain}"))?];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.issue(params, key, "the bank's certificate")
+        self.issue(params, key, what)
     }
 
     fn issue(
@@ -211,7 +238,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::enrol::inspect::{facts_of_pem, verify_bank, verify_server};
+    use crate::enrol::inspect::{facts_of_pem, verify_client, verify_server};
 
     const NOW: OffsetDateTime = time::macros::datetime!(2026-01-01 12:00 UTC);
 
@@ -238,9 +265,9 @@ mod tests {
         for host in &hosts {
             verify_server(server.as_bytes(), ca.as_bytes(), host, at).unwrap();
         }
-        verify_bank(bank.as_bytes(), ca.as_bytes(), at).unwrap();
+        verify_client(bank.as_bytes(), ca.as_bytes(), at).unwrap();
         assert!(
-            verify_bank(server.as_bytes(), ca.as_bytes(), at)
+            verify_client(server.as_bytes(), ca.as_bytes(), at)
                 .unwrap_err()
                 .contains("purpose")
         );
@@ -252,6 +279,24 @@ mod tests {
     }
 
     #[test]
+    fn an_auditor_is_named_as_one() {
+        let (authority, ca) = authority();
+        let key = KeyPair::generate().unwrap();
+        let auditor = authority.issue_auditor("firm", &key, 30, NOW).unwrap();
+        let facts = verify_client(auditor.as_bytes(), ca.as_bytes(), NOW.unix_timestamp()).unwrap();
+        assert_eq!(facts.hosts, ["firm.auditor.veilsum"]);
+        assert!(
+            verify_server(
+                auditor.as_bytes(),
+                ca.as_bytes(),
+                "firm.auditor.veilsum",
+                NOW.unix_timestamp()
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
     fn expired_early_and_foreign_certificates_are_told_apart() {
         let (ours, ca) = authority();
         let (theirs, _) = authority();
@@ -259,7 +304,7 @@ mod tests {
         let bank = ours.issue_bank("bank-a", &key, 30, NOW).unwrap();
         let foreign = theirs.issue_bank("bank-a", &key, 30, NOW).unwrap();
         let check = |pem: &str, at: OffsetDateTime| {
-            verify_bank(pem.as_bytes(), ca.as_bytes(), at.unix_timestamp()).unwrap_err()
+            verify_client(pem.as_bytes(), ca.as_bytes(), at.unix_timestamp()).unwrap_err()
         };
         assert!(check(&bank, NOW + Duration::days(31)).contains("expired on 2026-01-31"));
         assert!(check(&bank, NOW - Duration::days(1)).contains("not valid before 2026-01-01"));

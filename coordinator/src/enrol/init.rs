@@ -11,6 +11,7 @@ use veilsum_protocol::consortium::{CONSORTIUM_VERSION, Consortium};
 use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::roster::check_consortium_name;
 
+use super::auditors::AUDITORS_FILE;
 use super::ca::Authority;
 use super::{EnrolError, keyfile};
 
@@ -46,6 +47,16 @@ impl Folder {
     /// What is handed to a bank.
     pub fn admission(&self, bank: &str) -> PathBuf {
         self.root.join("admissions").join(bank)
+    }
+
+    /// Which auditors may read log and archive.
+    pub fn auditors(&self) -> PathBuf {
+        self.root.join(AUDITORS_FILE)
+    }
+
+    /// What is handed to an auditor.
+    pub fn auditor_admission(&self, auditor: &str) -> PathBuf {
+        self.root.join("admissions").join("auditors").join(auditor)
     }
 
     /// A file of the identity folder: `ca.crt.pem`, `ca.key.pem`, `server.crt.pem`, `server.key.pem`, `log.key.pem`.

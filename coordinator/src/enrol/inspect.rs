@@ -92,11 +92,11 @@ fn hosts(certificate: &X509Certificate<'_>) -> Vec<String> {
     extension.value.general_names.iter().filter_map(host).collect()
 }
 
-/// Whether the coordinator would admit a bank's certificate at a time (Unix seconds), apart from the roster.
+/// Whether the coordinator would accept the certificate of a bank or an auditor at a time (Unix seconds), apart from who is admitted.
 ///
 /// # Errors
 /// Why not, in words.
-pub fn verify_bank(pem: &[u8], ca_pem: &[u8], at: i64) -> Result<CertificateFacts, String> {
+pub fn verify_client(pem: &[u8], ca_pem: &[u8], at: i64) -> Result<CertificateFacts, String> {
     let der = certificate(pem)?;
     let facts = facts_of_der(&der)?;
     let verifier = WebPkiClientVerifier::builder_with_provider(roots(ca_pem)?, Arc::new(default_provider()))

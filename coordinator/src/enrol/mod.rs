@@ -1,8 +1,9 @@
-//! Enrolment: the consortium's authority, the banks' requests, and the consortium file that every bank pins.
+//! Enrolment: the consortium's authority, the requests of banks and auditors, and the consortium file that every bank pins.
 //!
 //! Private keys never leave their owner: the authority and the coordinator's keys are made here and stay here, a bank's keys
 //! are made at the bank, which sends a signing request.
 
+pub mod auditors;
 pub mod ca;
 pub mod init;
 pub mod inspect;

@@ -1,46 +1,103 @@
-//! Verification of a bank's enrolment request.
+//! Verification of the enrolment requests of banks and auditors.
 
 use rcgen::{
     CertificateSigningRequestParams, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKey, PublicKeyData as _,
+    SanType,
 };
 use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject as _;
-use veilsum_protocol::enrolment::EnrolmentRequest;
+use veilsum_protocol::enrolment::{AUDITOR_DOMAIN, AuditorRequest, EnrolmentRequest, Request};
 use veilsum_protocol::ids::Digest;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
 
-/// A request whose sender holds all private keys.
-pub struct VerifiedRequest {
+/// A bank's request whose sender holds all private keys.
+pub struct VerifiedBank {
     /// The name it asks for.
     pub name: String,
     /// Ed25519 public key.
     pub signing_key: [u8; 32],
     /// Ed25519 public key for cosignatures.
     pub witness_key: [u8; 32],
-    /// Public key of the TLS certificate to issue.
-    pub public_key: PublicKey,
-    /// SHA-256 of that key's SubjectPublicKeyInfo in DER.
-    pub tls_key: Digest,
+    /// The key of the TLS certificate to issue.
+    pub tls: TlsKey,
 }
 
-/// Checks the text of a request: its form, the signing request's own signature, the kind of its key, and the proofs by
-/// signing key and witness key.
+/// An auditor's request whose sender holds the private key.
+pub struct VerifiedAuditor {
+    /// The name it asks for.
+    pub name: String,
+    /// The key of the TLS certificate to issue.
+    pub tls: TlsKey,
+}
+
+/// A public key that signed its own request.
+pub struct TlsKey {
+    /// The key.
+    pub public: PublicKey,
+    /// SHA-256 of its SubjectPublicKeyInfo in DER.
+    pub hash: Digest,
+}
+
+/// A request of which everything was checked.
+pub enum Verified {
+    /// Of a bank.
+    Bank(VerifiedBank),
+    /// Of an auditor.
+    Auditor(VerifiedAuditor),
+}
+
+/// Checks the text of a request: its form, the signing request's own signature, the kind of its key, and what binds key and name.
 ///
 /// # Errors
 /// What was found and what was expected, in words.
-pub fn verify(text: &str) -> Result<VerifiedRequest, String> {
-    let request = EnrolmentRequest::from_toml(text).map_err(|error| error.to_string())?;
-    let der = CertificateSigningRequestDer::from_pem_slice(request.csr.as_bytes())
-        .map_err(|error| format!("csr: no certificate signing request in PEM: {error}"))?;
+pub fn verify(text: &str) -> Result<Verified, String> {
+    match Request::from_toml(text).map_err(|error| error.to_string())? {
+        Request::Bank(request) => verify_bank(request).map(Verified::Bank),
+        Request::Auditor(request) => verify_auditor(request).map(Verified::Auditor),
+    }
+}
+
+fn verify_bank(request: EnrolmentRequest) -> Result<VerifiedBank, String> {
+    let der = csr_der(&request.csr)?;
     request.verify_proof(&der).map_err(|error| error.to_string())?;
-    // Attributes are read by a library that knows few of them. A client writes none, and none is ever granted.
-    let parsed = CertificateSigningRequestParams::from_der(&der).map_err(|error| format!("csr: {error}"))?;
+    let (tls, _) = tls_key(&der)?;
+    Ok(VerifiedBank {
+        signing_key: request.signing_key().map_err(|error| error.to_string())?,
+        witness_key: request.witness_key().map_err(|error| error.to_string())?,
+        name: request.name,
+        tls,
+    })
+}
+
+fn verify_auditor(request: AuditorRequest) -> Result<VerifiedAuditor, String> {
+    let (tls, names) = tls_key(&csr_der(&request.csr)?)?;
+    let expected = format!("{}.{AUDITOR_DOMAIN}", request.name);
+    match names.as_slice() {
+        [SanType::DnsName(name)] if name.as_str() == expected => Ok(VerifiedAuditor {
+            name: request.name,
+            tls,
+        }),
+        other => Err(format!(
+            "csr: it asks for {other:?}, expected the one name {expected}; the file was changed after `veilsum-auditor init`, or is not an auditor's"
+        )),
+    }
+}
+
+fn csr_der(pem: &str) -> Result<CertificateSigningRequestDer<'static>, String> {
+    CertificateSigningRequestDer::from_pem_slice(pem.as_bytes())
+        .map_err(|error| format!("csr: no certificate signing request in PEM: {error}"))
+}
+
+/// The key of a signing request, and the names that it asks for.
+fn tls_key(der: &CertificateSigningRequestDer<'static>) -> Result<(TlsKey, Vec<SanType>), String> {
+    // Attributes are read by a library that knows few of them. Names are looked at, and none is ever granted for being asked for.
+    let parsed = CertificateSigningRequestParams::from_der(der).map_err(|error| format!("csr: {error}"))?;
     let algorithm = parsed.public_key.algorithm();
     if *algorithm != PKCS_ECDSA_P256_SHA256 && *algorithm != PKCS_ED25519 {
         return Err("csr: expected an ECDSA P-256 or an Ed25519 key".to_owned());
     }
-    let (rest, raw) = X509CertificationRequest::from_der(&der).map_err(|error| format!("csr: {error}"))?;
+    let (rest, raw) = X509CertificationRequest::from_der(der).map_err(|error| format!("csr: {error}"))?;
     let spki = parsed.public_key.subject_public_key_info();
     // The algorithm above is the signature's; a P-384 key can sign with SHA-256 too, and would be issued as P-256.
     if !rest.is_empty() || raw.certification_request_info.subject_pki.raw != spki {
@@ -48,13 +105,11 @@ pub fn verify(text: &str) -> Result<VerifiedRequest, String> {
             "csr: expected an ECDSA P-256 or an Ed25519 key, and nothing after the request".to_owned(),
         );
     }
-    Ok(VerifiedRequest {
-        signing_key: request.signing_key().map_err(|error| error.to_string())?,
-        witness_key: request.witness_key().map_err(|error| error.to_string())?,
-        name: request.name,
-        tls_key: Digest::of(&spki),
-        public_key: parsed.public_key,
-    })
+    let key = TlsKey {
+        hash: Digest::of(&spki),
+        public: parsed.public_key,
+    };
+    Ok((key, parsed.params.subject_alt_names))
 }
 
 #[cfg(test)]
@@ -63,7 +118,7 @@ pub(crate) mod tests {
 
     use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P384_SHA384};
     use ring::signature::{Ed25519KeyPair, KeyPair as _};
-    use veilsum_protocol::enrolment::{REQUEST_VERSION, proof_message};
+    use veilsum_protocol::enrolment::{REQUEST_VERSION, Role, proof_message};
 
     use super::*;
 
@@ -95,14 +150,71 @@ pub(crate) mod tests {
         request.witness_proof = hex::encode(witness.sign(&message));
     }
 
+    /// A request as an auditor makes it.
+    pub(crate) fn auditor_request(name: &str, key: &KeyPair) -> AuditorRequest {
+        let params = CertificateParams::new([format!("{name}.{AUDITOR_DOMAIN}")]).unwrap();
+        AuditorRequest {
+            version: REQUEST_VERSION,
+            role: Role::Auditor,
+            name: name.to_owned(),
+            csr: params.serialize_request(key).unwrap().pem().unwrap(),
+        }
+    }
+
     #[test]
     fn an_honest_request_is_accepted() {
         for algorithm in [&PKCS_ECDSA_P256_SHA256, &PKCS_ED25519] {
             let key = KeyPair::generate_for(algorithm).unwrap();
-            let verified = verify(&toml::to_string(&request("bank-a", &key, 1)).unwrap()).unwrap();
-            assert_eq!(verified.name, "bank-a");
-            assert_eq!(verified.tls_key, Digest::of(&key.subject_public_key_info()));
+            let hash = Digest::of(&key.subject_public_key_info());
+            match verify(&toml::to_string(&request("bank-a", &key, 1)).unwrap()).unwrap() {
+                Verified::Bank(bank) => assert_eq!((bank.name.as_str(), bank.tls.hash), ("bank-a", hash)),
+                Verified::Auditor(_) => panic!("a bank's request"),
+            }
+            match verify(&toml::to_string(&auditor_request("firm", &key)).unwrap()).unwrap() {
+                Verified::Auditor(firm) => assert_eq!((firm.name.as_str(), firm.tls.hash), ("firm", hash)),
+                Verified::Bank(_) => panic!("an auditor's request"),
+            }
         }
+    }
+
+    #[test]
+    fn an_auditor_must_have_signed_for_its_own_name_and_role() {
+        let key = KeyPair::generate().unwrap();
+        let good = auditor_request("firm", &key);
+        let refused = |changed: &AuditorRequest| {
+            let error = verify(&toml::to_string(changed).unwrap()).err().unwrap();
+            assert!(error.starts_with("csr: "), "{error}");
+            error
+        };
+        let renamed = AuditorRequest {
+            name: "other".to_owned(),
+            ..good.clone()
+        };
+        assert!(refused(&renamed).contains("expected the one name other.auditor.veilsum"));
+        // A bank's signing request is public. It makes nobody an auditor.
+        let banks = AuditorRequest {
+            csr: request("firm", &key, 1).csr,
+            ..good.clone()
+        };
+        refused(&banks);
+        let two = ["firm.auditor.veilsum", "fl.example.org"].map(str::to_owned);
+        let more = AuditorRequest {
+            csr: CertificateParams::new(two)
+                .unwrap()
+                .serialize_request(&key)
+                .unwrap()
+                .pem()
+                .unwrap(),
+            ..good.clone()
+        };
+        refused(&more);
+        let none = AuditorRequest {
+            csr: "PEM".to_owned(),
+            ..good
+        };
+        refused(&none);
+        let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+        assert!(refused(&auditor_request("firm", &p384)).contains("P-256"));
     }
 
     #[test]

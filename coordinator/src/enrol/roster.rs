@@ -1,4 +1,4 @@
-//! Admission of banks: verified requests become certificates and entries of the consortium file.
+//! Admission of banks and auditors: verified requests become certificates, and entries of the consortium file or of the list of auditors.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,11 +8,12 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use veilsum_protocol::consortium::{Consortium, ConsortiumBank, ConsortiumError};
 use veilsum_protocol::ids::{BankIndex, Digest};
-use veilsum_protocol::roster::RosterEntry;
+use veilsum_protocol::roster::{Roster, RosterEntry};
 
+use super::auditors::Auditors;
 use super::ca::Authority;
 use super::init::{CONSORTIUM_FILE, Folder};
-use super::request::{VerifiedRequest, verify};
+use super::request::{Verified, VerifiedAuditor, VerifiedBank, verify};
 use super::{EnrolError, keyfile};
 
 /// What enrolment did.
@@ -24,6 +25,8 @@ pub struct EnrolReport {
     pub banks: usize,
     /// The banks of this call.
     pub admitted: Vec<Admission>,
+    /// The auditors of this call.
+    pub auditors: Vec<AuditorAdmission>,
 }
 
 /// One bank of an enrolment.
@@ -39,10 +42,21 @@ pub struct Admission {
     pub folder: PathBuf,
 }
 
+/// One auditor of an enrolment.
+#[derive(Debug, Clone, Serialize)]
+pub struct AuditorAdmission {
+    /// Name.
+    pub name: String,
+    /// Whether it was on the list already, with the same key, and got a new certificate only.
+    pub renewed: bool,
+    /// The folder to hand to the auditor: `auditor.crt.pem`, `ca.crt.pem` and `consortium.toml`, all public.
+    pub folder: PathBuf,
+}
+
 /// Verifies requests, issues certificates valid for `days`, and gives positions: new banks follow the old ones, in the order of
-/// their names. All requests are good, or nothing changes.
+/// their names. All requests are good, or nothing changes. Where only auditors ask, the consortium file stays as it is.
 ///
-/// A request of an enrolled bank with the same keys renews its certificate, so the call may be repeated after a crash.
+/// A request of an enrolled bank or auditor with the same keys renews its certificate, so the call may be repeated after a crash.
 ///
 /// # Errors
 /// [`EnrolError::Content`] with the request at fault.
@@ -60,29 +74,45 @@ pub fn enrol(
         toml::from_str(&text).map_err(|error| EnrolError::content(&consortium_path, error))?;
     let authority = Authority::load(&folder.identity("ca.crt.pem"), &folder.identity("ca.key.pem"))?;
 
+    let auditors_path = folder.auditors();
+    let mut auditors = Auditors::load(&auditors_path)?;
+
     let verified = read_requests(requests)?;
     let mut admitted = Vec::new();
-    for (name, (path, request)) in &verified {
+    for (name, (path, request)) in &verified.banks {
         let entry =
             position(&mut consortium, request).map_err(|problem| EnrolError::content(path, problem))?;
-        let certificate = authority.issue_bank(name, &request.public_key, days, now)?;
+        let certificate = authority.issue_bank(name, &request.tls.public, days, now)?;
         admitted.push((entry, certificate));
+    }
+    let mut auditors_admitted = Vec::new();
+    for (name, (path, request)) in &verified.auditors {
+        let renewed = auditors
+            .admit(name, request.tls.hash)
+            .map_err(|problem| EnrolError::content(path, problem))?;
+        let certificate = authority.issue_auditor(name, &request.tls.public, days, now)?;
+        auditors_admitted.push((name, renewed, certificate));
     }
     let roster = consortium.roster().map_err(|error| match error {
         ConsortiumError::Roster(error) => EnrolError::Argument(error.to_string()),
         other => EnrolError::content(&consortium_path, other),
     })?;
+    no_key_twice(&roster, &auditors)?;
 
-    let text = consortium
-        .to_toml()
-        .map_err(EnrolError::make("the consortium file"))?;
-    keyfile::replace(&consortium_path, text.as_bytes())?;
+    let text = if admitted.is_empty() {
+        text
+    } else {
+        let text = consortium
+            .to_toml()
+            .map_err(EnrolError::make("the consortium file"))?;
+        keyfile::replace(&consortium_path, text.as_bytes())?;
+        text
+    };
     let mut report = Vec::new();
     for ((index, renewed), certificate) in admitted {
         let Some(bank) = roster.bank(index) else { continue };
         let admission = folder.admission(&bank.name);
-        fs::create_dir_all(&admission).map_err(EnrolError::file(&admission))?;
-        keyfile::replace(&admission.join("bank.crt.pem"), certificate.as_bytes())?;
+        hand_over(&admission, "bank.crt.pem", &certificate)?;
         report.push(Admission {
             index: index.get(),
             name: bank.name.clone(),
@@ -90,43 +120,95 @@ pub fn enrol(
             folder: admission,
         });
     }
-    for bank in roster.banks() {
-        let admission = folder.admission(&bank.name);
-        fs::create_dir_all(&admission).map_err(EnrolError::file(&admission))?;
-        keyfile::replace(&admission.join(CONSORTIUM_FILE), text.as_bytes())?;
+    let mut auditors_report = Vec::new();
+    for (name, renewed, certificate) in auditors_admitted {
+        let admission = folder.auditor_admission(name);
+        hand_over(&admission, "auditor.crt.pem", &certificate)?;
+        hand_over(&admission, "ca.crt.pem", &consortium.ca_pem)?;
+        auditors_report.push(AuditorAdmission {
+            name: name.clone(),
+            renewed,
+            folder: admission,
+        });
+    }
+    let banks = roster.banks().iter().map(|bank| folder.admission(&bank.name));
+    let others = auditors
+        .list()
+        .iter()
+        .map(|it| folder.auditor_admission(&it.name));
+    for admission in banks.chain(others) {
+        hand_over(&admission, CONSORTIUM_FILE, &text)?;
+    }
+    if !auditors_report.is_empty() {
+        auditors.store(&auditors_path)?;
     }
     report.sort_by_key(|admission| admission.index);
     Ok(EnrolReport {
         consortium_sha256: Digest::of(text.as_bytes()).to_hex(),
         banks: roster.banks().len(),
         admitted: report,
+        auditors: auditors_report,
     })
 }
 
-type Requests<'a> = BTreeMap<String, (&'a Path, VerifiedRequest)>;
+fn hand_over(admission: &Path, file: &str, content: &str) -> Result<(), EnrolError> {
+    fs::create_dir_all(admission).map_err(EnrolError::file(admission))?;
+    keyfile::replace(&admission.join(file), content.as_bytes())
+}
+
+/// An auditor with a bank's key would be admitted as the bank.
+fn no_key_twice(roster: &Roster, auditors: &Auditors) -> Result<(), EnrolError> {
+    for auditor in auditors.list() {
+        if let Some(bank) = roster.by_tls_key(auditor.tls_key) {
+            return Err(EnrolError::Argument(format!(
+                "auditor {:?} and bank {:?} have the same TLS key; each needs its own",
+                auditor.name, bank.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// By name, each with its file.
+#[derive(Default)]
+struct Requests<'a> {
+    banks: BTreeMap<String, (&'a Path, VerifiedBank)>,
+    auditors: BTreeMap<String, (&'a Path, VerifiedAuditor)>,
+}
 
 fn read_requests(paths: &[PathBuf]) -> Result<Requests<'_>, EnrolError> {
-    let mut verified = Requests::new();
+    let mut requests = Requests::default();
     for path in paths {
         let text = fs::read_to_string(path).map_err(|error| {
-            EnrolError::content(path, format!("{error}; name the request file that the bank sent"))
+            EnrolError::content(
+                path,
+                format!("{error}; name the request file that the bank or auditor sent"),
+            )
         })?;
-        let request = verify(&text).map_err(|problem| EnrolError::content(path, problem))?;
-        if let Some((earlier, _)) = verified.get(&request.name) {
-            let problem = format!(
-                "bank {:?} is requested in {} already",
-                request.name,
-                earlier.display()
-            );
-            return Err(EnrolError::content(path, problem));
+        let twice = |who: &str, name: &str, earlier: &Path| {
+            let earlier = earlier.display();
+            EnrolError::content(path, format!("{who} {name:?} is requested in {earlier} already"))
+        };
+        match verify(&text).map_err(|problem| EnrolError::content(path, problem))? {
+            Verified::Bank(request) => {
+                if let Some((earlier, _)) = requests.banks.get(&request.name) {
+                    return Err(twice("bank", &request.name, earlier));
+                }
+                requests.banks.insert(request.name.clone(), (path, request));
+            }
+            Verified::Auditor(request) => {
+                if let Some((earlier, _)) = requests.auditors.get(&request.name) {
+                    return Err(twice("auditor", &request.name, earlier));
+                }
+                requests.auditors.insert(request.name.clone(), (path, request));
+            }
         }
-        verified.insert(request.name.clone(), (path, request));
     }
-    Ok(verified)
+    Ok(requests)
 }
 
 /// The position of a request's bank, and whether it had it before.
-fn position(consortium: &mut Consortium, request: &VerifiedRequest) -> Result<(BankIndex, bool), String> {
+fn position(consortium: &mut Consortium, request: &VerifiedBank) -> Result<(BankIndex, bool), String> {
     let next = u16::try_from(consortium.banks.len() + 1)
         .ok()
         .and_then(BankIndex::new);
@@ -136,7 +218,7 @@ fn position(consortium: &mut Consortium, request: &VerifiedRequest) -> Result<(B
         name: request.name.clone(),
         signing_key: request.signing_key,
         witness_key: request.witness_key,
-        tls_key: request.tls_key,
+        tls_key: request.tls.hash,
     });
     match consortium.banks.iter().find(|bank| bank.name == request.name) {
         None => {
@@ -167,8 +249,8 @@ mod tests {
 
     use super::*;
     use crate::enrol::init::{init, tests::options};
-    use crate::enrol::inspect::verify_bank;
-    use crate::enrol::request::tests::request;
+    use crate::enrol::inspect::verify_client;
+    use crate::enrol::request::tests::{auditor_request, request};
 
     struct Scene {
         scratch: tempfile::TempDir,
@@ -236,7 +318,7 @@ mod tests {
             );
             let certificate = fs::read(folder.join("bank.crt.pem")).unwrap();
             let facts =
-                verify_bank(&certificate, file.ca_pem.as_bytes(), scene.now.unix_timestamp()).unwrap();
+                verify_client(&certificate, file.ca_pem.as_bytes(), scene.now.unix_timestamp()).unwrap();
             assert_eq!(facts.tls_key, bank.tls_key);
         }
     }
@@ -291,5 +373,86 @@ mod tests {
         );
         assert_eq!(scene.consortium(), before);
         assert!(!scene.dir.join("admissions").exists());
+    }
+
+    impl Scene {
+        fn auditor_request(&self, name: &str, key: &KeyPair) -> PathBuf {
+            let path = self.scratch.path().join(format!("auditor-{name}.request.toml"));
+            fs::write(&path, toml::to_string(&auditor_request(name, key)).unwrap()).unwrap();
+            path
+        }
+
+        fn admitted(&self) -> Vec<String> {
+            let auditors = Auditors::load(&self.dir.join("auditors.toml")).unwrap();
+            auditors.list().iter().map(|it| it.name.clone()).collect()
+        }
+    }
+
+    #[test]
+    fn an_auditor_gets_a_certificate_and_no_place_in_the_roster() {
+        let scene = Scene::new();
+        let key = KeyPair::generate().unwrap();
+        let firm = scene.auditor_request("firm", &key);
+        // Before there are banks, there is nothing to audit.
+        assert!(
+            scene
+                .enrol(std::slice::from_ref(&firm))
+                .unwrap_err()
+                .contains("0 banks")
+        );
+        assert!(scene.admitted().is_empty());
+        let both = [scene.three(), vec![firm.clone()]].concat();
+        let report = scene.enrol(&both).unwrap();
+        assert_eq!(
+            (report.banks, report.admitted.len(), report.auditors.len()),
+            (3, 3, 1)
+        );
+        let before = scene.consortium();
+        assert!(!before.contains("firm"), "{before}");
+
+        let report = scene.enrol(&[firm]).unwrap();
+        let [again] = report.auditors.as_slice() else {
+            panic!("one auditor")
+        };
+        assert!(again.renewed && report.admitted.is_empty());
+        assert_eq!(again.folder, scene.dir.join("admissions/auditors/firm"));
+        let read = |file: &str| fs::read_to_string(again.folder.join(file)).unwrap();
+        let at = scene.now.unix_timestamp();
+        let facts = verify_client(
+            read("auditor.crt.pem").as_bytes(),
+            read("ca.crt.pem").as_bytes(),
+            at,
+        )
+        .unwrap();
+        assert_eq!(facts.hosts, ["firm.auditor.veilsum"]);
+        assert_eq!(
+            (read(CONSORTIUM_FILE), scene.consortium()),
+            (before.clone(), before)
+        );
+        assert_eq!(scene.admitted(), ["firm"]);
+        // A bank that joins later changes what the auditor pins.
+        let later = scene.request("bank-x", &KeyPair::generate().unwrap(), 9);
+        scene.enrol(&[later]).unwrap();
+        assert_eq!(read(CONSORTIUM_FILE), scene.consortium());
+    }
+
+    #[test]
+    fn a_key_is_a_banks_or_an_auditors_and_not_both() {
+        let scene = Scene::new();
+        scene.enrol(&scene.three()).unwrap();
+        let before = scene.consortium();
+        let shared = KeyPair::generate().unwrap();
+        let (bank, firm) = (
+            scene.request("bank-x", &shared, 9),
+            scene.auditor_request("firm", &shared),
+        );
+        let both = scene.enrol(&[bank.clone(), firm.clone()]).unwrap_err();
+        assert!(both.contains("same TLS key"), "{both}");
+        scene.enrol(&[firm]).unwrap();
+        assert!(scene.enrol(&[bank]).unwrap_err().contains("same TLS key"));
+        let other = scene.auditor_request("firm", &KeyPair::generate().unwrap());
+        assert!(scene.enrol(&[other]).unwrap_err().contains("another key"));
+        assert_eq!(scene.consortium(), before);
+        assert_eq!(scene.admitted(), ["firm"]);
     }
 }

@@ -115,8 +115,7 @@ impl BlobStore {
     }
 
     fn shelf(&self, hash: &Digest) -> PathBuf {
-        let Digest([first, ..]) = hash;
-        self.folder.join(format!("{first:02x}"))
+        shelf(&self.folder, hash)
     }
 
     fn prepare(&self, hash: &Digest) -> Result<PathBuf, StoreError> {
@@ -131,6 +130,16 @@ impl BlobStore {
         }
         Ok(files)
     }
+}
+
+/// Where the store under `folder` has the blob, or would have it, for who only reads.
+pub fn path_in(folder: &Path, hash: &Digest) -> PathBuf {
+    shelf(&folder.join("blobs"), hash).join(hash.to_hex())
+}
+
+fn shelf(blobs: &Path, hash: &Digest) -> PathBuf {
+    let Digest([first, ..]) = hash;
+    blobs.join(format!("{first:02x}"))
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {

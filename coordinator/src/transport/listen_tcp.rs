@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -44,7 +44,7 @@ pub(super) fn bind(listen: SocketAddr, limits: &Limits) -> io::Result<TcpListene
 }
 
 /// The next peer. Nothing that the system says ends the wait.
-pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
@@ -125,7 +125,7 @@ pub(super) async fn serve<M, O>(
 }
 
 /// Reads on for a moment: a connection that is dropped with unread bytes is reset, and the peer may lose the alert that says why.
-async fn linger(mut stream: TcpStream) {
+pub(crate) async fn linger(mut stream: impl AsyncRead + Unpin) {
     let mut scrap = [0; 1024];
     let _ = timeout(FAREWELL, async {
         while stream.read(&mut scrap).await.is_ok_and(|count| count > 0) {}

@@ -17,5 +17,6 @@ mod upload;
 
 pub use listen::{Listener, Services, TransportError};
 pub use listen_quic::server_config;
+pub(crate) use listen_tcp::{accept, linger};
 pub use ports::{Inbound, NotDelivered, PublicBlobs, Room, SessionHandle, UploadGate, Uploaded};
 pub use tls::{ServerIdentity, tls_config};

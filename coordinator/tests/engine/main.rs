@@ -3,6 +3,7 @@
 
 mod bank;
 mod epochs;
+mod retention;
 mod rounds;
 mod versions;
 mod world;

@@ -158,7 +158,7 @@ impl World {
         self.roster = roster_of(members);
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 

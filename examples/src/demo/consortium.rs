@@ -64,6 +64,9 @@ pub struct Verdict {
     pub replayed: Option<u64>,
 }
 
+/// The auditor's page, in the demo's folder.
+pub const AUDIT_PAGE: &str = "audit.html";
+
 /// Processes that were started for one consortium, and the folder where they live.
 pub struct Consortium {
     setup: Setup,
@@ -322,29 +325,47 @@ impl Consortium {
         self.keeper.stop_all();
     }
 
-    /// Runs the auditor's program over the log and the archive, with the consortium file that the first bank pinned.
+    /// Runs the auditor's program over the log and the archive, with the consortium file that the first bank pinned and that bank's
+    /// receipts. It leaves its page in `audit.html`.
     ///
     /// # Errors
     /// If it cannot look; a log that does not verify is a [`Verdict`].
     pub fn verify(&self) -> Result<Verdict, DemoError> {
-        let pinned = self
-            .setup
-            .banks
-            .first()
-            .map(|bank| format!("{}/consortium.toml", bank.name));
-        let pinned = pinned.unwrap_or_default();
+        let receipts = format!("{}/state/receipts", self.first_bank());
+        let mut arguments = self.audit();
+        arguments.extend(["--receipts", &receipts, "--report", AUDIT_PAGE, "--json"].map(str::to_owned));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let office = self.office();
-        let arguments = [
+        let text = office.run(&self.programs.auditor, "veilsum-auditor", &arguments, &[0, 1])?;
+        parse(&text, Path::new("the auditor's report"))
+    }
+
+    fn first_bank(&self) -> &str {
+        self.setup.banks.first().map_or("", |bank| bank.name.as_str())
+    }
+
+    fn audit(&self) -> Vec<String> {
+        let pinned = format!("{}/consortium.toml", self.first_bank());
+        [
             "verify",
             "coordinator/log",
             "--consortium",
             &pinned,
             "--archive",
             "coordinator/data",
-            "--json",
-        ];
-        let text = office.run(&self.programs.auditor, "veilsum-auditor", &arguments, &[0, 1])?;
-        parse(&text, Path::new("the auditor's report"))
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    /// The audit as a command for a shell, from any folder.
+    pub fn audit_command(&self) -> String {
+        format!(
+            "(cd '{}' && '{}' {})",
+            self.setup.dir.display(),
+            self.programs.auditor.display(),
+            self.audit().join(" ")
+        )
     }
 
     fn office(&self) -> Office<'_> {

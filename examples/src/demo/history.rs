@@ -104,6 +104,11 @@ impl History {
         Ok(true)
     }
 
+    /// Entries under the published checkpoint.
+    pub fn size(&self) -> u64 {
+        self.entries as u64
+    }
+
     fn take(&mut self, entry: Entry, now: Instant) {
         let names = |banks: &mut dyn Iterator<Item = BankIndex>| -> Vec<String> {
             banks

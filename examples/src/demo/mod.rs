@@ -19,6 +19,7 @@ mod process;
 mod programs;
 pub mod show;
 pub mod supply;
+mod tamper;
 pub mod trial;
 mod verdict;
 

@@ -239,7 +239,23 @@ fn follow(
         thread::sleep(PAUSE);
     }
     narrator.end();
-    history.follow(&consortium.log_folder(), consortium.log_key())?;
+    // The last entries are published when enough banks have cosigned the head over them.
+    let deadline = Instant::now() + STALL;
+    loop {
+        history.follow(&consortium.log_folder(), consortium.log_key())?;
+        let size = consortium.status()?.map(|status| status.log_size);
+        if size.is_some_and(|size| history.size() >= size) {
+            break;
+        }
+        if Instant::now() > deadline {
+            return Err(DemoError::TooLong {
+                what: "the banks' cosignatures under the last entries of the log".to_owned(),
+                seconds: STALL.as_secs(),
+                said: format!("{size:?} entries, {} of them published", history.size()),
+            });
+        }
+        thread::sleep(PAUSE);
+    }
     tell_new(&history, &mut told, &supply.banks, rounds, narrator);
     Ok((history, outage))
 }

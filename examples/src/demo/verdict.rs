@@ -9,13 +9,13 @@ use veilsum_client::train::Runtime;
 use veilsum_protocol::round::params::RoundKind;
 
 use super::comparison::{Trials, UNMASKED_RUNS, bank_tables, federated_curve, train_trials};
-use super::consortium::{Consortium, Verdict};
+use super::consortium::{AUDIT_PAGE, Consortium, Verdict};
 use super::history::History;
 use super::outage::Outage;
 use super::show::Options;
 use super::supply::Supply;
 use super::trial::TestFold;
-use super::{DemoError, Narrator, page};
+use super::{DemoError, Narrator, page, tamper};
 use crate::report::{Check, Incident, Report, Role, TableRow};
 use crate::score::{Score, calibration, score};
 use crate::table::{grouped, results};
@@ -116,15 +116,36 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
     }
     let seconds = |duration: Duration| format!("{:.1} s", duration.as_secs_f64());
     narrator.say(&format!(
-        "\nReport: {}\nTime: set-up {}, rounds {}, audit {}, comparison {}; {} in all",
+        "\nReport: {}\nThe auditor's: {}\nTime: set-up {}, rounds {}, audit {}, comparison {}; {} in all",
         path.display(),
+        options.dir.join(AUDIT_PAGE).display(),
         seconds(played.set_up),
         seconds(played.rounds),
         seconds(audit),
         seconds(comparison),
         seconds(narrator.elapsed())
     ));
+    tell_how_to_break(played, narrator)?;
     Ok(checks.iter().all(|check| check.passed))
+}
+
+/// What the reader may do to the log, and who will notice.
+fn tell_how_to_break(played: &Played<'_>, narrator: &Narrator) -> Result<(), DemoError> {
+    let consortium = played.consortium;
+    let ways = tamper::ways(
+        &consortium.log_folder(),
+        &consortium.archive(),
+        consortium.log_key(),
+    )?;
+    narrator.head("Break it, and see it caught. Change what the coordinator keeps:");
+    for way in ways {
+        narrator.say(&format!("  # {}\n  {}", way.what, way.command));
+    }
+    narrator.say(&format!(
+        "and let the auditor look again; it names the check and the place:\n  {}",
+        consortium.audit_command()
+    ));
+    Ok(())
 }
 
 fn of_round(curve: &[(u64, Score)], round: u64) -> Option<&Score> {

@@ -15,18 +15,16 @@ pub(super) fn play() -> Story {
     let mut story = Story::new("Two models in one round");
     story.tries("The coordinator shows bank 1 a log of its own, in which the round starts from another model, made to make bank 1's update tell more.");
 
-    let mut world = World::new(BANKS, 21);
-    world.office.log.fork(
-        bank(FOOLED),
-        Box::new(|entry| match entry {
-            Entry::RoundOpen(open) => {
-                let mut other = open.clone();
-                other.state = Digest([9; 32]);
-                Some(vec![Entry::RoundOpen(other)])
-            }
-            _ => None,
-        }),
+    let mut world = shown_another_state();
+    let outcome = world.round();
+    story.refusals(&world, &[FOOLED], Check::Witnesses);
+    story.found(
+        !world.answered(FOOLED, outcome.round, Step::Ready),
+        "bank 1 does not even train: the other banks have cosigned another log than the one that it was shown",
     );
+    story.tries("Then it steals the keys with which the banks cosign, all five, and tells bank 1 that everybody has seen what it was shown.");
+    let mut world = shown_another_state();
+    world.office.witnessing.stolen = true;
     let outcome = world.round();
     story.refusals(&world, &[FOOLED], Check::OtherState);
     story.found(
@@ -44,6 +42,22 @@ pub(super) fn play() -> Story {
     story
 }
 
+fn shown_another_state() -> World {
+    let mut world = World::new(BANKS, 21);
+    world.office.log.fork(
+        bank(FOOLED),
+        Box::new(|entry| match entry {
+            Entry::RoundOpen(open) => {
+                let mut other = open.clone();
+                other.state = Digest([9; 32]);
+                Some(vec![Entry::RoundOpen(other)])
+            }
+            _ => None,
+        }),
+    );
+    world
+}
+
 /// The model is the same, and a single field of the opening differs: the masks no longer cancel, so nothing is gained by it either.
 fn another_deadline(story: &mut Story) {
     let mut world = World::new(BANKS, 21);
@@ -58,6 +72,7 @@ fn another_deadline(story: &mut Story) {
             _ => None,
         }),
     );
+    world.office.witnessing.stolen = true;
     let outcome = world.round();
     story.tries("Then it shows bank 1 the right model, and another deadline: one number of the opening that nobody trains on.");
     story.found(

@@ -18,6 +18,10 @@ pub(super) fn task(task: &Task) -> String {
     out.line("name", text(&task.name));
     out.line("rounds", task.rounds);
     out.line("seed", task.seed);
+    // A task without it has the form, and so the hash, that it had before there was such a key.
+    if let Some(rounds) = task.archive_rounds {
+        out.line("archive_rounds", rounds);
+    }
     out.table("schema");
     schema_body(&mut out, &task.schema, "schema.column");
     out.table("model");

@@ -13,6 +13,8 @@ pub struct Task {
     pub rounds: u32,
     /// Gives model 0 and nothing else, see [`crate::model::initialise`].
     pub seed: u64,
+    /// Of how many of the task's last rounds the coordinator keeps what it takes to add them up again; `None`: of all.
+    pub archive_rounds: Option<u32>,
     /// The banks' rows.
     pub schema: Schema,
     /// The model.

@@ -17,6 +17,7 @@ struct TaskFile {
     name: String,
     rounds: i64,
     seed: i64,
+    archive_rounds: Option<i64>,
     schema: SchemaFile,
     model: ModelFile,
     training: TrainingFile,
@@ -139,6 +140,10 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
         name: file.name,
         rounds: integer("rounds", file.rounds, 1..=100_000)?,
         seed: integer("seed", file.seed, 0..=i64::MAX)?.unsigned_abs(),
+        archive_rounds: file
+            .archive_rounds
+            .map(|rounds| integer("archive_rounds", rounds, 1..=1_000_000))
+            .transpose()?,
         schema: file.schema.check("schema.")?,
         model: file.model.check()?,
         training: file.training.check()?,

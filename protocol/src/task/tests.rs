@@ -70,6 +70,11 @@ fn each_mistake_is_named() {
         ),
         ("seed = 1", "seed = -1", "seed: -1 is out of range"),
         (
+            "seed = 1",
+            "seed = 1\narchive_rounds = 0",
+            "archive_rounds: 0 is out of range, expected 1..=1000000",
+        ),
+        (
             "\"credit\"",
             "\"../credit\"",
             "name: found \"../credit\", expected 1 to 64 lower-case letters",
@@ -192,4 +197,18 @@ fn the_description_says_what_leaves_the_bank() {
     ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
+}
+
+#[test]
+fn rounds_in_the_archive_are_part_of_the_task_only_where_they_are_limited() {
+    let unlimited = parse(GOOD).unwrap();
+    assert_eq!(unlimited.archive_rounds, None);
+    assert!(!unlimited.canonical_text().contains("archive_rounds"));
+    assert!(!unlimited.describe().contains("are kept for the last"));
+    let limited = parse(&GOOD.replace("seed = 1", "seed = 1\narchive_rounds = 40")).unwrap();
+    assert_eq!(limited.archive_rounds, Some(40));
+    assert!(limited.canonical_text().contains("\narchive_rounds = 40\n"));
+    assert_ne!(limited.hash(), unlimited.hash());
+    assert_eq!(parse(&limited.canonical_text()), Ok(limited.clone()));
+    assert!(limited.describe().contains("are kept for the last 40 rounds"));
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use veilsum_protocol::consortium::{CONSORTIUM_VERSION, Consortium, ConsortiumBank};
 use veilsum_protocol::crypto::agreement::AgreementKeys;
 use veilsum_protocol::crypto::entropy::SeededEntropy;
-use veilsum_protocol::enrolment::{EnrolmentRequest, REQUEST_VERSION, proof_message};
+use veilsum_protocol::enrolment::{AuditorRequest, EnrolmentRequest, REQUEST_VERSION, Role, proof_message};
 use veilsum_protocol::ids::{Digest, Round};
 use veilsum_protocol::log::{Tile, TileKind};
 use veilsum_protocol::model::plan::Plan;
@@ -190,6 +190,12 @@ fn texts() -> Vec<String> {
         witness_proof: hex::encode(witness.sign_bytes(&message).0),
         csr: csr.to_owned(),
     };
+    let auditor = AuditorRequest {
+        version: REQUEST_VERSION,
+        role: Role::Auditor,
+        name: "firm".to_owned(),
+        csr: csr.to_owned(),
+    };
     let tile = |kind, index, width| Tile::new(kind, index, width).unwrap().path();
     vec![
         OTHER_TASK.to_owned(),
@@ -199,6 +205,7 @@ fn texts() -> Vec<String> {
         task("credit").schema.canonical_text(),
         consortium.to_toml().unwrap(),
         toml::to_string(&request).unwrap(),
+        toml::to_string(&auditor).unwrap(),
         log_key().to_string(),
         tile(TileKind::Entries, 0, 256),
         tile(TileKind::Entries, 1_234_067, 112),

@@ -2,7 +2,7 @@
 
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
-use veilsum_protocol::enrolment::EnrolmentRequest;
+use veilsum_protocol::enrolment::{EnrolmentRequest, Request};
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::task::{Schema, Task};
@@ -18,6 +18,7 @@ pub(super) const DECODERS: &[Decoder] = &[
     decoder("schema", schema).costs(GROWTH, BESIDE),
     decoder("consortium file", consortium_file).costs(GROWTH, BESIDE),
     decoder("enrolment request", enrolment_request).costs(GROWTH, BESIDE),
+    decoder("request of a bank or an auditor", request).costs(GROWTH, BESIDE),
     decoder("signing key", signing_key),
 ];
 
@@ -49,6 +50,17 @@ fn enrolment_request(bytes: &[u8]) -> Outcome {
         drop(request.verify_proof(request.csr.as_bytes()));
     }
     text(bytes, read, |request| toml::to_string(request).unwrap())
+}
+
+fn request(bytes: &[u8]) -> Outcome {
+    let read = |text: &str| Request::from_toml(text).ok();
+    text(bytes, read, |request| {
+        match request {
+            Request::Bank(bank) => toml::to_string(bank),
+            Request::Auditor(auditor) => toml::to_string(auditor),
+        }
+        .unwrap()
+    })
 }
 
 /// A key is never written; what it signs verifies.

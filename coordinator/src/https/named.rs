@@ -1,0 +1,164 @@
+//! Which blobs are for auditors: those that the published log names.
+//!
+//! The folder of blobs holds more than that. A masked vector lies there before its `Masked` entry is committed, a sum before its `Result`,
+//! bundles before their `Cohort`; and what a crash or a refusal left behind has no entry at all. So the list of what is served is made from
+//! the very files that auditors read, and follows them: no entry, no blob. It holds
+//!
+//! * task texts (`Task`), key directories (`KeyDirectory`), masked vectors (`Masked`), released shares (`Release`) and sums (`Result`), by
+//!   the hash in the entry;
+//! * bundles, by the index of a round whose `Cohort` is logged, and that index.
+//!
+//! States are in the folder too and are not served: whoever has sums and texts derives them. In memory a blob takes its hash, some 50 bytes.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use veilsum_protocol::ids::{Digest, Round};
+use veilsum_protocol::log::entry::Entry;
+use veilsum_protocol::log::tile::{TILE_WIDTH, TileKind, decode_entries};
+use veilsum_protocol::log::{Tile, VerifiedCheckpoint, VerifierKey};
+use veilsum_protocol::wire::canonical::Canonical as _;
+
+use crate::log::CHECKPOINT_FILE;
+
+/// Largest index of a round in bytes: 500 banks and room to spare.
+const INDEX_LIMIT: u64 = 1 << 16;
+
+/// The names in a published log up to some size.
+#[derive(Debug)]
+pub(super) struct Named {
+    log: PathBuf,
+    key: VerifierKey,
+    rounds: PathBuf,
+    size: u64,
+    blobs: HashSet<Digest>,
+    indexed: HashSet<u64>,
+}
+
+impl Named {
+    /// Nothing is read yet. `log` is the published log under `key`, `rounds` the folder of the indices of bundles.
+    pub(super) fn new(log: PathBuf, key: VerifierKey, rounds: PathBuf) -> Self {
+        Self {
+            log,
+            key,
+            rounds,
+            size: 0,
+            blobs: HashSet::new(),
+            indexed: HashSet::new(),
+        }
+    }
+
+    /// Whether the entries that were read name this blob.
+    pub(super) fn blob(&self, hash: &Digest) -> bool {
+        self.blobs.contains(hash)
+    }
+
+    /// Whether they hold a cohort of this round.
+    pub(super) fn round(&self, round: u64) -> bool {
+        self.indexed.contains(&round)
+    }
+
+    /// Reads on, up to the published checkpoint.
+    ///
+    /// # Errors
+    /// What cannot be read, in words. What was read before stays.
+    pub(super) fn follow(&mut self) -> Result<(), String> {
+        let path = self.log.join(CHECKPOINT_FILE);
+        let note = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let checkpoint = VerifiedCheckpoint::parse(&note, &self.key)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let size = checkpoint.checkpoint().size;
+        while self.size < size {
+            let width = u64::from(TILE_WIDTH);
+            let index = self.size / width;
+            let here = size.saturating_sub(index * width).min(width);
+            for entry in self.bundle(index, here)?.iter().skip(usize_of(self.size % width)) {
+                self.take(entry);
+                self.size += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first `items` entries of a bundle. The partial file goes away when the full one is there.
+    fn bundle(&self, index: u64, items: u64) -> Result<Vec<Vec<u8>>, String> {
+        let wanted = u16::try_from(items).unwrap_or(TILE_WIDTH);
+        let mut missing = String::new();
+        for width in [wanted, TILE_WIDTH] {
+            let tile = Tile::new(TileKind::Entries, index, width).ok_or("the log has too many entries")?;
+            let path = self.log.join(tile.path());
+            match fs::read(&path) {
+                Ok(bytes) => {
+                    let mut entries = decode_entries(&bytes, width)
+                        .map_err(|error| format!("{}: {error}", path.display()))?;
+                    entries.truncate(usize_of(items));
+                    return Ok(entries);
+                }
+                Err(error) => missing = format!("{}: {error}", path.display()),
+            }
+        }
+        Err(missing)
+    }
+
+    fn take(&mut self, entry: &[u8]) {
+        match Entry::from_bytes(entry) {
+            Ok(
+                Entry::Task { task: hash, .. }
+                | Entry::KeyDirectory { directory: hash, .. }
+                | Entry::Masked { hash, .. }
+                | Entry::Release { body: hash, .. },
+            ) => {
+                self.blobs.insert(hash);
+            }
+            Ok(Entry::Result(result)) => {
+                self.blobs.insert(result.sum);
+            }
+            Ok(Entry::Cohort { round, .. }) => match self.bundles(round) {
+                Ok(bundles) => {
+                    self.blobs.extend(bundles);
+                    self.indexed.insert(round.0);
+                }
+                // A lost index costs auditors that round's replay, and no more.
+                Err(problem) => tracing::warn!("auditors miss the bundles of round {round}: {problem}"),
+            },
+            _ => {}
+        }
+    }
+
+    /// The blobs in the index of a round.
+    fn bundles(&self, round: Round) -> Result<Vec<Digest>, String> {
+        let path = self.rounds.join(format!("{round}.json"));
+        let named = |problem: String| format!("{}: {problem}", path.display());
+        let length = fs::metadata(&path)
+            .map_err(|error| named(error.to_string()))?
+            .len();
+        if length > INDEX_LIMIT {
+            return Err(named(format!("{length} bytes, expected at most {INDEX_LIMIT}")));
+        }
+        let bytes = fs::read(&path).map_err(|error| named(error.to_string()))?;
+        let index: BTreeMap<u16, String> =
+            serde_json::from_slice(&bytes).map_err(|error| named(error.to_string()))?;
+        let digest = |hex: &String| {
+            Digest::from_hex(hex).ok_or_else(|| named(format!("{hex:?} is not 64 hex digits")))
+        };
+        index.values().map(digest).collect()
+    }
+}
+
+fn usize_of(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// Opens a file that is there as a whole or not at all; `None` if it is not there.
+pub(super) fn open(path: &std::path::Path) -> io::Result<Option<(fs::File, fs::Metadata)>> {
+    match fs::File::open(path) {
+        Ok(file) => {
+            let facts = file.metadata()?;
+            Ok(facts.is_file().then_some((file, facts)))
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,136 @@
+//! An auditor's request to be enrolled.
+//!
+//! An auditor signs nothing and has one key, the one of its TLS certificate. The certificate signing request asks for the name
+//! `<name>.auditor.veilsum` and is signed by that key (PKCS #10, RFC 2986): this proves possession and binds name and role. A bank's
+//! signing request asks for no name, so it cannot be passed off as an auditor's.
+
+use serde::{Deserialize, Serialize};
+
+use super::{EnrolmentRequest, REQUEST_LIMIT, REQUEST_VERSION, RequestError};
+use crate::roster::check_auditor_name;
+
+/// Domain under which an auditor's name stands in its signing request and its certificate: `firm.auditor.veilsum`.
+pub const AUDITOR_DOMAIN: &str = "auditor.veilsum";
+
+/// What an enrolled party may be beside a bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reads log and archive, and takes part in nothing.
+    Auditor,
+}
+
+/// An auditor's file `<name>.request.toml`. It holds a public key only and may be mailed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditorRequest {
+    /// [`REQUEST_VERSION`].
+    pub version: u32,
+    /// What tells it from a bank's request, which has no role.
+    pub role: Role,
+    /// The name that the auditor asks for.
+    pub name: String,
+    /// The certificate signing request, PEM.
+    pub csr: String,
+}
+
+impl AuditorRequest {
+    /// Reads and checks everything except the signing request.
+    ///
+    /// # Errors
+    /// [`RequestError`] for the first thing that is wrong.
+    pub fn from_toml(text: &str) -> Result<Self, RequestError> {
+        if text.len() > REQUEST_LIMIT {
+            return Err(RequestError::TooLarge { found: text.len() });
+        }
+        let request: Self = toml::from_str(text).map_err(|error| RequestError::Toml(error.to_string()))?;
+        if request.version != REQUEST_VERSION {
+            return Err(RequestError::Version {
+                found: request.version,
+            });
+        }
+        check_auditor_name(&request.name)?;
+        Ok(request)
+    }
+}
+
+/// A request file, whoever sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A bank's.
+    Bank(EnrolmentRequest),
+    /// An auditor's.
+    Auditor(AuditorRequest),
+}
+
+impl Request {
+    /// Reads a request as what it says that it is.
+    ///
+    /// # Errors
+    /// [`RequestError`] for the first thing that is wrong.
+    pub fn from_toml(text: &str) -> Result<Self, RequestError> {
+        #[derive(Deserialize)]
+        struct Says {
+            role: Option<String>,
+        }
+        if text.len() > REQUEST_LIMIT {
+            return Err(RequestError::TooLarge { found: text.len() });
+        }
+        let says: Says = toml::from_str(text).map_err(|error| RequestError::Toml(error.to_string()))?;
+        match says.role.as_deref() {
+            None => EnrolmentRequest::from_toml(text).map(Self::Bank),
+            Some("auditor") => AuditorRequest::from_toml(text).map(Self::Auditor),
+            Some(other) => Err(RequestError::Role {
+                found: other.to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::tests::request as bank_request;
+    use super::*;
+
+    fn request() -> AuditorRequest {
+        AuditorRequest {
+            version: REQUEST_VERSION,
+            role: Role::Auditor,
+            name: "firm".to_owned(),
+            csr: "PEM".to_owned(),
+        }
+    }
+
+    #[test]
+    fn requests_are_told_apart_by_their_role() {
+        let auditor = toml::to_string(&request()).unwrap();
+        assert!(auditor.contains("role = \"auditor\""), "{auditor}");
+        assert_eq!(Request::from_toml(&auditor).unwrap(), Request::Auditor(request()));
+        let bank = toml::to_string(&bank_request()).unwrap();
+        assert_eq!(Request::from_toml(&bank).unwrap(), Request::Bank(bank_request()));
+        // Neither is read as the other.
+        assert!(EnrolmentRequest::from_toml(&auditor).is_err());
+        assert!(AuditorRequest::from_toml(&bank).is_err());
+        assert!(Request::from_toml(&format!("role = \"auditor\"\n{bank}")).is_err());
+    }
+
+    #[test]
+    fn malformed_requests_say_what_is_wrong() {
+        let refused = |from: &str, to: &str| {
+            let text = toml::to_string(&request()).unwrap();
+            assert!(text.contains(from));
+            Request::from_toml(&text.replace(from, to))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(refused("version = 1", "version = 2").contains("version 2, expected 1"));
+        assert!(refused("\"auditor\"", "\"clerk\"").contains("role \"clerk\", expected \"auditor\""));
+        assert!(refused("\"auditor\"", "7").contains("role"));
+        let name = refused("firm", "../x");
+        assert!(name.contains("auditor name \"../x\""), "{name}");
+        assert!(refused("PEM", &"x".repeat(REQUEST_LIMIT)).contains("expected at most"));
+        assert!(refused("name", "nime").contains("nime"));
+    }
+}
