@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::entry::Entry;
 
-use crate::world::{TASK, World, back, create, finished, wait_for};
+use crate::world::{Death, TASK, World, back, create, finished, wait_for};
 
 /// Files below `folder`, with their contents.
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
@@ -108,4 +108,50 @@ async fn a_task_that_says_nothing_keeps_every_round() {
     office.stop().await;
     back(joined).await;
     assert_eq!(indexed(&world), (1..=end.last_result.unwrap().round).collect());
+}
+
+/// The coordinator dies at every commit around which the archive of a round may have to go; the next start makes up for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coordinator_that_dies_before_it_deletes_does_so_at_its_next_start() {
+    for commit in [24, 30, 36, 42] {
+        let world = World::new(3);
+        let office = world.start();
+        create(&office, &format!("archive_rounds = 1\n{TASK}"))
+            .await
+            .unwrap();
+        office.stop().await;
+        let death = Death { commit, lands: true };
+        let office = world.start_with(Some(death), 60);
+        let joined = world.join_all(&office, world.banks()).await;
+        office.death().await;
+        let banks = back(joined).await;
+
+        // Without any bank nothing new is published: this is what the log says already.
+        world.start().stop().await;
+        let over: Vec<u64> = world
+            .log()
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Result(result) => Some(result.round.0),
+                Entry::Abort { round, .. } => Some(round.0),
+                _ => None,
+            })
+            .collect();
+        let kept = indexed(&world);
+        // The last end may be under no published head yet.
+        let oldest = over.iter().rev().nth(1).copied().unwrap_or(1);
+        assert!(kept.iter().all(|round| *round >= oldest), "{kept:?} of {over:?}");
+
+        let office = world.start();
+        let joined = world.join_all(&office, banks).await;
+        let end = wait_for(&office, finished).await;
+        let last = end.last_result.unwrap().round;
+        wait_for(&office, |_| indexed(&world) == BTreeSet::from([last])).await;
+        office.stop().await;
+        back(joined).await;
+        for round in 1..last {
+            let (go, _) = named(&world, round);
+            assert!(go.iter().all(|hash| !blob(&world, hash)), "round {round}");
+        }
+    }
 }
