@@ -6,7 +6,7 @@ use super::curve::CurveError;
 use super::facts::Facts;
 use super::words::{counted, grouped, utc};
 use super::{Page, banks, checks, members, models, rounds};
-use crate::verify::report::Report;
+use crate::verify::report::{Check, CheckReport, Report};
 
 const STYLE: &str = include_str!("style.css");
 /// Nothing is fetched and nothing runs, whatever a name in the log may hold.
@@ -151,6 +151,18 @@ fn checked(page: &Page<'_>, report: &Report) -> Vec<String> {
             counted(report.rounds, "sum", "sums")
         ));
     }
+    if is_witnessed(report) {
+        lines.push(
+            "That as many banks have cosigned this head as it takes: they were shown this same log."
+                .to_owned(),
+        );
+    }
+    if !page.known.receipts.is_empty() {
+        lines.push(format!(
+            "That {} of banks are of entries of this log.",
+            counted(page.known.receipts.len(), "receipt", "receipts")
+        ));
+    }
     if page.known.last.is_some() {
         lines.push("That the log only grew since it was verified last.".to_owned());
     }
@@ -164,6 +176,13 @@ fn checked(page: &Page<'_>, report: &Report) -> Vec<String> {
         lines.push("That the rosters are the pinned ones.".to_owned());
     }
     lines
+}
+
+fn is_witnessed(report: &Report) -> bool {
+    let seen = |check: &CheckReport| {
+        check.check == Check::Witnesses && check.checked > 0 && check.findings.is_empty()
+    };
+    report.checks.iter().any(seen)
 }
 
 fn not_checked(page: &Page<'_>, report: &Report) -> Vec<String> {
@@ -196,7 +215,7 @@ fn not_checked(page: &Page<'_>, report: &Report) -> Vec<String> {
         );
     }
     lines.push("What a bank trained on and how: that never leaves the bank. A sum of false updates verifies like any other.".to_owned());
-    if page.known.held.is_empty() {
+    if page.known.held.is_empty() && !is_witnessed(report) {
         lines.push("Whether others were shown this same log: compare the checkpoint at the end with one that a bank holds.".to_owned());
     }
     lines
