@@ -4,18 +4,18 @@
 //! commit point, then the tiles follow, and the checkpoint file when enough banks have cosigned. Tiles that were committed and not written
 //! are written at the next start.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 
 use crate::atomic_file::{durable_create_folder, durable_write, sync_folder};
-use crate::engine::ports::{Blobs, Commit, Fault, Ledger, Store};
+use crate::engine::ports::{Blobs, Commit, Fault, Ledger, Store, StoreError};
 use crate::log::{Publisher, Recovered, Sequencer, recover};
 use crate::store::blobs::BlobStore;
 
@@ -117,6 +117,8 @@ pub struct Archive {
     blobs: BlobStore,
     rounds: PathBuf,
     published: RwLock<HashSet<Digest>>,
+    /// Blobs that are about to be deleted. Whoever stores one takes it out first.
+    doomed: Mutex<BTreeSet<Digest>>,
 }
 
 impl Archive {
@@ -131,7 +133,16 @@ impl Archive {
             blobs: BlobStore::open(data)?,
             rounds,
             published: RwLock::default(),
+            doomed: Mutex::default(),
         })
+    }
+
+    fn index(&self, round: Round) -> PathBuf {
+        self.rounds.join(format!("{round}.json"))
+    }
+
+    fn doomed(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.doomed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a blob that banks may fetch, with its length; `None` if there is none, or it is not for them.
@@ -152,10 +163,14 @@ impl Archive {
 
 impl Blobs for Archive {
     fn put(&self, bytes: &[u8]) -> Result<Digest, Fault> {
-        Ok(self.blobs.put(bytes)?)
+        let hash = Digest::of(bytes);
+        self.doomed().remove(&hash);
+        self.blobs.put_as(&hash, bytes)?;
+        Ok(hash)
     }
 
     fn adopt(&self, finished: &Path, hash: &Digest) -> Result<(), Fault> {
+        self.doomed().remove(hash);
         Ok(self.blobs.adopt(finished, hash)?)
     }
 
@@ -170,23 +185,27 @@ impl Blobs for Archive {
             .insert(*hash);
     }
 
-    fn forget_round(&self, round: Round, blobs: &[Digest]) -> Result<usize, Fault> {
-        let path = self.rounds.join(format!("{round}.json"));
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(Fault::new(format!("{}: {error}", path.display()))),
-        };
-        let index: BTreeMap<u16, String> = serde_json::from_slice(&text)
-            .map_err(|error| Fault::new(format!("{}: {error}", path.display())))?;
-        let bundles: Vec<Digest> = index.values().filter_map(|hex| Digest::from_hex(hex)).collect();
+    fn doom(&self, blobs: &BTreeSet<Digest>) {
+        self.doomed().extend(blobs);
+    }
+
+    fn forget_round(&self, round: Round, blobs: &BTreeSet<Digest>) -> Result<usize, Fault> {
         let mut deleted = 0;
-        for hash in blobs.iter().chain(&bundles) {
-            deleted += usize::from(self.blobs.remove(hash)?);
+        for hash in blobs {
+            // Held meanwhile, so that nobody stores the blob between the question and the deletion.
+            let mut doomed = self.doomed();
+            if doomed.remove(hash) {
+                deleted += usize::from(self.blobs.remove(hash)?);
+            }
         }
-        fs::remove_file(&path).map_err(|error| Fault::new(format!("{}: {error}", path.display())))?;
+        let path = self.index(round);
+        match fs::remove_file(&path) {
+            Ok(()) => deleted += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("remove the index", &path)(error).into()),
+        }
         sync_folder(&self.rounds).map_err(Fault::new)?;
-        Ok(deleted + 1)
+        Ok(deleted)
     }
 
     fn index_bundles(&self, round: Round, bundles: &BTreeMap<BankIndex, Digest>) -> Result<(), Fault> {
@@ -195,6 +214,22 @@ impl Blobs for Archive {
             .map(|(bank, hash)| (bank.get(), hash.to_hex()))
             .collect();
         let text = serde_json::to_vec_pretty(&named).map_err(Fault::new)?;
-        durable_write(&self.rounds.join(format!("{round}.json")), &text).map_err(Fault::new)
+        durable_write(&self.index(round), &text).map_err(Fault::new)
+    }
+
+    fn bundles(&self, round: Round) -> Result<Option<Vec<Digest>>, Fault> {
+        let path = self.index(round);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("read the index", &path)(error).into()),
+        };
+        let refuse = |what: String| Fault::new(format!("{}: {what}", path.display()));
+        let named: BTreeMap<u16, String> =
+            serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
+        let digest = |hex: &String| {
+            Digest::from_hex(hex).ok_or_else(|| refuse(format!("found {hex:?}, expected 64 hex digits")))
+        };
+        named.values().map(digest).collect::<Result<_, _>>().map(Some)
     }
 }

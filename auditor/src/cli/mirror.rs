@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::web::WebArgs;
 use super::{Outcome, Problem, Trust, json_line, progress};
 use crate::mirror::{ArchiveMirror, LogMirror, MirrorError, Weight};
-use crate::source::LogReader;
 
 #[derive(Debug, Args)]
 pub(super) struct Mirror {
@@ -42,6 +41,8 @@ struct Done {
     files_fetched: u64,
     /// Files that the log names and the archive does not have.
     missing: Vec<String>,
+    /// Rounds of the archive that were not asked for: their tasks keep them no longer.
+    rounds_let_go: usize,
 }
 
 impl Done {
@@ -53,6 +54,7 @@ impl Done {
             entries_before: None,
             files_fetched: 0,
             missing: Vec::new(),
+            rounds_let_go: 0,
         }
     }
 }
@@ -89,7 +91,14 @@ impl Mirror {
         let copy = || {
             let mut show = progress::show_mirror();
             let log = LogMirror::new(&origin, &self.folder, &key)?;
-            let mirrored = log.run(&mut show)?;
+            let (mirrored, archived) = match &archive {
+                Some((origin, folder)) => {
+                    let archive = ArchiveMirror { origin, folder };
+                    let (mirrored, archived) = log.run_with(&archive, &mut show)?;
+                    (mirrored, Some(archived))
+                }
+                None => (log.run(&mut show)?, None),
+            };
             let size = mirrored.head.checkpoint().size;
             let before = mirrored.before.map(|before| before.checkpoint().size);
             let mut done = Done {
@@ -103,23 +112,22 @@ impl Mirror {
                 entries_before: before,
                 files_fetched: mirrored.fetched,
                 missing: Vec::new(),
+                rounds_let_go: 0,
             };
-            if let Some((origin, folder)) = &archive {
-                let log = LogReader::open(&self.folder, &key).map_err(MirrorError::Copy)?;
-                let archive = ArchiveMirror { origin, folder };
-                let mirrored = archive.run(&log, &mut show)?;
-                done.files_fetched += mirrored.fetched;
+            if let Some(archived) = archived {
+                done.files_fetched += archived.fetched;
                 done.verdict += &format!(
                     "; {} files of the archive fetched, {} were there",
-                    mirrored.fetched, mirrored.kept
+                    archived.fetched, archived.kept
                 );
-                if mirrored.expired > 0 {
+                if archived.expired > 0 {
                     done.verdict += &format!(
-                        "; {} are of rounds that their tasks keep no longer",
-                        mirrored.expired
+                        "; {} rounds are not in it any more, as their tasks say: no replay is possible for them",
+                        archived.expired
                     );
                 }
-                done.missing = mirrored.missing;
+                done.rounds_let_go = archived.expired;
+                done.missing = archived.missing;
                 if !done.missing.is_empty() {
                     done.verifies = false;
                     done.verdict += &format!("; {} that the log names are MISSING", done.missing.len());

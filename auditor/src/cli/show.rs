@@ -26,6 +26,9 @@ pub(super) struct Round {
     log: PathBuf,
     #[command(flatten)]
     trust: Trust,
+    /// The archive with `blobs` and `rounds`: tell whether the round can be replayed
+    #[arg(long)]
+    archive: Option<PathBuf>,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -69,7 +72,7 @@ impl Round {
             log: self.log,
             key,
             rosters,
-            archive: None,
+            archive: self.archive,
         };
         match tell_round(&audit, self.number) {
             Ok(told) => Ok(Outcome {

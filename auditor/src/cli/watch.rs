@@ -237,13 +237,12 @@ impl Watch {
     fn mirror(&self, setup: &Setup) -> Result<Mirrored, MirrorError> {
         let folder = self.log();
         let log = LogMirror::new(&setup.origin, &folder, &setup.key)?;
-        let mirrored = log.run(|_| ())?;
-        if let Some(origin) = &setup.archive {
-            let log = LogReader::open(&folder, &setup.key).map_err(MirrorError::Copy)?;
-            let folder = &self.state.join("archive");
-            // What is missing is told by the checks that need it.
-            ArchiveMirror { origin, folder }.run(&log, |_| ())?;
-        }
+        let Some(origin) = &setup.archive else {
+            return log.run(|_| ());
+        };
+        let folder = &self.state.join("archive");
+        // What is missing is told by the checks that need it.
+        let (mirrored, _) = log.run_with(&ArchiveMirror { origin, folder }, |_| ())?;
         Ok(mirrored)
     }
 

@@ -1,7 +1,7 @@
 //! Copies what a log names by its hash: task texts, masked updates, releases, sums, key directories, and the bundles of each round.
 //! A blob is hashed as it comes and gets its name only then; what is there under its name is not fetched again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ring::digest::{Context, SHA256};
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
+use veilsum_protocol::log::RoundAges;
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical as _;
@@ -19,9 +20,10 @@ use super::{MirrorError, MirrorProgress, workers};
 use crate::durable;
 use crate::fetch::{Begin, FetchError, Origin};
 use crate::source::LogReader;
-use crate::verify::archive::{INDEX_LIMIT, blob_path, index_path, read_index};
+use crate::verify::archive::{Archive, INDEX_LIMIT, blob_path, index_path, read_index};
 use crate::verify::replay::TASK_LIMIT;
-use crate::verify::retention;
+use crate::verify::retention::each_entry;
+use crate::verify::told_archive::text;
 
 /// Longest masked update or sum, in bytes: more than any model here needs, and no log can fill the disk with one.
 const UPDATE_LIMIT: u64 = 1 << 32;
@@ -44,19 +46,8 @@ pub struct ArchiveMirrored {
     pub kept: u64,
     /// Files that the log names and the source does not have.
     pub missing: Vec<String>,
-    /// Files of rounds that their tasks keep no longer, which the source does not have either.
-    pub expired: u64,
-}
-
-fn for_each_entry(log: &LogReader, mut take: impl FnMut(Entry)) -> Result<(), MirrorError> {
-    for bundle in log.bundles() {
-        let bundle = bundle.map_err(MirrorError::Copy)?;
-        bundle
-            .iter()
-            .filter_map(|entry| Entry::from_bytes(entry).ok())
-            .for_each(&mut take);
-    }
-    Ok(())
+    /// Rounds that are not here and were not asked for: their tasks keep them no longer.
+    pub expired: usize,
 }
 
 /// Something that an entry names.
@@ -109,12 +100,15 @@ impl ArchiveMirror<'_> {
         let of = log.checkpoint().size;
         let (mut done, mut names) = (0, Names::default());
         fs::create_dir_all(self.folder.join("blobs")).map_err(self.refuse("blobs"))?;
+        let mut rules = self.rules(log, &counts)?;
         for bundle in log.bundles() {
             let bundle = bundle.map_err(MirrorError::Copy)?;
             done += bundle.len() as u64;
             // An entry that cannot be read names nothing; `verify` tells of it.
             let entries = bundle.iter().filter_map(|entry| Entry::from_bytes(entry).ok());
-            let named: Vec<Named> = entries.filter_map(|entry| names.of(entry)).collect();
+            let entries = entries.map(|entry| (rules.lets_go(&entry, self.folder), entry));
+            let named = entries.filter_map(|(gone, entry)| names.of(entry).filter(|_| !gone));
+            let named: Vec<Named> = named.collect();
             let fetch = |index| match usize::try_from(index).ok().and_then(|index| named.get(index)) {
                 Some(named) => self.fetch(named, &counts),
                 None => Ok(()),
@@ -127,46 +121,36 @@ impl ArchiveMirror<'_> {
         }
         let mut missing = counts.missing.into_inner().unwrap_or_default();
         missing.sort();
-        let all = missing.len();
-        if all > 0 {
-            let expired = self.expired(log)?;
-            missing.retain(|file| !expired.contains(file));
-        }
         Ok(ArchiveMirrored {
             fetched: counts.fetched.into_inner(),
             kept: counts.kept.into_inner(),
-            expired: (all - missing.len()) as u64,
+            expired: rules.expired.len(),
             missing,
         })
     }
 
-    /// Addresses of the files that need not be there any more, by the texts of the tasks in the copy.
-    fn expired(&self, log: &LogReader) -> Result<BTreeSet<String>, MirrorError> {
-        let limit = |task: &Digest| {
-            let bytes = fs::read(self.folder.join(blob_path(task))).ok()?;
-            let text = String::from_utf8(bytes).ok()?;
-            Task::parse(&text).ok()?.archive_rounds
-        };
-        let mut opened = Vec::new();
-        for_each_entry(log, |entry| {
-            if let Entry::RoundOpen(open) = entry {
-                opened.push((open.round, open.task));
+    /// Fetches the tasks' texts, and finds out by them and the whole log which rounds need not be there any more.
+    fn rules(&self, log: &LogReader, counts: &Counts) -> Result<Rules, MirrorError> {
+        let mut rules = Rules::default();
+        let mut tasks = BTreeSet::new();
+        each_entry(log, |entry| {
+            rules.ages.follow(&entry);
+            if let Entry::Task { task, .. } = entry {
+                tasks.insert(task);
             }
-        })?;
-        let rounds = retention::expired(opened, limit);
-        let mut files = BTreeSet::new();
-        for_each_entry(log, |entry| {
-            let named = match entry {
-                Entry::Masked { round, hash, .. } => (round, blob_path(&hash)),
-                Entry::Release { round, body, .. } => (round, blob_path(&body)),
-                Entry::Cohort { round, .. } => (round, index_path(round)),
-                _ => return,
-            };
-            if rounds.contains(&named.0) {
-                files.insert(self.origin.address(&named.1));
-            }
-        })?;
-        Ok(files)
+        })
+        .map_err(MirrorError::Copy)?;
+        for task in &tasks {
+            self.blob(task, TASK_LIMIT, true, counts)?;
+        }
+        // Of a text that is not to be had nothing is let go.
+        if let Ok(archive) = Archive::open(self.folder) {
+            let texts = tasks
+                .into_iter()
+                .filter_map(|task| Some((task, text(&archive, &task)?)));
+            rules.texts = texts.filter(|(_, text)| text.archive_rounds.is_some()).collect();
+        }
+        Ok(rules)
     }
 
     fn fetch(&self, named: &Named, counts: &Counts) -> Result<(), MirrorError> {
@@ -263,6 +247,34 @@ impl ArchiveMirror<'_> {
     }
 }
 
+/// Which rounds the archive need not hold any longer. They are not asked for: a source has nothing of them, and a long log has many.
+#[derive(Default)]
+struct Rules {
+    ages: RoundAges,
+    /// Of the tasks that do not keep every round.
+    texts: BTreeMap<Digest, Task>,
+    /// Those that are not here.
+    expired: BTreeSet<Round>,
+}
+
+impl Rules {
+    /// Whether what the entry names was let go of with its round.
+    fn lets_go(&mut self, entry: &Entry, folder: &Path) -> bool {
+        let round = match entry {
+            Entry::Masked { round, .. } | Entry::Release { round, .. } | Entry::Cohort { round, .. } => {
+                *round
+            }
+            _ => return false,
+        };
+        let task = self.ages.task(round).and_then(|task| self.texts.get(&task));
+        let gone = task.is_some_and(|task| !task.archives(self.ages.of(round)));
+        if gone && matches!(entry, Entry::Cohort { .. }) && !folder.join(index_path(round)).exists() {
+            self.expired.insert(round);
+        }
+        gone
+    }
+}
+
 /// What the entries name, one after the other.
 #[derive(Default)]
 struct Names {
@@ -274,7 +286,6 @@ impl Names {
     fn of(&mut self, entry: Entry) -> Option<Named> {
         let message = MESSAGE_LIMIT as u64;
         let (hash, limit, needed) = match entry {
-            Entry::Task { task, .. } => (task, TASK_LIMIT, true),
             Entry::KeyDirectory { directory, .. } => (directory, message, false),
             Entry::Masked { hash, length, .. } => {
                 self.length = length.min(UPDATE_LIMIT);

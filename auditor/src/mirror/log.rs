@@ -8,7 +8,7 @@ use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::note::MAX_NOTE_BYTES;
 use veilsum_protocol::log::{Checkpoint, Tile, VerifiedCheckpoint, VerifierKey, tiles_between};
 
-use super::{MirrorError, MirrorProgress, workers};
+use super::{ArchiveMirror, ArchiveMirrored, MirrorError, MirrorProgress, workers};
 use crate::durable;
 use crate::evidence;
 use crate::fetch::Origin;
@@ -19,6 +19,8 @@ use crate::verify::agreement::Disagreement;
 
 /// Where signed notes are kept that contradict the copy.
 const EVIDENCE_FOLDER: &str = "evidence";
+/// How often a log that grows is gone through for its archive.
+const MOST_PASSES: usize = 4;
 /// Held while a process writes into a copy.
 const LOCK_FILE: &str = ".lock";
 
@@ -89,6 +91,37 @@ impl<'a> LogMirror<'a> {
             }
             other => other,
         })
+    }
+
+    /// The same, and then the archive that the log names. Where files are missing and the log has grown meanwhile, both are gone through again:
+    /// the rounds may be too old by now, and deleted.
+    ///
+    /// # Errors
+    /// [`MirrorError`]; what arrived by then stays.
+    pub fn run_with(
+        &self,
+        archive: &ArchiveMirror<'_>,
+        mut progress: impl FnMut(MirrorProgress),
+    ) -> Result<(Mirrored, ArchiveMirrored), MirrorError> {
+        let mut mirrored = self.run(&mut progress)?;
+        let (mut fetched, mut passes) = (0, 1);
+        loop {
+            let log = LogReader::open(self.folder, self.key).map_err(MirrorError::Copy)?;
+            let mut archived = archive.run(&log, &mut progress)?;
+            fetched += archived.fetched;
+            if !archived.missing.is_empty() && passes < MOST_PASSES {
+                let again = self.run(&mut progress)?;
+                mirrored.fetched += again.fetched;
+                let before = mirrored.head.checkpoint().size;
+                mirrored.head = again.head;
+                if mirrored.head.checkpoint().size > before {
+                    passes += 1;
+                    continue;
+                }
+            }
+            archived.fetched = fetched;
+            return Ok((mirrored, archived));
+        }
     }
 
     fn copy(&self, mut progress: impl FnMut(MirrorProgress)) -> Result<Mirrored, MirrorError> {

@@ -109,6 +109,7 @@ fn verdict(page: &Page<'_>, report: &Report) -> Markup {
             div { dt { "Rounds with a result" } dd { (grouped(report.rounds as u64)) } }
             div { dt { "Rounds aborted" } dd { (grouped(report.aborted as u64)) } }
             div { dt { "Sums replayed" } dd { (report.replayed.map_or("none".to_owned(), |replayed| grouped(replayed as u64))) } }
+            @if let gone @ 1.. = report.sums_let_go() { div { dt { "Sums no longer replayable" } dd { (grouped(gone as u64)) } } }
             div { dt { "Banks" } dd { (grouped(report.banks as u64)) } }
             div { dt { "Entries" } dd { (grouped(report.entries)) } }
             div { dt { "Findings" } dd { (grouped(report.findings() as u64)) } }
@@ -193,11 +194,19 @@ fn not_checked(page: &Page<'_>, report: &Report) -> Vec<String> {
         None => lines.push(
             "Whether the published sums are those of the masked updates: there was no archive, so no sum was replayed.".to_owned(),
         ),
-        Some(replayed) if replayed < report.rounds => lines.push(format!(
-            "{} could not be replayed.",
-            counted(report.rounds - replayed, "sum", "sums")
-        )),
-        Some(_) => {}
+        Some(replayed) => {
+            let gone = report.sums_let_go();
+            if gone > 0 {
+                lines.push(format!(
+                    "Whether {} what the masked updates add up to: replay is no longer possible, because their tasks let the archive go. The states were derived from the \
+                     published sums.",
+                    counted(gone, "published sum is", "published sums are")
+                ));
+            }
+            if let lacking @ 1.. = report.rounds.saturating_sub(replayed + gone) {
+                lines.push(format!("{} could not be replayed.", counted(lacking, "sum", "sums")));
+            }
+        }
     }
     if page.audit.rosters.is_empty() {
         lines.push(

@@ -5,13 +5,14 @@
 //! * `rounds`: rounds through their checks while the log is read.
 //! * `agreement`: the log against heads of it that were seen before or elsewhere.
 //! * `membership`, `opening`, `collection`, `outcome`: the checks that need the log alone; `apart` spreads those with signatures.
-//! * `archive`, `bundles`, `replay`: those that need the coordinator's archive.
+//! * `archive`, `bundles`, `directories`, `replay`, `retention`, `told_archive`: those that need the coordinator's archive.
 
 pub mod agreement;
 mod apart;
 pub mod archive;
 mod bundles;
 mod collection;
+mod directories;
 pub(crate) mod examined;
 pub(crate) mod history;
 mod membership;
@@ -20,15 +21,17 @@ mod outcome;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub mod report;
-pub(crate) mod retention;
+pub mod retention;
 mod rounds;
 pub(crate) mod tell;
+pub(crate) mod told_archive;
 mod witnesses;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 use thiserror::Error;
+use veilsum_protocol::ids::Round;
 use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 use veilsum_protocol::roster::Roster;
 
@@ -36,8 +39,11 @@ pub use self::agreement::{Contradiction, HeldCheckpoint, Known};
 use self::archive::{Archive, ArchiveError};
 use self::history::{History, Stage};
 use self::record::RoundRecord;
+use self::replay::Replayed;
 use self::report::{Check, CheckReport, Ledger, Place, Report};
+pub use self::retention::LetGo;
 pub use self::tell::{Ending, Figures, Opening, ToldRound};
+pub use self::told_archive::{Replay, ToldArchive};
 pub use self::witnesses::{HeldReceipt, cosignatures_needed, prove_receipt};
 use crate::source::{LogReader, SourceError};
 
@@ -118,7 +124,13 @@ impl Audited {
     }
 }
 
+/// How often a log that grows while it is audited is audited again.
+const MOST_PASSES: usize = 4;
+
 /// Audits a log like [`verify`], and compares it with what is known of it.
+///
+/// Where files of the archive are missing and the log has grown meanwhile, as it may in the coordinator's own folders, it is audited again: they
+/// may have been deleted by what the log says now.
 ///
 /// # Errors
 /// As [`verify`].
@@ -127,6 +139,21 @@ pub fn verify_against(
     known: &Known,
     mut progress: impl FnMut(Progress),
 ) -> Result<Audited, AuditError> {
+    let mut audited = pass(audit, known, &mut progress)?;
+    for _ in 1..MOST_PASSES {
+        let seen = audited.head.as_ref().map_or(0, |head| head.checkpoint().size);
+        let grown =
+            || LogReader::head_of(&audit.log, &audit.key).is_ok_and(|head| head.checkpoint().size > seen);
+        let archived = |check: &Check| *check >= Check::ArchivedDirectory;
+        if !audited.report.failed().iter().any(archived) || !grown() {
+            break;
+        }
+        audited = pass(audit, known, &mut progress)?;
+    }
+    Ok(audited)
+}
+
+fn pass(audit: &Audit, known: &Known, progress: &mut impl FnMut(Progress)) -> Result<Audited, AuditError> {
     let archive = audit.archive.as_deref().map(Archive::open).transpose()?;
     let ledger = || {
         Ledger::new(|check| match check {
@@ -139,7 +166,7 @@ pub fn verify_against(
     let mut good = ledger();
     let read = open(audit)?.and_then(|log| {
         // Every file is seen before anything is told.
-        let (history, replayed) = check(&log, &audit.rosters, archive.as_ref(), &mut good, &mut progress)?;
+        let (history, replayed) = check(&log, &audit.rosters, archive.as_ref(), &mut good, progress)?;
         Ok((log, history, replayed))
     });
     match read {
@@ -190,7 +217,8 @@ pub struct Told {
     /// Several lines for a terminal.
     #[serde(skip)]
     pub text: String,
-    /// Whether every check that needs the log alone passed, in this round and elsewhere.
+    /// Whether every check that needs the log alone passed, in this round and elsewhere, and no file of the round is missing in the archive, if one
+    /// was given.
     #[serde(rename = "verifies")]
     pub holds: bool,
     /// The round. More than one where its number was used again, which is a finding.
@@ -208,22 +236,25 @@ pub fn tell_round(audit: &Audit, round: u64) -> Result<Told, AuditError> {
     let mut ledger = Ledger::new(|check| check < Check::ArchivedDirectory);
     let (history, _) =
         check(&log, &audit.rosters, None, &mut ledger, &mut |_| ()).map_err(AuditError::Untrue)?;
-    let rounds: Vec<ToldRound> = history
-        .rounds
-        .iter()
-        .filter(|known| known.round.0 == round)
-        .map(|known| tell::round(&history, known))
-        .collect();
+    let known = history.rounds.iter().filter(|known| known.round.0 == round);
+    let mut rounds: Vec<ToldRound> = known.map(|known| tell::round(&history, known)).collect();
     if rounds.is_empty() {
         let rounds = history.rounds.len();
         return Err(AuditError::NoRound { round, rounds });
+    }
+    if let Some(folder) = &audit.archive {
+        let archive = Archive::open(folder)?;
+        let told = told_archive::tell(&log, &archive, Round(round)).map_err(AuditError::Untrue)?;
+        rounds
+            .iter_mut()
+            .for_each(|known| known.archive.clone_from(&told));
     }
     let (mut failed, _) = ledger.finish();
     failed.retain(|check| !check.findings.is_empty());
     let told: Vec<String> = rounds.iter().map(ToldRound::text).collect();
     Ok(Told {
         text: told.join("\n") + &tell::findings(&failed, round),
-        holds: failed.is_empty(),
+        holds: failed.is_empty() && rounds.iter().all(|round| !round.lacks_files()),
         rounds,
         failed,
     })
@@ -245,9 +276,9 @@ fn check(
     archive: Option<&Archive>,
     ledger: &mut Ledger,
     progress: &mut impl FnMut(Progress),
-) -> Result<(History, Option<usize>), SourceError> {
+) -> Result<(History, Option<Replayed>), SourceError> {
     let mut history = History::default();
-    let mut rounds = rounds::Rounds::new(archive);
+    let mut rounds = rounds::Rounds::new(archive, log);
     let of = log.checkpoint().size;
     let mut read = 0;
     let mut tell = |read, rounds, over| {
@@ -288,7 +319,7 @@ fn unfinished(round: &RoundRecord) -> String {
     format!("round {} is not over: its last entry is {last}", round.round)
 }
 
-fn report(entries: u64, history: &History, replayed: Option<usize>, ledger: Ledger) -> Report {
+fn report(entries: u64, history: &History, replayed: Option<Replayed>, ledger: Ledger) -> Report {
     let (checks, notes) = ledger.finish();
     let count =
         |wanted: fn(&RoundRecord) -> bool| history.rounds.iter().filter(|round| wanted(round)).count();
@@ -300,7 +331,8 @@ fn report(entries: u64, history: &History, replayed: Option<usize>, ledger: Ledg
             .map_or(0, |roster| roster.value.banks().len()),
         rounds: count(|round| round.result.is_some()),
         aborted: count(|round| round.stage == Stage::Aborted),
-        replayed,
+        replayed: replayed.as_ref().map(|replayed| replayed.sums),
+        let_go: replayed.map(|replayed| replayed.let_go).unwrap_or_default(),
         checks,
         notes,
     }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use veilsum_protocol::crypto::signing::VerifyingKey;
-use veilsum_protocol::epoch::directory::KeyDirectory;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::entry::{AbortReason, RoundOpen, RoundResult};
 use veilsum_protocol::model::plan::Plan;
@@ -21,11 +20,12 @@ use veilsum_protocol::wire::message::{Bundle, MESSAGE_LIMIT, Rejection};
 use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::{Release, ReleasedShare};
 
-use super::archive::{Archive, ArchiveError};
+use super::archive::Archive;
 use super::bundles;
 use super::history::{History, Logged, RoundHistory};
 use super::report::{Check, Ledger, Place, Problems};
-use super::retention::Retention;
+use super::retention::{Leave, LetGo, Retention};
+use crate::source::LogReader;
 
 /// Longest text of a task in bytes.
 pub(crate) const TASK_LIMIT: u64 = 1 << 20;
@@ -38,7 +38,14 @@ pub(crate) struct Replay<'a> {
     /// By round and releasing bank: whose shares left, and whether they were of the self-mask.
     released: BTreeMap<(Round, BankIndex), Vec<(BankIndex, bool)>>,
     replayed: usize,
-    retention: Retention,
+    retention: Retention<'a>,
+}
+
+/// What came of a replay.
+pub(crate) struct Replayed {
+    /// Rounds whose sum was computed again.
+    pub(crate) sums: usize,
+    pub(crate) let_go: Vec<LetGo>,
 }
 
 /// A task, as far as its states were derived.
@@ -57,6 +64,7 @@ struct Parts<'a> {
     survivors: &'a [(BankIndex, Digest)],
     ring: Ring,
     lanes: usize,
+    leave: &'a Leave,
 }
 
 impl Parts<'_> {
@@ -80,68 +88,25 @@ impl Parts<'_> {
 }
 
 impl<'a> Replay<'a> {
-    pub(crate) fn new(archive: &'a Archive) -> Self {
+    pub(crate) fn new(archive: &'a Archive, log: &'a LogReader) -> Self {
         Self {
             archive,
             tasks: BTreeMap::new(),
             released: BTreeMap::new(),
             replayed: 0,
-            retention: Retention::default(),
+            retention: Retention::new(log),
         }
     }
 
-    /// Tells of the rounds whose files are gone. Gives the number of rounds whose sum was computed again.
-    pub(crate) fn finish(self, history: &History, ledger: &mut Ledger) -> usize {
-        self.retention.finish(history, ledger);
-        self.replayed
+    pub(crate) fn archive(&self) -> &'a Archive {
+        self.archive
     }
 
-    /// Key directories are no part of the sum; where the archive has them, they are checked like a bank does.
-    pub(crate) fn directories(&self, history: &History, ledger: &mut Ledger) {
-        let mut absent = 0usize;
-        for logged in &history.directories {
-            let place = Place::entry(logged.index);
-            let Some(roster) = history.roster_at(logged.index) else {
-                continue;
-            };
-            let directory = match self
-                .archive
-                .blob_if_there(&logged.value.directory, MESSAGE_LIMIT as u64)
-            {
-                Ok(None) => {
-                    absent += 1;
-                    continue;
-                }
-                Ok(Some(bytes)) => KeyDirectory::from_bytes(&bytes).map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            let verified = directory.and_then(|directory| {
-                let fits = directory.epoch == logged.value.epoch
-                    && directory.first_round == logged.value.first_round;
-                if !fits {
-                    return Err(format!(
-                        "a directory of epoch {} from round {} on",
-                        directory.epoch, directory.first_round
-                    ));
-                }
-                directory
-                    .verify(&roster.value, &roster.hash)
-                    .map_err(|rejection| rejection.to_string())
-            });
-            match verified {
-                Ok(()) => ledger.pass(Check::ArchivedDirectory),
-                Err(found) => ledger.fail(
-                    Check::ArchivedDirectory,
-                    place,
-                    found,
-                    "every bank's keys once, signed for this epoch and roster",
-                ),
-            }
-        }
-        if absent > 0 {
-            ledger.notes.push(format!(
-                "{absent} key directories are not in the archive: their signatures were checked by the banks alone"
-            ));
+    /// Tells of the rounds whose files are gone by the rule, and what came of the replay.
+    pub(crate) fn finish(self, ledger: &mut Ledger) -> Replayed {
+        Replayed {
+            sums: self.replayed,
+            let_go: self.retention.finish(&mut ledger.notes),
         }
     }
 
@@ -160,25 +125,15 @@ impl<'a> Replay<'a> {
         let Some(cohort) = &round.cohort else {
             return;
         };
-        if self.retention.lets_go(self.archive, round, &derivation.task) {
-            self.without_files(round, &open.value, &cohort.value, (ring, lanes), ledger);
-            return;
-        }
+        let leave = self.retention.leave(&derivation.task, round.round);
         // Shares that left before an abort count as well.
         let needed = round.result.is_some() || !round.releases.is_empty();
-        let bundles = bundles::of_cohort(
-            self.archive,
-            history,
-            round,
-            &open.value,
-            &cohort.value,
-            needed,
-            ledger,
-        );
+        let bundles = bundles::of_cohort(self.archive, history, round, needed, &leave, ledger);
         if round.result.is_none() {
             self.unadded(round, ledger);
         }
         let Some(survivors) = &round.survivors else {
+            self.note(round, open.value.task, &leave);
             return;
         };
         let parts = Parts {
@@ -188,6 +143,7 @@ impl<'a> Replay<'a> {
             survivors: &survivors.value,
             ring,
             lanes,
+            leave: &leave,
         };
         let releases = self.releases(history, &parts, bundles.as_ref(), ledger);
         let recovered = || bundles.map(|bundles| parts.recover(&bundles, &releases));
@@ -197,32 +153,24 @@ impl<'a> Replay<'a> {
                 self.derive(&parts, result, sum, ledger);
             }
             (None, Some(abort)) if abort.value.reason == AbortReason::BadShares => {
-                ledger.notes.push(bad_shares(round.round, recovered()));
+                let recovered = recovered();
+                ledger
+                    .notes
+                    .push(bad_shares(round.round, leave.is_taken(), recovered));
             }
             _ => {}
         }
+        self.note(round, open.value.task, &leave);
     }
 
-    /// What can be done without the round's files: those that are left must be what the log says, and the state follows from the sum.
-    fn without_files(
-        &mut self,
-        round: &RoundHistory,
-        open: &RoundOpen,
-        cohort: &[BankIndex],
-        (ring, lanes): (Ring, usize),
-        ledger: &mut Ledger,
-    ) {
-        self.unadded(round, ledger);
-        if let (Some(survivors), Some(result)) = (&round.survivors, &round.result) {
-            let parts = Parts {
-                round,
-                open,
-                cohort,
-                survivors: &survivors.value,
-                ring,
-                lanes,
-            };
-            self.derive(&parts, result, None, ledger);
+    /// Remembers that files of the round are gone, if they are.
+    fn note(&mut self, round: &RoundHistory, task: Digest, leave: &Leave) {
+        if let Some(Some(derivation)) = self.tasks.get(&task)
+            && leave.is_taken()
+        {
+            let has_result = round.result.is_some();
+            self.retention
+                .gone(task, &derivation.task, round.round, has_result);
         }
     }
 
@@ -289,11 +237,12 @@ impl<'a> Replay<'a> {
             let read = self
                 .archive
                 .blob(&body, MESSAGE_LIMIT as u64)
-                .map_err(|error| error.to_string())
-                .and_then(|bytes| signed_release(history, logged.index, bank, &bytes));
+                .map_err(|error| parts.leave.refuse(&error))
+                .and_then(|bytes| signed_release(history, logged.index, bank, &bytes).map_err(Some));
             let release = match read {
                 Ok(release) => release,
-                Err(found) => {
+                Err(None) => continue,
+                Err(Some(found)) => {
                     let expected = format!("the shares of bank {bank} with SHA-256 {body}");
                     ledger.fail(Check::ArchivedRelease, place, found, expected);
                     continue;
@@ -364,6 +313,9 @@ impl<'a> Replay<'a> {
     ) -> Option<Vec<u32>> {
         let place = Place::of(parts.round.round, result.index);
         let accumulator = self.add(parts, ledger);
+        if parts.leave.is_taken() {
+            return None;
+        }
         let (Some(recovered), Some(mut accumulator)) = (recovered, accumulator) else {
             return None;
         };
@@ -425,19 +377,20 @@ impl<'a> Replay<'a> {
             let update = &logged.value;
             let mut fold = || {
                 if update.length != expected {
-                    return Err(format!("an update of {} bytes", update.length));
+                    return Err(Some(format!("an update of {} bytes", update.length)));
                 }
                 let vector = self
                     .archive
                     .blob(&update.hash, expected)
-                    .map_err(|error: ArchiveError| error.to_string())?;
+                    .map_err(|error| parts.leave.refuse(&error))?;
                 let mut fold = accumulator.begin();
-                fold.push(&vector).map_err(|error| error.to_string())?;
-                fold.finish().map_err(|error| error.to_string())
+                fold.push(&vector).map_err(|error| Some(error.to_string()))?;
+                fold.finish().map_err(|error| Some(error.to_string()))
             };
             match fold() {
                 Ok(()) => ledger.pass(Check::ArchivedMasked),
-                Err(found) => {
+                Err(None) => whole = false,
+                Err(Some(found)) => {
                     whole = false;
                     ledger.fail(
                         Check::ArchivedMasked,
@@ -553,8 +506,9 @@ fn signed_release(history: &History, index: u64, bank: BankIndex, bytes: &[u8]) 
 }
 
 /// Who made a round end for bad shares, as far as the archive shows it.
-fn bad_shares(round: Round, recovered: Option<Result<Masks, Rejection>>) -> String {
+fn bad_shares(round: Round, gone: bool, recovered: Option<Result<Masks, Rejection>>) -> String {
     let found = match recovered {
+        _ if gone => "the files that would show whose are gone, as its task says".to_owned(),
         Some(Err(rejection)) => rejection.to_string(),
         Some(Ok(_)) => "the shares and bundles in the archive are good".to_owned(),
         None => "without all bundles and a release the archive does not show why".to_owned(),

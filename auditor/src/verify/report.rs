@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use veilsum_protocol::ids::Round;
 
+use super::retention::LetGo;
+
 macro_rules! checks {
     ($($name:ident = $word:literal $words:literal;)*) => {
         /// A check of an audit. The name never changes its meaning.
@@ -166,6 +168,8 @@ pub struct Report {
     pub aborted: usize,
     /// Rounds whose sum was computed again, if an archive was at hand.
     pub replayed: Option<usize>,
+    /// What the tasks have let go of: those rounds cannot be replayed any more.
+    pub let_go: Vec<LetGo>,
     /// Every check that was made.
     pub checks: Vec<CheckReport>,
     /// What the reader should know beside the checks.
@@ -189,6 +193,11 @@ impl Report {
         failed.map(|check| check.check).collect()
     }
 
+    /// Sums that cannot be replayed because their tasks have let go of what they were made of.
+    pub fn sums_let_go(&self) -> usize {
+        self.let_go.iter().map(|task| task.sums).sum()
+    }
+
     /// The outcome in one line.
     pub fn verdict(&self) -> String {
         let aborted = match self.aborted {
@@ -206,7 +215,11 @@ impl Report {
                 format!("the log and the replay of every masked sum verify: {counts}")
             }
             (0, Some(replayed)) => {
-                format!("the log verifies, with {replayed} of its sums replayed: {counts}")
+                let gone = match self.sums_let_go() {
+                    0 => String::new(),
+                    gone => format!("; replay is no longer possible for {gone}, as their tasks say"),
+                };
+                format!("the log verifies, with {replayed} of its sums replayed{gone}: {counts}")
             }
             (0, None) => format!("the log verifies: {counts}; without an archive no sum was replayed"),
             (findings, _) => format!(

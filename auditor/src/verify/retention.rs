@@ -1,122 +1,137 @@
-//! Rounds whose files the archive need not keep any longer: a task says of how many of its last rounds it keeps them (`archive_rounds`).
+//! What the archive need not hold any longer: a task says of how many of its last rounds it keeps the files (`archive_rounds`). How old a
+//! round is stands in the log, so that what was deleted by this rule is told from what is missing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
 
+use serde::Serialize;
 use veilsum_protocol::ids::{Digest, Round};
+use veilsum_protocol::log::RoundAges;
+use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::task::Task;
+use veilsum_protocol::wire::canonical::Canonical;
 
-use super::archive::{Archive, index_path};
-use super::history::{History, RoundHistory};
-use super::report::{Check, Ledger, Place};
+use super::archive::ArchiveError;
+use crate::source::{LogReader, SourceError};
 
-/// Of the opened rounds, with their tasks in the order of the log, those that are older than the last `limit` of their task.
-pub(crate) fn expired(
-    rounds: impl IntoIterator<Item = (Round, Digest)>,
-    limit: impl Fn(&Digest) -> Option<u32>,
-) -> BTreeSet<Round> {
-    let mut of_task: BTreeMap<Digest, Vec<Round>> = BTreeMap::new();
-    for (round, task) in rounds {
-        of_task.entry(task).or_default().push(round);
+/// What a task lets go of, as far as it is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LetGo {
+    /// The task's name.
+    pub task: String,
+    /// Its hash.
+    pub hash: String,
+    /// Of how many of its last rounds it keeps the files.
+    pub archive_rounds: u32,
+    /// Its rounds of which files are gone by that rule, in order.
+    pub rounds: Vec<u64>,
+    /// Those of them with a result: sums that nobody can replay any more from this archive.
+    pub sums: usize,
+}
+
+impl LetGo {
+    fn words(&self) -> String {
+        let rounds = match self.rounds.as_slice() {
+            [round] => format!("round {round}"),
+            [first, .., last] => format!("{} rounds from {first} to {last}", self.rounds.len()),
+            [] => "no round".to_owned(),
+        };
+        format!(
+            "replay is no longer possible for {rounds} of task {:?}: the task keeps the files of its last {} (archive_rounds). What the \
+             published sums lead to was derived from these",
+            self.task, self.archive_rounds
+        )
     }
-    let mut expired = BTreeSet::new();
-    for (task, rounds) in of_task {
-        let Some(limit) = limit(&task).and_then(|limit| usize::try_from(limit).ok()) else {
-            continue;
-        };
-        let gone = rounds.len().saturating_sub(limit);
-        expired.extend(rounds.into_iter().take(gone));
+}
+
+/// Whether files of one round may be gone, and whether some are.
+#[derive(Debug, Default)]
+pub(crate) struct Leave {
+    given: bool,
+    taken: Cell<bool>,
+}
+
+impl Leave {
+    /// Why a file is not had; nothing if it is not there and need not be.
+    pub(crate) fn refuse(&self, error: &ArchiveError) -> Option<String> {
+        if self.given && matches!(error, ArchiveError::Missing { .. }) {
+            self.taken.set(true);
+            return None;
+        }
+        Some(error.to_string())
     }
-    expired
+
+    /// Whether a file was not there.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken.get()
+    }
 }
 
-/// A round of which a file is missing that its sum hangs on.
-struct Gone {
-    round: Round,
-    task: Digest,
-    /// What would be the finding if the file should be there.
-    check: Check,
-    place: Place,
-    file: String,
+/// Ages of the rounds of a log, and what the tasks have let go of.
+pub(crate) struct Retention<'a> {
+    log: &'a LogReader,
+    /// By the whole log, which is read for this when a task with a limit comes.
+    ages: OnceCell<RoundAges>,
+    let_go: BTreeMap<Digest, LetGo>,
 }
 
-/// Rounds of which files are missing, until it is known how many rounds of their tasks came after them.
-#[derive(Default)]
-pub(crate) struct Retention {
-    gone: Vec<Gone>,
-    /// Name and limit of the tasks that they are of.
-    tasks: BTreeMap<Digest, (String, u32)>,
-}
+impl<'a> Retention<'a> {
+    pub(crate) fn new(log: &'a LogReader) -> Self {
+        Self {
+            log,
+            ages: OnceCell::new(),
+            let_go: BTreeMap::new(),
+        }
+    }
 
-impl Retention {
-    /// Whether a file is missing that the round's sum hangs on, and its task does not keep those of all rounds.
-    pub(crate) fn lets_go(&mut self, archive: &Archive, round: &RoundHistory, task: &Task) -> bool {
-        let Some((open, limit)) = round.open.as_ref().zip(task.archive_rounds) else {
-            return false;
-        };
-        let Some((check, index, file)) = missing(archive, round) else {
-            return false;
-        };
-        self.tasks
-            .entry(open.value.task)
-            .or_insert_with(|| (task.name.clone(), limit));
-        self.gone.push(Gone {
-            round: round.round,
-            task: open.value.task,
-            check,
-            place: Place::of(round.round, index),
-            file,
+    /// What may be gone of a round of that task.
+    pub(crate) fn leave(&self, task: &Task, round: Round) -> Leave {
+        let given = task.archive_rounds.is_some() && !task.archives(self.ages().of(round));
+        Leave {
+            given,
+            taken: Cell::default(),
+        }
+    }
+
+    fn ages(&self) -> &RoundAges {
+        self.ages.get_or_init(|| {
+            let mut ages = RoundAges::default();
+            // Where the log cannot be read, nothing ages, and the audit comes to the same bundle.
+            let _ = each_entry(self.log, |entry| ages.follow(&entry));
+            ages
+        })
+    }
+
+    /// A file of this round was not there.
+    pub(crate) fn gone(&mut self, hash: Digest, task: &Task, round: Round, has_result: bool) {
+        let let_go = self.let_go.entry(hash).or_insert_with(|| LetGo {
+            task: task.name.clone(),
+            hash: hash.to_hex(),
+            archive_rounds: task.archive_rounds.unwrap_or_default(),
+            rounds: Vec::new(),
+            sums: 0,
         });
-        true
+        let_go.rounds.push(round.0);
+        let_go.sums += usize::from(has_result);
     }
 
-    /// Tells, now that the whole log is read, which rounds are gone by the rule, and fails those that are not.
-    pub(crate) fn finish(self, history: &History, ledger: &mut Ledger) {
-        let opened = history.rounds.iter();
-        let opened = opened.filter_map(|round| Some((round.round, round.open.as_ref()?.task)));
-        let expired = expired(opened, |task| self.tasks.get(task).map(|(_, limit)| *limit));
-        let mut told: BTreeMap<Digest, Vec<Round>> = BTreeMap::new();
-        for gone in self.gone {
-            if expired.contains(&gone.round) {
-                told.entry(gone.task).or_default().push(gone.round);
-                continue;
-            }
-            let kept = self.tasks.get(&gone.task).map_or(0, |(_, limit)| *limit);
-            ledger.fail(
-                gone.check,
-                gone.place,
-                format!("no file {}", gone.file),
-                format!("the files of the task's last {kept} rounds"),
-            );
-        }
-        for (task, rounds) in told {
-            let (Some((name, limit)), Some(first), Some(last)) =
-                (self.tasks.get(&task), rounds.first(), rounds.last())
-            else {
-                continue;
-            };
-            ledger.notes.push(format!(
-                "replay is no longer possible for {} of task {name:?}, from {first} to {last}: the task keeps the files of its last {limit} rounds; \
-                 their states were derived from the published sums",
-                if rounds.len() == 1 { "a round".to_owned() } else { format!("{} rounds", rounds.len()) }
-            ));
-        }
+    /// What the tasks have let go of, with what is said of it.
+    pub(crate) fn finish(self, notes: &mut Vec<String>) -> Vec<LetGo> {
+        let let_go: Vec<LetGo> = self.let_go.into_values().collect();
+        notes.extend(let_go.iter().map(LetGo::words));
+        let_go
     }
 }
 
-/// The first file of the round that is missing and that its sum, or a released share, hangs on; with the check that looks at it and the entry
-/// that names it.
-fn missing(archive: &Archive, round: &RoundHistory) -> Option<(Check, u64, String)> {
-    if round.result.is_none() && round.releases.is_empty() {
-        return None;
+/// Every entry of a log that can be read, in order.
+///
+/// # Errors
+/// If the log cannot be read.
+pub(crate) fn each_entry(log: &LogReader, mut take: impl FnMut(Entry)) -> Result<(), SourceError> {
+    for bundle in log.bundles() {
+        for entry in bundle?.iter().filter_map(|bytes| Entry::from_bytes(bytes).ok()) {
+            take(entry);
+        }
     }
-    let manifest = round.manifest.as_ref()?;
-    if !archive.index_path(round.round).exists() {
-        return Some((Check::ArchivedBundle, manifest.index, index_path(round.round)));
-    }
-    let masked = round.masked.iter();
-    let masked = masked.map(|logged| (Check::ArchivedMasked, logged.index, logged.value.hash));
-    let releases = round.releases.iter();
-    let releases = releases.map(|logged| (Check::ArchivedRelease, logged.index, logged.value.1));
-    let (check, index, hash) = masked.chain(releases).find(|(_, _, hash)| !archive.has(hash))?;
-    Some((check, index, super::archive::blob_path(&hash)))
+    Ok(())
 }

@@ -5,9 +5,10 @@ use veilsum_protocol::roster::Roster;
 use super::archive::Archive;
 use super::history::{History, RoundHistory};
 use super::record::RoundRecord;
-use super::replay::Replay;
+use super::replay::{Replay, Replayed};
 use super::report::Ledger;
-use super::{apart, collection, opening, outcome};
+use super::{apart, collection, directories, opening, outcome};
+use crate::source::LogReader;
 
 /// Entries whose rounds wait for their checks: enough to keep all cores busy, in less than a MiB.
 pub(crate) const MOST_WAITING: u64 = 1 << 12;
@@ -20,11 +21,11 @@ pub(crate) struct Rounds<'a> {
 }
 
 impl<'a> Rounds<'a> {
-    pub(crate) fn new(archive: Option<&'a Archive>) -> Self {
+    pub(crate) fn new(archive: Option<&'a Archive>, log: &'a LogReader) -> Self {
         Self {
             openings: opening::Openings::default(),
             outcomes: outcome::Outcomes::default(),
-            replay: archive.map(Replay::new),
+            replay: archive.map(|archive| Replay::new(archive, log)),
         }
     }
 
@@ -54,10 +55,10 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Checks what needs the whole log. Gives the number of sums that were computed again.
-    pub(crate) fn finish(self, history: &History, ledger: &mut Ledger) -> Option<usize> {
+    /// Checks what needs the whole log. Gives what came of the replay.
+    pub(crate) fn finish(self, history: &History, ledger: &mut Ledger) -> Option<Replayed> {
         let replay = self.replay?;
-        replay.directories(history, ledger);
-        Some(replay.finish(history, ledger))
+        directories::check(replay.archive(), history, ledger);
+        Some(replay.finish(ledger))
     }
 }

@@ -10,6 +10,7 @@ use veilsum_protocol::roster::Roster;
 use super::history::History;
 use super::record::{Opened, RoundRecord};
 use super::report::CheckReport;
+use super::told_archive::{Replay, ToldArchive};
 
 /// What the log says of a round: who took part, who dropped out, what was computed and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,6 +37,9 @@ pub struct ToldRound {
     pub shares_from: Vec<String>,
     /// What came of it.
     pub outcome: Ending,
+    /// What the archive holds of it, if one was looked at and something hangs on that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ToldArchive>,
 }
 
 /// What a round was opened for.
@@ -133,6 +137,7 @@ pub(crate) fn round(history: &History, round: &RoundRecord) -> ToldRound {
         certified_by: names(round.signers.iter().copied(), roster),
         shares_from: names(round.releasers.iter().copied(), roster),
         outcome: ending(round),
+        archive: None,
     }
 }
 
@@ -177,6 +182,12 @@ fn names(banks: impl Iterator<Item = BankIndex>, roster: Option<&Roster>) -> Vec
 }
 
 impl ToldRound {
+    /// Whether the archive lacks files that it should hold.
+    pub(crate) fn lacks_files(&self) -> bool {
+        let archive = self.archive.as_ref();
+        archive.is_some_and(|archive| archive.replay == Replay::FilesMissing)
+    }
+
     /// Several lines for a terminal.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("Round {}\n", self.round);
@@ -217,6 +228,9 @@ impl ToldRound {
         banks(&mut text, "certified by", Some(&self.certified_by));
         banks(&mut text, "shares from", Some(&self.shares_from));
         self.outcome.tell(&mut text);
+        if let Some(archive) = &self.archive {
+            line(&mut text, "archive", &archive.words());
+        }
         text
     }
 }

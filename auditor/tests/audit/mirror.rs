@@ -22,15 +22,15 @@ pub(crate) fn log_of(entries: usize) -> World {
 }
 
 /// What the operator has, what it serves, and the auditor's folder.
-struct Scene {
-    world: World,
-    served: TempDir,
-    here: TempDir,
-    server: Server,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) served: TempDir,
+    pub(crate) here: TempDir,
+    pub(crate) server: Server,
 }
 
 impl Scene {
-    fn new(world: World) -> Self {
+    pub(crate) fn new(world: World) -> Self {
         let (served, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         world.write(served.path());
         Self {
@@ -41,7 +41,7 @@ impl Scene {
         }
     }
 
-    fn mirror(&self, more: &[&str]) -> Output {
+    pub(crate) fn mirror(&self, more: &[&str]) -> Output {
         let url = self.server.url("log");
         let once = if more.contains(&"--tries") {
             &[][..]

@@ -256,18 +256,26 @@ pub trait Blobs: Send + Sync {
     /// Lets banks fetch a blob. Only what the log names for everybody is published: task texts and sums.
     fn publish(&self, hash: &Digest);
 
-    /// Deletes blobs of a round, the bundles that its index names, and the index last; gives the number of files that were deleted, and does
-    /// nothing if there is no index.
+    /// These blobs will be deleted by [`forget_round`](Self::forget_round), but for those that are stored again before.
+    fn doom(&self, blobs: &BTreeSet<Digest>);
+
+    /// Deletes those of these blobs that are still doomed, and the index of the round last. Gives the number of files that were deleted.
     ///
     /// # Errors
-    /// If the disk does not do it; what is left is deleted by the next call.
-    fn forget_round(&self, round: Round, blobs: &[Digest]) -> Result<usize, Fault>;
+    /// If the disk does not do it. Some files may be gone then; the index is not.
+    fn forget_round(&self, round: Round, blobs: &BTreeSet<Digest>) -> Result<usize, Fault>;
 
     /// Says which blob holds which bank's bundle of a round, for those who replay it.
     ///
     /// # Errors
     /// If the disk does not take it.
     fn index_bundles(&self, round: Round, bundles: &BTreeMap<BankIndex, Digest>) -> Result<(), Fault>;
+
+    /// The bundles that the index of a round names; `None` if there is no index.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn bundles(&self, round: Round) -> Result<Option<Vec<Digest>>, Fault>;
 }
 
 /// Our own disk or our own bug: the engine stops, and the next start builds it again from the journal.

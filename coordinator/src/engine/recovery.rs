@@ -68,29 +68,25 @@ impl<L: Ledger> Engine<L> {
             assembled: None,
             said: String::new(),
         };
-        engine.read_log()?;
+        engine.publish_blobs()?;
         engine.restore_round()?;
-        engine.forget_what_a_crash_left();
+        engine.forget_what_a_crash_left()?;
         engine.accept_roster()?;
         // A round whose shares were complete sums again without waiting for anybody.
         engine.round_event(None, Event::Tick)?;
         Ok(engine)
     }
 
-    /// What the log names, banks may fetch; and which rounds there are.
-    fn read_log(&mut self) -> Result<(), Fault> {
+    /// What the log names, banks may fetch.
+    fn publish_blobs(&self) -> Result<(), Fault> {
         let size = self.ledger.log_size();
         for from in (0..size).step_by(4096) {
             for bytes in self.ledger.entries(from, size.min(from + 4096))? {
-                let Ok(entry) = Entry::from_bytes(&bytes) else {
-                    continue;
-                };
-                match &entry {
-                    Entry::Task { task, .. } => self.blobs.publish(task),
-                    Entry::Result(result) => self.blobs.publish(&result.sum),
+                match Entry::from_bytes(&bytes) {
+                    Ok(Entry::Task { task, .. }) => self.blobs.publish(&task),
+                    Ok(Entry::Result(result)) => self.blobs.publish(&result.sum),
                     _ => {}
                 }
-                self.retention.follow(&entry, &mut self.tasks);
             }
         }
         Ok(())

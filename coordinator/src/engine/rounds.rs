@@ -200,12 +200,9 @@ impl<L: Ledger> Engine<L> {
                 self.next_record += 1;
             }
         }
-        let bytes: Vec<Vec<u8>> = entries.iter().map(Canonical::to_bytes).collect();
-        let logged = !bytes.is_empty();
-        self.ledger.commit(puts, deletes, bytes)?;
-        for entry in &entries {
-            self.retention.follow(entry, &mut self.tasks);
-        }
+        let entries: Vec<Vec<u8>> = entries.iter().map(Canonical::to_bytes).collect();
+        let logged = !entries.is_empty();
+        self.ledger.commit(puts, deletes, entries)?;
         // Before a bank can know that it may upload, the gate is open.
         self.gate.follow(self.round.as_ref());
         if logged {
@@ -380,7 +377,6 @@ impl<L: Ledger> Engine<L> {
         }
         self.round = None;
         self.summed = None;
-        self.forget_old_rounds();
         for record in self.tasks.records() {
             if let (TaskStatus::Stopped(why), Err(_)) = (&record.status, result) {
                 tracing::warn!("task {} is stopped: {why}", record.name);

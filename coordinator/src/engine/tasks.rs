@@ -183,6 +183,10 @@ impl TaskBook {
             .find(|task| task.record.status == TaskStatus::Running)
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &LoadedTask> {
+        self.tasks.iter()
+    }
+
     pub(super) fn records(&self) -> impl Iterator<Item = &TaskRecord> {
         self.tasks.iter().map(|task| &task.record)
     }

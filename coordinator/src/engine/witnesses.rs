@@ -123,6 +123,7 @@ impl<L: Ledger> Engine<L> {
         self.ledger.publish(head)?;
         // Those who were shown it are told before they are shown the next.
         self.sessions.tell(size, &cosignatures);
-        self.extend_log()
+        self.extend_log()?;
+        self.forget_old_rounds()
     }
 }

@@ -116,24 +116,28 @@ impl Named {
                 self.blobs.insert(result.sum);
             }
             Ok(Entry::Cohort { round, .. }) => match self.bundles(round) {
-                Ok(bundles) => {
+                Ok(Some(bundles)) => {
                     self.blobs.extend(bundles);
                     self.indexed.insert(round.0);
                 }
-                // A lost index costs auditors that round's replay, and no more.
+                // Its task lets it go, or it is lost; auditors can tell which, and there may be thousands.
+                Ok(None) => tracing::debug!("auditors find no bundles of round {round}: it has no index"),
+                // One that cannot be read costs auditors that round's replay, and no more.
                 Err(problem) => tracing::warn!("auditors miss the bundles of round {round}: {problem}"),
             },
             _ => {}
         }
     }
 
-    /// The blobs in the index of a round.
-    fn bundles(&self, round: Round) -> Result<Vec<Digest>, String> {
+    /// The blobs in the index of a round; `None` if there is no index.
+    fn bundles(&self, round: Round) -> Result<Option<Vec<Digest>>, String> {
         let path = self.rounds.join(format!("{round}.json"));
         let named = |problem: String| format!("{}: {problem}", path.display());
-        let length = fs::metadata(&path)
-            .map_err(|error| named(error.to_string()))?
-            .len();
+        let length = match fs::metadata(&path) {
+            Ok(facts) => facts.len(),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(named(error.to_string())),
+        };
         if length > INDEX_LIMIT {
             return Err(named(format!("{length} bytes, expected at most {INDEX_LIMIT}")));
         }
@@ -143,7 +147,7 @@ impl Named {
         let digest = |hex: &String| {
             Digest::from_hex(hex).ok_or_else(|| named(format!("{hex:?} is not 64 hex digits")))
         };
-        index.values().map(digest).collect()
+        index.values().map(digest).collect::<Result<_, _>>().map(Some)
     }
 }
 

@@ -46,9 +46,17 @@ impl BlobStore {
     /// [`StoreError::Io`]; after an error the blob is there as a whole or not at all.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let hash = Digest::of(bytes);
-        let path = self.prepare(&hash)?;
-        durable_write(&path, bytes)?;
+        self.put_as(&hash, bytes)?;
         Ok(hash)
+    }
+
+    /// The same where the caller has computed the hash.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_as(&self, hash: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.prepare(hash)?;
+        Ok(durable_write(&path, bytes)?)
     }
 
     /// Takes over a finished file under the hash of its contents, which the caller has computed while it wrote them. The

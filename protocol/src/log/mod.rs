@@ -8,11 +8,13 @@
 //! * [`note`]: signed texts (C2SP `signed-note`); [`verifier_key`]: the keys that others pin to check them.
 //! * [`checkpoint`]: the signed head of the log: origin, size, root (C2SP `tlog-checkpoint`).
 //! * [`cosignature`]: what banks say who have seen a head (C2SP `tlog-cosignature`).
+//! * [`ages`]: how old a round is, for what the archive need no longer hold.
 //! * [`receipt`]: that an entry is in the log, in a file of its own (C2SP `tlog-proof`).
 //! * [`tile`]: the files in which a log is served (C2SP `tlog-tiles`).
 //!
 //! Trust is a type: an [`UnverifiedNote`] becomes a [`VerifiedCheckpoint`] under a pinned [`VerifierKey`], once.
 
+pub mod ages;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod entry;
@@ -25,6 +27,7 @@ pub mod receipt;
 pub mod tile;
 pub mod verifier_key;
 
+pub use ages::RoundAges;
 pub use checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
 pub use cosignature::{Cosignature, WitnessKey, Witnesses};
 pub use merkle::{CompactRange, CompactRangeError, empty_root, leaf_hash, node_hash, root_of};

@@ -177,7 +177,8 @@ impl Task {
     }
 
     /// The normal form: every key with its value, in a fixed order, one spelling for each value. It is TOML and
-    /// parses to an equal task; two tasks are equal if and only if their normal forms are.
+    /// parses to an equal task; two tasks are equal if and only if their normal forms are. A key without a default
+    /// that need not be set (`archive_rounds`) stands in it only where it is.
     pub fn canonical_text(&self) -> String {
         canonical::task(self)
     }
@@ -191,6 +192,13 @@ impl Task {
     /// What the operator of a bank approves, in plain words, for a terminal.
     pub fn describe(&self) -> String {
         describe::task(self)
+    }
+
+    /// Whether the archive must still hold what it takes to add a round of the task up again, when `age` later rounds of the task are over
+    /// (see [`RoundAges`](crate::log::RoundAges)).
+    pub fn archives(&self, age: usize) -> bool {
+        self.archive_rounds
+            .is_none_or(|rounds| usize::try_from(rounds).map_or(true, |rounds| age < rounds))
     }
 
     /// The parameters of the task's model.

@@ -95,8 +95,13 @@ pub(super) fn task(task: &Task) -> String {
     say("\nWhat everybody in the consortium can read".to_owned());
     say("  this task, with the names, ranges and categories of the columns; the sums; the model".to_owned());
     if let Some(rounds) = task.archive_rounds {
+        let last = match rounds {
+            1 => "last round alone".to_owned(),
+            rounds => format!("last {rounds} rounds"),
+        };
         say(format!(
-            "  the masked updates, which auditors add up again, are kept for the last {rounds} rounds; older ones are deleted"
+            "  the masked updates, which auditors add up again, are kept for the {last}; older ones are deleted, and their sums, which stay, \
+             cannot be replayed any more"
         ));
     }
     out
