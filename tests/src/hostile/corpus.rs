@@ -38,6 +38,7 @@ const OTHER_TASK: &str = r#"
 name = "loans"
 rounds = 12
 seed = 9
+archive_rounds = 4
 
 [schema]
 version = 3
