@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use veilsum_auditor::verify::report::{Check, Report};
+use veilsum_auditor::verify::{Progress, verify_against};
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::entry::Entry;
 
@@ -365,4 +366,38 @@ fn what_is_deleted_while_it_is_mirrored_is_told_by_the_log_as_it_is_then() {
         asked.iter().any(|path| path.ends_with("rounds/4.json")),
         "{asked:?}"
     );
+}
+
+#[test]
+fn what_is_deleted_while_it_is_audited_is_told_by_the_log_as_it_is_then() {
+    let mut story = Story::of(World::keeping(10, 2));
+    (1..=5).for_each(|round| story.play(round));
+    let mut before = story.world.clone();
+    (1..=3).for_each(|round| let_go(&mut before, round));
+    story.play(6);
+    let gone: Vec<String> = [parts(&before, 4).concat(), vec!["rounds/4.json".to_owned()]].concat();
+    let mut after = story.world;
+    (1..=4).for_each(|round| let_go(&mut after, round));
+    let audited = |grows: bool| {
+        before.on_disk(|folder, audit| {
+            let mut deleted = false;
+            let coordinator = |progress: Progress| {
+                if progress.rounds == 1 && !std::mem::replace(&mut deleted, true) {
+                    if grows {
+                        after.write(folder);
+                    }
+                    for path in &gone {
+                        fs::remove_file(folder.join("archive").join(path)).unwrap();
+                    }
+                }
+            };
+            verify_against(&audit, &before.known, coordinator).unwrap().report
+        })
+    };
+    let report = audited(true);
+    assert_eq!(report.failed(), []);
+    assert_eq!((report.rounds, report.replayed), (6, Some(2)));
+    assert_eq!(report.let_go[0].rounds, [1, 2, 3, 4]);
+    // Without an entry that says so it is missing.
+    assert!(audited(false).failed().contains(&Check::ArchivedBundle));
 }
