@@ -7,6 +7,7 @@
 mod auditor;
 
 use ring::signature::{ED25519, UnparsedPublicKey};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Digest;
@@ -91,21 +92,30 @@ pub enum RequestError {
     },
 }
 
+/// Reads a request of a size that an honest one may have.
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, RequestError> {
+    if text.len() > REQUEST_LIMIT {
+        return Err(RequestError::TooLarge { found: text.len() });
+    }
+    toml::from_str(text).map_err(|error| RequestError::Toml(error.to_string()))
+}
+
+fn check_version(found: u32) -> Result<(), RequestError> {
+    if found == REQUEST_VERSION {
+        Ok(())
+    } else {
+        Err(RequestError::Version { found })
+    }
+}
+
 impl EnrolmentRequest {
     /// Reads and checks everything except what needs the DER of the signing request: see [`Self::verify_proof`].
     ///
     /// # Errors
     /// [`RequestError`] for the first thing that is wrong.
     pub fn from_toml(text: &str) -> Result<Self, RequestError> {
-        if text.len() > REQUEST_LIMIT {
-            return Err(RequestError::TooLarge { found: text.len() });
-        }
-        let request: Self = toml::from_str(text).map_err(|error| RequestError::Toml(error.to_string()))?;
-        if request.version != REQUEST_VERSION {
-            return Err(RequestError::Version {
-                found: request.version,
-            });
-        }
+        let request: Self = read(text)?;
+        check_version(request.version)?;
         check_bank_name(&request.name)?;
         request.signing_key()?;
         request.witness_key()?;

@@ -28,6 +28,16 @@ struct Shown {
     cosignatures: BTreeMap<BankIndex, Cosignature>,
 }
 
+impl Shown {
+    /// What banks are told.
+    fn list(&self) -> Vec<(BankIndex, Cosignature)> {
+        self.cosignatures
+            .iter()
+            .map(|(bank, one)| (*bank, *one))
+            .collect()
+    }
+}
+
 impl Witnessing {
     /// Goes on from the published head, if enough banks of this roster have cosigned it.
     pub(super) fn new(roster: &Roster, published: Option<&VerifiedCheckpoint>) -> Result<Self, Fault> {
@@ -75,11 +85,7 @@ impl<L: Ledger> Engine<L> {
         };
         self.sessions.show(&shown.head, &self.ledger)?;
         if witnessing.is_witnessed(shown) {
-            let cosignatures: Vec<_> = shown
-                .cosignatures
-                .iter()
-                .map(|(bank, one)| (*bank, *one))
-                .collect();
+            let cosignatures = shown.list();
             self.sessions.tell(shown.head.checkpoint().size, &cosignatures);
         }
         Ok(())
@@ -114,11 +120,7 @@ impl<L: Ledger> Engine<L> {
         if shown.cosignatures.len() < witnessing.needed {
             return Ok(());
         }
-        let cosignatures: Vec<_> = shown
-            .cosignatures
-            .iter()
-            .map(|(bank, one)| (*bank, *one))
-            .collect();
+        let cosignatures = shown.list();
         let head = witnessing.witnesses.add(&shown.head, &cosignatures);
         self.ledger.publish(head)?;
         // Those who were shown it are told before they are shown the next.

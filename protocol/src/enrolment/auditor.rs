@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnrolmentRequest, REQUEST_LIMIT, REQUEST_VERSION, RequestError};
+use super::{EnrolmentRequest, RequestError, check_version, read};
 use crate::roster::check_auditor_name;
 
 /// Domain under which an auditor's name stands in its signing request and its certificate: `firm.auditor.veilsum`.
@@ -24,7 +24,7 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditorRequest {
-    /// [`REQUEST_VERSION`].
+    /// [`REQUEST_VERSION`](super::REQUEST_VERSION).
     pub version: u32,
     /// What tells it from a bank's request, which has no role.
     pub role: Role,
@@ -40,15 +40,8 @@ impl AuditorRequest {
     /// # Errors
     /// [`RequestError`] for the first thing that is wrong.
     pub fn from_toml(text: &str) -> Result<Self, RequestError> {
-        if text.len() > REQUEST_LIMIT {
-            return Err(RequestError::TooLarge { found: text.len() });
-        }
-        let request: Self = toml::from_str(text).map_err(|error| RequestError::Toml(error.to_string()))?;
-        if request.version != REQUEST_VERSION {
-            return Err(RequestError::Version {
-                found: request.version,
-            });
-        }
+        let request: Self = read(text)?;
+        check_version(request.version)?;
         check_auditor_name(&request.name)?;
         Ok(request)
     }
@@ -73,10 +66,7 @@ impl Request {
         struct Says {
             role: Option<String>,
         }
-        if text.len() > REQUEST_LIMIT {
-            return Err(RequestError::TooLarge { found: text.len() });
-        }
-        let says: Says = toml::from_str(text).map_err(|error| RequestError::Toml(error.to_string()))?;
+        let says: Says = read(text)?;
         match says.role.as_deref() {
             None => EnrolmentRequest::from_toml(text).map(Self::Bank),
             Some("auditor") => AuditorRequest::from_toml(text).map(Self::Auditor),
@@ -92,6 +82,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::super::tests::request as bank_request;
+    use super::super::{REQUEST_LIMIT, REQUEST_VERSION};
     use super::*;
 
     fn request() -> AuditorRequest {
