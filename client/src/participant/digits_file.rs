@@ -17,7 +17,7 @@ use veilsum_protocol::secagg::quantise::Digits;
 use veilsum_protocol::secagg::ring::DIGIT_BITS;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::durable::{FileError, PRIVATE, beside, create, promote, wipe};
+use super::durable::{FileError, PRIVATE, create};
 
 const MAGIC: &[u8] = b"veilsum/v1/digits\0";
 const HASH: usize = 32;
@@ -38,11 +38,9 @@ pub enum DigitsFileError {
     },
 }
 
-/// Writes the digits of a round, durably.
+/// Makes the file `path` of the digits of a round, durably.
 pub(super) fn write(path: &Path, round: Round, digit_bits: u8, digits: &Digits) -> Result<(), FileError> {
-    let staged = beside(path, "new");
-    wipe(&staged)?;
-    create(&staged, PRIVATE, |file| {
+    create(path, PRIVATE, |file| {
         // Not through a `BufWriter`: its buffer would keep digits and nobody wipes it.
         let mut out = Hashing {
             inner: file,
@@ -59,9 +57,7 @@ pub(super) fn write(path: &Path, round: Round, digit_bits: u8, digits: &Digits) 
         }
         let Hashing { inner, context } = out;
         inner.write_all(context.finish().as_ref())
-    })?;
-    wipe(path)?;
-    promote(&staged, path)
+    })
 }
 
 /// Reads the digits of a round.
@@ -129,7 +125,6 @@ mod tests {
     fn digits_are_read_back_by_their_round_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("7.digits");
-        write(&path, Round(6), 16, &Digits::from_lanes(16, vec![1]).unwrap()).unwrap();
         write(&path, Round(7), 16, &digits()).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(read(&path, Round(7)).unwrap().lanes(), digits().lanes());

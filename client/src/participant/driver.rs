@@ -324,10 +324,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 }
             }
             Done::Derived(derivation) => self.derived(*derivation),
-            Done::Masked(round, masked) if round <= self.closed => {
-                drop(masked);
-                self.parts.home.rounds.close(round)?;
-            }
+            Done::Masked(round, _) if round <= self.closed => {}
             Done::Masked(round, Ok(masked)) => self.inputs.push_back(Input::Masked(round, masked)),
             Done::Masked(round, Err(problem)) => {
                 let text = format!("this bank sits the round out, its contribution is gone: {problem}");
@@ -357,7 +354,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         | News::Failed(round, _)) = &news;
         let round = *round;
         if round <= self.closed {
-            return Ok(self.parts.home.rounds.close(round)?);
+            return Ok(());
         }
         match news {
             News::Computed(_) => {

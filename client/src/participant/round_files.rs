@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ring::digest::{Context, SHA256};
 use veilsum_protocol::ids::{Digest, Round};
@@ -18,9 +19,14 @@ const DIGITS: &str = "digits";
 const MASKED: &str = "masked";
 
 /// The folder of the open round's files.
+///
+/// A round may close while a thread still works for it. So a file that is being written belongs to its writer, who removes it when it
+/// finds the round closed; clones know of each other.
 #[derive(Clone, Debug)]
 pub struct RoundFiles {
     folder: PathBuf,
+    /// The last round that has closed. Held while files get or lose their names.
+    closed: Arc<Mutex<Round>>,
 }
 
 /// A masked vector on disk.
@@ -39,38 +45,42 @@ impl RoundFiles {
     /// If the folder cannot be made.
     pub fn open(folder: PathBuf) -> Result<Self, FileError> {
         make_folder(&folder)?;
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            closed: Arc::new(Mutex::new(Round(0))),
+        })
     }
 
-    /// Writes the contribution to a round, digits of `digit_bits` bits, durably.
+    /// Writes the contribution to a round, digits of `digit_bits` bits, durably; nothing is left of it if the round has closed meanwhile.
     ///
     /// # Errors
     /// If the disk does not take it.
     pub fn write_digits(&self, round: Round, digit_bits: u8, digits: &Digits) -> Result<(), FileError> {
-        digits_file::write(&self.path(round, DIGITS), round, digit_bits, digits)
+        self.write(round, DIGITS, |staged| {
+            digits_file::write(staged, round, digit_bits, digits)
+        })
     }
 
-    /// Masks the contribution to a round into the file to be uploaded, durably. The same masks give the same bytes.
+    /// Masks the contribution to a round into the file to be uploaded, durably; nothing is left of it if the round has closed meanwhile.
+    /// The same masks give the same bytes.
     ///
     /// # Errors
     /// If the digits are not there, or the disk does not take the result.
     pub fn mask(&self, round: Round, masks: &Masks) -> Result<MaskedFile, DigitsFileError> {
         let digits = digits_file::read(&self.path(round, DIGITS), round)?;
-        let path = self.masked(round);
-        let staged = beside(&path, "new");
-        wipe(&staged)?;
         let mut context = Context::new(&SHA256);
         let mut length = 0;
-        create(&staged, PRIVATE, |file| {
-            let mut out = BufWriter::new(file);
-            mask_and_pack(masks, &digits, |packed| {
-                context.update(packed);
-                length += packed.len() as u64;
-                out.write_all(packed)
-            })?;
-            out.flush()
+        self.write(round, MASKED, |staged| {
+            create(staged, PRIVATE, |file| {
+                let mut out = BufWriter::new(file);
+                mask_and_pack(masks, &digits, |packed| {
+                    context.update(packed);
+                    length += packed.len() as u64;
+                    out.write_all(packed)
+                })?;
+                out.flush()
+            })
         })?;
-        promote(&staged, &path)?;
         let mut hash = Digest([0; 32]);
         hash.0.copy_from_slice(context.finish().as_ref());
         Ok(MaskedFile { length, hash })
@@ -81,21 +91,51 @@ impl RoundFiles {
         self.path(round, MASKED)
     }
 
-    /// Removes the files of `round` and of every round before it; the digits are overwritten first.
+    /// Removes the files of `round` and of every round before it; the digits are overwritten first. What is still being written for them
+    /// goes when its writer is done.
     ///
     /// # Errors
     /// If one cannot be removed.
     pub fn close(&self, round: Round) -> Result<(), FileError> {
-        self.remove(|found, _| found <= round)
+        let mut closed = self.closed();
+        *closed = round.max(*closed);
+        self.remove(|found, finished| finished && found <= round)
     }
 
     /// Removes what a crash, or another roster, has left of every round but `open`, and everything that was not finished; the digits are
-    /// overwritten first.
+    /// overwritten first. For the start, before anything is written.
     ///
     /// # Errors
     /// If one cannot be removed.
     pub fn sweep(&self, open: Option<Round>) -> Result<(), FileError> {
         self.remove(|round, finished| !finished || Some(round) != open)
+    }
+
+    fn write(
+        &self,
+        round: Round,
+        what: &str,
+        fill: impl FnOnce(&Path) -> Result<(), FileError>,
+    ) -> Result<(), FileError> {
+        let path = self.path(round, what);
+        let staged = beside(&path, "new");
+        wipe(&staged)?;
+        if let Err(error) = fill(&staged) {
+            // The disk is in trouble, which the caller is told; what stays now goes with the sweep at the next start.
+            let _ = wipe(&staged);
+            return Err(error);
+        }
+        let closed = self.closed();
+        if round <= *closed {
+            return wipe(&staged);
+        }
+        wipe(&path)?;
+        promote(&staged, &path)
+    }
+
+    fn closed(&self) -> MutexGuard<'_, Round> {
+        // What it guards is whole whoever panicked.
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remove(&self, goes: impl Fn(Round, bool) -> bool) -> Result<(), FileError> {
@@ -141,12 +181,24 @@ mod tests {
         masks
     }
 
+    fn left(folder: &Path) -> Vec<String> {
+        let mut left: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        left
+    }
+
     #[test]
     fn masks_hide_the_digits_and_come_off_again() {
         let folder = tempfile::tempdir().unwrap();
         let files = RoundFiles::open(folder.path().join("rounds")).unwrap();
         let lanes: Vec<u32> = (0..40_000).map(|lane| lane % 65_536).collect();
         let digits = Digits::from_lanes(16, lanes.clone()).unwrap();
+        files
+            .write_digits(Round(4), 16, &Digits::from_lanes(16, vec![1]).unwrap())
+            .unwrap();
         files.write_digits(Round(4), 16, &digits).unwrap();
         let masked = files.mask(Round(4), &masks(Sign::Plus)).unwrap();
         let bytes = fs::read(files.masked(Round(4))).unwrap();
@@ -181,35 +233,63 @@ mod tests {
                 fs::write(folder.path().join(name), "x").unwrap();
             }
         };
-        let left = || {
-            let mut left: Vec<_> = fs::read_dir(folder.path())
-                .unwrap()
-                .map(|file| file.unwrap().file_name().into_string().unwrap())
-                .collect();
-            left.sort();
-            left
-        };
         fill();
         files.sweep(Some(Round(4))).unwrap();
-        assert_eq!(left(), ["4.digits", "4.masked", "note.txt"]);
+        assert_eq!(left(folder.path()), ["4.digits", "4.masked", "note.txt"]);
         fill();
         files.sweep(None).unwrap();
-        assert_eq!(left(), ["note.txt"]);
+        assert_eq!(left(folder.path()), ["note.txt"]);
     }
 
     #[test]
     fn closing_removes_a_round_and_those_before_it() {
         let folder = tempfile::tempdir().unwrap();
         let files = RoundFiles::open(folder.path().to_owned()).unwrap();
-        for name in ["3.digits", "3.masked", "4.digits.new", "5.digits", "note.txt"] {
+        for name in ["3.digits", "3.masked", "4.digits", "5.digits", "note.txt"] {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         files.close(Round(4)).unwrap();
-        let mut left: Vec<_> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(|file| file.unwrap().file_name().into_string().unwrap())
-            .collect();
-        left.sort();
-        assert_eq!(left, ["5.digits", "note.txt"]);
+        assert_eq!(left(folder.path()), ["5.digits", "note.txt"]);
+    }
+
+    #[test]
+    fn nothing_stays_of_what_is_written_for_a_round_that_closes_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = RoundFiles::open(folder.path().to_owned()).unwrap();
+        let close_in_between = |staged: &Path| {
+            fs::write(staged, "x").unwrap();
+            files.close(Round(4))
+        };
+        files.write(Round(4), DIGITS, close_in_between).unwrap();
+        assert!(left(folder.path()).is_empty());
+        files.write(Round(5), DIGITS, close_in_between).unwrap();
+        assert_eq!(left(folder.path()), ["5.digits"]);
+
+        let digits = Digits::from_lanes(16, vec![1; 1000]).unwrap();
+        let last = Round(300);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                for round in 6..=last.0 {
+                    files.write_digits(Round(round), 16, &digits).unwrap();
+                }
+            });
+            for round in 6..=last.0 {
+                files.close(Round(round)).unwrap();
+            }
+        });
+        files.close(last).unwrap();
+        assert!(left(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn nothing_stays_of_what_could_not_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = RoundFiles::open(folder.path().to_owned()).unwrap();
+        let broken = files.write(Round(4), DIGITS, |staged| {
+            fs::write(staged, "x").unwrap();
+            Err(FileError::at(staged)(std::io::Error::other("broken")))
+        });
+        assert!(broken.is_err());
+        assert!(left(folder.path()).is_empty());
     }
 }
