@@ -34,7 +34,7 @@ pub struct ToldArchive {
     pub absent: usize,
     /// Of how many of its last rounds the task keeps the files; none for all.
     pub archive_rounds: Option<u32>,
-    /// Rounds of the task that came after this one and are over.
+    /// Rounds of the task that came after this one and have a result.
     pub later_rounds: usize,
     /// Whether the round can be replayed.
     pub replay: Replay,
@@ -46,7 +46,7 @@ impl ToldArchive {
         match (self.replay, self.archive_rounds) {
             (Replay::Possible, _) => format!("all {} files are there, so it can be replayed", self.files),
             (Replay::NoLongerPossible, Some(kept)) => format!(
-                "replay is no longer possible: {} later rounds of its task are over, and the task keeps the files of the last {kept}",
+                "replay is no longer possible: {} later rounds of its task have a result, and the task keeps the files of the last {kept}",
                 self.later_rounds
             ),
             _ => format!(

@@ -26,7 +26,7 @@ pub(super) struct Retention {
     /// Entries that were read.
     read: u64,
     ages: RoundAges,
-    /// Ends of rounds that no published head covers yet, with their places.
+    /// Results that no published head covers yet, with their places.
     unpublished: VecDeque<(u64, Entry)>,
     /// The rounds whose index is there, with their masked vectors, released shares and bundles.
     held: BTreeMap<Round, Vec<Digest>>,
@@ -52,8 +52,8 @@ impl Retention {
                 self.read += 1;
             }
         }
-        while let Some((_, end)) = self.unpublished.pop_front_if(|(at, _)| *at < published) {
-            self.ages.follow(&end);
+        while let Some((_, result)) = self.unpublished.pop_front_if(|(at, _)| *at < published) {
+            self.ages.follow(&result);
         }
         Ok(())
     }
@@ -71,13 +71,8 @@ impl Retention {
                 self.kept.extend([result.sum, result.next_state]);
                 self.unpublished.push_back((self.read, entry));
             }
-            Entry::Abort { round, .. } => {
-                // Its bundles may be here without a cohort in the log: a crash came between the two.
-                if !self.held.contains_key(round) {
-                    self.index(*round, blobs);
-                }
-                self.unpublished.push_back((self.read, entry));
-            }
+            // Its bundles may be here without a cohort in the log: a crash came between the two.
+            Entry::Abort { round, .. } if !self.held.contains_key(round) => self.index(*round, blobs),
             _ => {}
         }
     }

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use super::entry::Entry;
 use crate::ids::{Digest, Round};
 
-/// For every round how many later rounds of its task are over: have a result or were aborted.
+/// For every round how many later rounds of its task have a result.
 ///
-/// A round is its task's from its `RoundOpen` on; one that ended before belongs to no task, and left nothing in the archive.
+/// Aborted rounds make none older: a coordinator aborts as fast as banks prepare, and would push the proof of what it did out of the archive.
+/// A result takes a quorum of banks. A round is its task's from its `RoundOpen` on; one that ended before belongs to no task, and left
+/// nothing in the archive.
 #[derive(Clone, Debug, Default)]
 pub struct RoundAges {
     tasks: BTreeMap<Round, Digest>,
-    /// By task, ascending.
-    over: BTreeMap<Digest, Vec<Round>>,
+    /// Rounds with a result by task, ascending.
+    results: BTreeMap<Digest, Vec<Round>>,
 }
 
 impl RoundAges {
@@ -25,18 +27,17 @@ impl RoundAges {
                 // A number that is used again is no honest log's; its first opening counts.
                 self.tasks.entry(open.round).or_insert(open.task);
             }
-            Entry::Result(result) => self.is_over(result.round),
-            Entry::Abort { round, .. } => self.is_over(*round),
+            Entry::Result(result) => self.has_result(result.round),
             _ => {}
         }
     }
 
-    fn is_over(&mut self, round: Round) {
+    fn has_result(&mut self, round: Round) {
         if let Some(task) = self.tasks.get(&round) {
-            let over = self.over.entry(*task).or_default();
-            let place = over.partition_point(|earlier| *earlier < round);
-            if over.get(place) != Some(&round) {
-                over.insert(place, round);
+            let results = self.results.entry(*task).or_default();
+            let place = results.partition_point(|earlier| *earlier < round);
+            if results.get(place) != Some(&round) {
+                results.insert(place, round);
             }
         }
     }
@@ -46,11 +47,11 @@ impl RoundAges {
         self.tasks.get(&round).copied()
     }
 
-    /// How many later rounds of its task are over; 0 for a round that was never opened.
+    /// How many later rounds of its task have a result; 0 for a round that was never opened.
     pub fn of(&self, round: Round) -> usize {
-        let over = self.tasks.get(&round).and_then(|task| self.over.get(task));
-        over.map_or(0, |over| {
-            over.len() - over.partition_point(|earlier| *earlier <= round)
+        let results = self.tasks.get(&round).and_then(|task| self.results.get(task));
+        results.map_or(0, |results| {
+            results.len() - results.partition_point(|earlier| *earlier <= round)
         })
     }
 }
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_ages_with_each_later_round_of_its_task_that_is_over() {
+    fn a_round_ages_with_each_later_result_of_its_task_and_with_nothing_else() {
         let mut ages = RoundAges::default();
         for entry in [open(1, 1), result(1), open(2, 2), result(2), open(3, 1), abort(3)] {
             ages.follow(&entry);
@@ -120,13 +121,19 @@ mod tests {
             ages.follow(&entry);
         }
         let all = |ages: &RoundAges| [1, 2, 3, 4, 5, 7, 8].map(|round| ages.of(Round(round)));
-        assert_eq!(all(&ages), [2, 1, 1, 0, 0, 0, 0]);
+        assert_eq!(all(&ages), [1, 1, 1, 0, 0, 0, 0]);
         ages.follow(&result(8));
-        assert_eq!(all(&ages), [3, 1, 2, 1, 0, 0, 0]);
+        assert_eq!(all(&ages), [2, 1, 2, 1, 0, 0, 0]);
         assert_eq!(ages.task(Round(3)), Some(Digest([1; 32])));
         assert_eq!(ages.task(Round(5)), None);
 
-        // What is no honest log's: a second end, a second opening, and an end that comes late.
+        for round in 20..40 {
+            ages.follow(&open(round, 1));
+            ages.follow(&abort(round));
+        }
+        assert_eq!(all(&ages), [2, 1, 2, 1, 0, 0, 0]);
+
+        // What is no honest log's: a second end, a second opening, and a result that comes late.
         for entry in [
             result(8),
             abort(8),
@@ -134,11 +141,11 @@ mod tests {
             open(6, 1),
             open(9, 1),
             result(9),
-            abort(6),
+            result(6),
         ] {
             ages.follow(&entry);
         }
-        assert_eq!(all(&ages), [5, 1, 4, 3, 0, 0, 1]);
+        assert_eq!(all(&ages), [4, 1, 4, 3, 0, 0, 1]);
         assert_eq!(ages.task(Round(2)), Some(Digest([2; 32])));
     }
 }

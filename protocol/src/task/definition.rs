@@ -194,8 +194,8 @@ impl Task {
         describe::task(self)
     }
 
-    /// Whether the archive must still hold what it takes to add a round of the task up again, when `age` later rounds of the task are over
-    /// (see [`RoundAges`](crate::log::RoundAges)).
+    /// Whether the archive must still hold what it takes to add a round of the task up again, when `age` later rounds of the task have a
+    /// result (see [`RoundAges`](crate::log::RoundAges)).
     pub fn archives(&self, age: usize) -> bool {
         self.archive_rounds
             .is_none_or(|rounds| usize::try_from(rounds).map_or(true, |rounds| age < rounds))

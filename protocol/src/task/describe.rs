@@ -96,8 +96,8 @@ pub(super) fn task(task: &Task) -> String {
     say("  this task, with the names, ranges and categories of the columns; the sums; the model".to_owned());
     if let Some(rounds) = task.archive_rounds {
         let last = match rounds {
-            1 => "last round alone".to_owned(),
-            rounds => format!("last {rounds} rounds"),
+            1 => "last round with a result".to_owned(),
+            rounds => format!("last {rounds} rounds with a result"),
         };
         say(format!(
             "  the masked updates, which auditors add up again, are kept for the {last}; older ones are deleted, and their sums, which stay, \

@@ -214,7 +214,7 @@ fn rounds_in_the_archive_are_part_of_the_task_only_where_they_are_limited() {
     let one = parse(&GOOD.replace("seed = 1", "seed = 1\narchive_rounds = 1")).unwrap();
     assert!(
         one.describe()
-            .contains("are kept for the last round alone; older")
+            .contains("are kept for the last round with a result; older")
     );
     assert!(limited.archives(39) && !limited.archives(40));
     assert!(unlimited.archives(usize::MAX));
