@@ -1,0 +1,138 @@
+//! The thread that writes what nothing in a round waits for: receipts, and models for the bank's own use.
+//!
+//! Both can be had again after a crash. A receipt stands in every mirror of the log; a model is written again at the next start from the
+//! derived state, which is durable before the bank says that it has it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::mpsc as news;
+use veilsum_protocol::ids::Digest;
+use veilsum_protocol::log::receipt::Receipt;
+use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::task::Task;
+
+use super::error::DriverError;
+use super::model_files::ModelFiles;
+use super::receipts::ReceiptFiles;
+
+/// A model to write.
+pub(super) struct Model {
+    pub(super) task: Arc<Task>,
+    /// Training rounds that went into it.
+    pub(super) version: u64,
+    pub(super) state: Arc<TaskState>,
+    pub(super) hash: Digest,
+}
+
+enum Work {
+    Receipt(Box<Receipt>),
+    Model(Model),
+}
+
+/// A handle to the thread. Dropping it waits until everything is written.
+pub(super) struct Scribe {
+    work: Option<mpsc::Sender<Work>>,
+    failures: news::UnboundedReceiver<DriverError>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Scribe {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(super) fn start(receipts: ReceiptFiles, models: ModelFiles) -> Result<Self, DriverError> {
+        let (work, waiting) = mpsc::channel();
+        let (tell, failures) = news::unbounded_channel();
+        let write = move || {
+            if let Err(error) = write(&receipts, &models, &waiting) {
+                // Nobody listens only when the daemon is stopping for another reason.
+                let _ = tell.send(error);
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("scribe".to_owned())
+            .spawn(write)
+            .map_err(|error| DriverError::Work(format!("no thread to write files: {error}")))?;
+        Ok(Self {
+            work: Some(work),
+            failures,
+            thread: Some(thread),
+        })
+    }
+
+    /// Keeps a receipt.
+    pub(super) fn receipt(&self, receipt: Receipt) {
+        self.hand(Work::Receipt(Box::new(receipt)));
+    }
+
+    /// Replaces a task's model. Of several that wait the newest is written.
+    pub(super) fn model(&self, model: Model) {
+        self.hand(Work::Model(model));
+    }
+
+    fn hand(&self, work: Work) {
+        if let Some(sender) = &self.work {
+            // After a failure nothing is taken any more, and the failure stops the daemon.
+            let _ = sender.send(work);
+        }
+    }
+
+    /// The failure that has ended the thread, once there is one.
+    pub(super) async fn failure(&mut self) -> DriverError {
+        match self.failures.recv().await {
+            Some(error) => error,
+            // It ends without a word when this handle goes, or by a panic, of which the trace tells.
+            None => DriverError::Work("the thread that writes files has ended".to_owned()),
+        }
+    }
+
+    /// Waits until everything is written.
+    ///
+    /// # Errors
+    /// If something could not be written.
+    pub(super) fn finish(&mut self) -> Result<(), DriverError> {
+        self.end();
+        match self.failures.try_recv() {
+            Ok(error) => Err(error),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn end(&mut self) {
+        self.work = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there was traced.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Scribe {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn write(
+    receipts: &ReceiptFiles,
+    models: &ModelFiles,
+    waiting: &mpsc::Receiver<Work>,
+) -> Result<(), DriverError> {
+    let mut queue = VecDeque::new();
+    while let Some(work) = queue.pop_front().or_else(|| waiting.recv().ok()) {
+        queue.extend(waiting.try_iter());
+        match work {
+            Work::Receipt(receipt) => receipts.keep(&receipt)?,
+            Work::Model(model) => {
+                let newer = |later: &Work| matches!(later, Work::Model(later) if later.state.task == model.state.task);
+                if !queue.iter().any(newer) {
+                    models.write(&model.task, model.version, &model.state, &model.hash)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
