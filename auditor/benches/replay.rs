@@ -83,9 +83,7 @@ fn main() {
         let mut accumulator = Accumulator::new(ring, LANES);
         for _ in 0..BANKS {
             let _ = std::hint::black_box(Digest::of(&vector));
-            let mut fold = accumulator.begin();
-            fold.push(&vector).unwrap();
-            fold.finish().unwrap();
+            accumulator.add(&vector).unwrap();
         }
         accumulator.apply(&masks);
         let mut packed = Vec::new();

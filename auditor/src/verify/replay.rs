@@ -375,7 +375,7 @@ impl<'a> Replay<'a> {
         let mut whole = true;
         for logged in &parts.round.masked {
             let update = &logged.value;
-            let mut fold = || {
+            let mut add = || {
                 if update.length != expected {
                     return Err(Some(format!("an update of {} bytes", update.length)));
                 }
@@ -383,11 +383,9 @@ impl<'a> Replay<'a> {
                     .archive
                     .blob(&update.hash, expected)
                     .map_err(|error| parts.leave.refuse(&error))?;
-                let mut fold = accumulator.begin();
-                fold.push(&vector).map_err(|error| Some(error.to_string()))?;
-                fold.finish().map_err(|error| Some(error.to_string()))
+                accumulator.add(&vector).map_err(|error| Some(error.to_string()))
             };
-            match fold() {
+            match add() {
                 Ok(()) => ledger.pass(Check::ArchivedMasked),
                 Err(None) => whole = false,
                 Err(Some(found)) => {

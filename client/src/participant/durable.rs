@@ -55,15 +55,24 @@ pub(super) fn create(
     mode: u32,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    let mut file = OpenOptions::new()
+    let mut file = new_file(path, mode)?;
+    fill(&mut file).map_err(FileError::at(path))?;
+    settle(&file, path)
+}
+
+/// Makes the file `path`, which must not exist, to be written and then [settled](settle).
+pub(super) fn new_file(path: &Path, mode: u32) -> Result<File, FileError> {
+    OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
         .open(path)
-        .map_err(FileError::at(path))?;
-    fill(&mut file)
-        .and_then(|()| file.sync_all())
         .map_err(FileError::at(path))
+}
+
+/// Makes the content of a file durable.
+pub(super) fn settle(file: &File, path: &Path) -> Result<(), FileError> {
+    file.sync_all().map_err(FileError::at(path))
 }
 
 /// Gives a staged file its name, durably.

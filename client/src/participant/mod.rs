@@ -10,6 +10,7 @@ mod evidence;
 mod home;
 mod jobs;
 mod lock;
+mod masking;
 mod model_files;
 mod receipts;
 mod recovery;

@@ -3,17 +3,16 @@
 //! The masked vector is uniform to whoever lacks the masks, and goes out as it is. Both go when the round closes.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ring::digest::{Context, SHA256};
 use veilsum_protocol::ids::{Digest, Round};
-use veilsum_protocol::secagg::mask::{Masks, mask_and_pack};
+use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::secagg::quantise::Digits;
 
 use super::digits_file::{self, DigitsFileError};
-use super::durable::{FileError, PRIVATE, beside, create, make_folder, promote, wipe};
+use super::durable::{FileError, PRIVATE, beside, make_folder, new_file, promote, settle, wipe};
+use super::masking;
 
 const DIGITS: &str = "digits";
 const MASKED: &str = "masked";
@@ -67,23 +66,13 @@ impl RoundFiles {
     /// # Errors
     /// If the digits are not there, or the disk does not take the result.
     pub fn mask(&self, round: Round, masks: &Masks) -> Result<MaskedFile, DigitsFileError> {
-        let digits = digits_file::read(&self.path(round, DIGITS), round)?;
-        let mut context = Context::new(&SHA256);
-        let mut length = 0;
+        let reader = digits_file::Reader::open(&self.path(round, DIGITS), round)?;
         self.write(round, MASKED, |staged| {
-            create(staged, PRIVATE, |file| {
-                let mut out = BufWriter::new(file);
-                mask_and_pack(masks, &digits, |packed| {
-                    context.update(packed);
-                    length += packed.len() as u64;
-                    out.write_all(packed)
-                })?;
-                out.flush()
-            })
-        })?;
-        let mut hash = Digest([0; 32]);
-        hash.0.copy_from_slice(context.finish().as_ref());
-        Ok(MaskedFile { length, hash })
+            let file = new_file(staged, PRIVATE)?;
+            let masked = masking::mask(reader, masks, &file, staged)?;
+            settle(&file, staged)?;
+            Ok(masked)
+        })
     }
 
     /// The masked vector of a round.
@@ -111,26 +100,31 @@ impl RoundFiles {
         self.remove(|round, finished| !finished || Some(round) != open)
     }
 
-    fn write(
+    fn write<T, E: From<FileError>>(
         &self,
         round: Round,
         what: &str,
-        fill: impl FnOnce(&Path) -> Result<(), FileError>,
-    ) -> Result<(), FileError> {
+        fill: impl FnOnce(&Path) -> Result<T, E>,
+    ) -> Result<T, E> {
         let path = self.path(round, what);
         let staged = beside(&path, "new");
         wipe(&staged)?;
-        if let Err(error) = fill(&staged) {
-            // The disk is in trouble, which the caller is told; what stays now goes with the sweep at the next start.
-            let _ = wipe(&staged);
-            return Err(error);
-        }
+        let filled = match fill(&staged) {
+            Ok(filled) => filled,
+            Err(error) => {
+                // If the disk is in trouble, the caller is told so; what stays now goes with the sweep at the next start.
+                let _ = wipe(&staged);
+                return Err(error);
+            }
+        };
         let closed = self.closed();
         if round <= *closed {
-            return wipe(&staged);
+            wipe(&staged)?;
+        } else {
+            wipe(&path)?;
+            promote(&staged, &path)?;
         }
-        wipe(&path)?;
-        promote(&staged, &path)
+        Ok(filled)
     }
 
     fn closed(&self) -> MutexGuard<'_, Round> {

@@ -1,23 +1,24 @@
 //! One accumulator of four bytes a lane, whatever the number of banks; vectors stream through it from their files.
+//!
+//! Every processor works on it: first each on another bank's vector, then each on another part of the sum.
 
-use std::io::Read;
-use std::sync::Arc;
+use std::io::{ErrorKind, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use ring::digest::{Context, SHA256};
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::log::entry::RoundOpen;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::{AdvanceError, Outcome, TaskState};
-use veilsum_protocol::secagg::accumulate::Accumulator;
+use veilsum_protocol::secagg::accumulate::{Accumulator, Part};
 use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::secagg::pack::pack;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
 
 use crate::engine::ports::{Blobs, Fault};
-
-/// Bytes of a stored vector that are read at a time.
-const READ_BYTES: usize = 256 * 1024;
 
 /// Everything that a sum is made of.
 pub struct Summation {
@@ -69,15 +70,21 @@ pub fn sum(work: Summation, blobs: &dyn Blobs) -> Result<Summed, SumError> {
         .ring(work.open.thresholds.banks)
         .ok_or_else(|| Fault::new(format!("round {}: the ring is out of range", work.open.round)))?;
     let mut accumulator = Accumulator::new(ring, layout.lanes());
-    for (bank, hash) in &work.survivors {
-        fold(&mut accumulator, blobs, hash).map_err(|what| {
-            Fault::new(format!(
-                "round {}: the stored update of bank {bank}: {what}",
-                work.open.round
-            ))
+    {
+        let parts: Vec<_> = accumulator.parts().map(Mutex::new).collect();
+        side_by_side(&work.survivors, |(bank, hash)| {
+            add(&parts, blobs, hash).map_err(|what| {
+                Fault::new(format!(
+                    "round {}: the stored update of bank {bank}: {what}",
+                    work.open.round
+                ))
+            })
+        })?;
+        side_by_side(&parts, |part| {
+            lock(part).apply(&work.masks);
+            Ok(())
         })?;
     }
-    accumulator.apply(&work.masks);
     let lanes = accumulator.into_lanes();
     let survivors = u16::try_from(work.survivors.len()).map_err(Fault::new)?;
     let (state, outcome) = work.state.advance(&work.task, &work.plan, &lanes, survivors)?;
@@ -93,24 +100,52 @@ pub fn sum(work: Summation, blobs: &dyn Blobs) -> Result<Summed, SumError> {
     })
 }
 
-fn fold(accumulator: &mut Accumulator, blobs: &dyn Blobs, hash: &Digest) -> Result<(), String> {
+/// Does `one` to each of `all` on as many threads as there are processors; stops at the first fault.
+fn side_by_side<T: Sync>(all: &[T], one: impl Fn(&T) -> Result<(), Fault> + Sync) -> Result<(), Fault> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(), Fault> {
+        while let Some(item) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            one(item).inspect_err(|_| next.store(all.len(), Ordering::Relaxed))?;
+        }
+        Ok(())
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(all.len())).map(|_| scope.spawn(work)).collect();
+        let mut outcome = work();
+        for other in others {
+            let theirs = other
+                .join()
+                .unwrap_or_else(|_| Err(Fault::new("a thread that added up has panicked")));
+            outcome = outcome.and(theirs);
+        }
+        outcome
+    })
+}
+
+fn lock<'a, 'b>(part: &'a Mutex<Part<'b>>) -> std::sync::MutexGuard<'a, Part<'b>> {
+    // Whoever panicked is told of; the sum is given up.
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn add(parts: &[Mutex<Part<'_>>], blobs: &dyn Blobs, hash: &Digest) -> Result<(), String> {
     let mut file = blobs
         .open(hash)
         .map_err(|error| error.to_string())?
         .ok_or("it is gone")?;
-    let mut fold = accumulator.begin();
     let mut digest = Context::new(&SHA256);
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        let count = file.read(&mut buffer).map_err(|error| error.to_string())?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
-            break;
-        };
-        digest.update(bytes);
-        fold.push(bytes).map_err(|error| error.to_string())?;
+    let mut packed = Vec::new();
+    for part in parts {
+        packed.resize(lock(part).packed_bytes(), 0);
+        file.read_exact(&mut packed).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => "it was cut on the disk".to_owned(),
+            _ => error.to_string(),
+        })?;
+        digest.update(&packed);
+        lock(part).add(&packed).map_err(|error| error.to_string())?;
     }
-    fold.finish().map_err(|error| error.to_string())?;
-    if digest.finish().as_ref() != hash.0 {
+    let more = file.read(&mut [0]).map_err(|error| error.to_string())?;
+    if more > 0 || digest.finish().as_ref() != hash.0 {
         return Err("it was changed on the disk; its hash is another".to_owned());
     }
     Ok(())

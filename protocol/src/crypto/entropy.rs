@@ -13,10 +13,7 @@ pub trait Entropy {
     fn fill(&mut self, bytes: &mut [u8]);
 
     /// 32 fresh secret bytes.
-    fn secret(&mut self) -> Secret
-    where
-        Self: Sized,
-    {
+    fn secret(&mut self) -> Secret {
         let mut secret = Secret::zero();
         self.fill(secret.expose_mut());
         secret

@@ -1,5 +1,6 @@
 //! The coordinator's accumulator: 4 bytes a lane, whatever the number of banks.
 
+use super::mask::Masks;
 use super::pack::{PackError, unpack};
 use super::ring::Ring;
 
@@ -18,21 +19,35 @@ impl Accumulator {
         }
     }
 
-    /// Starts folding one bank's vector, which may arrive in pieces of any length.
-    pub fn begin(&mut self) -> Fold<'_> {
-        let held = Vec::with_capacity(self.ring.chunk_bytes());
-        Fold {
-            accumulator: self,
-            held,
-            next_lane: 0,
+    /// Adds one bank's packed vector.
+    ///
+    /// # Errors
+    /// If it is no packed vector of as many lanes; parts of it may then have been added.
+    pub fn add(&mut self, packed: &[u8]) -> Result<(), PackError> {
+        let expected = self.ring.packed_bytes(self.lanes.len());
+        if packed.len() != expected {
+            return Err(PackError::Length {
+                found: packed.len(),
+                expected,
+            });
         }
+        let chunks = packed.chunks(self.ring.chunk_bytes());
+        self.parts()
+            .zip(chunks)
+            .try_for_each(|(mut part, packed)| part.add(packed))
     }
 
     /// Applies `masks` to the whole sum (the signs as they stand in it).
-    pub fn apply(&mut self, masks: &super::mask::Masks) {
-        for (chunk, lanes) in (0u64..).zip(self.lanes.chunks_mut(self.ring.chunk_lanes())) {
-            masks.apply(chunk, lanes);
-        }
+    pub fn apply(&mut self, masks: &Masks) {
+        self.parts().for_each(|mut part| part.apply(masks));
+    }
+
+    /// The sum in parts of one chunk each, in order, which can be worked on side by side.
+    pub fn parts(&mut self) -> impl Iterator<Item = Part<'_>> {
+        let ring = self.ring;
+        (0..)
+            .zip(self.lanes.chunks_mut(ring.chunk_lanes()))
+            .map(move |(chunk, lanes)| Part { ring, chunk, lanes })
     }
 
     /// The sum, one value below `2^b` a lane.
@@ -41,69 +56,76 @@ impl Accumulator {
     }
 }
 
-/// One bank's vector on its way into an [`Accumulator`].
-///
-/// Bytes are folded as soon as a chunk is whole, so a vector that turns out bad has already changed the sum: fold only what
-/// was complete and hashed before.
-pub struct Fold<'a> {
-    accumulator: &'a mut Accumulator,
-    held: Vec<u8>,
-    next_lane: usize,
+/// One chunk of an [`Accumulator`].
+pub struct Part<'a> {
+    ring: Ring,
+    chunk: u64,
+    lanes: &'a mut [u32],
 }
 
-impl Fold<'_> {
-    /// The next bytes of the packed vector.
-    ///
-    /// # Errors
-    /// If there are more than the vector has.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), PackError> {
-        let chunk_bytes = self.accumulator.ring.chunk_bytes();
-        while !bytes.is_empty() {
-            let take = bytes.len().min(chunk_bytes - self.held.len());
-            let (now, later) = bytes.split_at(take);
-            self.held.extend_from_slice(now);
-            bytes = later;
-            if self.held.len() == chunk_bytes {
-                self.fold_held()?;
-            }
-        }
-        Ok(())
+impl Part<'_> {
+    /// Bytes of the same part of a packed vector.
+    pub fn packed_bytes(&self) -> usize {
+        self.ring.packed_bytes(self.lanes.len())
     }
 
-    /// The vector is complete.
+    /// Adds the same part of a packed vector.
     ///
     /// # Errors
-    /// If bytes are missing or left over.
-    pub fn finish(mut self) -> Result<(), PackError> {
-        if !self.held.is_empty() || self.next_lane < self.accumulator.lanes.len() {
-            self.fold_held()?;
-        }
-        let (found, expected) = (self.next_lane, self.accumulator.lanes.len());
-        if found != expected {
-            return Err(PackError::Length {
-                found: self.accumulator.ring.packed_bytes(found),
-                expected: self.accumulator.ring.packed_bytes(expected),
-            });
-        }
-        Ok(())
-    }
-
-    fn fold_held(&mut self) -> Result<(), PackError> {
-        let ring = self.accumulator.ring;
-        let rest = self
-            .accumulator
-            .lanes
-            .get_mut(self.next_lane..)
-            .unwrap_or_default();
-        let count = rest.len().min(ring.chunk_lanes());
-        let mut lanes = rest.iter_mut();
-        unpack(ring, &self.held, count, |value| {
+    /// If it has another length, or a filling bit is set.
+    pub fn add(&mut self, packed: &[u8]) -> Result<(), PackError> {
+        let (ring, count) = (self.ring, self.lanes.len());
+        let mut lanes = self.lanes.iter_mut();
+        unpack(ring, packed, count, |value| {
             if let Some(lane) = lanes.next() {
                 *lane = ring.add(*lane, value);
             }
-        })?;
-        self.next_lane += count;
-        self.held.clear();
-        Ok(())
+        })
+    }
+
+    /// Applies the same part of every keystream.
+    pub fn apply(&mut self, masks: &Masks) {
+        masks.apply(self.chunk, self.lanes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::secagg::pack::pack;
+
+    #[test]
+    fn vectors_are_added_lane_by_lane_across_chunks() {
+        let ring = Ring::for_sum(5, 16).unwrap();
+        let lanes: Vec<u32> = (0..ring.chunk_lanes() as u32 + 5).collect();
+        let mut packed = Vec::new();
+        pack(ring, &lanes, &mut packed);
+        let mut accumulator = Accumulator::new(ring, lanes.len());
+        for _ in 0..3 {
+            accumulator.add(&packed).unwrap();
+        }
+        for (mut part, packed) in accumulator.parts().zip(packed.chunks(ring.chunk_bytes())) {
+            assert_eq!(part.packed_bytes(), packed.len());
+            part.add(packed).unwrap();
+        }
+        let expected: Vec<u32> = lanes.iter().map(|lane| (4 * lane) & ring.mask()).collect();
+        assert_eq!(accumulator.into_lanes(), expected);
+    }
+
+    #[test]
+    fn a_vector_of_another_length_or_with_filling_is_refused() {
+        let ring = Ring::for_sum(5, 16).unwrap();
+        let mut accumulator = Accumulator::new(ring, ring.chunk_lanes() + 1);
+        let mut packed = vec![0; ring.packed_bytes(ring.chunk_lanes() + 1)];
+        accumulator.add(&packed).unwrap();
+        let expected = packed.len();
+        let found = expected - 1;
+        assert_eq!(
+            accumulator.add(&packed[1..]),
+            Err(PackError::Length { found, expected })
+        );
+        *packed.last_mut().unwrap() = 0x80;
+        assert_eq!(accumulator.add(&packed), Err(PackError::Filling));
     }
 }

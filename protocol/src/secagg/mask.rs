@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::ring::Ring;
 use super::{pack, quantise::Digits};
-use crate::crypto::prg::{CHUNK_BYTES, MaskStream};
+use crate::crypto::prg::{MaskStream, PIECE_BYTES, Piece, Word};
 use crate::crypto::secret::Secret;
 
 /// Whether a keystream is added or taken off.
@@ -65,50 +65,80 @@ impl Masks {
 
     /// Applies every keystream to chunk `chunk` of a vector, in place. `lanes`: at most [`Ring::chunk_lanes`].
     pub fn apply(&self, chunk: u64, lanes: &mut [u32]) {
-        let mut keystream = Zeroizing::new(vec![0; lanes.len() * self.ring.lane_bytes()]);
-        debug_assert!(keystream.len() <= CHUNK_BYTES);
-        for (stream, sign) in &self.streams {
-            stream.fill(chunk, &mut keystream);
-            match (self.ring.lane_bytes(), sign) {
-                (2, Sign::Plus) => fold::<2>(lanes, &keystream, u32::wrapping_add),
-                (2, Sign::Minus) => fold::<2>(lanes, &keystream, u32::wrapping_sub),
-                (_, Sign::Plus) => fold::<4>(lanes, &keystream, u32::wrapping_add),
-                (_, Sign::Minus) => fold::<4>(lanes, &keystream, u32::wrapping_sub),
+        debug_assert!(lanes.len() <= self.ring.chunk_lanes());
+        let mut piece = Piece::new();
+        let lane_bytes = self.ring.lane_bytes();
+        let mut narrow = Zeroizing::new(Vec::<u16>::new());
+        // Piece by piece and not seed by seed: what every seed is folded into stays in a first-level cache.
+        for (number, lanes) in (0..).zip(lanes.chunks_mut(PIECE_BYTES / lane_bytes)) {
+            piece.lay_out(chunk, number, lanes.len() * lane_bytes);
+            if lane_bytes == 2 {
+                narrow.clear();
+                narrow.resize(lanes.len(), 0);
+                self.fold(&mut piece, &mut narrow);
+                for (lane, mask) in lanes.iter_mut().zip(narrow.iter()) {
+                    *lane = self.ring.add(*lane, u32::from(*mask));
+                }
+            } else {
+                self.fold(&mut piece, lanes);
+                for lane in lanes {
+                    *lane &= self.ring.mask();
+                }
             }
         }
-        for lane in lanes {
-            *lane &= self.ring.mask();
+    }
+
+    fn fold<W: Word>(&self, piece: &mut Piece, words: &mut [W]) {
+        for (stream, sign) in &self.streams {
+            stream.fold(piece, words, *sign == Sign::Minus);
         }
     }
 }
 
-/// Folds little-endian keystream words of `N` bytes into the lanes.
-fn fold<const N: usize>(lanes: &mut [u32], keystream: &[u8], with: impl Fn(u32, u32) -> u32) {
-    for (lane, word) in lanes.iter_mut().zip(keystream.as_chunks::<N>().0) {
-        let mut wide = [0; 4];
-        wide[..N].copy_from_slice(word);
-        *lane = with(*lane, u32::from_le_bytes(wide));
+/// Masks and packs a vector chunk by chunk. Memory beside the vector: one chunk of lanes, and one packed.
+pub struct Masking<'a> {
+    masks: &'a Masks,
+    lanes: Zeroizing<Vec<u32>>,
+    packed: Vec<u8>,
+}
+
+impl<'a> Masking<'a> {
+    /// With these masks. Several at once may work on chunks of one vector.
+    pub fn new(masks: &'a Masks) -> Self {
+        Self {
+            masks,
+            lanes: Zeroizing::new(Vec::with_capacity(masks.ring.chunk_lanes())),
+            packed: Vec::with_capacity(masks.ring.chunk_bytes()),
+        }
+    }
+
+    /// The ring of the masks.
+    pub fn ring(&self) -> Ring {
+        self.masks.ring
+    }
+
+    /// Chunk `chunk` of the vector, masked and packed. `digits`: its lanes, [`Ring::chunk_lanes`] of them unless it is the last chunk.
+    pub fn chunk(&mut self, chunk: u64, digits: &[u32]) -> &[u8] {
+        self.lanes.clear();
+        self.lanes.extend_from_slice(digits);
+        self.masks.apply(chunk, &mut self.lanes);
+        self.packed.clear();
+        pack::pack(self.masks.ring, &self.lanes, &mut self.packed);
+        &self.packed
     }
 }
 
-/// Masks and packs `digits` chunk by chunk; `each` gets the packed bytes in order. Memory beside the vector: one chunk.
+/// Masks and packs `digits` chunk by chunk; `each` gets the packed bytes in order.
 pub fn mask_and_pack<E>(
     masks: &Masks,
     digits: &Digits,
     mut each: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let ring = masks.ring;
-    let mut lanes = Vec::with_capacity(ring.chunk_lanes());
-    let mut packed = Vec::with_capacity(ring.chunk_bytes());
-    for (chunk, part) in (0u64..).zip(digits.lanes().chunks(ring.chunk_lanes())) {
-        lanes.clear();
-        lanes.extend_from_slice(part);
-        masks.apply(chunk, &mut lanes);
-        packed.clear();
-        pack::pack(ring, &lanes, &mut packed);
-        each(&packed)?;
-    }
-    Ok(())
+    let mut masking = Masking::new(masks);
+    let chunks = digits.lanes().chunks(masks.ring.chunk_lanes());
+    (0..)
+        .zip(chunks)
+        .try_for_each(|(number, digits)| each(masking.chunk(number, digits)))
 }
 
 #[cfg(test)]

@@ -1,23 +1,86 @@
 //! Lanes of `b` bits, packed without gaps: lane 0 first, least significant bit first.
+//!
+//! Eight lanes end on a byte whatever their width. Each width has code of its own for them, in which shifts and places are constants.
 
 use super::ring::Ring;
 
+const GROUP: usize = 8;
+/// Lanes that are unpacked before they are handed on: they stay in a first-level cache.
+const BLOCK: usize = 1024;
+
+/// Calls a function by its constant width, for the widths that groups of whole words are made for; nothing below.
+macro_rules! by_width {
+    ($bits:expr, $function:ident($($argument:expr),*)) => {
+        by_width!(@ $bits, $function($($argument),*), 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29)
+    };
+    (@ $bits:expr, $function:ident $arguments:tt, $($width:literal)*) => {
+        match $bits {
+            $($width => by_width!(@@ $function $width $arguments),)*
+            _ => 0,
+        }
+    };
+    (@@ $function:ident $width:literal ($($argument:expr),*)) => {
+        $function::<$width>($($argument),*)
+    };
+}
+
 /// Appends `lanes`, each below `2^b`, to `out`. The last byte is filled with zero bits.
 pub fn pack(ring: Ring, lanes: &[u32], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + ring.packed_bytes(lanes.len()), 0);
+    let out = &mut out[start..];
+    let done = by_width!(ring.bits(), pack_groups(lanes, out));
+    pack_slowly(ring, &lanes[done..], &mut out[ring.packed_bytes(done)..]);
+}
+
+/// Packs the whole groups, and says how many lanes they have. The lanes must be below `2^WIDTH`.
+fn pack_groups<const WIDTH: usize>(lanes: &[u32], out: &mut [u8]) -> usize {
+    let mask = u32::MAX >> (32 - WIDTH);
+    let groups = lanes.as_chunks::<GROUP>().0;
+    for (group, out) in groups.iter().zip(out.as_chunks_mut::<WIDTH>().0) {
+        let mut words = [0u64; 4];
+        for (at, lane) in group.iter().enumerate() {
+            let lane = u64::from(lane & mask);
+            let (word, shift) = (at * WIDTH / 64, at * WIDTH % 64);
+            words[word] |= lane << shift;
+            if shift + WIDTH > 64 {
+                words[word + 1] |= lane >> (64 - shift);
+            }
+        }
+        let (whole, rest) = (WIDTH / 8, WIDTH % 8);
+        for (word, out) in words[..whole].iter().zip(out.as_chunks_mut::<8>().0) {
+            *out = word.to_le_bytes();
+        }
+        if rest > 0 {
+            // The last eight bytes, some of them once more.
+            let last = words[whole] << (64 - 8 * rest) | words[whole - 1] >> (8 * rest);
+            out[WIDTH - 8..].copy_from_slice(&last.to_le_bytes());
+        }
+    }
+    GROUP * groups.len()
+}
+
+/// Lane by lane, for what is left of a group and for widths without code of their own.
+fn pack_slowly(ring: Ring, lanes: &[u32], out: &mut [u8]) {
+    let mut out = out.iter_mut();
     let (mut held, mut count) = (0u64, 0u32);
     for &lane in lanes {
         held |= u64::from(lane & ring.mask()) << count;
         count += u32::from(ring.bits());
-        while count >= 32 {
-            out.extend_from_slice(&low_word(held).to_le_bytes());
-            held >>= 32;
-            count -= 32;
+        while count >= 8 {
+            put(&mut out, held);
+            held >>= 8;
+            count -= 8;
         }
     }
-    while count > 0 {
-        out.extend_from_slice(&low_word(held).to_le_bytes()[..1]);
-        held >>= 8;
-        count = count.saturating_sub(8);
+    if count > 0 {
+        put(&mut out, held);
+    }
+}
+
+fn put<'a>(out: &mut impl Iterator<Item = &'a mut u8>, held: u64) {
+    if let Some(byte) = out.next() {
+        *byte = held.to_le_bytes()[0];
     }
 }
 
@@ -33,29 +96,68 @@ pub fn unpack(ring: Ring, packed: &[u8], lanes: usize, mut each: impl FnMut(u32)
             expected,
         });
     }
+    let mut block = [0; BLOCK];
+    let mut left = lanes;
+    for packed in packed.chunks(ring.packed_bytes(BLOCK)) {
+        let block = &mut block[..left.min(BLOCK)];
+        unpack_into(ring, packed, block)?;
+        block.iter().for_each(|lane| each(*lane));
+        left -= block.len();
+    }
+    Ok(())
+}
+
+/// Unpacks lanes that lie in `packed` from its first bit to its last byte.
+fn unpack_into(ring: Ring, packed: &[u8], lanes: &mut [u32]) -> Result<(), PackError> {
+    let done = by_width!(ring.bits(), unpack_groups(packed, lanes));
+    unpack_slowly(ring, &packed[ring.packed_bytes(done)..], &mut lanes[done..])
+}
+
+/// Unpacks the whole groups, and says how many lanes they have.
+fn unpack_groups<const WIDTH: usize>(packed: &[u8], lanes: &mut [u32]) -> usize {
+    let mask = u64::from(u32::MAX >> (32 - WIDTH));
+    let groups = lanes.as_chunks_mut::<GROUP>().0;
+    for (group, packed) in groups.iter_mut().zip(packed.as_chunks::<WIDTH>().0) {
+        let (whole, rest) = (WIDTH / 8, WIDTH % 8);
+        let mut words = [0u64; 4];
+        for (word, bytes) in words.iter_mut().zip(packed.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        if let Some(last) = packed.last_chunk::<8>().filter(|_| rest > 0) {
+            words[whole] = u64::from_le_bytes(*last) >> (64 - 8 * rest);
+        }
+        for (at, lane) in group.iter_mut().enumerate() {
+            let (word, shift) = (at * WIDTH / 64, at * WIDTH % 64);
+            let mut held = words[word] >> shift;
+            if shift + WIDTH > 64 {
+                held |= words[word + 1] << (64 - shift);
+            }
+            // The mask leaves at most 29 bits.
+            *lane = (held & mask) as u32;
+        }
+    }
+    GROUP * groups.len()
+}
+
+/// Lane by lane; refuses filling bits that are set.
+fn unpack_slowly(ring: Ring, packed: &[u8], lanes: &mut [u32]) -> Result<(), PackError> {
     let (mut held, mut count) = (0u64, 0u32);
     let width = u32::from(ring.bits());
-    let mut left = lanes;
-    for word in packed.chunks(4) {
-        for (position, &byte) in word.iter().enumerate() {
-            held |= u64::from(byte) << (count as usize + 8 * position);
+    let mut bytes = packed.iter();
+    for lane in lanes {
+        while count < width {
+            held |= u64::from(bytes.next().copied().unwrap_or_default()) << count;
+            count += 8;
         }
-        count += 8 * word.len() as u32;
-        while count >= width && left > 0 {
-            each(low_word(held) & ring.mask());
-            held >>= width;
-            count -= width;
-            left -= 1;
-        }
+        // The mask leaves at most 29 bits.
+        *lane = (held & u64::from(ring.mask())) as u32;
+        held >>= width;
+        count -= width;
     }
     if held != 0 {
         return Err(PackError::Filling);
     }
     Ok(())
-}
-
-fn low_word(held: u64) -> u32 {
-    (held & u64::from(u32::MAX)) as u32
 }
 
 /// Why bytes are not packed lanes.

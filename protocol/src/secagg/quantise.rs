@@ -3,9 +3,10 @@
 //! A real value `u` in `[-R, R]` becomes `floor((u + R) / s + uniform)` with step `s = 2R / (2^p - 1)`: stochastic rounding, so
 //! the error of a sum has mean zero and stays below `s` for every bank. An integer becomes limbs of `p` bits, least first.
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::crypto::entropy::Entropy;
+use crate::crypto::prg::{CHUNK_BYTES, MaskStream};
 
 /// Why a value cannot be encoded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -91,24 +92,26 @@ impl Digits {
         let greatest = self.greatest();
         let range = f64::from(range);
         let steps = f64::from(greatest) / (2.0 * range);
-        let mut uniform = [0u8; 4 * 1024];
-        for (block, values) in values.chunks(1024).enumerate() {
-            entropy.fill(&mut uniform);
-            for (at, (&value, random)) in values.iter().zip(uniform.as_chunks::<4>().0).enumerate() {
-                if !value.is_finite() {
-                    return Err(QuantiseError::NotFinite {
-                        at: 1024 * block + at,
-                        value,
-                    });
-                }
-                let u = f64::from(value).clamp(-range, range) * scale;
-                let random = f64::from(u32::from_le_bytes(*random)) / 4_294_967_296.0;
-                let digit = ((u + range) * steps + random).floor();
-                // In range after the clamp, so the cast keeps every bit.
-                self.lanes.push(digit.clamp(0.0, f64::from(greatest)) as u32);
+        // The system's generator is asked once: a stream under a seed of its own is as uniform, and many times as fast.
+        let stream = MaskStream::new(&entropy.secret());
+        let mut uniform = Zeroizing::new(vec![0u32; CHUNK_BYTES / 4]);
+        for (block, values) in values.chunks(CHUNK_BYTES / 4).enumerate() {
+            stream.words(block as u64, &mut uniform[..values.len()]);
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                return Err(QuantiseError::NotFinite {
+                    at: CHUNK_BYTES / 4 * block + at,
+                    value: values[at],
+                });
             }
+            let digits = values.iter().zip(uniform.iter()).map(|(value, random)| {
+                let u = f64::from(*value).clamp(-range, range) * scale;
+                let random = f64::from(*random) / 4_294_967_296.0;
+                let digit = (u + range) * steps + random;
+                // In range after the clamp, where the cast rounds down.
+                digit.clamp(0.0, f64::from(greatest)) as u32
+            });
+            self.lanes.extend(digits);
         }
-        uniform.zeroize();
         Ok(())
     }
 

@@ -58,9 +58,7 @@ fn vectors(digit_bits: u8) -> Value {
             lanes_of(position),
             masked(ring, digit_bits, position, &lanes_of(position)),
         );
-        let mut fold = accumulator.begin();
-        fold.push(&vector).unwrap();
-        fold.finish().unwrap();
+        accumulator.add(&vector).unwrap();
         off.push(&self_seed(position), Sign::Minus);
         banks.push(json!({ "bank": position, "digits": lanes, "vector": hex::encode(vector) }));
     }

@@ -48,19 +48,14 @@ fn packed(ring: Ring, lanes: &[u32]) -> Vec<u8> {
     out
 }
 
-/// In pieces that fall anywhere, as they do on a network.
 fn upload(bytes: &[u8]) -> Outcome {
     let layout = SCENE.plan.layout(RoundKind::Train);
     let ring = layout.ring(BANKS).unwrap();
     let mut accumulator = Accumulator::new(ring, layout.lanes());
-    let mut fold = accumulator.begin();
-    let folded = bytes
-        .chunks(37)
-        .try_for_each(|piece| fold.push(piece))
-        .and_then(|()| fold.finish());
+    let added = accumulator.add(bytes);
     Outcome::of(
         bytes,
-        folded.ok().map(|()| packed(ring, &accumulator.into_lanes())),
+        added.ok().map(|()| packed(ring, &accumulator.into_lanes())),
     )
 }
 

@@ -333,12 +333,7 @@ impl Office {
         for (bank, hash) in survivors {
             let vector = &self.spool[&(open.round, *bank)];
             assert_eq!(Digest::of(vector), *hash);
-            let mut fold = accumulator.begin();
-            // In pieces that fall anywhere, as they do on a network.
-            for piece in vector.chunks(37) {
-                fold.push(piece).unwrap();
-            }
-            fold.finish().unwrap();
+            accumulator.add(vector).unwrap();
         }
         accumulator.apply(masks);
         self.sum = accumulator.into_lanes();

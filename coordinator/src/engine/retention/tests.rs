@@ -97,6 +97,10 @@ impl Scene {
             bank: BankIndex::new(1).unwrap(),
             body,
         });
+        self.result(round);
+    }
+
+    fn result(&mut self, round: u64) {
         let sum = self.put(&format!("sum of {round}"));
         self.log(Entry::Result(RoundResult {
             round: Round(round),
@@ -210,6 +214,7 @@ fn an_aborted_round_goes_like_any_other_also_when_a_crash_kept_its_cohort_from_t
     // Aborted before its bundles were kept: it has left nothing.
     scene.open(2);
     scene.abort(2);
+    assert_eq!(scene.forget(1, u64::MAX), [0; 0]);
     scene.round(3, &["a"]);
     assert_eq!(scene.forget(1, u64::MAX), [1]);
     assert!(!scene.is_there("bundle of 1") && !scene.has_index(1) && scene.is_there("a"));
@@ -248,7 +253,7 @@ fn what_the_disk_does_not_delete_is_found_by_the_next_start() {
                 bank: BankIndex::new(1).unwrap(),
                 body: Digest::of(format!("shares of {round}").as_bytes()),
             });
-            next.abort(round.0);
+            next.result(round.0);
         }
         next
     };
