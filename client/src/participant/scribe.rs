@@ -3,9 +3,12 @@
 //! Both can be had again after a crash. A receipt stands in every mirror of the log; a model is written again at the next start from the
 //! derived state, which is durable before the bank says that it has it.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc as news;
 use veilsum_protocol::ids::Digest;
@@ -16,6 +19,9 @@ use veilsum_protocol::task::Task;
 use super::error::DriverError;
 use super::model_files::ModelFiles;
 use super::receipts::ReceiptFiles;
+
+/// How long a model waits for a newer one: where rounds take less, not each of their models is written.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A model to write.
 pub(super) struct Model {
@@ -68,7 +74,7 @@ impl Scribe {
         self.hand(Work::Receipt(Box::new(receipt)));
     }
 
-    /// Replaces a task's model. Of several that wait the newest is written.
+    /// Replaces a task's model within a second. Of several that wait the newest is written.
     pub(super) fn model(&self, model: Model) {
         self.hand(Work::Model(model));
     }
@@ -121,18 +127,41 @@ fn write(
     models: &ModelFiles,
     waiting: &mpsc::Receiver<Work>,
 ) -> Result<(), DriverError> {
-    let mut queue = VecDeque::new();
-    while let Some(work) = queue.pop_front().or_else(|| waiting.recv().ok()) {
-        queue.extend(waiting.try_iter());
+    // By task: the newest model, and when it is written if no newer one comes.
+    let mut held: BTreeMap<Digest, (Instant, Model)> = BTreeMap::new();
+    loop {
+        let next = held.values().map(|(due, _)| *due).min();
+        let work = match next {
+            None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => waiting.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
         match work {
-            Work::Receipt(receipt) => receipts.keep(&receipt)?,
-            Work::Model(model) => {
-                let newer = |later: &Work| matches!(later, Work::Model(later) if later.state.task == model.state.task);
-                if !queue.iter().any(newer) {
-                    models.write(&model.task, model.version, &model.state, &model.hash)?;
+            Ok(Work::Receipt(receipt)) => receipts.keep(&receipt)?,
+            Ok(Work::Model(model)) => {
+                let due = Instant::now() + PATIENCE;
+                let place = held.entry(model.state.task);
+                // Not put off again and again where one round follows the other at once.
+                let due = match &place {
+                    Entry::Occupied(earlier) => earlier.get().0,
+                    Entry::Vacant(_) => due,
+                };
+                place.insert_entry((due, model));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let now = Instant::now();
+                for (_, (_, model)) in held.extract_if(.., |_, (due, _)| *due <= now) {
+                    model.write(models)?;
                 }
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return held.into_values().try_for_each(|(_, model)| model.write(models));
             }
         }
     }
-    Ok(())
+}
+
+impl Model {
+    fn write(&self, models: &ModelFiles) -> Result<(), DriverError> {
+        Ok(models.write(&self.task, self.version, &self.state, &self.hash)?)
+    }
 }

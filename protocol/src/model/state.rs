@@ -223,12 +223,14 @@ const BLOCK: usize = 4096;
 
 /// A list of numbers. There are millions of them, so they are laid out in blocks.
 fn write_floats(w: &mut Writer, values: &[f32]) {
-    let mut block = Vec::with_capacity(4 * BLOCK.min(values.len()));
+    let mut block = vec![0; 4 * BLOCK.min(values.len())];
     w.count(values.len()).reserve(4 * values.len());
     for part in values.chunks(BLOCK) {
-        block.clear();
-        block.extend(part.iter().flat_map(|value| value.to_bits().to_be_bytes()));
-        w.fixed(&block);
+        let (words, _) = block.as_chunks_mut::<4>();
+        for (word, value) in words.iter_mut().zip(part) {
+            *word = value.to_bits().to_be_bytes();
+        }
+        w.fixed(&block[..4 * part.len()]);
     }
 }
 
