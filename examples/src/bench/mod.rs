@@ -108,6 +108,12 @@ pub fn play(options: &Options) -> Result<Report, DemoError> {
     };
     let first = look(WARM_UP)?;
     let last = look(WARM_UP + options.rounds)?;
+    if last.step == first.step {
+        // Many banks take long to approve a task, and it begins with the first that have.
+        return Err(DemoError::Usage(
+            "--rounds: the task was over before measuring began, expected more rounds".to_owned(),
+        ));
+    }
     let coordinator = consortium
         .pid(COORDINATOR)
         .ok_or_else(|| DemoError::Usage("the coordinator is not running".to_owned()))?;
