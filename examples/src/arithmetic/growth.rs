@@ -22,7 +22,7 @@ const BANKS_BY_PARAMETERS: u16 = 16;
 const REPEATS: usize = 3;
 
 /// One curve: cost over what grows.
-pub struct Curve {
+struct Curve {
     name: &'static str,
     points: Vec<(f64, f64)>,
 }

@@ -18,7 +18,7 @@ const MEASURED: &str = "VEILSUM_BENCH_MEASURED";
 
 /// What the process that is measured was asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured {
+struct Measured {
     banks: u16,
     lanes: usize,
 }

@@ -11,7 +11,7 @@ mod shares;
 use std::path::Path;
 
 pub use growth::Growth;
-pub use memory::{Measured, measured};
+pub use memory::measured;
 use pace::Row;
 
 /// Why there are no figures.
