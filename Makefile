@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := build
-.PHONY: all build demo test lies soak abuse fuzz load bench-log audit fmt clean help libtorch machine
+.PHONY: all build demo test lies soak abuse fuzz load bench bench-log audit fmt clean help libtorch machine
 
 all: build
 
@@ -36,6 +36,9 @@ load: libtorch ## a hundred banks as real processes that drop out all the time, 
 	$(CARGO) build --release --locked --bins -p veilsum-coordinator -p veilsum-client -p veilsum-auditor -p veilsum-examples
 	target/release/veilsum-load rounds
 	target/release/veilsum-load idle
+
+bench: libtorch ## what a round costs, against what the machine allows, into docs/performance.md; a quiet machine, half an hour
+	scripts/bench
 
 bench-log: machine ## what the log and its audit cost, against what disk and processor allow; a quiet machine, ten minutes
 	scripts/bench-log
