@@ -97,7 +97,10 @@ fn compare(spec: &Spec, runs: u16, python: &Path) {
             let (seconds, their_loss) = peer.run();
             theirs.push(seconds);
             // They differ by the order of the rows alone.
-            assert!((loss / their_loss - 1.0).abs() < 0.1, "loss {loss}, PyTorch's {their_loss}");
+            assert!(
+                (loss / their_loss - 1.0).abs() < 0.1,
+                "loss {loss}, PyTorch's {their_loss}"
+            );
         }
     }
     for (adam, theirs) in ["Adam's default", "Adam fused"].iter().zip(theirs) {
@@ -107,7 +110,11 @@ fn compare(spec: &Spec, runs: u16, python: &Path) {
             "| {}, {parameters} parameters, batches of {}, {}: {steps} steps | {} | {adam}: {} | {} |",
             spec.name,
             spec.batch_size,
-            if spec.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", spec.threads) },
+            if spec.threads == 1 {
+                "1 thread".to_owned()
+            } else {
+                format!("{} threads", spec.threads)
+            },
             Spread::of(found.iter().map(|seconds| seconds * 1e3)).told(1, " ms"),
             Spread::of(theirs.iter().map(|seconds| seconds * 1e3)).told(1, " ms"),
             Spread::of(ratios).told(2, ""),
