@@ -1,5 +1,5 @@
 //! How fast the daemon's training is beside the same training in PyTorch: `cargo bench -p veilsum-client --bench training`.
-//! `VEILSUM_RUNS` says how often each is run; `VEILSUM_THREADS` with how many threads.
+//! `VEILSUM_RUNS` says how often each is run, `VEILSUM_THREADS` with how many threads, `VEILSUM_MODELS=wide` which alone.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::fs;
@@ -58,11 +58,12 @@ fn main() {
         list.split(',').map(|number| number.parse().unwrap()).collect()
     };
     let runs = number("VEILSUM_RUNS", "7")[0];
+    let models = std::env::var("VEILSUM_MODELS").unwrap_or_default();
     let python = python();
     println!("| what | found | peer: PyTorch | ratio |\n| --- | --- | --- | --- |");
     for threads in number("VEILSUM_THREADS", "1,2") {
-        for spec in specs(threads) {
-            compare(&spec, runs, &python);
+        for spec in specs(threads).iter().filter(|spec| spec.name.contains(&models)) {
+            compare(spec, runs, &python);
         }
     }
 }
