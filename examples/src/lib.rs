@@ -1,5 +1,6 @@
 //! Runnable scenarios for a newcomer.
 
+pub mod arithmetic;
 pub mod bench;
 pub mod demo;
 pub mod lies;

@@ -212,6 +212,33 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_masked_of_digits_that_are_damaged_or_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = RoundFiles::open(folder.path().to_owned()).unwrap();
+        let digits = Digits::from_lanes(16, vec![7; 100_000]).unwrap();
+        files.write_digits(Round(4), 16, &digits).unwrap();
+        let path = folder.path().join("4.digits");
+        let mut content = fs::read(&path).unwrap();
+        for at in [100, content.len() / 2, content.len() - 1] {
+            content[at] ^= 1;
+            fs::write(&path, &content).unwrap();
+            let error = files.mask(Round(4), &masks(Sign::Plus)).unwrap_err();
+            assert!(
+                matches!(error, DigitsFileError::Damaged { .. }),
+                "byte {at}: {error}"
+            );
+            content[at] ^= 1;
+        }
+        fs::write(&path, &content[..150_000]).unwrap();
+        let error = files.mask(Round(4), &masks(Sign::Plus)).unwrap_err();
+        assert!(matches!(error, DigitsFileError::Damaged { .. }), "{error}");
+        assert_eq!(left(folder.path()), ["4.digits"]);
+        files.close(Round(4)).unwrap();
+        assert!(files.mask(Round(4), &masks(Sign::Plus)).is_err());
+        assert!(left(folder.path()).is_empty());
+    }
+
+    #[test]
     fn a_sweep_leaves_the_open_round_alone() {
         let folder = tempfile::tempdir().unwrap();
         let files = RoundFiles::open(folder.path().to_owned()).unwrap();
@@ -279,7 +306,7 @@ mod tests {
     fn nothing_stays_of_what_could_not_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let files = RoundFiles::open(folder.path().to_owned()).unwrap();
-        let broken = files.write(Round(4), DIGITS, |staged| {
+        let broken: Result<(), _> = files.write(Round(4), DIGITS, |staged| {
             fs::write(staged, "x").unwrap();
             Err(FileError::at(staged)(std::io::Error::other("broken")))
         });

@@ -416,7 +416,7 @@ def check_masks(file):
     part = file["digits"]
     values = [struct.unpack(">f", bytes.fromhex(value))[0] for value in part["values"]]
     limit, scale = struct.unpack(">f", bytes.fromhex(part["range"]))[0], struct.unpack(">d", bytes.fromhex(part["scale"]))[0]
-    random = Entropy(part["entropy_seed"]).fill(4 * len(values))
+    random = mask_stream(Entropy(part["entropy_seed"]).fill(32), 0, 4 * len(values))
     for case in part["cases"]:
         greatest = 2 ** case["digit_bits"] - 1
         steps, digits = greatest / (2 * limit), []
