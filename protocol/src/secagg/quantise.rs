@@ -101,7 +101,7 @@ impl Digits {
             let finite = values
                 .iter()
                 .fold(true, |finite, value| finite & value.is_finite());
-            if let Some(at) = values.iter().position(|value| !finite && !value.is_finite()) {
+            if !finite && let Some(at) = values.iter().position(|value| !value.is_finite()) {
                 return Err(QuantiseError::NotFinite {
                     at: CHUNK_BYTES / 4 * block + at,
                     value: values[at],
