@@ -106,7 +106,7 @@ async fn one_way(
             round += 1;
             let begun = Instant::now();
             let mut work = JoinSet::new();
-            for link in hall.links.iter().take(banks).cloned() {
+            for link in hall.links.iter().take(banks) {
                 let file = file.clone();
                 work.spawn(async move { link.upload(Round(round), &file, b"trailer").await });
             }
@@ -120,7 +120,7 @@ async fn one_way(
         for (at, banks) in [1, hall.links.len()].into_iter().enumerate() {
             let begun = Instant::now();
             let mut work = JoinSet::new();
-            for link in hall.links.iter().take(banks).cloned() {
+            for link in hall.links.iter().take(banks) {
                 let limit = vector.len();
                 work.spawn(async move { link.fetch(hash, limit).await.map(drop) });
             }
