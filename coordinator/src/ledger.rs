@@ -140,9 +140,10 @@ fn side_by_side<T: Sync>(work: &[T], write: impl Fn(&T) -> Result<(), Fault> + S
             .chunks(share)
             .map(|part| scope.spawn(move || part.iter().try_for_each(write)))
             .collect();
-        let ends = writers.into_iter().map(thread::ScopedJoinHandle::join);
-        ends.map(|end| end.unwrap_or_else(|_| Err(Fault::new("a thread that writes blobs has panicked"))))
-            .collect()
+        let mut ends = writers.into_iter().map(thread::ScopedJoinHandle::join);
+        ends.try_for_each(|end| {
+            end.unwrap_or_else(|_| Err(Fault::new("a thread that writes blobs has panicked")))
+        })
     })
 }
 
