@@ -102,7 +102,8 @@ pub(super) fn rows(show: &mut dyn FnMut(Row)) {
     }
 }
 
-/// The daemon's way, from the file of digits to the file that is uploaded, on one core and on all.
+/// The daemon's way, from the file of digits to the file that is uploaded, on one core and on all. `folder` lies in memory, if the disk is not
+/// to be measured.
 pub(super) fn files(folder: &Path, show: &mut dyn FnMut(Row)) -> Result<(), ArithmeticError> {
     let system = |error: &dyn std::fmt::Display| ArithmeticError::System(error.to_string());
     let files = RoundFiles::open(folder.join("rounds")).map_err(|error| system(&error))?;
@@ -138,7 +139,7 @@ pub(super) fn files(folder: &Path, show: &mut dyn FnMut(Row)) -> Result<(), Arit
     files.close(round).map_err(|error| system(&error))?;
     let processors = thread::available_parallelism().map_or(1, usize::from);
     show(Row {
-        what: format!("bank, n = 16, d = {lanes}: digits' file to masked file, on disk; {processors} cores"),
+        what: format!("bank, n = 16, d = {lanes}: digits' file to masked file; {processors} cores"),
         found: spread(took.found),
         ratio: Some(took.ratio),
         limit: format!("one core {}", time(took.limit)),

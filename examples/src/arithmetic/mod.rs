@@ -33,7 +33,7 @@ impl From<std::io::Error> for ArithmeticError {
 
 /// Measures everything, and gives each line of the table to `say` when it is there.
 ///
-/// `folder`: for files of 300 MB, which are removed.
+/// `folder`: for files of 50 MB, which are removed.
 ///
 /// # Errors
 /// If files or processes cannot be had.

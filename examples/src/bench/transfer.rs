@@ -106,8 +106,8 @@ async fn one_way(
             round += 1;
             let begun = Instant::now();
             let mut work = JoinSet::new();
-            for link in hall.links.iter().take(banks) {
-                let (link, file) = (link.clone(), file.clone());
+            for link in hall.first(banks) {
+                let file = file.clone();
                 work.spawn(async move { link.upload(Round(round), &file, b"trailer").await });
             }
             while let Some(done) = work.join_next().await {
@@ -120,8 +120,8 @@ async fn one_way(
         for (at, banks) in [1, hall.links.len()].into_iter().enumerate() {
             let begun = Instant::now();
             let mut work = JoinSet::new();
-            for link in hall.links.iter().take(banks) {
-                let (link, limit) = (link.clone(), vector.len());
+            for link in hall.first(banks) {
+                let limit = vector.len();
                 work.spawn(async move { link.fetch(hash, limit).await.map(drop) });
             }
             while let Some(done) = work.join_next().await {
@@ -182,6 +182,11 @@ impl PublicBlobs for Shelf {
 }
 
 impl Hall {
+    /// Handles of so many banks' links.
+    fn first(&self, banks: usize) -> Vec<Link<ToCoordinator>> {
+        self.links.iter().take(banks).cloned().collect()
+    }
+
     async fn open(options: &TransferOptions, consortium: &Consortium, way: Way) -> Result<Self, DemoError> {
         let path = consortium.coordinator_config();
         let wrong = |error: &dyn std::fmt::Display| DemoError::content(&path, error);

@@ -19,8 +19,8 @@ struct Cli {
 enum Command {
     /// Every step beside its limit
     Steps {
-        /// For files of 300 MB, which are removed
-        #[arg(long, default_value = "target")]
+        /// For files of 50 MB, which are removed. Linux keeps /dev/shm in memory, so that no disk is measured
+        #[arg(long, default_value = "/dev/shm")]
         dir: PathBuf,
     },
     /// How cost grows with banks and parameters
