@@ -157,12 +157,14 @@ impl Growth {
             draw(
                 &left,
                 &format!("banks n, at d = {PARAMETERS_BY_BANKS}"),
+                2.0,
                 &self.by_banks,
             )
             .and_then(|()| {
                 draw(
                     &right,
                     &format!("parameters d, at n = {BANKS_BY_PARAMETERS}"),
+                    10.0,
                     &self.by_parameters,
                 )
             })
@@ -176,6 +178,7 @@ impl Growth {
 fn draw<D: DrawingBackend>(
     area: &DrawingArea<D, plotters::coord::Shift>,
     over: &str,
+    base: f64,
     curves: &[Curve],
 ) -> Result<(), DrawingAreaErrorKind<D::ErrorType>> {
     let all = || curves.iter().flat_map(|curve| curve.points.iter().copied());
@@ -189,10 +192,11 @@ fn draw<D: DrawingBackend>(
     };
     let mut chart = ChartBuilder::on(area)
         .margin(14)
+        .margin_right(24)
         .x_label_area_size(44)
         .y_label_area_size(64)
         .build_cartesian_2d(
-            bounds(|point| point.0, 1.15).log_scale(),
+            bounds(|point| point.0, 1.15).log_scale().base(base),
             bounds(|point| point.1, 1.6).log_scale(),
         )?;
     chart
@@ -200,7 +204,15 @@ fn draw<D: DrawingBackend>(
         .light_line_style(RGBColor(0xee, 0xee, 0xee))
         .x_desc(over)
         .y_desc("seconds")
-        .x_label_formatter(&|x| format!("{x:.0}"))
+        .x_labels(8)
+        .y_labels(4)
+        .x_label_formatter(&|x| {
+            if base > 2.0 {
+                format!("{x:e}")
+            } else {
+                format!("{x:.0}")
+            }
+        })
         .y_label_formatter(&|y| format!("{y:e}"))
         .draw()?;
     for (curve, colour) in curves.iter().zip(COLOURS) {
