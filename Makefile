@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := build
-.PHONY: all build demo test lies soak abuse fuzz load bench-log audit fmt clean help libtorch machine
+.PHONY: all build demo test lies soak abuse fuzz load bench bench-log bench-training audit fmt clean help libtorch machine
 
 all: build
 
@@ -37,8 +37,14 @@ load: libtorch ## a hundred banks as real processes that drop out all the time, 
 	target/release/veilsum-load rounds
 	target/release/veilsum-load idle
 
+bench: libtorch ## what a round costs, against what the machine allows, into docs/performance.md; a quiet machine, half an hour
+	scripts/bench
+
 bench-log: machine ## what the log and its audit cost, against what disk and processor allow; a quiet machine, ten minutes
 	scripts/bench-log
+
+bench-training: libtorch ## a bank's training beside the same training in PyTorch; fetches that once (2.4 GB); ten minutes
+	$(CARGO) bench --quiet --locked -p veilsum-client --bench training
 
 audit: machine ## known vulnerabilities and unmaintained crates; needs the network
 	scripts/cargo-deny check advisories
@@ -58,4 +64,4 @@ machine:
 	scripts/check-machine
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

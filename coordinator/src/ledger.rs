@@ -1,7 +1,7 @@
 //! The engine's ledger from its parts: store, sequencer and published files, in the order that crashes demand.
 //!
 //! Blobs are durable before (the engine sees to that), then one store commit with records, entries and signed checkpoint is the
-//! commit point, then the tiles follow, and the checkpoint file when enough banks have cosigned. Tiles that were committed and not written
+//! commit point, then the tiles follow, before anybody is shown the head over them, and the checkpoint file when enough banks have cosigned. Tiles that were committed and not written
 //! are written at the next start.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
 
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
@@ -19,6 +20,9 @@ use crate::engine::ports::{Blobs, Commit, Fault, Ledger, Store, StoreError};
 use crate::log::{Publisher, Recovered, Sequencer, recover};
 use crate::store::blobs::BlobStore;
 
+/// Threads that write blobs at once at most.
+const MOST_WRITERS: usize = 16;
+
 /// Store and log of a coordinator.
 pub struct StoredLedger<S> {
     store: S,
@@ -26,6 +30,8 @@ pub struct StoredLedger<S> {
     publisher: Publisher,
     key: SigningKey,
     head: Option<VerifiedCheckpoint>,
+    /// Committed entries whose tiles are not written yet.
+    unwritten: Vec<Vec<u8>>,
     published: Option<VerifiedCheckpoint>,
 }
 
@@ -47,6 +53,7 @@ impl<S: Store> StoredLedger<S> {
             publisher,
             key,
             head,
+            unwritten: Vec::new(),
             published,
         })
     }
@@ -74,14 +81,23 @@ impl<S: Store> Ledger for StoredLedger<S> {
         commit.checkpoint = Some(prepared.note().to_owned());
         self.store.commit(&commit)?;
         self.sequencer.advance(&prepared).map_err(Fault::new)?;
-        self.publisher
-            .publish_tiles(prepared.entries())
-            .map_err(Fault::new)?;
+        self.unwritten.extend_from_slice(prepared.entries());
         self.head = Some(prepared.checkpoint().clone());
         Ok(())
     }
 
+    fn write_tiles(&mut self) -> Result<(), Fault> {
+        let entries = std::mem::take(&mut self.unwritten);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.publisher.publish_tiles(&entries).map_err(Fault::new)
+    }
+
     fn publish(&mut self, head: VerifiedCheckpoint) -> Result<(), Fault> {
+        if head.checkpoint().size > self.publisher.size() {
+            self.write_tiles()?;
+        }
         self.publisher.publish_checkpoint(&head).map_err(Fault::new)?;
         self.published = Some(head);
         Ok(())
@@ -110,6 +126,26 @@ impl<S: Store> Ledger for StoredLedger<S> {
     fn published(&self) -> Option<&VerifiedCheckpoint> {
         self.published.as_ref()
     }
+}
+
+/// Each write waits for the disk several times. Side by side they wait together: the file system makes durable in one step what waits.
+fn side_by_side<T: Sync>(work: &[T], write: impl Fn(&T) -> Result<(), Fault> + Sync) -> Result<(), Fault> {
+    if let [one] = work {
+        return write(one);
+    }
+    let write = &write;
+    thread::scope(|scope| {
+        let share = work.len().div_ceil(MOST_WRITERS).max(1);
+        let writers: Vec<_> = work
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().try_for_each(write)))
+            .collect();
+        // All of them first: one that failed leaves the others to their end.
+        let ends: Vec<_> = writers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        ends.into_iter().try_for_each(|end| {
+            end.unwrap_or_else(|_| Err(Fault::new("a thread that writes blobs has panicked")))
+        })
+    })
 }
 
 /// The blobs and the index of bundles beside them.
@@ -169,9 +205,23 @@ impl Blobs for Archive {
         Ok(hash)
     }
 
-    fn adopt(&self, finished: &Path, hash: &Digest) -> Result<(), Fault> {
-        self.doomed().remove(hash);
-        Ok(self.blobs.adopt(finished, hash)?)
+    fn put_all(&self, blobs: &[Vec<u8>]) -> Result<Vec<Digest>, Fault> {
+        let hashes: Vec<Digest> = blobs.iter().map(|bytes| Digest::of(bytes)).collect();
+        // A blob has one writer at a time.
+        let distinct: BTreeMap<Digest, &Vec<u8>> = hashes.iter().copied().zip(blobs).collect();
+        let distinct: Vec<_> = distinct.into_iter().collect();
+        side_by_side(&distinct, |(hash, bytes)| {
+            self.doomed().remove(hash);
+            Ok(self.blobs.put_as(hash, bytes)?)
+        })?;
+        Ok(hashes)
+    }
+
+    fn adopt_all(&self, finished: &[(PathBuf, Digest)]) -> Result<(), Fault> {
+        side_by_side(finished, |(path, hash)| {
+            self.doomed().remove(hash);
+            Ok(self.blobs.adopt(path, hash)?)
+        })
     }
 
     fn open(&self, hash: &Digest) -> Result<Option<File>, Fault> {

@@ -1,5 +1,7 @@
 //! Runnable scenarios for a newcomer.
 
+pub mod arithmetic;
+pub mod bench;
 pub mod demo;
 pub mod lies;
 pub mod load;

@@ -4,4 +4,6 @@
 pub mod hostile;
 #[cfg(feature = "peer")]
 pub mod peer;
+#[cfg(feature = "relay")]
+pub mod relay;
 pub mod stage;

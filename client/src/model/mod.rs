@@ -3,5 +3,5 @@
 mod network;
 mod snapshot;
 
-pub(crate) use network::Network;
+pub(crate) use network::{Network, Parameters, to_i64};
 pub use snapshot::{Snapshot, SnapshotError};

@@ -1,6 +1,7 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, View};
 use thiserror::Error;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::Moments;
@@ -58,34 +59,19 @@ impl Snapshot {
         expect("means", self.moments.mean.len(), columns)?;
         expect("deviations", self.moments.std.len(), columns)?;
 
-        let parameters = manifest.parameters().iter();
-        let parameters = parameters.map(|p| {
-            (
-                p.name.as_str(),
-                p.shape.clone(),
-                &self.parameters[p.range.clone()],
-            )
+        let parameters = manifest.parameters().iter().map(|parameter| {
+            let values = &self.parameters[parameter.range.clone()];
+            (parameter.name.as_str(), Values::new(&parameter.shape, values))
         });
         let moments = [
-            (MEAN, vec![columns], &self.moments.mean[..]),
-            (STD, vec![columns], &self.moments.std[..]),
+            (MEAN, Values::new(&[columns], &self.moments.mean)),
+            (STD, Values::new(&[columns], &self.moments.std)),
         ];
-        let tensors: Vec<(&str, Vec<usize>, Vec<u8>)> = parameters
-            .chain(moments)
-            .map(|(name, shape, values)| (name, shape, little_endian(values)))
-            .collect();
-        let mut views = Vec::with_capacity(tensors.len());
-        for (name, shape, bytes) in &tensors {
-            views.push((
-                *name,
-                TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(format)?,
-            ));
-        }
         let metadata = HashMap::from([(
             METADATA.to_owned(),
             format!("task {} version {}", self.task, self.version),
         )]);
-        safetensors::serialize(views, Some(metadata)).map_err(format)
+        safetensors::serialize(parameters.chain(moments), Some(metadata)).map_err(format)
     }
 
     /// Reads a file of [`Snapshot::to_bytes`] for `task`.
@@ -119,13 +105,15 @@ impl Snapshot {
         expect("tensors", file.len(), manifest.parameters().len() + 2)?;
         let mut parameters = Vec::with_capacity(manifest.total());
         for parameter in manifest.parameters() {
-            parameters.extend(tensor(&file, &parameter.name, &parameter.shape)?);
+            append(&file, &parameter.name, &parameter.shape, &mut parameters)?;
         }
         let columns = [task.schema.standardised().len()];
-        let moments = Moments {
-            mean: tensor(&file, MEAN, &columns)?,
-            std: tensor(&file, STD, &columns)?,
+        let mut moments = Moments {
+            mean: Vec::new(),
+            std: Vec::new(),
         };
+        append(&file, MEAN, &columns, &mut moments.mean)?;
+        append(&file, STD, &columns, &mut moments.std)?;
         Ok(Self {
             task: task.hash(),
             version,
@@ -135,7 +123,46 @@ impl Snapshot {
     }
 }
 
-fn tensor(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>, SnapshotError> {
+/// Values on their way into a file: only one tensor's bytes are in memory beside the file's.
+struct Values<'a> {
+    shape: Vec<usize>,
+    values: &'a [f32],
+}
+
+impl<'a> Values<'a> {
+    fn new(shape: &[usize], values: &'a [f32]) -> Self {
+        Self {
+            shape: shape.to_vec(),
+            values,
+        }
+    }
+}
+
+impl View for Values<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let words: Vec<[u8; 4]> = self.values.iter().map(|value| value.to_le_bytes()).collect();
+        words.into_flattened().into()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values)
+    }
+}
+
+fn append(
+    file: &SafeTensors<'_>,
+    name: &str,
+    shape: &[usize],
+    values: &mut Vec<f32>,
+) -> Result<(), SnapshotError> {
     let view = file.tensor(name).map_err(format)?;
     let is = |dtype: Dtype, shape: &[usize]| format!("tensor {name:?} of {dtype:?} {shape:?}");
     if view.dtype() != Dtype::F32 || view.shape() != shape {
@@ -145,18 +172,15 @@ fn tensor(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32
         });
     }
     let (words, _) = view.data().as_chunks::<4>();
-    let values: Vec<f32> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
-    if values.iter().all(|value| value.is_finite()) {
-        return Ok(values);
+    let start = values.len();
+    values.extend(words.iter().map(|word| f32::from_le_bytes(*word)));
+    if values[start..].iter().all(|value| value.is_finite()) {
+        return Ok(());
     }
     Err(SnapshotError::Other {
         found: format!("NaN or infinity in tensor {name:?}"),
         expected: "numbers".to_owned(),
     })
-}
-
-fn little_endian(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 fn expect<T: PartialEq + std::fmt::Display>(what: &str, found: T, expected: T) -> Result<(), SnapshotError> {
@@ -177,6 +201,7 @@ fn format(error: safetensors::SafeTensorError) -> SnapshotError {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use safetensors::tensor::TensorView;
     use veilsum_protocol::model::initialise::initialise;
 
     const TASK: &str = r#"

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::{Digest, Round};
 use veilsum_protocol::log::entry::{RoundOpen, RoundResult};
@@ -33,6 +33,7 @@ use super::error::DriverError;
 use super::home::Home;
 use super::jobs::{self, Base, Derivation, Done};
 use super::round_files::MaskedFile;
+use super::scribe::{Model, Scribe};
 use super::states::StateError;
 use super::tasks;
 use super::trainer::{News, Order, Trainer};
@@ -43,6 +44,9 @@ mod tell;
 
 /// Inputs that wait; when there are more, the link waits too.
 const QUEUE: usize = 256;
+
+/// The status is written at most so often: in a round it changes with every message, and each writing makes and removes a file.
+const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// How often the folder of approvals is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -88,7 +92,12 @@ pub struct Driver<C, E> {
     /// An entry waits for a blob.
     held: bool,
     connected: bool,
+    /// When the status may be written next.
+    told: Instant,
+    /// The participant asked for a record that is not durable yet.
+    unsaved: bool,
     jobs: JoinSet<Result<Done, DriverError>>,
+    scribe: Scribe,
     notes: (mpsc::UnboundedSender<String>, mpsc::UnboundedReceiver<String>),
     upload: Option<(Round, AbortHandle)>,
     /// The last round that was closed; files that turn up later for it go at once.
@@ -106,6 +115,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     /// # Errors
     /// If the daemon's files cannot be read, or those that are over not removed.
     pub fn start(parts: Parts<C, E>) -> Result<Self, DriverError> {
+        let scribe = Scribe::start(parts.home.receipts.clone(), parts.home.models.clone())?;
         let mut driver = Self {
             parts,
             tasks: BTreeMap::new(),
@@ -113,7 +123,10 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             actions: VecDeque::new(),
             held: false,
             connected: false,
+            told: Instant::now(),
+            unsaved: false,
             jobs: JoinSet::new(),
+            scribe,
             notes: mpsc::unbounded_channel(),
             upload: None,
             closed: Round(0),
@@ -144,9 +157,15 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         tokio::pin!(stop);
         loop {
             self.drain().await?;
-            self.publish()?;
+            let is_told = self.told <= Instant::now();
+            if is_told {
+                self.publish()?;
+                self.told = Instant::now() + TELL_EVERY;
+            }
             tokio::select! {
                 () = &mut stop => {
+                    self.save()?;
+                    self.scribe.finish()?;
                     self.parts.voice.tell(None, "stopped by the operator");
                     "stopped".clone_into(&mut self.parts.voice.status.link);
                     return self.publish();
@@ -160,8 +179,13 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => return Err(DriverError::Work(error.to_string())),
                 },
+                error = self.scribe.failure() => return Err(error),
                 Some(note) = self.notes.1.recv() => self.parts.voice.mention(&shown(&note)),
-                _ = look.tick() => self.look_for_approvals()?,
+                () = sleep_until(self.told), if !is_told => {}
+                _ = look.tick() => {
+                    self.save()?;
+                    self.look_for_approvals()?;
+                }
             }
         }
     }
@@ -221,19 +245,22 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
 
     async fn perform(&mut self, action: Action) -> Result<(), DriverError> {
         match action {
-            // The loop itself waits for the disk: nothing may overtake the record.
-            Action::Persist => self
-                .parts
-                .home
-                .state
-                .replace(&self.parts.participant.snapshot())?,
-            Action::Send(message) => self.send(&message).await,
+            // Made durable before anything that leaves this machine or goes from its disk; until then one record stands for several.
+            Action::Persist => self.unsaved = true,
+            Action::Send(message) => {
+                self.save()?;
+                self.send(&message).await;
+            }
             Action::FetchTask(hash) => self.fetch_task(hash)?,
             Action::Compute(open) => self.compute(&open)?,
             Action::Mask(round, masks) => self.mask(round, masks),
-            Action::Upload(update) => self.upload(update),
+            Action::Upload(update) => {
+                self.save()?;
+                self.upload(update);
+            }
             Action::Derive(open, result) => self.derive(open, result)?,
             Action::Close(round) => {
+                self.save()?;
                 self.closed = self.closed.max(round);
                 if let Some((_, upload)) = self.upload.take_if(|(uploading, _)| *uploading <= round) {
                     upload.abort();
@@ -244,6 +271,18 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 let (round, text) = voice::notice(&notice);
                 self.parts.voice.tell(round, &text);
             }
+        }
+        Ok(())
+    }
+
+    /// The loop itself waits for the disk: nothing may overtake the record.
+    fn save(&mut self) -> Result<(), DriverError> {
+        if self.unsaved {
+            self.parts
+                .home
+                .state
+                .replace(&self.parts.participant.snapshot())?;
+            self.unsaved = false;
         }
         Ok(())
     }
@@ -387,13 +426,11 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         let hash = plan.task();
         let initial = TaskState::initial(&task);
         let initial_hash = initial.hash();
-        if self
-            .parts
-            .participant
-            .progress(&hash)
-            .is_none_or(|progress| progress.step == 0)
-        {
-            self.parts.home.states.save(&initial)?;
+        match self.parts.participant.progress(&hash) {
+            Some(progress) if progress.step > 0 => {
+                self.write_model_again(&task, &plan, progress.step, &progress.state)?;
+            }
+            _ => drop(self.parts.home.states.save(&initial)?),
         }
         self.step(Event::TaskKnown(Box::new(plan.clone()), initial_hash));
         self.tasks.insert(
@@ -404,6 +441,27 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 state: None,
             },
         );
+        Ok(())
+    }
+
+    /// The model of the newest state, if a crash came before it was written.
+    fn write_model_again(
+        &self,
+        task: &Task,
+        plan: &Plan,
+        step: u32,
+        hash: &Digest,
+    ) -> Result<(), DriverError> {
+        let home = &self.parts.home;
+        if home.models.is_of(task, hash) {
+            return Ok(());
+        }
+        self.scribe.model(Model {
+            task: Arc::new(task.clone()),
+            version: voice::version(plan, step),
+            state: Arc::new(home.states.load(&plan.task(), step, hash)?),
+            hash: *hash,
+        });
         Ok(())
     }
 
@@ -490,7 +548,6 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             open,
             result,
             states: self.parts.home.states.clone(),
-            models: self.parts.home.models.clone(),
         };
         self.held = true;
         self.jobs.spawn(jobs::derive(
@@ -506,7 +563,13 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         let round = derivation.result.round;
         let known = self.tasks.get_mut(&derivation.task);
         if let (Some(known), Some(hash), Some(state)) = (known, derivation.hash, derivation.state) {
-            known.state = Some((hash, state));
+            known.state = Some((hash, state.clone()));
+            self.scribe.model(Model {
+                task: known.task.clone(),
+                version: voice::version(&known.plan, state.step),
+                state,
+                hash,
+            });
             let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
             let text = voice::derived(&derivation.result, &known.plan, cohort);
             self.parts.voice.tell(Some(round), &text);

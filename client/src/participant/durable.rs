@@ -101,13 +101,21 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), FileError> {
 
 /// Overwrites a file with zeros, durably, and removes it. Nothing to do if there is none.
 pub(super) fn wipe(path: &Path) -> Result<(), FileError> {
+    if zero(path)? {
+        fs::remove_file(path).map_err(FileError::at(path))?;
+    }
+    Ok(())
+}
+
+/// Overwrites a file with zeros, durably; false if there is none.
+pub(super) fn zero(path: &Path) -> Result<bool, FileError> {
     let file = match OpenOptions::new().write(true).open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(FileError::at(path)(error)),
     };
     overwrite(&file).map_err(FileError::at(path))?;
-    fs::remove_file(path).map_err(FileError::at(path))
+    Ok(true)
 }
 
 fn overwrite(mut file: &File) -> io::Result<()> {

@@ -22,10 +22,8 @@ use crate::transport::{FetchError, UploadError};
 use super::channel::Channel;
 use super::digits_file::DigitsFileError;
 use super::error::DriverError;
-use super::model_files::ModelFiles;
 use super::round_files::{MaskedFile, RoundFiles};
 use super::states::States;
-use super::voice;
 
 /// How long to wait after the coordinator could not give or take something.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -72,7 +70,6 @@ pub(super) struct Base {
     pub(super) open: RoundOpen,
     pub(super) result: RoundResult,
     pub(super) states: States,
-    pub(super) models: ModelFiles,
 }
 
 /// How a blob is asked for.
@@ -196,7 +193,8 @@ impl Base {
     }
 
     fn accept(&self, state: TaskState, outcome: &Outcome) -> Result<Derivation, DriverError> {
-        let hash = state.hash();
+        let form = state.to_bytes();
+        let hash = Digest::of(&form);
         let mut derivation = Derivation {
             result: self.result.clone(),
             task: self.open.task,
@@ -207,9 +205,7 @@ impl Base {
         if hash != self.result.next_state {
             return Ok(derivation);
         }
-        self.states.save(&state)?;
-        let version = voice::version(&self.plan, state.step);
-        self.models.write(&self.task, version, &state, &hash)?;
+        self.states.save_form(&state, &form, &hash)?;
         if outcome.metrics != self.result.metrics || outcome.weight != self.result.weight {
             let problem =
                 "the log's metrics or weight are not those of the published sum; the model is right";

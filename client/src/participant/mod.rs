@@ -15,12 +15,14 @@ mod model_files;
 mod receipts;
 mod recovery;
 mod round_files;
+mod scribe;
 mod state_file;
 mod states;
 mod status;
 mod tasks;
 mod trainer;
 mod voice;
+mod wiper;
 
 pub use channel::Channel;
 pub use digits_file::DigitsFileError;

@@ -69,6 +69,13 @@ impl ModelFiles {
         Self { folder }
     }
 
+    /// True if the task's model that lies here is the one of the state with this hash.
+    pub fn is_of(&self, task: &Task, hash: &Digest) -> bool {
+        let text = fs::read(self.place_of(task).join("model.json")).ok();
+        let description = text.and_then(|text| serde_json::from_slice::<Description>(&text).ok());
+        description.is_some_and(|found| found.state_sha256 == hash.to_hex())
+    }
+
     /// Replaces the task's model by the one in `state`, whose hash is `hash`. Before the statistics round there is none to write.
     ///
     /// # Errors
@@ -113,28 +120,31 @@ impl ModelFiles {
             inputs: inputs.collect(),
         };
         let folder = self.folder_of(task)?;
-        replace(
-            &folder.join("task.toml"),
-            PUBLIC,
-            task.canonical_text().as_bytes(),
-        )?;
+        let (path, text) = (folder.join("task.toml"), task.canonical_text());
+        if !fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
+            replace(&path, PUBLIC, text.as_bytes())?;
+        }
         replace(&folder.join("model.safetensors"), PUBLIC, &model)?;
         let description = serde_json::to_vec_pretty(&description)?;
         Ok(replace(&folder.join("model.json"), PUBLIC, &description)?)
     }
 
-    /// By the task's name; an earlier task of the same name keeps its folder.
     fn folder_of(&self, task: &Task) -> Result<PathBuf, FileError> {
+        let folder = self.place_of(task);
+        make_folder(&folder)?;
+        Ok(folder)
+    }
+
+    /// By the task's name; an earlier task of the same name keeps its folder.
+    fn place_of(&self, task: &Task) -> PathBuf {
         let by_name = self.folder.join(&task.name);
         let theirs = fs::read(by_name.join("task.toml"));
         let taken = theirs.is_ok_and(|text| Digest::of(&text) != task.hash());
-        let folder = if taken {
+        if taken {
             self.folder.join(format!("{}-{:?}", task.name, task.hash()))
         } else {
             by_name
-        };
-        make_folder(&folder)?;
-        Ok(folder)
+        }
     }
 }
 

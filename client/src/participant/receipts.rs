@@ -12,7 +12,7 @@ use veilsum_protocol::wire::canonical::Canonical as _;
 use super::durable::{FileError, PUBLIC, make_folder, replace};
 
 /// The folder of receipts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ReceiptFiles {
     folder: PathBuf,
 }

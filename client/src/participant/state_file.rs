@@ -10,14 +10,16 @@
 //! write (btrfs, ZFS, snapshots of volumes), nor inside an SSD, whose controller keeps replaced blocks for a while: there, encrypt the
 //! volume.
 
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::durable::{FileError, PRIVATE, beside, promote, stage, wipe};
+use super::durable::{FileError, PRIVATE, beside, promote, wipe};
+use super::wiper::Wiper;
 
 /// The state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,7 @@ pub enum StateFileError {
 #[derive(Debug)]
 pub struct StateFile {
     path: PathBuf,
+    wiper: Mutex<Wiper>,
 }
 
 impl StateFile {
@@ -47,10 +50,10 @@ impl StateFile {
     /// # Errors
     /// If left-over files cannot be removed.
     pub fn open(path: PathBuf) -> Result<Self, StateFileError> {
-        let file = Self { path };
-        wipe(&beside(&file.path, "new"))?;
-        file.drop_old()?;
-        Ok(file)
+        wipe(&beside(&path, "new"))?;
+        drop_old(&path)?;
+        let wiper = Mutex::new(Wiper::start(&path)?);
+        Ok(Self { path, wiper })
     }
 
     /// The state; `None` before the first [`StateFile::replace`].
@@ -80,41 +83,62 @@ impl StateFile {
         Ok(Some(content))
     }
 
-    /// Makes `content` the state, durably.
+    /// Makes `content` the state, durably. The old content is overwritten by another thread, so that what waits for the new one does not wait
+    /// for that too; the next replacement does.
     ///
     /// # Errors
-    /// If the disk does not take it; then the old state stands.
+    /// If the disk does not take it; then the old state stands. Or if the content before the last could not be overwritten.
     pub fn replace(&self, content: &[u8]) -> Result<(), StateFileError> {
-        let staged = stage(&self.path, PRIVATE, content)?;
+        // What it guards is whole whoever panicked.
+        let mut wiper = self.wiper.lock().unwrap_or_else(PoisonError::into_inner);
+        wiper.finish(&self.path)?;
+        let staged = write_over(&beside(&self.path, "new"), content)?;
         self.keep_old()?;
         promote(&staged, &self.path)?;
-        self.drop_old()
+        wiper.begin();
+        Ok(())
     }
 
     /// A second name for the old content, so that it can be found and overwritten after a crash as well.
     fn keep_old(&self) -> Result<(), StateFileError> {
-        let old = self.old();
+        let old = old(&self.path);
         match fs::hard_link(&self.path, &old) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(FileError::at(&old)(error).into()),
         }
     }
+}
 
-    fn drop_old(&self) -> Result<(), StateFileError> {
-        let old = self.old();
-        if same_file(&self.path, &old)? {
-            // The crash came before the new state had its name: this is the state that still counts.
-            fs::remove_file(&old).map_err(FileError::at(&old))?;
-        } else {
-            wipe(&old)?;
-        }
-        Ok(())
-    }
+/// Writes over the file that the last overwriting left, or a new one.
+fn write_over(staged: &Path, content: &[u8]) -> Result<PathBuf, FileError> {
+    let at = FileError::at(staged);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(PRIVATE)
+        .open(staged)
+        .map_err(&at)?;
+    file.write_all(content).map_err(&at)?;
+    // What was there is zeros.
+    file.set_len(content.len() as u64).map_err(&at)?;
+    file.sync_data().map_err(&at)?;
+    Ok(staged.to_owned())
+}
 
-    fn old(&self) -> PathBuf {
-        beside(&self.path, "old")
+/// Ends what a crash interrupted.
+fn drop_old(path: &Path) -> Result<(), FileError> {
+    let old = old(path);
+    if same_file(path, &old)? {
+        // The crash came before the new state had its name: this is the state that still counts.
+        return fs::remove_file(&old).map_err(FileError::at(&old));
     }
+    wipe(&old)
+}
+
+fn old(path: &Path) -> PathBuf {
+    beside(path, "old")
 }
 
 fn same_file(a: &Path, b: &Path) -> Result<bool, FileError> {
@@ -130,6 +154,7 @@ fn same_file(a: &Path, b: &Path) -> Result<bool, FileError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::durable::stage;
     use super::*;
 
     struct Scene {
@@ -173,6 +198,7 @@ mod tests {
     fn the_old_content_is_gone_and_the_mode_is_private() {
         let scene = Scene::new();
         let old = File::open(scene.path()).unwrap();
+        // Dropped at once, which waits for the overwriting.
         scene.open().replace(b"new secret").unwrap();
         assert_eq!(read_all(old), [0; 10]);
         assert_eq!(scene.reopened(), b"new secret");
@@ -220,7 +246,10 @@ mod tests {
 
     impl Scene {
         fn open_without_repair(&self) -> StateFile {
-            StateFile { path: self.path() }
+            StateFile {
+                path: self.path(),
+                wiper: Mutex::new(Wiper::start(&self.path()).unwrap()),
+            }
         }
     }
 

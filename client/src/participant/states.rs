@@ -55,11 +55,19 @@ impl States {
     pub fn save(&self, state: &TaskState) -> Result<Digest, FileError> {
         let bytes = state.to_bytes();
         let hash = Digest::of(&bytes);
+        self.save_form(state, &bytes, &hash)?;
+        Ok(hash)
+    }
+
+    /// The same where the caller has its canonical form and hash already: both take long.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub(super) fn save_form(&self, state: &TaskState, form: &[u8], hash: &Digest) -> Result<(), FileError> {
         let folder = self.folder.join(state.task.to_hex());
         make_folder(&folder)?;
-        replace(&folder.join(file_name(state.step, &hash)), PUBLIC, &bytes)?;
-        self.forget(&folder)?;
-        Ok(hash)
+        replace(&folder.join(file_name(state.step, hash)), PUBLIC, form)?;
+        self.forget(&folder)
     }
 
     /// Reads a state back.

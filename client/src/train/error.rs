@@ -29,6 +29,12 @@ pub enum TrainError {
     /// The model to be scored gives NaN.
     #[error("the model gives {0} as a score; its parameters are damaged or it has diverged")]
     Score(f32),
+    /// No thread could be started to prepare batches.
+    #[error(
+        "the system gives no thread that prepares batches: {0}; allow the daemon more processes (ulimit -u, TasksMax) \
+         or free memory"
+    )]
+    Thread(#[source] std::io::Error),
     /// libtorch failed, for want of memory perhaps.
     #[error("libtorch failed: {0}")]
     Torch(#[from] tch::TchError),

@@ -3,7 +3,7 @@ use veilsum_protocol::model::{ModelSpec, ScoreSums};
 use crate::data::EncodedData;
 use crate::model::Network;
 
-use super::rows::{Rows, to_vec};
+use super::rows::{Rows, append};
 use super::{Runtime, TrainError};
 
 /// Rows that are scored at once.
@@ -90,11 +90,12 @@ pub fn predict(
     runtime.enter();
     let network = Network::new(model, data.width);
     let mut gathered = Rows::new(&network, parameters, data, rows, runtime.device())?;
-    let parameters = tch::Tensor::f_from_slice(parameters)?.f_to_device(runtime.device())?;
+    let parameters = network.parameters(parameters, runtime.device())?;
     let mut scores = Vec::with_capacity(rows.len());
     for batch in rows.chunks(BATCH) {
         let (inputs, _) = gathered.gather(batch)?;
-        scores.extend(to_vec(&network.logits(&parameters, &inputs)?.f_sigmoid()?)?);
+        let outputs = network.outputs(&parameters, &inputs)?;
+        append(&outputs.logits()?.f_sigmoid()?, &mut scores)?;
     }
     match scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
         Some(&score) => Err(TrainError::Score(score)),

@@ -1,13 +1,15 @@
-use tch::nn::{self, OptimizerConfig};
+use std::thread;
+
 use tch::{Kind, Reduction, TchError, Tensor};
 use veilsum_protocol::model::ModelSpec;
-use veilsum_protocol::task::{LocalOptimiser, TrainingSpec};
+use veilsum_protocol::task::TrainingSpec;
 
 use crate::data::EncodedData;
-use crate::model::Network;
+use crate::model::{Network, Parameters};
 
-use super::rows::{Rows, to_vec};
-use super::shuffle::Shuffle;
+use super::batches::{Batch, Blocks, Epochs};
+use super::optimiser::Optimiser;
+use super::rows::{Rows, append};
 use super::{Runtime, TrainError};
 
 /// One round's training in a bank.
@@ -62,40 +64,73 @@ pub fn train(job: &TrainingJob<'_>, progress: &mut dyn FnMut(Progress)) -> Resul
     }
     let network = Network::new(job.model, job.data.width);
     let device = job.runtime.device();
-    let mut rows = Rows::new(&network, job.parameters, job.data, job.rows, device)?;
-    let common = Tensor::f_from_slice(job.parameters)?.f_to_device(device)?;
-    let store = nn::VarStore::new(device);
-    let parameters = store.root().f_var_copy("parameters", &common)?;
-    let mut optimiser = optimiser(job.training, &store)?;
+    let mut table = Rows::new(&network, job.parameters, job.data, job.rows, device)?;
+    let parameters = network.parameters(job.parameters, device)?;
+    let epochs = Epochs {
+        rows: job.rows.to_vec(),
+        seed: job.seed,
+        epochs: job.training.local_epochs,
+        batch_size: job.training.batch_size as usize,
+        class_weights: job.training.class_weights,
+    };
+    let mean_loss = thread::scope(|scope| {
+        let width = job.data.width;
+        let blocks = Blocks::start(scope, epochs, width, move |rows| table.gather(rows))
+            .map_err(TrainError::Thread)?;
+        passes(job, &network, &parameters, blocks, progress)
+    })?;
+    let mut trained = Vec::new();
+    append(parameters.flat(), &mut trained)?;
+    if let Some(value) = trained.iter().find(|value| !value.is_finite()) {
+        return Err(TrainError::Diverged {
+            what: "a parameter",
+            value: f64::from(*value),
+            epoch: job.training.local_epochs,
+        });
+    }
+    Ok(Trained {
+        parameters: trained,
+        mean_loss,
+    })
+}
 
-    let batch_size = job.training.batch_size as usize;
-    let epochs = job.training.local_epochs;
-    let mut shuffle = Shuffle::new(job.seed);
-    let mut order = job.rows.to_vec();
-    let mut mean_loss = 0.0;
-    for epoch in 1..=epochs {
-        shuffle.shuffle(&mut order);
-        // Summed on the device, so that a GPU is asked for a number once in a pass.
-        let mut loss_sum = Tensor::f_zeros([1], (Kind::Double, device))?;
-        for batch in order.chunks(batch_size) {
-            let (inputs, labels) = rows.gather(batch)?;
-            let logits = network.logits(&parameters, &inputs)?;
-            let loss = cross_entropy(&logits, &labels, job.training.class_weights)?;
-            loss_sum = loss_sum.f_add(
-                &loss
-                    .f_detach()?
-                    .f_to_kind(Kind::Double)?
-                    .f_mul_scalar(batch.len() as f64)?,
-            )?;
-            let objective = match job.training.fedprox_mu {
-                0.0 => loss,
-                mu => loss.f_add(&proximal(&parameters, &common, mu)?)?,
-            };
-            optimiser.zero_grad();
-            objective.f_backward()?;
-            optimiser.step();
+/// Trains on all blocks; gives the mean loss of the last pass.
+fn passes(
+    job: &TrainingJob<'_>,
+    network: &Network,
+    parameters: &Parameters,
+    blocks: Blocks,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<f64, TrainError> {
+    let device = job.runtime.device();
+    let gradients = network.zeros(device)?;
+    let mut optimiser = Optimiser::new(job.training, parameters.flat(), gradients.flat())?;
+    let (mut epoch, mut mean_loss) = (1, 0.0);
+    // On the device, so that a GPU is asked for a number once in a pass.
+    let mut loss_sum = Tensor::f_zeros([0; 0], (Kind::Double, device))?;
+    for block in blocks {
+        let block = block?;
+        let mut logits = Vec::with_capacity(block.batches.len());
+        for batch in &block.batches {
+            let outputs = network.outputs(parameters, &batch.inputs)?;
+            let now = outputs.logits()?;
+            let slope = slope(&now, batch)?;
+            network.gradients(parameters, &batch.inputs, &outputs, &slope, &gradients)?;
+            optimiser.step()?;
+            logits.push(now);
         }
-        mean_loss = loss_sum.f_double_value(&[0])? / job.rows.len() as f64;
+        // The losses of the steps, all at once.
+        let losses = Tensor::f_cat(&logits, 0)?.f_binary_cross_entropy_with_logits(
+            &block.labels,
+            block.weights.as_ref(),
+            None,
+            Reduction::None,
+        )?;
+        let _ = loss_sum.f_add_(&losses.f_sum(Kind::Double)?)?;
+        if !block.ends_epoch {
+            continue;
+        }
+        mean_loss = loss_sum.f_double_value(&[])? / job.rows.len() as f64;
         if !mean_loss.is_finite() {
             return Err(TrainError::Diverged {
                 what: "the loss",
@@ -105,57 +140,20 @@ pub fn train(job: &TrainingJob<'_>, progress: &mut dyn FnMut(Progress)) -> Resul
         }
         progress(Progress {
             epoch,
-            epochs,
+            epochs: job.training.local_epochs,
             mean_loss,
         });
+        epoch += 1;
+        let _ = loss_sum.f_zero_()?;
     }
-    let parameters = to_vec(&parameters)?;
-    if let Some(value) = parameters.iter().find(|value| !value.is_finite()) {
-        return Err(TrainError::Diverged {
-            what: "a parameter",
-            value: f64::from(*value),
-            epoch: epochs,
-        });
-    }
-    Ok(Trained {
-        parameters,
-        mean_loss,
-    })
+    Ok(mean_loss)
 }
 
-/// PyTorch's optimisers with PyTorch's defaults.
-fn optimiser(spec: &TrainingSpec, store: &nn::VarStore) -> Result<nn::Optimizer, TchError> {
-    let sgd = |momentum| nn::Sgd {
-        momentum,
-        wd: spec.weight_decay,
-        ..nn::Sgd::default()
-    };
-    match spec.optimiser {
-        LocalOptimiser::Sgd => sgd(0.0).build(store, spec.learning_rate),
-        LocalOptimiser::Momentum { momentum } => sgd(momentum).build(store, spec.learning_rate),
-        LocalOptimiser::Adam => nn::Adam::default()
-            .wd(spec.weight_decay)
-            .build(store, spec.learning_rate),
+/// The gradient of the batch's mean loss by its logits: `weight (sigmoid(logit) - label) / rows`.
+fn slope(logits: &Tensor, batch: &Batch) -> Result<Tensor, TchError> {
+    let mut slope = logits.f_sigmoid()?.f_sub_(&batch.labels)?;
+    if let Some(weights) = &batch.weights {
+        let _ = slope.f_mul_(weights)?;
     }
-}
-
-fn cross_entropy(
-    logits: &Tensor,
-    labels: &Tensor,
-    [negative, positive]: [f64; 2],
-) -> Result<Tensor, TchError> {
-    let weights = if negative == 1.0 && positive == 1.0 {
-        None
-    } else {
-        Some(labels.f_mul_scalar(positive - negative)?.f_add_scalar(negative)?)
-    };
-    logits.f_binary_cross_entropy_with_logits(labels, weights.as_ref(), None, Reduction::Mean)
-}
-
-fn proximal(parameters: &Tensor, common: &Tensor, mu: f64) -> Result<Tensor, TchError> {
-    parameters
-        .f_sub(common)?
-        .f_square()?
-        .f_sum(Kind::Float)?
-        .f_mul_scalar(mu / 2.0)
+    slope.f_div_scalar_(batch.rows as f64)
 }

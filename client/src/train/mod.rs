@@ -1,9 +1,11 @@
 //! Training and scoring with libtorch. Everything passes the boundary as plain slices, so no caller sees a tensor.
 
+mod batches;
 mod cuda_library;
 mod error;
 mod evaluate;
 mod job;
+mod optimiser;
 mod rows;
 mod runtime;
 mod shuffle;

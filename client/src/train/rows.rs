@@ -1,11 +1,11 @@
 use tch::{Device, TchError, Tensor};
 
 use crate::data::EncodedData;
-use crate::model::Network;
+use crate::model::{Network, to_i64};
 
 use super::TrainError;
 
-/// Rows of a dataset on their way to the device: gathered batch by batch, so that memory holds one batch beside the
+/// Rows of a dataset on their way to the device: gathered a few at a time, so that memory holds little beside the
 /// dataset, however large that is.
 pub(super) struct Rows<'a> {
     data: &'a EncodedData,
@@ -47,18 +47,18 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Inputs, shape `[batch.len(), width]`, and labels, shape `[batch.len()]`, of these rows.
-    pub(super) fn gather(&mut self, batch: &[u32]) -> Result<(Tensor, Tensor), TchError> {
+    /// Inputs, shape `[rows.len(), width]`, and labels, shape `[rows.len()]`, of these rows.
+    pub(super) fn gather(&mut self, rows: &[u32]) -> Result<(Tensor, Tensor), TchError> {
         let width = self.data.width;
         self.inputs.clear();
         self.labels.clear();
-        for &row in batch {
+        for &row in rows {
             let row = row as usize;
             self.inputs
                 .extend_from_slice(&self.data.inputs[row * width..(row + 1) * width]);
             self.labels.push(f32::from(self.data.labels[row]));
         }
-        let inputs = Tensor::f_from_slice(&self.inputs)?.f_view([batch.len() as i64, width as i64])?;
+        let inputs = Tensor::f_from_slice(&self.inputs)?.f_view([to_i64(rows.len()), to_i64(width)])?;
         Ok((
             inputs.f_to_device(self.device)?,
             Tensor::f_from_slice(&self.labels)?.f_to_device(self.device)?,
@@ -66,10 +66,9 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The values of a tensor on any device, flat.
-pub(super) fn to_vec(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
-    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
-    let mut values = vec![0.0; tensor.numel()];
-    tensor.f_copy_data(&mut values, tensor.numel())?;
-    Ok(values)
+/// Appends the values of a tensor on any device, in row-major order.
+pub(super) fn append(tensor: &Tensor, values: &mut Vec<f32>) -> Result<(), TchError> {
+    let (start, length) = (values.len(), tensor.numel());
+    values.resize(start + length, 0.0);
+    tensor.f_copy_data(&mut values[start..], length)
 }

@@ -115,6 +115,11 @@ impl Runtime {
         INTEROP.call_once(|| tch::set_num_interop_threads(1));
         tch::set_num_threads(i32::from(self.threads));
     }
+
+    /// For a thread that fetches while another one computes: on the CPU it computes alone.
+    pub(super) fn enter_beside() {
+        tch::set_num_threads(1);
+    }
 }
 
 impl fmt::Display for Runtime {

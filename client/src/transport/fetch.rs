@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ring::digest::{Context, SHA256};
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::wire::stream::{FetchReply, STREAM_FRAME_LIMIT, StreamOpen};
 
@@ -79,14 +80,20 @@ pub(super) async fn attempt(
     };
     // Memory is taken as bytes arrive, not on the coordinator's word.
     let mut blob = Vec::new();
+    // Hashed as it arrives, beside what decrypts the next part.
+    let mut context = Context::new(&SHA256);
     while blob.len() < whole {
         let most = CHUNK.min(whole - blob.len());
         match moving(stall, "a fetch", stream.recv.read_chunk(most)).await? {
-            Some(chunk) => blob.extend_from_slice(&chunk),
+            Some(chunk) => {
+                context.update(&chunk);
+                blob.extend_from_slice(&chunk);
+            }
             None => return Err(FetchError::Broken("the blob ended early".to_owned())),
         }
     }
-    let found = Digest::of(&blob);
+    let mut found = Digest([0; 32]);
+    found.0.copy_from_slice(context.finish().as_ref());
     if found != hash {
         return Err(FetchError::WrongHash {
             found,

@@ -15,7 +15,7 @@ use super::frames::{StreamEnd, moving, read_message, write_message};
 use super::line::Line;
 use super::link::LinkClosed;
 
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 256 << 10;
 
 /// Why an upload did not succeed.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,6 @@ use veilsum_protocol::roster::Roster;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::{CoordinatorRound, Event};
 use veilsum_protocol::task::Task;
-use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator, WIRE_VERSION};
 use veilsum_protocol::wire::outbound::decode_trailer;
 use veilsum_protocol::wire::signed::Signed;
@@ -23,6 +22,7 @@ use veilsum_protocol::wire::statement::Trailer;
 
 use super::epochs::HeldUp;
 use super::gate::Gate;
+use super::outbox::Outbox;
 use super::ports::{Blobs, Fault, Ledger};
 use super::retention::Retention;
 use super::sessions::{Outlet, Sessions};
@@ -36,6 +36,9 @@ pub const SOFTWARE: &str = concat!("veilsum-coordinator ", env!("CARGO_PKG_VERSI
 
 /// Most epochs that a bank is remembered to have keys for; none needs as many.
 const MOST_EPOCHS: usize = 16;
+
+/// Inputs that are dealt with together at most: those that wait share one durable step.
+const MOST_TOGETHER: usize = 256;
 
 /// Something that reaches the engine.
 pub enum Input {
@@ -105,6 +108,7 @@ pub struct Engine<L> {
     pub(super) clock: Clock,
     pub(super) sessions: Sessions,
     pub(super) witnessing: Witnessing,
+    pub(super) outbox: Outbox,
     pub(super) tasks: TaskBook,
     pub(super) retention: Retention,
     /// The armed epoch.
@@ -167,7 +171,7 @@ impl<L: Ledger> Engine<L> {
                 () = &mut stop => return Ok(()),
                 () = sleep_until(wake) => self.tick()?,
                 input = inputs.recv() => match input {
-                    Some(input) => self.input(input)?,
+                    Some(input) => self.inputs(input, &mut inputs)?,
                     None => return Ok(()),
                 },
             }
@@ -190,6 +194,7 @@ impl<L: Ledger> Engine<L> {
                     .filter(|at| *at > now),
             )
             .chain(grace.filter(|at| self.round.is_none() && *at > now))
+            .chain(self.witnessing.next_look().filter(|at| *at > now))
             .min()?;
         // One millisecond more: a deadline that is rounded down to now would be looked at again and again.
         Some(Duration::from_millis(next.0.saturating_sub(now.0) + 1))
@@ -200,10 +205,26 @@ impl<L: Ledger> Engine<L> {
         self.step()
     }
 
+    /// Decides on an input and on those that wait behind it, then makes all of it true.
+    fn inputs(&mut self, first: Input, waiting: &mut mpsc::Receiver<Input>) -> Result<(), Fault> {
+        self.input(first)?;
+        for _ in 1..MOST_TOGETHER {
+            match waiting.try_recv() {
+                Ok(input) => self.input(input)?,
+                Err(_) => break,
+            }
+        }
+        self.step()
+    }
+
     fn input(&mut self, input: Input) -> Result<(), Fault> {
         let now = self.clock.now();
         match input {
-            Input::Connected(bank, id, outlet) => self.sessions.connected(bank, id, outlet),
+            Input::Connected(bank, id, outlet) => {
+                // What is still to be said belongs to the session before.
+                self.settle()?;
+                self.sessions.connected(bank, id, outlet);
+            }
             Input::Disconnected(bank, id) => {
                 if self.sessions.disconnected(bank, id, now) {
                     tracing::info!("{} is gone", self.name(bank));
@@ -217,29 +238,31 @@ impl<L: Ledger> Engine<L> {
             }
             Input::Uploaded(upload) => self.uploaded(upload)?,
             Input::Status(answer) => {
+                self.settle()?;
                 // Whoever asked may have gone.
                 let _ = answer.send(self.status());
             }
             Input::CreateTask(text, answer) => {
                 let created = self.create_task(&text)?;
+                self.settle()?;
                 let _ = answer.send(created);
             }
             Input::StopTask(name, answer) => {
                 let stopped = self.stop_task(&name)?;
+                self.settle()?;
                 let _ = answer.send(stopped);
             }
             Input::Summed(round, result) => self.sum_ended(round, *result)?,
         }
-        self.step()
+        Ok(())
     }
 
-    /// After every input: start what can be started, and bring everybody up to date.
+    /// After inputs: start what can be started, and bring everybody up to date.
     fn step(&mut self) -> Result<(), Fault> {
         self.limit_set_up();
         self.start_epoch_if_needed()?;
         self.start_round_if_possible()?;
-        self.extend_log()?;
-        self.gate.follow(self.round.as_ref());
+        self.settle()?;
         self.say_what_is_waited_for();
         Ok(())
     }
@@ -304,9 +327,9 @@ impl<L: Ledger> Engine<L> {
             .is_some_and(|machine| machine.round() == round)
     }
 
-    pub(super) fn reject(&self, bank: BankIndex, rejection: Rejection) {
+    pub(super) fn reject(&mut self, bank: BankIndex, rejection: Rejection) {
         tracing::warn!("{}: {rejection}", self.name(bank));
-        self.sessions.send(bank, ToBank::Rejected(rejection));
+        self.outbox.send(bank, ToBank::Rejected(rejection));
     }
 
     fn hello(
@@ -345,7 +368,6 @@ impl<L: Ledger> Engine<L> {
                 software: SOFTWARE.to_owned(),
             },
         );
-        self.extend_log()?;
         self.epoch_hello(bank)?;
         self.round_event(None, Event::Connected(bank))
     }
@@ -360,19 +382,23 @@ impl<L: Ledger> Engine<L> {
             trailer,
             answer,
         } = upload;
+        if self.outbox.adopts(&path) {
+            // It came again over another connection, and what is refused now must not take the first one's file away.
+            self.settle()?;
+        }
         let result = match self.check_upload(bank, round, &path, length, hash, &trailer) {
             Err(rejection) => Err(rejection),
-            Ok(trailer) => {
-                self.blobs.adopt(&path, &hash)?;
-                self.try_round_event(Event::Uploaded(bank, trailer, length, hash))?
-            }
+            Ok(trailer) => self.try_round_event(Event::Uploaded(bank, trailer, length, hash))?,
         };
-        if let Err(rejection) = &result {
-            tracing::warn!("{}: {rejection}", self.name(bank));
-            // What was not adopted is of no use; what is left of it costs only its space.
-            let _ = std::fs::remove_file(&path);
+        match &result {
+            Ok(()) => self.outbox.adopt(path, hash),
+            Err(rejection) => {
+                tracing::warn!("{}: {rejection}", self.name(bank));
+                // What is not adopted is of no use; what is left of it costs only its space.
+                let _ = std::fs::remove_file(&path);
+            }
         }
-        let _ = answer.send(result);
+        self.outbox.answer(answer, result);
         Ok(())
     }
 
@@ -427,9 +453,8 @@ impl<L: Ledger> Engine<L> {
             name: name.clone(),
             task: hash,
         };
-        let entries = vec![entry.to_bytes()];
-        self.ledger
-            .commit(vec![loaded.record.put()?], Vec::new(), entries)?;
+        self.outbox.put([loaded.record.put()?]);
+        self.outbox.log(&[entry]);
         self.tasks.push(loaded);
         self.blobs.publish(&hash);
         tracing::info!("task {name} is offered to the banks; each bank's operator approves it");
@@ -444,7 +469,7 @@ impl<L: Ledger> Engine<L> {
         if task.record.status == TaskStatus::Running {
             task.record.status = TaskStatus::Stopped("by the operator".to_owned());
             let put = task.record.put()?;
-            self.ledger.commit(vec![put], Vec::new(), Vec::new())?;
+            self.outbox.put([put]);
             if self.round.as_ref().is_some_and(|round| round.plan().task == hash) {
                 self.round_event(None, Event::Stop)?;
             }

@@ -41,7 +41,7 @@ impl<L: Ledger> Engine<L> {
         self.set_up_until = Some(now.plus_seconds(self.set_up_limit_s));
         self.last_epoch = Epoch(self.last_epoch.0 + 1);
         let number = (LAST.to_owned(), self.last_epoch.0.to_be_bytes().to_vec());
-        self.ledger.commit(vec![number], Vec::new(), Vec::new())?;
+        self.outbox.put([number]);
         tracing::info!(
             "key epoch {}: {} banks agree on pair keys",
             self.last_epoch,
@@ -127,18 +127,14 @@ impl<L: Ledger> Engine<L> {
     fn epoch_actions(&mut self, actions: Vec<EpochAction>) -> Result<(), Fault> {
         for action in actions {
             match action {
-                EpochAction::Log(entry) => {
-                    self.ledger
-                        .commit(Vec::new(), Vec::new(), vec![entry.to_bytes()])?;
-                    // Banks compare what follows with the log, so the entry reaches them first.
-                    self.extend_log()?;
-                }
-                EpochAction::Send(bank, message) => self.sessions.send(bank, message),
+                // Banks compare what follows with the log, which reaches them first.
+                EpochAction::Log(entry) => self.outbox.log(&[entry]),
+                EpochAction::Send(bank, message) => self.outbox.send(bank, message),
                 EpochAction::Armed(directory) => {
                     let put = (ARMED.to_owned(), directory.to_bytes());
                     // For those who verify the log later; the entry names its hash.
-                    self.blobs.put(&directory.to_bytes())?;
-                    self.ledger.commit(vec![put], Vec::new(), Vec::new())?;
+                    self.outbox.store(directory.to_bytes());
+                    self.outbox.put([put]);
                     tracing::info!(
                         "key epoch {} is armed: every pair of banks has confirmed its keys",
                         directory.epoch

@@ -8,6 +8,7 @@
 pub mod driver;
 mod epochs;
 pub mod gate;
+mod outbox;
 pub mod ports;
 mod recovery;
 mod retention;

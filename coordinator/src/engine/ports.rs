@@ -187,8 +187,7 @@ pub trait Store: Send {
 
 /// The log and the store as one: what is committed is logged and durable, or nothing of it is.
 pub trait Ledger: Send {
-    /// Appends `entries`, writes `puts` and removes `deletes` in one step, writes the log's tiles, and only then returns: now banks may be
-    /// shown the new head.
+    /// Appends `entries`, writes `puts` and removes `deletes` in one step, and returns when it is durable.
     ///
     /// # Errors
     /// [`Fault`]: the engine must stop, because what is on the disk is no longer known.
@@ -198,6 +197,12 @@ pub trait Ledger: Send {
         deletes: Vec<String>,
         entries: Vec<Vec<u8>>,
     ) -> Result<(), Fault>;
+
+    /// Writes the log's tiles up to the newest head. When it returns, banks may be shown that head.
+    ///
+    /// # Errors
+    /// If the disk does not take them.
+    fn write_tiles(&mut self) -> Result<(), Fault>;
 
     /// Publishes a head that was committed, with the cosignatures that its note carries.
     ///
@@ -241,11 +246,17 @@ pub trait Blobs: Send + Sync {
     /// If the disk does not take them.
     fn put(&self, bytes: &[u8]) -> Result<Digest, Fault>;
 
-    /// Takes over a finished file whose hash was measured.
+    /// The same for many at once: when it returns, all of them are durable. The hashes are in the order of the blobs.
     ///
     /// # Errors
-    /// If the disk does not take it.
-    fn adopt(&self, finished: &Path, hash: &Digest) -> Result<(), Fault>;
+    /// If the disk does not take one; others may be there then.
+    fn put_all(&self, blobs: &[Vec<u8>]) -> Result<Vec<Digest>, Fault>;
+
+    /// Takes over finished files whose hashes were measured.
+    ///
+    /// # Errors
+    /// If the disk does not take one; others may be there then.
+    fn adopt_all(&self, finished: &[(PathBuf, Digest)]) -> Result<(), Fault>;
 
     /// Opens a blob; `None` if there is none of this hash.
     ///

@@ -9,6 +9,7 @@ use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 
 use super::driver::{Clock, Engine, Parts};
+use super::outbox::Outbox;
 use super::ports::{Fault, Ledger};
 use super::retention::Retention;
 use super::sessions::Sessions;
@@ -34,7 +35,7 @@ impl<L: Ledger> Engine<L> {
             set_up_limit_s,
             inputs,
         } = parts;
-        let witnessing = Witnessing::new(&roster, ledger.published())?;
+        let witnessing = Witnessing::new(&roster, ledger.published(), ledger.log_size())?;
         let tasks = TaskBook::load(&ledger, blobs.as_ref())?;
         let armed = match ledger.get(epochs::ARMED)? {
             None => None,
@@ -53,6 +54,7 @@ impl<L: Ledger> Engine<L> {
             clock: Clock::start(),
             sessions: Sessions::default(),
             witnessing,
+            outbox: Outbox::default(),
             tasks,
             retention: Retention::default(),
             armed,
@@ -74,6 +76,7 @@ impl<L: Ledger> Engine<L> {
         engine.accept_roster()?;
         // A round whose shares were complete sums again without waiting for anybody.
         engine.round_event(None, Event::Tick)?;
+        engine.settle()?;
         Ok(engine)
     }
 
@@ -125,8 +128,10 @@ impl<L: Ledger> Engine<L> {
         }
         self.armed = None;
         let put = (ROSTER.to_owned(), hash.0.to_vec());
-        self.ledger
-            .commit(vec![put], vec![epochs::ARMED.to_owned()], vec![entry.to_bytes()])
+        self.outbox.put([put]);
+        self.outbox.delete([epochs::ARMED.to_owned()]);
+        self.outbox.log(&[entry]);
+        Ok(())
     }
 }
 

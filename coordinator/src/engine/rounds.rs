@@ -1,6 +1,5 @@
 //! Rounds: when one starts, and carrying out what its machine decides.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use veilsum_protocol::crypto::signing::VerifyingKey;
@@ -157,7 +156,7 @@ impl<L: Ledger> Engine<L> {
         for action in actions {
             match action {
                 Action::Commit(records, entries) => self.commit_round(records, entries)?,
-                Action::Send(bank, message) => self.sessions.send(bank, message),
+                Action::Send(bank, message) => self.outbox.send(bank, message),
                 Action::Sum(survivors, masks) => self.start_sum(survivors, masks)?,
                 Action::Notice(text) => tracing::warn!("{text}"),
                 Action::Close(result) => self.round_closed(result),
@@ -175,13 +174,12 @@ impl<L: Ledger> Engine<L> {
                     puts.push((LAST.to_owned(), plan.round.0.to_be_bytes().to_vec()));
                 }
                 Record::Cohort { .. } => self.archive_bundles()?,
-                Record::Released(release) => {
-                    self.blobs.put(&release.to_bytes())?;
-                }
+                Record::Released(release) => self.outbox.store(release.to_bytes()),
                 Record::Certified { .. } => puts.extend(self.remember_released()?),
                 Record::Published { result, .. } => puts.extend(self.advance_task(&result.0)?),
                 Record::Closed(reason) => {
                     deletes.extend(self.ledger.scan(JOURNAL)?.into_iter().map(|(key, _)| key));
+                    deletes.extend(self.outbox.keys(JOURNAL));
                     puts.extend(
                         reason
                             .map(|reason| self.count_attempt(reason))
@@ -200,25 +198,22 @@ impl<L: Ledger> Engine<L> {
                 self.next_record += 1;
             }
         }
-        let entries: Vec<Vec<u8>> = entries.iter().map(Canonical::to_bytes).collect();
-        let logged = !entries.is_empty();
-        self.ledger.commit(puts, deletes, entries)?;
-        // Before a bank can know that it may upload, the gate is open.
-        self.gate.follow(self.round.as_ref());
-        if logged {
-            self.extend_log()?;
-        }
+        self.outbox.delete(deletes);
+        self.outbox.put(puts);
+        self.outbox.log(&entries);
         Ok(())
     }
 
     /// Keeps the cohort's bundles for those who replay the round.
     fn archive_bundles(&self) -> Result<(), Fault> {
         let Some(machine) = &self.round else { return Ok(()) };
-        let mut index = BTreeMap::new();
+        let (mut banks, mut bundles) = (Vec::new(), Vec::new());
         for (bank, bundle) in machine.bundles() {
-            let bytes = frame::encode(bundle, MESSAGE_LIMIT).map_err(Fault::new)?;
-            index.insert(*bank, self.blobs.put(&bytes)?);
+            banks.push(*bank);
+            bundles.push(frame::encode(bundle, MESSAGE_LIMIT).map_err(Fault::new)?);
         }
+        let hashes = self.blobs.put_all(&bundles)?;
+        let index = banks.into_iter().zip(hashes).collect();
         self.blobs.index_bundles(machine.round(), &index)
     }
 
@@ -314,6 +309,7 @@ impl<L: Ledger> Engine<L> {
             .by_hash(&open.task)
             .ok_or_else(|| Fault::new(format!("round {}: its task is not in the store", open.round)))?;
         let round = open.round;
+        tracing::debug!("round {round}: enough shares are here; the sum is made");
         let work = Summation {
             open,
             survivors,
@@ -415,7 +411,9 @@ impl<L: Ledger> Engine<L> {
             bank,
             signature: approval.signature(),
         };
-        self.ledger.commit(vec![put], Vec::new(), vec![entry.to_bytes()])
+        self.outbox.put([put]);
+        self.outbox.log(&[entry]);
+        Ok(())
     }
 
     fn say_progress(&self, record: &Record) {
@@ -433,6 +431,10 @@ impl<L: Ledger> Engine<L> {
             }
             Record::Survivors { .. } => {
                 let survivors = machine.survivors();
+                tracing::debug!(
+                    "round {round}: {} updates are stored; their banks confirm the list",
+                    survivors.len()
+                );
                 let dropped: Vec<BankIndex> = machine
                     .cohort()
                     .iter()
@@ -445,6 +447,9 @@ impl<L: Ledger> Engine<L> {
                         self.names(&dropped).join(", ")
                     );
                 }
+            }
+            Record::Certified { .. } => {
+                tracing::debug!("round {round}: the list is certified; the banks release shares");
             }
             Record::Published { result, .. } => {
                 let line = result_line(&result.0);

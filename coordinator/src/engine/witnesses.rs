@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use veilsum_protocol::ids::BankIndex;
+use veilsum_protocol::ids::{BankIndex, Millis};
 use veilsum_protocol::log::{Cosignature, VerifiedCheckpoint, Witnesses};
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::round::checks::Check;
@@ -20,7 +20,15 @@ pub(super) struct Witnessing {
     witnesses: Witnesses,
     needed: usize,
     shown: Option<Shown>,
+    /// Size of the log up to the last entry that banks act on.
+    news: u64,
+    /// Since when the log has entries behind that, on which nobody acts.
+    waiting: Option<Millis>,
 }
+
+/// How long an entry that no bank acts on (an update that arrived, a share, an acknowledgement) waits for others to share a head with, while a
+/// round is open.
+const PATIENCE: Millis = Millis(1000);
 
 struct Shown {
     head: VerifiedCheckpoint,
@@ -39,20 +47,43 @@ impl Shown {
 }
 
 impl Witnessing {
-    /// Goes on from the published head, if enough banks of this roster have cosigned it.
-    pub(super) fn new(roster: &Roster, published: Option<&VerifiedCheckpoint>) -> Result<Self, Fault> {
+    /// Goes on from the published head, if enough banks of this roster have cosigned it, in a log of `size` entries.
+    pub(super) fn new(
+        roster: &Roster,
+        published: Option<&VerifiedCheckpoint>,
+        size: u64,
+    ) -> Result<Self, Fault> {
         let banks = u16::try_from(roster.banks().len()).map_err(Fault::new)?;
         let thresholds = Thresholds::with_most_colluders(banks).map_err(Fault::new)?;
         let mut witnessing = Self {
             witnesses: Witnesses::of(roster),
             needed: usize::from(thresholds.threshold),
             shown: None,
+            // Whatever no head covers yet may be what the banks wait for.
+            news: size,
+            waiting: None,
         };
         witnessing.shown = published.map(|head| Shown {
             cosignatures: witnessing.witnesses.cosignatures(head.note()),
             head: head.clone(),
         });
         Ok(witnessing)
+    }
+
+    /// The log has so many entries now. `is_news`: banks act on one of those that came with it.
+    pub(super) fn logged(&mut self, size: u64, is_news: bool, now: Millis) {
+        if is_news {
+            self.news = size;
+            self.waiting = None;
+        } else {
+            self.waiting.get_or_insert(now);
+        }
+    }
+
+    /// When entries that no bank acts on have waited long enough.
+    pub(super) fn next_look(&self) -> Option<Millis> {
+        self.waiting
+            .map(|since| Millis(since.0.saturating_add(PATIENCE.0)))
     }
 
     fn is_witnessed(&self, shown: &Shown) -> bool {
@@ -72,9 +103,17 @@ impl<L: Ledger> Engine<L> {
             .shown
             .as_ref()
             .map_or(0, |shown| shown.head.checkpoint().size);
-        if let Some(newest) = self.ledger.head().filter(|_| settled)
+        // A head costs every bank a durable write and an exchange; nothing in the round waits for what nobody acts on.
+        let is_due = self.round.is_none()
+            || witnessing.news > size
+            || witnessing.next_look().is_some_and(|at| at <= self.clock.now());
+        if settled && is_due {
+            self.ledger.write_tiles()?;
+        }
+        if let Some(newest) = self.ledger.head().filter(|_| settled && is_due)
             && newest.checkpoint().size > size
         {
+            witnessing.waiting = None;
             witnessing.shown = Some(Shown {
                 head: newest.clone(),
                 cosignatures: BTreeMap::new(),

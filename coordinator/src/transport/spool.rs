@@ -6,11 +6,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
 use ring::digest::{Context, SHA256};
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 
 const READ_BUFFER: usize = 256 << 10;
+/// Bytes that are gathered in the system's cache before the disk begins with them.
+const FLUSH_EVERY: u64 = 4 << 20;
 
 /// The folder of uploads.
 #[derive(Debug, Clone)]
@@ -24,6 +27,10 @@ pub(super) struct Incoming {
     whole: PathBuf,
     file: File,
     hash: Context,
+    /// Bytes that were stored when the disk was last told to begin with them.
+    begun: u64,
+    /// The disk at work.
+    flushing: Option<JoinHandle<io::Result<()>>>,
     /// Bytes that are stored.
     pub(super) offset: u64,
     /// Whether all of it was received and made durable by an earlier call.
@@ -56,6 +63,8 @@ impl Spool {
                     whole,
                     file,
                     hash: Context::new(&SHA256),
+                    begun: 0,
+                    flushing: None,
                     offset: 0,
                     complete: true,
                 };
@@ -81,6 +90,8 @@ impl Spool {
             whole,
             file,
             hash: Context::new(&SHA256),
+            begun: 0,
+            flushing: None,
             offset: 0,
             complete: false,
         };
@@ -99,6 +110,7 @@ impl Incoming {
                 count => {
                     self.hash.update(&buffer[..count]);
                     self.offset += u64::try_from(count).map_err(io::Error::other)?;
+                    self.begun = self.offset;
                 }
             }
         }
@@ -109,20 +121,44 @@ impl Incoming {
         self.file.write_all(bytes)?;
         self.hash.update(bytes);
         self.offset += u64::try_from(bytes.len()).map_err(io::Error::other)?;
+        self.begin_flush()
+    }
+
+    /// Lets the disk begin while more comes, so that little is left to wait for at the end.
+    fn begin_flush(&mut self) -> io::Result<()> {
+        if self.offset < self.begun + FLUSH_EVERY
+            || self.flushing.as_ref().is_some_and(|it| !it.is_finished())
+        {
+            return Ok(());
+        }
+        self.flushed()?;
+        self.begun = self.offset;
+        let file = self.file.try_clone()?;
+        let flush = thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || file.sync_data())?;
+        self.flushing = Some(flush);
         Ok(())
     }
 
-    /// Makes the whole upload durable under its final name.
+    /// An error is told once for the file, to whoever asks first: so everybody's counts.
+    fn flushed(&mut self) -> io::Result<()> {
+        match self.flushing.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => Err(io::Error::other("the thread that flushes an upload has panicked")),
+        }
+    }
+
+    /// Makes the bytes of the whole upload durable and gives them their final name. The name may be lost in a crash; what is found under the old
+    /// one then is taken up as if its trailer were missing.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         if self.complete {
             return Ok(());
         }
+        self.flushed()?;
         self.file.sync_all()?;
-        fs::rename(&self.part, &self.whole)?;
-        if let Some(folder) = self.whole.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        fs::rename(&self.part, &self.whole)
     }
 
     /// Where the whole upload lies.

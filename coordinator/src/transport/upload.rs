@@ -14,8 +14,9 @@ use super::ports::{Inbound, UploadGate, Uploaded};
 use super::spool::{Incoming, Spool};
 use crate::remedy;
 
-/// Bytes that are gathered before they are written to the disk: the memory that one upload takes beside the connection's window.
-const CHUNK: usize = 256 << 10;
+/// Bytes that are gathered before they are written to the disk. While one such part is written the next is gathered: two of them are the memory
+/// that one upload takes beside the connection's window.
+const CHUNK: usize = 128 << 10;
 
 pub(super) struct Upload<'a, M, O> {
     pub(super) connection: &'a Connection,
@@ -58,7 +59,7 @@ impl<M: Send, O: Send> Upload<'_, M, O> {
             Err(rejected) => return Ok(Err(rejected)),
         }
         let (spool, bank, round, length) = (self.spool.clone(), self.bank, self.round, self.length);
-        let mut incoming = match on_disk(move || spool.resume(bank, round, length)).await? {
+        let incoming = match on_disk(move || spool.resume(bank, round, length)).await? {
             Ok(incoming) => incoming,
             Err(error) => return Ok(Err(self.cannot_store(&error))),
         };
@@ -70,17 +71,9 @@ impl<M: Send, O: Send> Upload<'_, M, O> {
             },
         )
         .await?;
-        while incoming.offset < self.length {
-            let chunk = self.chunk(recv, self.length - incoming.offset).await?;
-            let (returned, written) = on_disk(move || {
-                let written = incoming.append(&chunk);
-                (incoming, written)
-            })
-            .await?;
-            incoming = returned;
-            if let Err(error) = written {
-                return Ok(Err(self.cannot_store(&error)));
-            }
+        let (mut incoming, written) = self.store(incoming, recv).await?;
+        if let Err(error) = written {
+            return Ok(Err(self.cannot_store(&error)));
         }
         let trailer = match read_body(recv, TRAILER_LIMIT, Some(self.stall), self.stall).await? {
             Ok(trailer) => trailer,
@@ -106,6 +99,31 @@ impl<M: Send, O: Send> Upload<'_, M, O> {
             }
         }
         Ok(decision)
+    }
+
+    /// Writes what comes until nothing is missing. Whatever it ends with, nothing is being written any more then: the bank's next upload may take
+    /// up the same file.
+    async fn store(
+        &self,
+        incoming: Incoming,
+        recv: &mut RecvHalf,
+    ) -> Result<(Incoming, io::Result<()>), StreamEnd> {
+        let mut left = self.length.saturating_sub(incoming.offset);
+        let mut writing = spawn_blocking(move || (incoming, Ok(())));
+        while left > 0 {
+            let chunk = self.chunk(recv, left).await;
+            let (mut incoming, written) = writing.await.map_err(StreamEnd::lost)?;
+            let chunk = chunk?;
+            if written.is_err() {
+                return Ok((incoming, written));
+            }
+            left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+            writing = spawn_blocking(move || {
+                let written = incoming.append(&chunk);
+                (incoming, written)
+            });
+        }
+        writing.await.map_err(StreamEnd::lost)
     }
 
     /// Up to [`CHUNK`] bytes, never more than `missing`.

@@ -4,14 +4,17 @@ use veilsum_protocol::ids::Epoch;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 
-use crate::world::{Death, TASK, World, back, create, finished, status, wait_for};
+use crate::world::{Death, Moment, TASK, World, back, create, finished, status, wait_for};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_coordinator_that_dies_at_any_commit_of_a_new_epoch_arms_one_and_trains() {
     // Three commits: the epoch's number, the directory, and that it is armed.
     for commit in 1..=3 {
         for lands in [false, true] {
-            let death = Death { commit, lands };
+            let death = Death {
+                at: Moment::Commit(commit),
+                lands,
+            };
             let world = World::new(3);
             let mut banks = world.armed().await;
             banks[2] = world.bank(3, 1);

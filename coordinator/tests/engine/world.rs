@@ -59,11 +59,20 @@ attempts = 2
 /// What the daemon gives the banks to agree on keys, in seconds.
 const SET_UP_LIMIT_S: u32 = 60;
 
+/// A commit of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// So many of its life, from 1.
+    Commit(usize),
+    /// The one with the result that is this of its life, from 1.
+    Result(usize),
+}
+
 /// A process that dies around a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Death {
-    /// Around which commit of its life, from 1.
-    pub commit: usize,
+    /// Around which.
+    pub at: Moment,
     /// True: the commit is on the disk, and nothing that follows happened.
     pub lands: bool,
 }
@@ -73,17 +82,26 @@ pub struct MortalStore {
     folder: PathBuf,
     death: Option<Death>,
     commits: usize,
+    results: usize,
+    dead: bool,
 }
 
 impl Store for MortalStore {
     fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         self.commits += 1;
-        match self.death.filter(|death| self.commits >= death.commit) {
+        let is_result = |bytes: &&Vec<u8>| matches!(Entry::from_bytes(bytes), Ok(Entry::Result(_)));
+        self.results += commit.entries.iter().filter(is_result).count();
+        let reached = |death: &Death| match death.at {
+            Moment::Commit(number) => self.commits >= number,
+            Moment::Result(number) => self.results >= number,
+        };
+        match self.death.filter(reached) {
             None => self.store.commit(commit),
             Some(death) => {
-                if death.lands && self.commits == death.commit {
+                if death.lands && !self.dead {
                     self.store.commit(commit)?;
                 }
+                self.dead = true;
                 Err(StoreError::Failed {
                     path: self.folder.clone(),
                 })
@@ -177,6 +195,8 @@ impl World {
             folder: self.path().to_owned(),
             death,
             commits: 0,
+            results: 0,
+            dead: false,
         };
         let ledger =
             StoredLedger::open(store, &self.path().join("log"), &self.log_key, signing_key(0)).unwrap();

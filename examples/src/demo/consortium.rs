@@ -148,6 +148,16 @@ impl Consortium {
         &self.setup
     }
 
+    /// The coordinator's configuration.
+    pub fn coordinator_config(&self) -> PathBuf {
+        Folder::at(&self.setup.dir.join(COORDINATOR)).config()
+    }
+
+    /// Where the trace of a daemon is written.
+    pub fn trace(&self, name: &str) -> PathBuf {
+        self.setup.dir.join("logs").join(format!("{name}.log"))
+    }
+
     /// A bank's own folder.
     pub fn bank_folder(&self, name: &str) -> PathBuf {
         self.setup.dir.join(name)
@@ -381,7 +391,7 @@ impl Consortium {
     }
 
     fn run_daemon(&self, name: &str, mut command: Command) -> Result<(), DemoError> {
-        let log = self.setup.dir.join("logs").join(format!("{name}.log"));
+        let log = self.trace(name);
         command.args(["run", "--dir", name]).current_dir(&self.setup.dir);
         let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
         let words: Vec<String> = words.collect();

@@ -40,9 +40,13 @@ pub fn memory(pid: u32) -> Result<u64, DemoError> {
 /// # Errors
 /// If there is no such process.
 pub fn cpu(pid: u32) -> Result<Duration, DemoError> {
-    let path = format!("/proc/{pid}/stat");
-    let text = read(&path)?;
-    let wrong = || DemoError::content(Path::new(&path), "found no fields 14 and 15");
+    cpu_of(Path::new(&format!("/proc/{pid}/stat")))
+}
+
+/// The same from the file `stat` of a process or of a thread.
+pub(crate) fn cpu_of(path: &Path) -> Result<Duration, DemoError> {
+    let text = fs::read_to_string(path).map_err(DemoError::file(path))?;
+    let wrong = || DemoError::content(path, "found no fields 14 and 15");
     // The name, in brackets, may hold anything.
     let (_, fields) = text.rsplit_once(')').ok_or_else(wrong)?;
     let ticks = |at: usize| {

@@ -63,7 +63,7 @@ const SCHEMA: &str =
     "version = 1\nlabel = \"late\"\n[[column]]\nname = \"income\"\ntype = \"number\"\nmin = 0\nmax = 1000\n";
 
 /// A task whose model has about so many parameters: one input, two hidden layers of the same width, one output.
-fn task(parameters: u64, rounds: u32) -> Result<(String, Task), DemoError> {
+pub(crate) fn task(parameters: u64, rounds: u32) -> Result<(String, Task), DemoError> {
     // d = h^2 + 4h + 1
     let width = (parameters.saturating_add(3).isqrt())
         .saturating_sub(2)
@@ -121,6 +121,19 @@ fn assemble(
     keeper: Keeper,
     narrator: &Narrator,
 ) -> Result<Consortium, DemoError> {
+    let consortium = enrol(dir, banks, programs, keeper, narrator)?;
+    consortium.start_coordinator()?;
+    Ok(consortium)
+}
+
+/// Everybody is enrolled, and nothing runs.
+pub(crate) fn enrol(
+    dir: &Path,
+    banks: u16,
+    programs: Programs,
+    keeper: Keeper,
+    narrator: &Narrator,
+) -> Result<Consortium, DemoError> {
     let tables = dir.join("tables");
     fs::create_dir_all(&tables).map_err(DemoError::file(&tables))?;
     let member = |position: u16| {
@@ -143,12 +156,10 @@ fn assemble(
         idle_s: 5,
     };
     narrator.say("every bank makes its keys and is enrolled");
-    let consortium = Consortium::enrol(setup, programs, keeper, Box::new(|_| ()))?;
-    consortium.start_coordinator()?;
-    Ok(consortium)
+    Consortium::enrol(setup, programs, keeper, Box::new(|_| ()))
 }
 
-fn start_banks(consortium: &Consortium, narrator: &Narrator) -> Result<(), DemoError> {
+pub(crate) fn start_banks(consortium: &Consortium, narrator: &Narrator) -> Result<(), DemoError> {
     for bank in &consortium.setup().banks {
         consortium.start_bank(&bank.name)?;
     }

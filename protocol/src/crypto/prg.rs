@@ -1,7 +1,7 @@
 //! The mask stream: AES-256 keystream, in chunks of 64 KiB that can be made in any order.
 //!
 //! Chunk `k` under a seed is what AES-256-GCM (NIST SP 800-38D) with nonce `0^32 || u64be(k)` would add to a message: the
-//! counter blocks `nonce || 2`, `nonce || 3`, ... They are the same under every seed, so they are laid out once for a [`Piece`] of a
+//! counter blocks `nonce || 2`, `nonce || 3`, ... They are the same under every seed, so they are laid out once for a piece of a
 //! chunk, and each seed encrypts them.
 
 mod library;

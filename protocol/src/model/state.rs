@@ -218,14 +218,29 @@ fn metrics(layout: &Layout, sum: &[u32]) -> Result<Metrics, AdvanceError> {
         .map_err(|error| AdvanceError::Sums(error.to_string()))
 }
 
+/// Numbers that are laid out at once.
+const BLOCK: usize = 4096;
+
+/// A list of numbers. There are millions of them, so they are laid out in blocks.
 fn write_floats(w: &mut Writer, values: &[f32]) {
-    w.list(values.iter(), |w, value| {
-        w.u32(value.to_bits());
-    });
+    let mut block = vec![0; 4 * BLOCK.min(values.len())];
+    w.count(values.len()).reserve(4 * values.len());
+    for part in values.chunks(BLOCK) {
+        let (words, _) = block.as_chunks_mut::<4>();
+        for (word, value) in words.iter_mut().zip(part) {
+            *word = value.to_bits().to_be_bytes();
+        }
+        w.fixed(&block[..4 * part.len()]);
+    }
 }
 
 fn read_floats(r: &mut Reader<'_>, what: &'static str) -> Result<Vec<f32>, DecodeError> {
-    r.list(4, what, |r| r.u32(what).map(f32::from_bits))
+    let count = r.count(4, what)?;
+    let (words, _) = r.fixed(4 * count, what)?.as_chunks::<4>();
+    Ok(words
+        .iter()
+        .map(|word| f32::from_bits(u32::from_be_bytes(*word)))
+        .collect())
 }
 
 impl Canonical for TaskState {

@@ -1,7 +1,7 @@
 //! The coordinator's accumulator: 4 bytes a lane, whatever the number of banks.
 
 use super::mask::Masks;
-use super::pack::{PackError, unpack};
+use super::pack::{self, PackError};
 use super::ring::Ring;
 
 /// The running sum of masked vectors.
@@ -74,13 +74,7 @@ impl Part<'_> {
     /// # Errors
     /// If it has another length, or a filling bit is set.
     pub fn add(&mut self, packed: &[u8]) -> Result<(), PackError> {
-        let (ring, count) = (self.ring, self.lanes.len());
-        let mut lanes = self.lanes.iter_mut();
-        unpack(ring, packed, count, |value| {
-            if let Some(lane) = lanes.next() {
-                *lane = ring.add(*lane, value);
-            }
-        })
+        pack::add(self.ring, packed, self.lanes)
     }
 
     /// Applies the same part of every keystream.

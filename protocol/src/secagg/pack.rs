@@ -89,33 +89,52 @@ fn put<'a>(out: &mut impl Iterator<Item = &'a mut u8>, held: u64) {
 /// # Errors
 /// If the length is not that of `lanes` lanes, or a filling bit is set: a vector has one packed form.
 pub fn unpack(ring: Ring, packed: &[u8], lanes: usize, mut each: impl FnMut(u32)) -> Result<(), PackError> {
-    let expected = ring.packed_bytes(lanes);
-    if packed.len() != expected {
-        return Err(PackError::Length {
-            found: packed.len(),
-            expected,
-        });
-    }
+    check_length(ring, packed, lanes)?;
     let mut block = [0; BLOCK];
     let mut left = lanes;
     for packed in packed.chunks(ring.packed_bytes(BLOCK)) {
         let block = &mut block[..left.min(BLOCK)];
-        unpack_into(ring, packed, block)?;
+        let done = by_width!(ring.bits(), set_groups(packed, block));
+        unpack_slowly(ring, packed, block, done, |lane, value| *lane = value)?;
         block.iter().for_each(|lane| each(*lane));
         left -= block.len();
     }
     Ok(())
 }
 
-/// Unpacks lanes that lie in `packed` from its first bit to its last byte.
-fn unpack_into(ring: Ring, packed: &[u8], lanes: &mut [u32]) -> Result<(), PackError> {
-    let done = by_width!(ring.bits(), unpack_groups(packed, lanes));
-    unpack_slowly(ring, &packed[ring.packed_bytes(done)..], &mut lanes[done..])
+/// Adds packed lanes to `lanes` in the ring. What is refused for a filling bit has been added.
+///
+/// # Errors
+/// As [`unpack`].
+pub(super) fn add(ring: Ring, packed: &[u8], lanes: &mut [u32]) -> Result<(), PackError> {
+    check_length(ring, packed, lanes.len())?;
+    let done = by_width!(ring.bits(), add_groups(packed, lanes));
+    unpack_slowly(ring, packed, lanes, done, |lane, value| {
+        *lane = ring.add(*lane, value)
+    })
 }
 
-/// Unpacks the whole groups, and says how many lanes they have.
-fn unpack_groups<const WIDTH: usize>(packed: &[u8], lanes: &mut [u32]) -> usize {
-    let mask = u64::from(u32::MAX >> (32 - WIDTH));
+fn check_length(ring: Ring, packed: &[u8], lanes: usize) -> Result<(), PackError> {
+    let (found, expected) = (packed.len(), ring.packed_bytes(lanes));
+    if found == expected {
+        Ok(())
+    } else {
+        Err(PackError::Length { found, expected })
+    }
+}
+
+fn set_groups<const WIDTH: usize>(packed: &[u8], lanes: &mut [u32]) -> usize {
+    each_group::<WIDTH>(packed, lanes, |_, value| value)
+}
+
+fn add_groups<const WIDTH: usize>(packed: &[u8], lanes: &mut [u32]) -> usize {
+    each_group::<WIDTH>(packed, lanes, u32::wrapping_add)
+}
+
+/// Unpacks the whole groups, puts `with(lane, value)` into each lane, cut to the width, and says how many lanes that were.
+#[inline(always)]
+fn each_group<const WIDTH: usize>(packed: &[u8], lanes: &mut [u32], with: impl Fn(u32, u32) -> u32) -> usize {
+    let mask = u32::MAX >> (32 - WIDTH);
     let groups = lanes.as_chunks_mut::<GROUP>().0;
     for (group, packed) in groups.iter_mut().zip(packed.as_chunks::<WIDTH>().0) {
         let (whole, rest) = (WIDTH / 8, WIDTH % 8);
@@ -132,25 +151,31 @@ fn unpack_groups<const WIDTH: usize>(packed: &[u8], lanes: &mut [u32]) -> usize 
             if shift + WIDTH > 64 {
                 held |= words[word + 1] << (64 - shift);
             }
-            // The mask leaves at most 29 bits.
-            *lane = (held & mask) as u32;
+            // What lies above the width is the next lane's, and cut off.
+            *lane = with(*lane, held as u32) & mask;
         }
     }
     GROUP * groups.len()
 }
 
-/// Lane by lane; refuses filling bits that are set.
-fn unpack_slowly(ring: Ring, packed: &[u8], lanes: &mut [u32]) -> Result<(), PackError> {
+/// Lane by lane, for the lanes from `done` on; refuses filling bits that are set.
+fn unpack_slowly(
+    ring: Ring,
+    packed: &[u8],
+    lanes: &mut [u32],
+    done: usize,
+    with: impl Fn(&mut u32, u32),
+) -> Result<(), PackError> {
     let (mut held, mut count) = (0u64, 0u32);
     let width = u32::from(ring.bits());
-    let mut bytes = packed.iter();
-    for lane in lanes {
+    let mut bytes = packed[ring.packed_bytes(done)..].iter();
+    for lane in &mut lanes[done..] {
         while count < width {
             held |= u64::from(bytes.next().copied().unwrap_or_default()) << count;
             count += 8;
         }
         // The mask leaves at most 29 bits.
-        *lane = (held & u64::from(ring.mask())) as u32;
+        with(lane, (held & u64::from(ring.mask())) as u32);
         held >>= width;
         count -= width;
     }

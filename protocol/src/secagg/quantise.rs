@@ -97,7 +97,11 @@ impl Digits {
         let mut uniform = Zeroizing::new(vec![0u32; CHUNK_BYTES / 4]);
         for (block, values) in values.chunks(CHUNK_BYTES / 4).enumerate() {
             stream.words(block as u64, &mut uniform[..values.len()]);
-            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            // All are looked at before one is looked for: without an early end the compiler takes several at a time.
+            let finite = values
+                .iter()
+                .fold(true, |finite, value| finite & value.is_finite());
+            if !finite && let Some(at) = values.iter().position(|value| !value.is_finite()) {
                 return Err(QuantiseError::NotFinite {
                     at: CHUNK_BYTES / 4 * block + at,
                     value: values[at],

@@ -91,7 +91,14 @@ impl Writer {
 
     /// Fixed-width bytes: the type says how many.
     pub fn fixed(&mut self, bytes: &[u8]) -> &mut Self {
-        let needed = self.0.len().saturating_add(bytes.len());
+        self.reserve(bytes.len());
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// Makes room for so many more bytes. What moves is wiped where it was.
+    pub(crate) fn reserve(&mut self, more: usize) -> &mut Self {
+        let needed = self.0.len().saturating_add(more);
         if needed > self.0.capacity() {
             let doubled = self.0.capacity().saturating_mul(2);
             let mut larger = Vec::with_capacity(needed.max(doubled).max(64));
@@ -99,7 +106,6 @@ impl Writer {
             self.0.zeroize();
             self.0 = larger;
         }
-        self.0.extend_from_slice(bytes);
         self
     }
 
@@ -133,11 +139,16 @@ impl Writer {
         items: impl ExactSizeIterator<Item = T>,
         mut each: impl FnMut(&mut Self, T),
     ) -> &mut Self {
-        self.u32(length(items.len()));
+        self.count(items.len());
         for item in items {
             each(self, item);
         }
         self
+    }
+
+    /// The `u32` count of a list whose items follow.
+    pub(crate) fn count(&mut self, items: usize) -> &mut Self {
+        self.u32(length(items))
     }
 
     /// A look at the bytes so far.
@@ -253,7 +264,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The `u32` count of a list whose items take at least `item_bytes` each; refused when fewer bytes are left.
-    fn count(&mut self, item_bytes: usize, what: &'static str) -> Result<usize, DecodeError> {
+    pub(crate) fn count(&mut self, item_bytes: usize, what: &'static str) -> Result<usize, DecodeError> {
         let count = usize::try_from(self.u32(what)?).map_err(|_| DecodeError::value(what, "too long"))?;
         let needed = count.saturating_mul(item_bytes.max(1));
         if needed > self.left.len() {

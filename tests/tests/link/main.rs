@@ -4,7 +4,6 @@
 mod admission;
 mod peer;
 mod pinning;
-mod relay;
 mod roads;
 mod scene;
 mod tcp;

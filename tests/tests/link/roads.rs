@@ -14,8 +14,8 @@ use veilsum_coordinator::transport::Inbound;
 use veilsum_link::Transport;
 use veilsum_protocol::ids::{Digest, Round};
 
-use crate::relay::{FAIR, Fate, PASS, Relay, Weather};
 use crate::scene::{Bank, Scene, Server, over_both, soon, up};
+use veilsum_tests::relay::{FAIR, Fate, PASS, Relay, Weather};
 
 over_both! {
     an_upload_arrives_over_a_slow_and_bad_network,

@@ -54,8 +54,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     ) -> Result<(), DriverError> {
         match self.parts.participant.witnessed(size, cosignatures) {
             Ok(released) => {
-                for receipt in &released.receipts {
-                    self.parts.home.receipts.keep(receipt)?;
+                for receipt in released.receipts {
+                    self.scribe.receipt(receipt);
                 }
                 // Before whatever came after the cosignatures.
                 for entry in released.entries.into_iter().rev() {

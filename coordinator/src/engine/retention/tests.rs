@@ -302,7 +302,7 @@ fn what_is_stored_again_before_it_is_deleted_stays() {
     scene.put("a");
     let upload = scene.folder.path().join("upload");
     std::fs::write(&upload, b"b").unwrap();
-    scene.archive.adopt(&upload, &Digest::of(b"b")).unwrap();
+    scene.archive.adopt_all(&[(upload, Digest::of(b"b"))]).unwrap();
     forget(expired, &scene.archive);
     assert!(scene.is_there("a") && scene.is_there("b") && !scene.is_there("c"));
     assert!(!scene.has_index(1));

@@ -104,12 +104,14 @@ fn running_xor(words: __m128i) -> __m128i {
     _mm_xor_si128(pairs, _mm_slli_si128::<8>(pairs))
 }
 
+#[inline]
 #[target_feature(enable = "avx2")]
 fn load(bytes: &[u8; 16]) -> __m128i {
     // SAFETY: 16 bytes are read, at any alignment.
     unsafe { _mm_loadu_si128(ptr::from_ref(bytes).cast()) }
 }
 
+#[inline]
 #[target_feature(enable = "avx2")]
 fn store(value: __m128i, bytes: &mut [u8; 16]) {
     // SAFETY: 16 bytes are written, at any alignment.
@@ -120,7 +122,7 @@ fn store(value: __m128i, bytes: &mut [u8; 16]) {
 #[inline]
 #[target_feature(enable = "vaes,avx2")]
 fn fold_groups<G>(
-    keys: &Keys,
+    schedule: &Keys,
     counters: &[[Block; GROUP_BLOCKS]],
     words: &mut [G],
     with: impl Fn(__m256i, __m256i) -> __m256i,
@@ -128,10 +130,11 @@ fn fold_groups<G>(
     const {
         assert!(size_of::<G>() == GROUP_BYTES && size_of::<[Block; GROUP_BLOCKS]>() == GROUP_BYTES);
     }
-    let keys = keys
-        .0
-        .each_ref()
-        .map(|key| _mm256_broadcastsi128_si256(load(key)));
+    // Not by `map`, whose closure is compiled without the features, and called.
+    let mut keys = [_mm256_setzero_si256(); ROUNDS + 1];
+    for (wide, key) in keys.iter_mut().zip(&schedule.0) {
+        *wide = _mm256_broadcastsi128_si256(load(key));
+    }
     for (counters, words) in counters.iter().zip(words) {
         let from: *const __m256i = ptr::from_ref(counters).cast();
         let to: *mut __m256i = ptr::from_mut(words).cast();

@@ -1,4 +1,6 @@
-//! A network between a bank and the coordinator that does what real ones do: delay, throttle, lose, drop and cut.
+//! A network between a bank and the coordinator that does what real ones do: delay, throttle, lose, drop and cut. With feature `relay`,
+//! so that the protocol's tests need no network.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,32 +16,39 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 /// What becomes of one protocol.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Fate {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fate {
     /// It passes, this late.
-    Pass { delay: Duration },
+    Pass {
+        /// In each direction.
+        delay: Duration,
+    },
     /// It vanishes without a word.
     Vanish,
     /// The machine says that nobody listens.
     Refuse,
 }
 
-pub(crate) const PASS: Fate = Fate::Pass {
+/// It passes at once.
+pub const PASS: Fate = Fate::Pass {
     delay: Duration::ZERO,
 };
 
 /// How the network is.
-#[derive(Clone, Copy)]
-pub(crate) struct Weather {
-    pub(crate) udp: Fate,
-    pub(crate) tcp: Fate,
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    /// What becomes of UDP.
+    pub udp: Fate,
+    /// What becomes of TCP.
+    pub tcp: Fate,
     /// Bytes per second in each direction; 0 is as many as come.
-    pub(crate) rate: u64,
+    pub rate: u64,
     /// Of 100 datagrams so many are lost.
-    pub(crate) loss: u64,
+    pub loss: u64,
 }
 
-pub(crate) const FAIR: Weather = Weather {
+/// A network that nobody notices.
+pub const FAIR: Weather = Weather {
     udp: PASS,
     tcp: PASS,
     rate: 0,
@@ -49,15 +58,28 @@ pub(crate) const FAIR: Weather = Weather {
 /// A datagram that would wait longer is dropped, as by a router's queue.
 const QUEUE: Duration = Duration::from_millis(400);
 
-pub(crate) struct Relay {
+/// The network. Dropping it ends every connection that goes through it.
+#[derive(Debug)]
+pub struct Relay {
     /// Where banks find it.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     /// TCP connections that were made through it.
-    pub(crate) tcp_connections: Arc<AtomicU64>,
+    pub tcp_connections: Arc<AtomicU64>,
     /// TCP bytes on their way to the coordinator.
-    pub(crate) tcp_upward: watch::Receiver<u64>,
+    pub tcp_upward: watch::Receiver<u64>,
+    /// Bytes of both protocols that came from banks and from the coordinator, without the headers of IP, UDP and TCP.
+    pub carried: Arc<Carried>,
     cut: watch::Sender<u64>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// Bytes that a relay has carried.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// From banks to the coordinator.
+    pub up: AtomicU64,
+    /// From the coordinator to banks.
+    pub down: AtomicU64,
 }
 
 impl Drop for Relay {
@@ -93,7 +115,8 @@ impl Clock {
 }
 
 impl Relay {
-    pub(crate) async fn start(coordinator: SocketAddr, weather: Weather) -> Self {
+    /// Between banks and `coordinator`, at some port of loopback.
+    pub async fn start(coordinator: SocketAddr, weather: Weather) -> Self {
         // The same port for both, as at the coordinator.
         let (tcp, udp) = loop {
             let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -101,10 +124,16 @@ impl Relay {
                 break (tcp, udp);
             }
         };
+        Self::between(tcp, udp, coordinator, weather)
+    }
+
+    /// At sockets that are bound to the same port.
+    pub fn between(tcp: TcpListener, udp: UdpSocket, coordinator: SocketAddr, weather: Weather) -> Self {
         let address = tcp.local_addr().unwrap();
         let tcp_connections = Arc::new(AtomicU64::new(0));
         let (upward, tcp_upward) = watch::channel(0);
         let (cut, cuts) = watch::channel(0);
+        let carried = Arc::<Carried>::default();
         let mut tasks = Vec::new();
         match weather.tcp {
             Fate::Refuse => drop(tcp),
@@ -116,12 +145,13 @@ impl Relay {
             })),
             Fate::Pass { delay } => {
                 let count = Arc::clone(&tcp_connections);
-                let upward = Arc::new(upward);
+                let (upward, carried) = (Arc::new(upward), Arc::clone(&carried));
                 tasks.push(tokio::spawn(async move {
                     let mut connections = JoinSet::new();
                     while let Ok((bank, _)) = tcp.accept().await {
                         count.fetch_add(1, Ordering::Relaxed);
                         let (mut cuts, upward) = (cuts.clone(), Arc::clone(&upward));
+                        let carried = Arc::clone(&carried);
                         cuts.mark_unchanged();
                         connections.spawn(async move {
                             let there = TcpStream::connect(coordinator).await.unwrap();
@@ -130,8 +160,13 @@ impl Relay {
                             tokio::select! {
                                 _ = cuts.changed() => {}
                                 _ = async { tokio::join!(
-                                    pass(from_bank, to_there, weather.rate, delay, Some(upward)),
-                                    pass(from_there, to_bank, weather.rate, delay, None),
+                                    pass(from_bank, to_there, weather.rate, delay, |bytes| {
+                                        carried.up.fetch_add(bytes, Ordering::Relaxed);
+                                        upward.send_modify(|all| *all += bytes);
+                                    }),
+                                    pass(from_there, to_bank, weather.rate, delay, |bytes| {
+                                        carried.down.fetch_add(bytes, Ordering::Relaxed);
+                                    }),
                                 ) } => {}
                             }
                         });
@@ -146,20 +181,27 @@ impl Relay {
                 while udp.recv_from(&mut scrap).await.is_ok() {}
             })),
             Fate::Pass { delay } => {
-                tasks.push(tokio::spawn(datagrams(udp, coordinator, weather, delay)));
+                tasks.push(tokio::spawn(datagrams(
+                    udp,
+                    coordinator,
+                    weather,
+                    delay,
+                    Arc::clone(&carried),
+                )));
             }
         }
         Self {
             address,
             tcp_connections,
             tcp_upward,
+            carried,
             cut,
             tasks,
         }
     }
 
     /// Cuts every TCP connection that stands.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         self.cut.send_modify(|cuts| *cuts += 1);
     }
 }
@@ -169,7 +211,7 @@ async fn pass(
     mut to: OwnedWriteHalf,
     rate: u64,
     delay: Duration,
-    count: Option<Arc<watch::Sender<u64>>>,
+    count: impl Fn(u64),
 ) {
     let (late, mut due) = mpsc::channel::<(Instant, Vec<u8>)>(64);
     let read = async move {
@@ -178,9 +220,7 @@ async fn pass(
         while let Ok(length @ 1..) = from.read(&mut part).await {
             let out = clock.take(length);
             sleep_until(out).await;
-            if let Some(count) = &count {
-                count.send_modify(|bytes| *bytes += u64::try_from(length).unwrap());
-            }
+            count(length as u64);
             if late.send((out + delay, part[..length].to_vec())).await.is_err() {
                 return;
             }
@@ -219,7 +259,13 @@ impl Post {
     }
 }
 
-async fn datagrams(udp: UdpSocket, coordinator: SocketAddr, weather: Weather, delay: Duration) {
+async fn datagrams(
+    udp: UdpSocket,
+    coordinator: SocketAddr,
+    weather: Weather,
+    delay: Duration,
+    carried: Arc<Carried>,
+) {
     let udp = Arc::new(udp);
     let post = |dice| Post {
         clock: Clock::new(weather.rate),
@@ -232,6 +278,7 @@ async fn datagrams(udp: UdpSocket, coordinator: SocketAddr, weather: Weather, de
     let mut work = JoinSet::new();
     let mut datagram = vec![0; 1 << 16];
     while let Ok((length, bank)) = udp.recv_from(&mut datagram).await {
+        carried.up.fetch_add(length as u64, Ordering::Relaxed);
         let there = match ways.get(&bank) {
             Some(there) => Arc::clone(there),
             None => {
@@ -239,10 +286,12 @@ async fn datagrams(udp: UdpSocket, coordinator: SocketAddr, weather: Weather, de
                 there.connect(coordinator).await.unwrap();
                 ways.insert(bank, Arc::clone(&there));
                 let (udp, back, down) = (Arc::clone(&udp), Arc::clone(&there), Arc::clone(&down));
+                let carried = Arc::clone(&carried);
                 work.spawn(async move {
                     let mut replies = JoinSet::new();
                     let mut datagram = vec![0; 1 << 16];
                     while let Ok(length) = back.recv(&mut datagram).await {
+                        carried.down.fetch_add(length as u64, Ordering::Relaxed);
                         let Some(when) = down.lock().await.arrival(length) else {
                             continue;
                         };

@@ -1,0 +1,154 @@
+use tch::{TchError, Tensor};
+use veilsum_protocol::task::{LocalOptimiser, TrainingSpec};
+
+/// Adam's decay rates of the first and second moment.
+const BETA: [f64; 2] = [0.9, 0.999];
+const EPSILON: f64 = 1e-8;
+
+/// PyTorch's SGD, SGD with momentum and Adam, with PyTorch's defaults, and FedProx's pull towards the first values.
+///
+/// libtorch's own take the gradients of its autograd, and tch's wrapper of them panics where libtorch fails.
+pub(super) struct Optimiser {
+    spec: TrainingSpec,
+    values: Tensor,
+    gradients: Tensor,
+    /// What FedProx pulls towards.
+    common: Option<Tensor>,
+    /// Momentum's velocity, or Adam's first and second moment.
+    moments: Vec<Tensor>,
+    /// For what is in between.
+    room: Tensor,
+    steps: i32,
+}
+
+impl Optimiser {
+    /// Steps `values` by `gradients`, vectors of the same length.
+    pub(super) fn new(spec: &TrainingSpec, values: &Tensor, gradients: &Tensor) -> Result<Self, TchError> {
+        let moments = match spec.optimiser {
+            LocalOptimiser::Sgd => 0,
+            LocalOptimiser::Momentum { .. } => 1,
+            LocalOptimiser::Adam => 2,
+        };
+        Ok(Self {
+            spec: spec.clone(),
+            common: match spec.fedprox_mu {
+                0.0 => None,
+                _ => Some(values.f_detach_copy()?),
+            },
+            moments: (0..moments)
+                .map(|_| values.f_zeros_like())
+                .collect::<Result<_, TchError>>()?,
+            room: values.f_zeros_like()?,
+            values: values.shallow_clone(),
+            gradients: gradients.shallow_clone(),
+            steps: 0,
+        })
+    }
+
+    /// Moves the values by what the gradients are now, which are changed too.
+    pub(super) fn step(&mut self) -> Result<(), TchError> {
+        self.steps = self.steps.saturating_add(1);
+        let (spec, room) = (&self.spec, &self.room);
+        if let Some(common) = &self.common {
+            let pull = self
+                .values
+                .f_sub_out(room, common)?
+                .f_mul_scalar_(spec.fedprox_mu)?;
+            let _ = self.gradients.f_add_(&pull)?;
+        }
+        if spec.weight_decay > 0.0 {
+            let decay = self.values.f_mul_scalar_out(room, spec.weight_decay)?;
+            let _ = self.gradients.f_add_(&decay)?;
+        }
+        match (spec.optimiser, &mut self.moments[..]) {
+            (LocalOptimiser::Momentum { momentum }, [velocity]) => {
+                let _ = velocity.f_mul_scalar_(momentum)?.f_add_(&self.gradients)?;
+                let way = velocity.f_mul_scalar_out(room, spec.learning_rate)?;
+                let _ = self.values.f_sub_(&way)?;
+            }
+            (LocalOptimiser::Adam, [first, second]) => {
+                let _ = first.f_lerp_(&self.gradients, 1.0 - BETA[0])?;
+                let _ = second.f_lerp_(&self.gradients.f_square_out(room)?, 1.0 - BETA[1])?;
+                let [bias_first, bias_second] = BETA.map(|beta| 1.0 - beta.powi(self.steps));
+                // values -= step first / (sqrt(second) / sqrt(bias_second) + epsilon), with the step drawn into the
+                // denominator, since tch's addcdiv takes no factor.
+                let step = -spec.learning_rate / bias_first;
+                let denominator = second
+                    .f_sqrt_out(room)?
+                    .f_mul_scalar_(1.0 / (bias_second.sqrt() * step))?
+                    .f_add_scalar_(EPSILON / step)?;
+                let _ = self.values.f_addcdiv_(first, &denominator)?;
+            }
+            _ => {
+                let way = self.gradients.f_mul_scalar_out(room, spec.learning_rate)?;
+                let _ = self.values.f_sub_(&way)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tch::nn::{self, OptimizerConfig};
+    use tch::{Device, Kind};
+    use veilsum_protocol::task::Task;
+
+    use super::*;
+
+    const LENGTH: i64 = 1003;
+
+    /// A vector of numbers that look random, about 1 in size.
+    fn numbers(salt: i64) -> Tensor {
+        let number = |at: i64| ((at * 7919 + salt * 104_729) as f64).sin() as f32;
+        Tensor::from_slice(&(0..LENGTH).map(number).collect::<Vec<f32>>())
+    }
+
+    fn training(optimiser: &str, more: &str) -> TrainingSpec {
+        let text = format!(
+            "name = \"t\"\nrounds = 1\nseed = 1\n[schema]\nversion = 1\nlabel = \"y\"\n\
+             column = [{{ name = \"x\", type = \"number\", min = 0, max = 1 }}]\n[model]\nfamily = \"logistic\"\n\
+             [training]\nbatch_size = 1\nlocal_epochs = 1\nlearning_rate = 0.01\noptimiser = \"{optimiser}\"\n{more}"
+        );
+        Task::parse(&text).unwrap().training
+    }
+
+    /// How far from where libtorch's own optimiser comes to, from the same place with the same gradients.
+    fn off(spec: &TrainingSpec, theirs: impl OptimizerConfig) -> f64 {
+        let (values, mut gradients) = (numbers(0), numbers(0));
+        let mut ours = Optimiser::new(spec, &values, &gradients).unwrap();
+        let store = nn::VarStore::new(Device::Cpu);
+        let reference = store.root().var_copy("values", &values);
+        let mut theirs = theirs.build(&store, spec.learning_rate).unwrap();
+        for step in 1..=5 {
+            let gradient = numbers(step);
+            theirs.backward_step(&(&reference * &gradient).sum(Kind::Float));
+            gradients.copy_(&gradient);
+            ours.step().unwrap();
+        }
+        (values - reference).abs().max().double_value(&[])
+    }
+
+    #[test]
+    fn steps_are_those_of_libtorch_s_own_optimisers() {
+        let sgd = |momentum, wd| nn::Sgd {
+            momentum,
+            wd,
+            ..nn::Sgd::default()
+        };
+        let decay = "weight_decay = 0.1";
+        for (name, off) in [
+            ("sgd", off(&training("sgd", ""), sgd(0.0, 0.0))),
+            ("sgd, decay", off(&training("sgd", decay), sgd(0.0, 0.1))),
+            ("momentum", off(&training("momentum", ""), sgd(0.9, 0.0))),
+            ("adam", off(&training("adam", ""), nn::Adam::default())),
+            (
+                "adam, decay",
+                off(&training("adam", decay), nn::Adam::default().wd(0.1)),
+            ),
+        ] {
+            assert!(off < 1e-6, "{name}: {off}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What was measured, as lines of a Markdown table.
+
+use super::Options;
+use super::trace::Phases;
+use super::usage::Usage;
+
+const MIB: f64 = (1 << 20) as f64;
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub(super) options: Options,
+    pub(super) lanes: usize,
+    /// A round, on the average.
+    pub(super) seconds: f64,
+    /// Of a round, on the average.
+    pub(super) usage: Usage,
+    pub(super) traffic: Option<Traffic>,
+    pub(super) phases: Vec<Phases>,
+    pub(super) peak: u64,
+}
+
+/// Bytes of a bank and round, on the average.
+#[derive(Clone, Copy, Debug)]
+pub struct Traffic {
+    /// To the coordinator.
+    pub up: f64,
+    /// From it.
+    pub down: f64,
+    /// Of each: the packed vector.
+    pub vector: u64,
+}
+
+impl Report {
+    /// Head and line of a table.
+    pub fn table(&self) -> String {
+        let Options {
+            banks, tcp, delay, ..
+        } = &self.options;
+        let part = |of: fn(&Phases) -> Option<f64>| spread(self.phases.iter().filter_map(of).collect());
+        let delay = delay.map_or("-".to_owned(), |delay| format!("{} ms", delay.as_millis()));
+        let limit = 4.0 * self.lanes as f64 + (2.0 * f64::from(*banks) + 256.0) * MIB;
+        let mut rows = vec![
+            ("banks, digits", format!("{banks}, {}", self.lanes)),
+            (
+                "way, delay each way",
+                format!("{}, {delay}", if *tcp { "TCP" } else { "QUIC" }),
+            ),
+            ("rounds", self.phases.len().to_string()),
+            (
+                "whole round, s: median (least to most)",
+                part(|round| round.whole),
+            ),
+            ("whole round, s: average", format!("{:.3}", self.seconds)),
+            ("- start to open, s", part(|round| Some(round.prepare))),
+            (
+                "- open to cohort (training), s",
+                part(|round| Some(round.ready - round.prepare)),
+            ),
+            (
+                "- cohort to result, s",
+                part(|round| Some(round.result - round.ready)),
+            ),
+            (
+                "-- cohort to last update; to certificate; to shares; to result, s",
+                [
+                    part(|round| Some(round.after_uploads?[0] - round.ready)),
+                    part(|round| Some(round.after_uploads?[1] - round.after_uploads?[0])),
+                    part(|round| Some(round.after_uploads?[2] - round.after_uploads?[1])),
+                    part(|round| Some(round.result - round.after_uploads?[2])),
+                ]
+                .join("; "),
+            ),
+            (
+                "- result to next start, s",
+                part(|round| round.whole.map(|whole| whole - round.result)),
+            ),
+            (
+                "CPU of all processes, s a round",
+                format!("{:.3}", self.usage.all()),
+            ),
+            (
+                "- coordinator; banks; of that their training threads, s",
+                format!(
+                    "{:.3}; {:.3}; {:.3}",
+                    self.usage.coordinator, self.usage.banks, self.usage.training
+                ),
+            ),
+            (
+                "coordinator's peak of memory, MiB; of its limit",
+                format!("{:.0}; {:.2}", self.peak as f64 / MIB, self.peak as f64 / limit),
+            ),
+        ];
+        if let Some(Traffic { up, down, vector }) = self.traffic {
+            rows.push((
+                "up; down; packed vector, bytes a bank and round",
+                format!("{up:.0}; {down:.0}; {vector}"),
+            ));
+            rows.push((
+                "beside the vectors, up and down",
+                format!("{:.0}", up + down - 2.0 * vector as f64),
+            ));
+        }
+        let lines = rows.iter().map(|(what, found)| format!("| {what} | {found} |\n"));
+        let lines: String = lines.collect();
+        format!("| | |\n| --- | --- |\n{lines}")
+    }
+}
+
+fn spread(mut values: Vec<f64>) -> String {
+    values.sort_by(f64::total_cmp);
+    match (values.first(), values.get(values.len() / 2), values.last()) {
+        (Some(least), Some(median), Some(most)) => format!("{median:.3} ({least:.3} to {most:.3})"),
+        _ => "-".to_owned(),
+    }
+}

@@ -1,0 +1,61 @@
+//! What a whole round costs, over real processes on this machine.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use veilsum_examples::bench::{Options, play};
+
+/// Whole rounds with next to no training: wall time, CPU of all processes, memory, bytes. Prints a Markdown table.
+#[derive(Debug, Parser)]
+#[command(name = "veilsum-bench-round", version)]
+struct Cli {
+    /// Where to play; what an earlier run left there is replaced
+    #[arg(long, default_value = "target/bench-round")]
+    dir: PathBuf,
+    /// Banks, each a process of its own
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(3..=500))]
+    banks: u16,
+    /// Parameters of the model, about
+    #[arg(long, default_value_t = 1_000_000)]
+    parameters: u64,
+    /// Rounds that are measured
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// By which way banks go
+    #[arg(long, value_enum, default_value_t = Way::Quic)]
+    way: Way,
+    /// Through a network in this process that counts bytes, and makes them so many milliseconds late in each direction
+    #[arg(long)]
+    delay_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Way {
+    Quic,
+    Tcp,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let options = Options {
+        dir: cli.dir,
+        banks: cli.banks,
+        parameters: cli.parameters,
+        rounds: cli.rounds,
+        tcp: cli.way == Way::Tcp,
+        delay: cli.delay_ms.map(Duration::from_millis),
+    };
+    match play(&options) {
+        Ok(report) => {
+            let _ = write!(std::io::stdout(), "{}", report.table());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
