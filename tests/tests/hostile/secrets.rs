@@ -53,22 +53,21 @@ impl Seen {
         }
         for run in &self.digits {
             needles.whole("digits", run);
-            // Packed to two bytes each, and as text.
-            let lanes: Vec<u32> = run
-                .as_chunks::<4>()
+            // As lanes of four bytes each, in the other order, and as text.
+            let lanes: Vec<u16> = run
+                .as_chunks::<2>()
                 .0
                 .iter()
-                .map(|lane| u32::from_le_bytes(*lane))
+                .map(|lane| u16::from_le_bytes(*lane))
                 .collect();
-            let short = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
-                lanes
-                    .iter()
-                    .flat_map(|lane| bytes(u16::try_from(*lane).unwrap()))
-                    .collect()
+            let wide = |bytes: fn(u32) -> [u8; 4]| -> Vec<u8> {
+                lanes.iter().flat_map(|lane| bytes(u32::from(*lane))).collect()
             };
-            needles.whole("digits", &short(u16::to_be_bytes));
-            needles.whole("digits", &short(u16::to_le_bytes));
-            let text: Vec<String> = lanes.iter().map(u32::to_string).collect();
+            needles.whole("digits", &wide(u32::to_be_bytes));
+            needles.whole("digits", &wide(u32::to_le_bytes));
+            let other: Vec<u8> = lanes.iter().flat_map(|lane| lane.to_be_bytes()).collect();
+            needles.whole("digits", &other);
+            let text: Vec<String> = lanes.iter().map(u16::to_string).collect();
             needles.text("digits", &text.join(", "));
         }
     }
@@ -145,15 +144,20 @@ fn round_keys(snapshot: &[u8]) -> Vec<(Option<usize>, Vec<u8>)> {
 /// Runs of eight lanes of an update of which six differ: what is the same in many updates says nothing.
 fn runs(file: &[u8]) -> Vec<Vec<u8>> {
     let head = b"veilsum/v1/digits\0".len() + 8 + 1 + 4;
-    let (lanes, _) = file.get(head..).unwrap_or_default().as_chunks::<4>();
+    let hash = 32;
+    let lanes = file
+        .get(head..file.len().saturating_sub(hash))
+        .unwrap_or_default();
+    // Digits of 16 bits, packed: two bytes each.
+    let (lanes, _) = lanes.as_chunks::<2>();
     lanes
         .windows(8)
         .filter(|run| {
-            let differing: BTreeSet<&[u8; 4]> = run.iter().collect();
+            let differing: BTreeSet<&[u8; 2]> = run.iter().collect();
             // Those of counts are small, or fill the limbs of larger numbers.
-            differing.len() >= 6 && run.iter().all(|lane| lane[1] != 0 && lane[2..] == [0, 0])
+            differing.len() >= 6 && run.iter().all(|lane| lane[1] != 0)
         })
-        .map(<[[u8; 4]]>::concat)
+        .map(<[[u8; 2]]>::concat)
         .collect()
 }
 
