@@ -9,7 +9,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use std::thread;
 
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
@@ -18,9 +17,11 @@ use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 use crate::atomic_file::{durable_create_folder, durable_write, sync_folder};
 use crate::engine::ports::{Blobs, Commit, Fault, Ledger, Store, StoreError};
 use crate::log::{Publisher, Recovered, Sequencer, recover};
+use crate::side_by_side::side_by_side;
 use crate::store::blobs::BlobStore;
 
-/// Threads that write blobs at once at most.
+/// Threads that write blobs at once at most. Each write waits for the disk several times, and side by side they wait together: the file system
+/// makes durable in one step what waits.
 const MOST_WRITERS: usize = 16;
 
 /// Store and log of a coordinator.
@@ -128,26 +129,6 @@ impl<S: Store> Ledger for StoredLedger<S> {
     }
 }
 
-/// Each write waits for the disk several times. Side by side they wait together: the file system makes durable in one step what waits.
-fn side_by_side<T: Sync>(work: &[T], write: impl Fn(&T) -> Result<(), Fault> + Sync) -> Result<(), Fault> {
-    if let [one] = work {
-        return write(one);
-    }
-    let write = &write;
-    thread::scope(|scope| {
-        let share = work.len().div_ceil(MOST_WRITERS).max(1);
-        let writers: Vec<_> = work
-            .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().try_for_each(write)))
-            .collect();
-        // All of them first: one that failed leaves the others to their end.
-        let ends: Vec<_> = writers.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        ends.into_iter().try_for_each(|end| {
-            end.unwrap_or_else(|_| Err(Fault::new("a thread that writes blobs has panicked")))
-        })
-    })
-}
-
 /// The blobs and the index of bundles beside them.
 pub struct Archive {
     blobs: BlobStore,
@@ -210,7 +191,7 @@ impl Blobs for Archive {
         // A blob has one writer at a time.
         let distinct: BTreeMap<Digest, &Vec<u8>> = hashes.iter().copied().zip(blobs).collect();
         let distinct: Vec<_> = distinct.into_iter().collect();
-        side_by_side(&distinct, |(hash, bytes)| {
+        side_by_side(MOST_WRITERS, &distinct, |(hash, bytes)| {
             self.doomed().remove(hash);
             Ok(self.blobs.put_as(hash, bytes)?)
         })?;
@@ -218,7 +199,7 @@ impl Blobs for Archive {
     }
 
     fn adopt_all(&self, finished: &[(PathBuf, Digest)]) -> Result<(), Fault> {
-        side_by_side(finished, |(path, hash)| {
+        side_by_side(MOST_WRITERS, finished, |(path, hash)| {
             self.doomed().remove(hash);
             Ok(self.blobs.adopt(path, hash)?)
         })

@@ -13,5 +13,6 @@ pub mod https;
 pub mod ledger;
 pub mod log;
 mod remedy;
+mod side_by_side;
 pub mod store;
 pub mod transport;

@@ -3,7 +3,6 @@
 //! Every processor works on it: first each on another bank's vector, then each on another part of the sum.
 
 use std::io::{ErrorKind, Read};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -19,6 +18,7 @@ use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
 
 use crate::engine::ports::{Blobs, Fault};
+use crate::side_by_side::side_by_side;
 
 /// Everything that a sum is made of.
 pub struct Summation {
@@ -72,7 +72,8 @@ pub fn sum(work: Summation, blobs: &dyn Blobs) -> Result<Summed, SumError> {
     let mut accumulator = Accumulator::new(ring, layout.lanes());
     {
         let parts: Vec<_> = accumulator.parts().map(Mutex::new).collect();
-        side_by_side(&work.survivors, |(bank, hash)| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        side_by_side(threads, &work.survivors, |(bank, hash)| {
             add(&parts, blobs, hash).map_err(|what| {
                 Fault::new(format!(
                     "round {}: the stored update of bank {bank}: {what}",
@@ -80,7 +81,7 @@ pub fn sum(work: Summation, blobs: &dyn Blobs) -> Result<Summed, SumError> {
                 ))
             })
         })?;
-        side_by_side(&parts, |part| {
+        side_by_side(threads, &parts, |part| {
             lock(part).apply(&work.masks);
             Ok(())
         })?;
@@ -97,29 +98,6 @@ pub fn sum(work: Summation, blobs: &dyn Blobs) -> Result<Summed, SumError> {
         state,
         state_hash,
         outcome,
-    })
-}
-
-/// Does `one` to each of `all` on as many threads as there are processors; stops at the first fault.
-fn side_by_side<T: Sync>(all: &[T], one: impl Fn(&T) -> Result<(), Fault> + Sync) -> Result<(), Fault> {
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<(), Fault> {
-        while let Some(item) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-            one(item).inspect_err(|_| next.store(all.len(), Ordering::Relaxed))?;
-        }
-        Ok(())
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(all.len())).map(|_| scope.spawn(work)).collect();
-        let mut outcome = work();
-        for other in others {
-            let theirs = other
-                .join()
-                .unwrap_or_else(|_| Err(Fault::new("a thread that added up has panicked")));
-            outcome = outcome.and(theirs);
-        }
-        outcome
     })
 }
 
