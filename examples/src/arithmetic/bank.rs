@@ -74,30 +74,26 @@ pub(super) fn rows(show: &mut dyn FnMut(Row)) {
         let values = values(lanes);
         let bytes = keystream_bytes(ring, lanes, usize::from(banks));
         let turns = if bytes > 200 << 20 { 5 } else { 15 };
-        let took = beside(turns, &mut || keystream.make(bytes), &mut || {
+        let mut row = |what: &str, goal, work: &mut dyn FnMut()| {
+            let took = beside(turns, &mut || keystream.make(bytes), work);
+            show(Row {
+                what: format!("bank, n = {banks}, d = {lanes}: {what}; one core"),
+                found: spread(took.found),
+                ratio: Some(took.ratio),
+                limit: format!("keystream {}", time(took.limit)),
+                goal,
+            });
+        };
+        row("quantise, all masks, pack, hash", "0.75", &mut || {
             fused(&masks, &values)
-        });
-        show(Row {
-            what: format!("bank, n = {banks}, d = {lanes}: quantise, all masks, pack, hash; one core"),
-            found: spread(took.found),
-            ratio: Some(took.ratio),
-            limit: format!("keystream {}", time(took.limit)),
-            goal: "0.75",
         });
         let mut digits = Digits::with_capacity(DIGIT_BITS, lanes);
         let _ = digits.push_reals(&values, 1.0, 0.5, &mut SeededEntropy::new(2));
-        let took = beside(turns, &mut || keystream.make(bytes), &mut || {
+        row("all masks and pack", "", &mut || {
             let _ = mask_and_pack::<()>(&masks, &digits, |packed| {
                 black_box(packed);
                 Ok(())
             });
-        });
-        show(Row {
-            what: format!("bank, n = {banks}, d = {lanes}: all masks and pack; one core"),
-            found: spread(took.found),
-            ratio: Some(took.ratio),
-            limit: format!("keystream {}", time(took.limit)),
-            goal: "",
         });
     }
 }
