@@ -27,9 +27,10 @@ impl Participant {
             size: head.checkpoint().size,
             cosignature: Cosignature::sign(&self.witness_key, head.note().text(), time),
         };
-        let mut actions = vec![Action::Persist, send(cosignature)];
-        actions.extend(self.confirm_shown());
-        Ok(actions)
+        // The confirmation first: with the last cosignature the coordinator has the last confirmation too.
+        let confirmation = self.confirm_shown();
+        let actions = std::iter::once(Action::Persist).chain(confirmation);
+        Ok(actions.chain([send(cosignature)]).collect())
     }
 
     /// Confirms the round's first list of survivors with the cosignature of the head that shows it, if everything before it is acted on. A
