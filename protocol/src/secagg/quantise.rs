@@ -160,16 +160,21 @@ impl Rounding {
     /// The digit of a finite value; `random` is uniform.
     #[inline(always)]
     fn digit(self, value: f32, random: u32) -> u32 {
-        let u = f64::from(value).max(-self.range).min(self.range) * self.scale;
+        let u = within(f64::from(value), -self.range, self.range) * self.scale;
         let uniform = (f64::from_bits(INTEGERS.to_bits() | u64::from(random)) - INTEGERS) / 4_294_967_296.0;
-        let exact = ((u + self.range) * self.steps + uniform)
-            .max(0.0)
-            .min(self.greatest);
+        let exact = within((u + self.range) * self.steps + uniform, 0.0, self.greatest);
         let nearest = (exact + INTEGERS) - INTEGERS;
         let down = nearest - if nearest > exact { 1.0 } else { 0.0 };
         // Only the low bits are the integer's.
         (down + INTEGERS).to_bits() as u32
     }
+}
+
+/// A value that is not NaN, between the limits. `clamp` also looks at its limits, for every value anew.
+#[inline(always)]
+fn within(value: f64, least: f64, greatest: f64) -> f64 {
+    let value = if value < least { least } else { value };
+    if value > greatest { greatest } else { value }
 }
 
 impl std::fmt::Debug for Digits {
