@@ -78,7 +78,8 @@ impl TestFold {
         runtime: Runtime,
     ) -> Result<(Vec<f64>, Vec<u8>), DemoError> {
         let data = self.rows.encode(moments).map_err(DemoError::trial)?;
-        scores(&data, task, parameters, runtime).map(|scores| (scores, data.labels))
+        let labels = data.labels.iter().map(|&label| u8::from(label > 0.5)).collect();
+        scores(&data, task, parameters, runtime).map(|scores| (scores, labels))
     }
 
     /// A model judged by exact figures over the fold.
@@ -161,12 +162,12 @@ pub fn pooled(
     runtime: Runtime,
 ) -> Result<Trial, DemoError> {
     let moments = moments_of(banks)?;
-    let width = task.schema.inputs().len();
     let mut all = Party {
         data: EncodedData {
             inputs: Vec::new(),
-            width,
+            shape: task.input_shape(),
             labels: Vec::new(),
+            target: task.target(),
         },
         training: Vec::new(),
     };
