@@ -78,8 +78,7 @@ impl TestFold {
         runtime: Runtime,
     ) -> Result<(Vec<f64>, Vec<u8>), DemoError> {
         let data = self.rows.encode(moments).map_err(DemoError::trial)?;
-        let labels = data.labels.iter().map(|&label| u8::from(label > 0.5)).collect();
-        scores(&data, task, parameters, runtime).map(|scores| (scores, labels))
+        scores(&data, task, parameters, runtime).map(|scores| (scores, binary(&data)))
     }
 
     /// A model judged by exact figures over the fold.
@@ -96,6 +95,10 @@ impl TestFold {
         let (scores, labels) = self.predict(task, moments, parameters, runtime)?;
         score(&scores, &labels).map_err(DemoError::trial)
     }
+}
+
+fn binary(data: &EncodedData) -> Vec<u8> {
+    data.labels.iter().map(|&label| u8::from(label > 0.5)).collect()
 }
 
 fn scores(
@@ -226,7 +229,7 @@ fn run(
             &average,
         );
         let scores = scores(&test, task, &parameters, runtime)?;
-        curve.push(score(&scores, &test.labels).map_err(DemoError::trial)?);
+        curve.push(score(&scores, &binary(&test)).map_err(DemoError::trial)?);
     }
     let last = *curve
         .last()
