@@ -73,6 +73,12 @@ impl Report {
         let Some(table) = self.note("policy", surveyed, data::Report::in_short) else {
             return;
         };
+        if table.refuses() {
+            self.usage = true;
+            if let Some(finding) = self.findings.last_mut() {
+                finding.ok = false;
+            }
+        }
         if let Some(short) = table.anonymity_in_short() {
             self.findings.push(Finding {
                 what: "anonymity",

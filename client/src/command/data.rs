@@ -45,10 +45,10 @@ pub(crate) fn survey(config: &Config) -> Result<Report, DataError> {
 impl Report {
     /// 0: in order. 2: a column that is read is refused. 1: rows do not hide as well as the policy asks.
     pub(crate) fn exit_code(&self) -> u8 {
-        match (self.refused().next(), self.is_anonymous_enough()) {
-            (Some(_), _) => 2,
-            (None, false) => 1,
-            (None, true) => 0,
+        match (self.refuses(), self.is_anonymous_enough()) {
+            (true, _) => 2,
+            (false, false) => 1,
+            (false, true) => 0,
         }
     }
 
@@ -57,6 +57,11 @@ impl Report {
             .anonymity
             .as_ref()
             .is_none_or(AnonymityReport::is_enough)
+    }
+
+    /// Whether a column that would be read is refused.
+    pub(crate) fn refuses(&self) -> bool {
+        self.refused().next().is_some()
     }
 
     fn refused(&self) -> impl Iterator<Item = &ColumnReport> {
@@ -138,7 +143,7 @@ impl Report {
                 column_in_words(column)
             ));
         }
-        if self.refused().next().is_some() {
+        if self.refuses() {
             lines.push(String::new());
             lines.push(format!(
                 "REFUSED: no task can read these columns until {} has a rule for each, or the schema leaves them out",

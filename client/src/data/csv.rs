@@ -13,7 +13,7 @@ use veilsum_protocol::task::{
 
 use super::dataset::Row;
 use super::{DataError, HoldOut};
-use crate::desensitise::{Guard, Rules};
+use crate::desensitise::{self, Guard, Kinds, Rules};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -114,7 +114,9 @@ impl Place<'_> {
                 return Err(self.whole(&found, "no more than that", "draw a sample of the rows"));
             }
             count += 1;
-            guard.row(line, &mut record)?;
+            guard
+                .row(&mut record)
+                .map_err(|unfit| unfit.at(self.file, line))?;
             numbers.clear();
             categories.clear();
             let cell = |position: usize| record.get(position).unwrap_or_default();
@@ -370,9 +372,11 @@ fn to_u16(index: usize) -> u16 {
     u16::try_from(index).expect("a schema has at most 1000 values in a category")
 }
 
-/// A cell as it may be shown in a terminal: its beginning, with control characters escaped.
+/// A cell as it may be shown in a terminal: its beginning, with control characters escaped and identifiers masked.
 fn quoted(text: &str) -> String {
     const SHOWN: usize = 40;
+    let masked = desensitise::masked(text, Kinds::all());
+    let text = masked.as_deref().unwrap_or(text);
     let start: String = text.chars().take(SHOWN).collect();
     let more = if start.len() < text.len() { "..." } else { "" };
     format!("{start:?}{more}")

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use csv::StringRecord;
+use ring::digest::{Context, SHA256};
 use serde::Serialize;
 
 use super::policy::Anonymity;
@@ -14,15 +15,15 @@ pub(super) struct Groups<'a> {
     positions: Vec<usize>,
     sensitive: Option<usize>,
     values: HashMap<String, u32>,
-    groups: HashMap<String, Group>,
-    key: String,
+    /// By a hash of the quasi identifiers: a table may have as many groups as rows.
+    groups: HashMap<[u8; 16], Group>,
 }
 
 #[derive(Default)]
 struct Group {
     rows: u64,
-    /// Rows by the number of their sensitive value.
-    values: HashMap<u32, u64>,
+    /// Rows by the number of their sensitive value, in order.
+    values: Vec<(u32, u64)>,
 }
 
 /// What was found of a table.
@@ -65,30 +66,26 @@ impl<'a> Groups<'a> {
             sensitive: wanted.sensitive.as_ref().and_then(place),
             values: HashMap::new(),
             groups: HashMap::new(),
-            key: String::new(),
         }
     }
 
     /// Counts a row. A missing value is a value: rows that lack it hide among each other.
     pub(super) fn see(&mut self, record: &StringRecord) {
-        self.key.clear();
+        let mut context = Context::new(&SHA256);
         for &position in &self.positions {
-            let cell = record.get(position).unwrap_or_default();
+            let cell = record.get(position).unwrap_or_default().trim();
             // With the length, so that cells do not run into each other.
-            self.key.push_str(&cell.len().to_string());
-            self.key.push(':');
-            self.key.push_str(cell);
+            context.update(&(cell.len() as u64).to_be_bytes());
+            context.update(cell.as_bytes());
         }
-        if !self.groups.contains_key(&self.key) {
-            self.groups.insert(self.key.clone(), Group::default());
-        }
-        let Some(group) = self.groups.get_mut(&self.key) else {
-            return;
-        };
+        let mut key = [0; 16];
+        let digest = context.finish();
+        key.copy_from_slice(&digest.as_ref()[..16]);
+        let group = self.groups.entry(key).or_default();
         group.rows += 1;
         if let Some(position) = self.sensitive {
             let next = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-            let value = record.get(position).unwrap_or_default();
+            let value = record.get(position).unwrap_or_default().trim();
             let number = match self.values.get(value) {
                 Some(known) => *known,
                 None => {
@@ -96,7 +93,10 @@ impl<'a> Groups<'a> {
                     next
                 }
             };
-            *group.values.entry(number).or_default() += 1;
+            match group.values.binary_search_by_key(&number, |&(value, _)| value) {
+                Ok(place) => group.values[place].1 += 1,
+                Err(place) => group.values.insert(place, (number, 1)),
+            }
         }
     }
 
@@ -134,7 +134,7 @@ impl<'a> Groups<'a> {
 
 /// Entropy of the sensitive values of a group, in nats. The counts go in by size, so that the sum is the same in every run.
 fn entropy(group: &Group) -> f64 {
-    let mut counts: Vec<u64> = group.values.values().copied().collect();
+    let mut counts: Vec<u64> = group.values.iter().map(|&(_, rows)| rows).collect();
     counts.sort_unstable();
     let term = |count: u64| {
         let share = count as f64 / group.rows as f64;

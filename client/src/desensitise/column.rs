@@ -21,6 +21,9 @@ const FORM: f64 = 0.99;
 /// Whole numbers of so many digits, all of one length, are numbers that somebody gave out: amounts differ in length.
 const DIGITS_OF_A_KEY: usize = 8;
 
+/// Whole numbers that all differ, over a range of so many times their count, run on.
+const RUNNING: f64 = 1.1;
+
 /// Longest word that may be a key.
 const LONGEST_KEY: usize = 64;
 
@@ -110,8 +113,8 @@ impl Column {
     }
 
     fn kinds(&mut self, cell: &str) -> Kinds {
-        // Numbers of few digits, which most cells are, need no memory.
-        if cell.len() < 6 && cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        // Not worth a place in the memory.
+        if detect::is_amount(cell) {
             return Kinds::NONE;
         }
         if let Some(known) = self.remembered.get(cell) {
@@ -211,8 +214,8 @@ impl Column {
             lengths,
         } = &self.form;
         let dense = range.is_some_and(|(least, most)| {
-            // Numbers that run on without wide gaps count the rows.
-            (i128::from(most) - i128::from(least)) as f64 <= 1.5 * self.cells as f64
+            // Numbers that run on without gaps to speak of count the rows.
+            (i128::from(most) - i128::from(least)) as f64 <= RUNNING * self.cells as f64
         });
         let given_out = lengths.is_some_and(|(least, most)| least == most && most >= DIGITS_OF_A_KEY);
         self.cells >= LEAST_CELLS_OF_A_KEY

@@ -83,12 +83,10 @@ impl<'a> Guard<'a> {
     ///
     /// # Errors
     /// A cell that its rule cannot work on.
-    pub fn row(&mut self, line: u64, record: &mut StringRecord) -> Result<(), DataError> {
-        self.rules
-            .apply(record)
-            .map_err(|unfit| unfit.at(self.table, line))?;
+    pub fn row(&mut self, record: &mut StringRecord) -> Result<(), Unfit> {
+        self.rules.apply(record)?;
         for watched in &mut self.watched {
-            let cell = record.get(watched.position).unwrap_or_default();
+            let cell = record.get(watched.position).unwrap_or_default().trim();
             if !cell.is_empty() && !self.schema.missing.iter().any(|missing| missing == cell) {
                 watched.column.see(cell);
             }

@@ -147,11 +147,12 @@ impl Applied<'_> {
             return Ok(());
         }
         self.row.clear();
-        for (step, cell) in self.steps.iter().zip(record.iter()) {
+        for (step, cell) in self.steps.iter().zip(record.iter().map(str::trim)) {
             match step.rule {
                 Some(Rule::Drop) => {}
                 Some(rule) if !self.policy.is_missing(cell) => {
-                    let by = step.by.and_then(|place| record.get(place)).unwrap_or_default();
+                    let by = step.by.and_then(|place| record.get(place));
+                    let by = by.unwrap_or_default().trim();
                     self.row
                         .push_field(&changed(rule, &step.name, cell, by, self.keyed.as_ref())?);
                 }

@@ -123,7 +123,7 @@ impl<'a> Surveyor<'a> {
         for (column, cell) in self
             .before
             .iter_mut()
-            .zip(record.iter())
+            .zip(record.iter().map(str::trim))
             .filter(|(_, cell)| holds(cell))
         {
             column.see(cell);
@@ -132,7 +132,7 @@ impl<'a> Surveyor<'a> {
         for (column, cell) in self
             .after
             .iter_mut()
-            .zip(record.iter())
+            .zip(record.iter().map(str::trim))
             .filter(|(_, cell)| holds(cell))
         {
             if let Some(column) = column {

@@ -114,6 +114,14 @@ fn a_policy_with_a_mistake_is_told_and_nothing_is_read() {
         scene.write("policy.toml", &text);
         scene.client(&["check"]).says(2, &parts);
     }
+    // A cell that does not fit is told without what identifies.
+    scene.write("policy.toml", "");
+    let only_cash = SCHEMA.replace("other = \"bucket\"\n", "");
+    scene.write("schema.toml", &only_cash);
+    scene.client(&["check"]).says(
+        2,
+        &["line 2, column \"paid_with\": found \"[card]\", expected one of cash"],
+    );
     // No schema, and so no task, has a word for it.
     scene.write("policy.toml", "");
     scene.write("schema.toml", &format!("policy = \"none\"\n{SCHEMA}"));

@@ -13,6 +13,7 @@ mod national_id;
 mod phone;
 mod surnames;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use regex::Regex;
@@ -31,6 +32,9 @@ pub struct Found {
 /// Everything that looks like an identifier, in the text's order. Spans do not overlap: where two readings of the same characters compete,
 /// the one with the check digit, or else the longer form, is taken.
 pub fn find(text: &str) -> Vec<Found> {
+    if is_amount(text) {
+        return Vec::new();
+    }
     let letters = Letters::of(text);
     let mut found = Finds::default();
     if letters.at {
@@ -77,6 +81,19 @@ pub fn masked(text: &str, kinds: Kinds) -> Option<String> {
     (end > 0).then(|| masked + &text[end..])
 }
 
+/// True for most cells of a table: a whole number of fewer digits than any identifier has that is told by its digits alone, and any number with a
+/// fraction.
+pub(super) fn is_amount(text: &str) -> bool {
+    const FEWEST_DIGITS: usize = 11;
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = match unsigned.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (unsigned, None),
+    };
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    digits(whole) && fraction.map_or(whole.len() < FEWEST_DIGITS, digits)
+}
+
 /// Which letters a text has: most cells of a table have none that an identifier needs.
 struct Letters {
     digits: usize,
@@ -113,22 +130,26 @@ impl Letters {
     }
 }
 
-/// What the detectors have found so far.
+/// What the detectors have found so far: kind and end, by the start.
 #[derive(Default)]
-struct Finds(Vec<Found>);
+struct Finds(BTreeMap<usize, (usize, Kind)>);
 
 impl Finds {
     /// Takes a finding, unless an earlier detector has taken some of its characters.
     fn push(&mut self, kind: Kind, span: Range<usize>) {
-        let free = |taken: &Found| span.end <= taken.span.start || taken.span.end <= span.start;
-        if span.start < span.end && self.0.iter().all(free) {
-            self.0.push(Found { kind, span });
+        let before = self.0.range(..span.end).next_back();
+        let free = before.is_none_or(|(_, (end, _))| *end <= span.start);
+        if span.start < span.end && free {
+            self.0.insert(span.start, (span.end, kind));
         }
     }
 
-    fn sorted(mut self) -> Vec<Found> {
-        self.0.sort_by_key(|found| found.span.start);
-        self.0
+    fn sorted(self) -> Vec<Found> {
+        let found = |(start, (end, kind))| Found {
+            kind,
+            span: start..end,
+        };
+        self.0.into_iter().map(found).collect()
     }
 }
 
