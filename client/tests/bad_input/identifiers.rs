@@ -116,11 +116,13 @@ fn a_policy_with_a_mistake_is_told_and_nothing_is_read() {
     }
     // A cell that does not fit is told without what identifies.
     scene.write("policy.toml", "");
-    let only_cash = SCHEMA.replace("other = \"bucket\"\n", "");
-    scene.write("schema.toml", &only_cash);
+    let two = SCHEMA
+        .replace("other = \"bucket\"\n", "")
+        .replace("[\"cash\"]", "[\"cash\", \"transfer\"]");
+    scene.write("schema.toml", &two);
     scene.client(&["check"]).says(
         2,
-        &["line 2, column \"paid_with\": found \"[card]\", expected one of cash"],
+        &["line 2, column \"paid_with\": found \"[card]\", expected one of cash, transfer"],
     );
     // No schema, and so no task, has a word for it.
     scene.write("policy.toml", "");
