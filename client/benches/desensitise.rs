@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use veilsum_client::data::{Dataset, HoldOut};
-use veilsum_client::desensitise::Rules;
+use veilsum_client::desensitise::{Policy, Rules};
 use veilsum_protocol::task::Schema;
 
 const ROWS: u32 = 300_000;
@@ -22,13 +22,26 @@ fn main() {
     fs::write(&path, table()).unwrap();
     let schema = Schema::parse(&schema()).unwrap();
     let text = fastest(|| only_text(&path));
-    let read = fastest(|| {
-        let rows = Dataset::read(&path, &schema, &HoldOut::new([1; 32], 0.2), &Rules::none());
-        assert_eq!(rows.ok().unwrap().len(), 300_000);
-    });
+    let read = |rules: &Rules| {
+        fastest(|| {
+            let rows = Dataset::read(&path, &schema, &HoldOut::new([1; 32], 0.2), rules);
+            assert_eq!(rows.ok().unwrap().len(), 300_000);
+        })
+    };
+    // No cell of a column that is allowed is looked at.
+    let columns = schema.columns.iter().map(|column| column.name.as_str());
+    let allowed: String = columns
+        .chain([schema.label.as_str()])
+        .map(|name| format!("[[column]]\nname = {name:?}\nrule = \"allow\"\nreason = \"made up\"\n"))
+        .collect();
+    let allowed = Policy::parse(Path::new("policy.toml"), &allowed).unwrap();
+    let unlooked = read(&Rules::new("policy.toml".into(), allowed, None));
+    let looked = read(&Rules::none());
     println!(
-        "{ROWS} rows of 12 columns: the text alone {text:.2} s, read with a look at every cell {read:.2} s, {:.1} times as long",
-        read / text
+        "{ROWS} rows of 12 columns: the text alone 1, read by the schema {:.2}, with a look at every cell {:.2} ({:.2} times reading)",
+        unlooked / text,
+        looked / text,
+        looked / unlooked
     );
 }
 

@@ -36,7 +36,7 @@ pub struct Applied<'a> {
     policy: &'a Policy,
     keyed: Option<Keyed>,
     header: StringRecord,
-    /// For each column of the table, the rule and where the column stands that chooses its shift. Empty if there is no rule at all.
+    /// For each column of the table, the rule and where the column stands that chooses its shift. Empty if no rule changes anything.
     steps: Vec<Step<'a>>,
     row: StringRecord,
 }
@@ -90,7 +90,12 @@ impl Rules {
             return Err(absent(name, "a rule for column"));
         }
         let mut steps = Vec::new();
-        for name in header.iter().filter(|_| !self.policy.columns.is_empty()) {
+        let is_changed = self
+            .policy
+            .columns
+            .values()
+            .any(|rule| !matches!(rule, Rule::Allow(_)));
+        for name in header.iter().filter(|_| is_changed) {
             let rule = self.policy.columns.get(name);
             let by = match rule {
                 Some(Rule::ShiftDates { by: Some(by), .. }) => Some(
