@@ -98,5 +98,5 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
             digit => 2 * digit,
         })
         .sum();
-    !digits.is_empty() && sum % 10 == 0
+    !digits.is_empty() && sum.is_multiple_of(10)
 }

@@ -163,5 +163,5 @@ fn is_hong_kong(text: &str) -> bool {
         .zip(blank.into_iter().chain(characters))
         .map(|(weight, value)| weight * value)
         .sum();
-    sum % 11 == 0
+    sum.is_multiple_of(11)
 }
