@@ -11,7 +11,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, AppError};
-use crate::command::{check, status, tasks};
+use crate::command::{check, data, status, tasks};
 use crate::core_dump;
 use crate::enrol::{EnrolError, init};
 
@@ -49,6 +49,11 @@ enum Command {
         #[command(flatten)]
         bank: Folder,
     },
+    /// The bank's table
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
     /// List the tasks that the consortium offers
     Tasks {
         #[command(flatten)]
@@ -66,6 +71,18 @@ enum Command {
     },
     /// Tell what the daemon is doing
     Status {
+        #[command(flatten)]
+        bank: Folder,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DataCommand {
+    /// Show what each column looks like, what the bank's policy does to it, and how well rows hide among each other
+    ///
+    /// Cells are shown by their shape only. Exit code 2: a column that is read is refused, or a file has to be corrected. 1: rows do not hide as
+    /// well as the policy asks.
+    Check {
         #[command(flatten)]
         bank: Folder,
     },
@@ -170,6 +187,13 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
         Command::Run { bank } => app::run(&bank.dir, Box::new(say))?,
         Command::Check { bank } => {
             let report = check::check(&bank.dir);
+            print(cli.json, &report, || report.text())?;
+            return Ok(report.exit_code());
+        }
+        Command::Data {
+            command: DataCommand::Check { bank },
+        } => {
+            let report = data::check(&bank.dir)?;
             print(cli.json, &report, || report.text())?;
             return Ok(report.exit_code());
         }

@@ -6,6 +6,7 @@ mod command;
 pub mod config;
 mod core_dump;
 pub mod data;
+pub mod desensitise;
 pub mod enrol;
 pub mod model;
 pub mod participant;

@@ -13,6 +13,7 @@ use veilsum_protocol::task::{
 
 use super::dataset::Row;
 use super::{DataError, HoldOut};
+use crate::desensitise::{self, Guard, Kinds, Rules};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -21,8 +22,35 @@ pub(super) fn read(
     file: &Path,
     schema: &Schema,
     hold_out: &HoldOut,
+    rules: &Rules,
     sink: &mut dyn FnMut(Row<'_>),
 ) -> Result<(), DataError> {
+    Place { file, schema }.rows(open(file)?, hold_out, rules, sink)
+}
+
+/// Reads the text of `file`: `begin` is given the header, and `row` each row with its line.
+pub(crate) fn each_row<S>(
+    file: &Path,
+    begin: impl FnOnce(&csv::StringRecord) -> Result<S, DataError>,
+    mut row: impl FnMut(&mut S, u64, &mut csv::StringRecord) -> Result<(), DataError>,
+) -> Result<S, DataError> {
+    let broken = |error| broken(file, error);
+    let mut reader = text(open(file)?);
+    let mut state = begin(reader.headers().map_err(broken)?)?;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(broken)? {
+        let line = record.position().map_or(0, csv::Position::line);
+        row(&mut state, line, &mut record)?;
+    }
+    Ok(state)
+}
+
+fn text<R: Read>(bytes: R) -> csv::Reader<R> {
+    csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes)
+}
+
+/// The file's bytes, unpacked. An empty one is refused.
+fn open(file: &Path) -> Result<Box<dyn Read>, DataError> {
     let unreadable = |source, advice| DataError::Unreadable {
         file: file.to_owned(),
         source,
@@ -39,19 +67,19 @@ pub(super) fn read(
     let start = bytes
         .fill_buf()
         .map_err(|e| unreadable(e, "check that it is a file and may be read"))?;
-    let place = Place { file, schema };
     if start.is_empty() {
-        return Err(place.whole(
-            "an empty file",
-            "a CSV file with a header",
-            "export the data again",
-        ));
+        return Err(DataError::File {
+            file: file.to_owned(),
+            found: "an empty file".to_owned(),
+            expected: "a CSV file with a header".to_owned(),
+            advice: "export the data again",
+        });
     }
-    if start.starts_with(&GZIP_MAGIC) {
-        place.rows(MultiGzDecoder::new(bytes), hold_out, sink)
+    Ok(if start.starts_with(&GZIP_MAGIC) {
+        Box::new(MultiGzDecoder::new(bytes))
     } else {
-        place.rows(bytes, hold_out, sink)
-    }
+        Box::new(bytes)
+    })
 }
 
 /// What every error message needs.
@@ -65,22 +93,30 @@ impl Place<'_> {
         &self,
         bytes: impl Read,
         hold_out: &HoldOut,
+        rules: &Rules,
         sink: &mut dyn FnMut(Row<'_>),
     ) -> Result<(), DataError> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-        let header = reader.headers().map_err(|e| self.broken(e))?.clone();
-        let positions = self.positions(&header)?;
+        let mut reader = text(bytes);
+        let header = reader.headers().map_err(|e| broken(self.file, e))?.clone();
+        let mut guard = Guard::new(rules, self.file, &header, self.schema)?;
+        let positions = self.positions(guard.header())?;
 
         let mut record = csv::StringRecord::new();
         let (mut numbers, mut categories) = (Vec::new(), Vec::new());
         let mut count = 0_u32;
-        while reader.read_record(&mut record).map_err(|e| self.broken(e))? {
+        while reader
+            .read_record(&mut record)
+            .map_err(|e| broken(self.file, e))?
+        {
             let line = record.position().map_or(0, csv::Position::line);
             if count == MAX_ROWS {
                 let found = format!("more than {MAX_ROWS} rows");
                 return Err(self.whole(&found, "no more than that", "draw a sample of the rows"));
             }
             count += 1;
+            guard
+                .row(&mut record)
+                .map_err(|unfit| unfit.at(self.file, line))?;
             numbers.clear();
             categories.clear();
             let cell = |position: usize| record.get(position).unwrap_or_default();
@@ -105,7 +141,7 @@ impl Place<'_> {
                 held_out,
             });
         }
-        Ok(())
+        guard.finish()
     }
 
     /// Finds the schema's columns in the header, which must hold each of them once and nothing unknown.
@@ -189,40 +225,40 @@ impl Place<'_> {
             advice,
         }
     }
+}
 
-    fn broken(&self, error: csv::Error) -> DataError {
-        let line = error.position().map_or(1, csv::Position::line);
-        let row = |found: String, expected: &str, advice: &'static str| DataError::Row {
-            file: self.file.to_owned(),
-            line,
-            found,
-            expected: expected.to_owned(),
-            advice,
-        };
-        match error.into_kind() {
-            csv::ErrorKind::Io(source) => DataError::Unreadable {
-                file: self.file.to_owned(),
-                source,
-                advice: "it may be damaged or cut short: copy or export it again",
-            },
-            csv::ErrorKind::UnequalLengths {
-                expected_len, len, ..
-            } => row(
-                format!("{len} cells"),
-                &format!("{expected_len}, as in the header"),
-                "look for a comma too many or too few; a text with commas stands in double quotes",
-            ),
-            csv::ErrorKind::Utf8 { .. } => row(
-                "a text that is not UTF-8".to_owned(),
-                "UTF-8",
-                "export the file with UTF-8 encoding",
-            ),
-            other => row(
-                format!("a row that cannot be read ({other:?})"),
-                "comma-separated values",
-                "export it again",
-            ),
-        }
+fn broken(file: &Path, error: csv::Error) -> DataError {
+    let line = error.position().map_or(1, csv::Position::line);
+    let row = |found: String, expected: &str, advice: &'static str| DataError::Row {
+        file: file.to_owned(),
+        line,
+        found,
+        expected: expected.to_owned(),
+        advice,
+    };
+    match error.into_kind() {
+        csv::ErrorKind::Io(source) => DataError::Unreadable {
+            file: file.to_owned(),
+            source,
+            advice: "it may be damaged or cut short: copy or export it again",
+        },
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => row(
+            format!("{len} cells"),
+            &format!("{expected_len}, as in the header"),
+            "look for a comma too many or too few; a text with commas stands in double quotes",
+        ),
+        csv::ErrorKind::Utf8 { .. } => row(
+            "a text that is not UTF-8".to_owned(),
+            "UTF-8",
+            "export the file with UTF-8 encoding",
+        ),
+        other => row(
+            format!("a row that cannot be read ({other:?})"),
+            "comma-separated values",
+            "export it again",
+        ),
     }
 }
 
@@ -336,9 +372,11 @@ fn to_u16(index: usize) -> u16 {
     u16::try_from(index).expect("a schema has at most 1000 values in a category")
 }
 
-/// A cell as it may be shown in a terminal: its beginning, with control characters escaped.
+/// A cell as it may be shown in a terminal: its beginning, with control characters escaped and identifiers masked.
 fn quoted(text: &str) -> String {
     const SHOWN: usize = 40;
+    let masked = desensitise::masked(text, Kinds::all());
+    let text = masked.as_deref().unwrap_or(text);
     let start: String = text.chars().take(SHOWN).collect();
     let more = if start.len() < text.len() { "..." } else { "" };
     format!("{start:?}{more}")

@@ -3,6 +3,7 @@ use std::path::Path;
 use veilsum_protocol::task::{ColumnKind, Schema};
 
 use super::{DataError, HoldOut, csv};
+use crate::desensitise::Rules;
 
 /// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category.
 pub struct Dataset {
@@ -26,12 +27,14 @@ pub(super) struct Row<'a> {
 }
 
 impl Dataset {
-    /// Reads a CSV file, plain or compressed with gzip, with a header and columns in any order.
+    /// Reads a CSV file, plain or compressed with gzip, with a header and columns in any order, after the bank's own `rules` were applied to
+    /// each row.
     ///
     /// # Errors
     /// The first thing in the file that does not fit the schema, with line, column, what was found, what was
-    /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on.
-    pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut) -> Result<Self, DataError> {
+    /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on, and a column that looks
+    /// like an identifier.
+    pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut, rules: &Rules) -> Result<Self, DataError> {
         let numbers = |column: &&veilsum_protocol::task::Column| matches!(column.kind, ColumnKind::Number(_));
         let number_count = schema.columns.iter().filter(numbers).count();
         let mut dataset = Self {
@@ -43,7 +46,7 @@ impl Dataset {
             labels: Vec::new(),
             held_out: Vec::new(),
         };
-        csv::read(file, schema, hold_out, &mut |row| dataset.push(row))?;
+        csv::read(file, schema, hold_out, rules, &mut |row| dataset.push(row))?;
         dataset.check_whole(file)?;
         Ok(dataset)
     }

@@ -2,6 +2,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::config::ConfigError;
+use crate::enrol::EnrolError;
+
 /// What is wrong with a bank's file. Quotes the file, so it is for the bank's own operator and never sent.
 #[derive(Debug, Error)]
 pub enum DataError {
@@ -57,6 +60,24 @@ pub enum DataError {
         /// What to do.
         advice: &'static str,
     },
+    /// A column that would be read looks like an identifier, and the bank's policy does not say why it may be read.
+    #[error("{}: column {column:?}: found {found}, expected no column that points to a person; write a rule for it into {}: [[column]] with name = {column:?} and rule = \"mask\", \"generalise\", \"bin\" or \"hash\", or rule = \"allow\" with the reason why it may be read as it is. `veilsum-client data check` shows every column", file.display(), policy.display())]
+    Identifier {
+        /// The table.
+        file: PathBuf,
+        /// The column's name.
+        column: String,
+        /// What it looks like, in which share, with the shape of a cell and nothing of what it says.
+        found: String,
+        /// The bank's policy, which may not be there yet.
+        policy: PathBuf,
+    },
+    /// The bank's policy has a mistake, or does not fit the table.
+    #[error(transparent)]
+    Policy(#[from] ConfigError),
+    /// The key that a rule of the policy needs.
+    #[error(transparent)]
+    Key(EnrolError),
     /// The bank's schema file does not parse.
     #[error("{}: {source}", file.display())]
     Schema {

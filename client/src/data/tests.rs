@@ -7,6 +7,7 @@ use veilsum_protocol::model::Moments;
 use veilsum_protocol::task::Schema;
 
 use super::{DataError, Dataset, HoldOut};
+use crate::desensitise::Rules;
 
 const SCHEMA: &str = r#"
     version = 1
@@ -57,7 +58,7 @@ fn read_bytes(bytes: &[u8]) -> Result<Dataset, DataError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank.csv");
     fs::write(&path, bytes).unwrap();
-    Dataset::read(&path, &schema(), &none_held_out())
+    Dataset::read(&path, &schema(), &none_held_out(), &Rules::none())
 }
 
 fn message(text: &str) -> String {
@@ -159,7 +160,7 @@ fn held_out_rows_count_in_no_statistics_and_equal_rows_stay_together() {
         text.push_str(&format!("{id},{},north,{age},clerk,0,{}\n", id % 50, id % 7 / 6));
     }
     fs::write(&path, text).unwrap();
-    let dataset = Dataset::read(&path, &schema(), &HoldOut::new([5; 32], 0.3)).unwrap();
+    let dataset = Dataset::read(&path, &schema(), &HoldOut::new([5; 32], 0.3), &Rules::none()).unwrap();
     let training: Vec<u32> = dataset.training_rows().collect();
     let held_out: Vec<u32> = dataset.held_out_rows().collect();
     assert_eq!(training.len() + held_out.len(), 600);
@@ -283,7 +284,7 @@ fn a_bad_file_is_named() {
 fn a_missing_file_and_a_folder_are_named() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().join("none.csv"), folder.path().to_owned()] {
-        let message = Dataset::read(&path, &schema(), &none_held_out())
+        let message = Dataset::read(&path, &schema(), &none_held_out(), &Rules::none())
             .err()
             .unwrap()
             .to_string();
@@ -299,7 +300,7 @@ fn a_hold_out_of_everything_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank.csv");
     fs::write(&path, GOOD).unwrap();
-    let message = Dataset::read(&path, &schema(), &HoldOut::new([0; 32], 1.0))
+    let message = Dataset::read(&path, &schema(), &HoldOut::new([0; 32], 1.0), &Rules::none())
         .err()
         .unwrap()
         .to_string();

@@ -13,6 +13,7 @@ use veilsum_protocol::task::{Task, Weighting};
 use zeroize::Zeroizing;
 
 use crate::data::{DataError, Dataset, EncodeError, EncodedData, HoldOut, read_schema};
+use crate::desensitise::{PolicySource, Rules};
 use crate::train::{Progress, Runtime, TrainError, TrainingJob, evaluate, train};
 
 /// Why there is no contribution. For the bank's own operator: the coordinator only sees that the bank is not ready.
@@ -42,6 +43,8 @@ pub struct Source {
     pub file: PathBuf,
     /// The bank's own schema file.
     pub schema: PathBuf,
+    /// The bank's own policy, what is done to the rows before they are read.
+    pub policy: PolicySource,
     /// The bank's secret that chooses the held-out rows.
     pub salt: [u8; 32],
     /// libtorch on its device.
@@ -54,9 +57,13 @@ impl Source {
     /// # Errors
     /// The first thing that does not fit, with file, line and column.
     pub fn read(&self, task: &Task) -> Result<Dataset, DataError> {
+        self.read_under(&self.policy.rules()?, task)
+    }
+
+    fn read_under(&self, rules: &Rules, task: &Task) -> Result<Dataset, DataError> {
         let schema = read_schema(&self.schema, &task.schema)?;
         let hold_out = HoldOut::new(self.salt, task.evaluation.hold_out);
-        Dataset::read(&self.file, &schema, &hold_out)
+        Dataset::read(&self.file, &schema, &hold_out, rules)
     }
 }
 
@@ -74,6 +81,7 @@ pub struct Step<'a> {
 
 struct Loaded {
     task: Digest,
+    rules: Rules,
     rows: Dataset,
     training: Vec<u32>,
     held_out: Vec<u32>,
@@ -151,12 +159,16 @@ impl Workbench {
 
     fn load(&mut self, task: &Task) -> Result<&mut Loaded, DataError> {
         let hash = task.hash();
-        let loaded = match self.loaded.take().filter(|loaded| loaded.task == hash) {
+        // The policy as it is now: what the operator has changed counts for the next order.
+        let rules = self.source.policy.rules()?;
+        let same = |loaded: &Loaded| loaded.task == hash && loaded.rules.is_same(&rules);
+        let loaded = match self.loaded.take().filter(same) {
             Some(loaded) => loaded,
             None => {
-                let rows = self.source.read(task)?;
+                let rows = self.source.read_under(&rules, task)?;
                 Loaded {
                     task: hash,
+                    rules,
                     training: rows.training_rows().collect(),
                     held_out: rows.held_out_rows().collect(),
                     rows,
