@@ -2,7 +2,7 @@ use std::path::Path;
 
 use veilsum_protocol::task::{ColumnKind, Schema};
 
-use super::{DataError, HoldOut, csv};
+use super::{DataError, HoldOut, parse};
 
 /// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category.
 pub struct Dataset {
@@ -43,7 +43,7 @@ impl Dataset {
             labels: Vec::new(),
             held_out: Vec::new(),
         };
-        csv::read(file, schema, hold_out, &mut |row| dataset.push(row))?;
+        parse::read(file, schema, hold_out, &mut |row| dataset.push(row))?;
         dataset.check_whole(file)?;
         Ok(dataset)
     }
@@ -57,12 +57,7 @@ impl Dataset {
 
     fn check_whole(&self, file: &Path) -> Result<(), DataError> {
         let refuse = |found: &str, expected: String, advice: &'static str| {
-            Err(DataError::File {
-                file: file.to_owned(),
-                found: found.to_owned(),
-                expected,
-                advice,
-            })
+            Err(DataError::whole(file, found, expected, advice))
         };
         let label = &self.schema.label;
         if self.labels.is_empty() {

@@ -274,7 +274,7 @@ fn a_bad_file_is_named() {
     let latin1 = [GOOD.as_bytes(), b"9,5,n\xf6rd,30,clerk,0,0\n"].concat();
     let message = read_bytes(&latin1).err().unwrap().to_string();
     assert!(
-        message.contains("line 4: found a text that is not UTF-8"),
+        message.contains("line 4, column \"region\": found a text that is not UTF-8"),
         "{message}"
     );
 }

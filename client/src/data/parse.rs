@@ -1,20 +1,18 @@
-//! Streams a CSV file by the schema, and says exactly what is wrong with it.
+//! From a row of texts to numbers and categories, by the schema; says exactly what is wrong with a cell.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use csv::StringRecord;
 use veilsum_protocol::model::MAX_ROWS;
 use veilsum_protocol::task::{
     CategoryColumn, Column, ColumnKind, NumberColumn, Outside, Schema, WhenMissing,
 };
 
 use super::dataset::Row;
+use super::error::At;
+use super::source::Table;
 use super::{DataError, HoldOut};
-
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Reads `file` from its first row to its last and hands each to `sink`.
 pub(super) fn read(
@@ -23,35 +21,45 @@ pub(super) fn read(
     hold_out: &HoldOut,
     sink: &mut dyn FnMut(Row<'_>),
 ) -> Result<(), DataError> {
-    let unreadable = |source, advice| DataError::Unreadable {
-        file: file.to_owned(),
-        source,
-        advice,
-    };
-    let opened = File::open(file);
-    let opened = opened.map_err(|e| {
-        unreadable(
-            e,
-            "put the table there, or set data.file in bank.toml and start the daemon again",
-        )
-    })?;
-    let mut bytes = BufReader::new(opened);
-    let start = bytes
-        .fill_buf()
-        .map_err(|e| unreadable(e, "check that it is a file and may be read"))?;
+    let mut table = Table::open(file)?;
+    // What a bank does to its rows before anything looks at them belongs here: to the header once, and to each record
+    // below, before it is parsed.
     let place = Place { file, schema };
-    if start.is_empty() {
-        return Err(place.whole(
-            "an empty file",
-            "a CSV file with a header",
-            "export the data again",
-        ));
+    let positions = place.positions(table.header())?;
+    let mut record = StringRecord::new();
+    let (mut numbers, mut categories) = (Vec::new(), Vec::new());
+    let mut count = 0_u32;
+    while let Some(at) = table.read(&mut record)? {
+        if count == MAX_ROWS {
+            let found = format!("more than {MAX_ROWS} rows");
+            return Err(place.whole(&found, "no more than that", "draw a sample of the rows"));
+        }
+        count += 1;
+        numbers.clear();
+        categories.clear();
+        let cell = |position: usize| record.get(position).unwrap_or_default().trim();
+        for (column, &position) in schema.columns.iter().zip(&positions.columns) {
+            let cell = Cell {
+                place: &place,
+                at,
+                column,
+                text: cell(position),
+            };
+            match &column.kind {
+                ColumnKind::Number(kind) => numbers.push(cell.number(kind)?),
+                ColumnKind::Category(kind) => categories.push(cell.category(kind)?),
+            }
+        }
+        let label = place.label(at, cell(positions.label))?;
+        let held_out = hold_out.holds(positions.columns.iter().map(|&position| cell(position)));
+        sink(Row {
+            numbers: &numbers,
+            categories: &categories,
+            label,
+            held_out,
+        });
     }
-    if start.starts_with(&GZIP_MAGIC) {
-        place.rows(MultiGzDecoder::new(bytes), hold_out, sink)
-    } else {
-        place.rows(bytes, hold_out, sink)
-    }
+    Ok(())
 }
 
 /// What every error message needs.
@@ -61,55 +69,8 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn rows(
-        &self,
-        bytes: impl Read,
-        hold_out: &HoldOut,
-        sink: &mut dyn FnMut(Row<'_>),
-    ) -> Result<(), DataError> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-        let header = reader.headers().map_err(|e| self.broken(e))?.clone();
-        let positions = self.positions(&header)?;
-
-        let mut record = csv::StringRecord::new();
-        let (mut numbers, mut categories) = (Vec::new(), Vec::new());
-        let mut count = 0_u32;
-        while reader.read_record(&mut record).map_err(|e| self.broken(e))? {
-            let line = record.position().map_or(0, csv::Position::line);
-            if count == MAX_ROWS {
-                let found = format!("more than {MAX_ROWS} rows");
-                return Err(self.whole(&found, "no more than that", "draw a sample of the rows"));
-            }
-            count += 1;
-            numbers.clear();
-            categories.clear();
-            let cell = |position: usize| record.get(position).unwrap_or_default();
-            for (column, &position) in self.schema.columns.iter().zip(&positions.columns) {
-                let at = Cell {
-                    place: self,
-                    line,
-                    column,
-                    text: cell(position),
-                };
-                match &column.kind {
-                    ColumnKind::Number(kind) => numbers.push(at.number(kind)?),
-                    ColumnKind::Category(kind) => categories.push(at.category(kind)?),
-                }
-            }
-            let label = self.label(line, cell(positions.label))?;
-            let held_out = hold_out.holds(positions.columns.iter().map(|&position| cell(position)));
-            sink(Row {
-                numbers: &numbers,
-                categories: &categories,
-                label,
-                held_out,
-            });
-        }
-        Ok(())
-    }
-
     /// Finds the schema's columns in the header, which must hold each of them once and nothing unknown.
-    fn positions(&self, header: &csv::StringRecord) -> Result<Positions, DataError> {
+    fn positions(&self, header: &StringRecord) -> Result<Positions, DataError> {
         let mut found = BTreeMap::new();
         for (position, name) in header.iter().enumerate() {
             if found.insert(name, position).is_some() {
@@ -166,13 +127,13 @@ impl Place<'_> {
         })
     }
 
-    fn label(&self, line: u64, text: &str) -> Result<u8, DataError> {
+    fn label(&self, at: At, text: &str) -> Result<u8, DataError> {
         match text {
             "0" | "0.0" => Ok(0),
             "1" | "1.0" => Ok(1),
             other => Err(DataError::Cell {
                 file: self.file.to_owned(),
-                line,
+                at,
                 column: self.schema.label.clone(),
                 found: quoted(other),
                 expected: "the label, 0 or 1".to_owned(),
@@ -182,47 +143,7 @@ impl Place<'_> {
     }
 
     fn whole(&self, found: &str, expected: &str, advice: &'static str) -> DataError {
-        DataError::File {
-            file: self.file.to_owned(),
-            found: found.to_owned(),
-            expected: expected.to_owned(),
-            advice,
-        }
-    }
-
-    fn broken(&self, error: csv::Error) -> DataError {
-        let line = error.position().map_or(1, csv::Position::line);
-        let row = |found: String, expected: &str, advice: &'static str| DataError::Row {
-            file: self.file.to_owned(),
-            line,
-            found,
-            expected: expected.to_owned(),
-            advice,
-        };
-        match error.into_kind() {
-            csv::ErrorKind::Io(source) => DataError::Unreadable {
-                file: self.file.to_owned(),
-                source,
-                advice: "it may be damaged or cut short: copy or export it again",
-            },
-            csv::ErrorKind::UnequalLengths {
-                expected_len, len, ..
-            } => row(
-                format!("{len} cells"),
-                &format!("{expected_len}, as in the header"),
-                "look for a comma too many or too few; a text with commas stands in double quotes",
-            ),
-            csv::ErrorKind::Utf8 { .. } => row(
-                "a text that is not UTF-8".to_owned(),
-                "UTF-8",
-                "export the file with UTF-8 encoding",
-            ),
-            other => row(
-                format!("a row that cannot be read ({other:?})"),
-                "comma-separated values",
-                "export it again",
-            ),
-        }
+        DataError::whole(self.file, found, expected, advice)
     }
 }
 
@@ -235,7 +156,7 @@ struct Positions {
 /// One cell, trimmed, with what its errors need.
 struct Cell<'a> {
     place: &'a Place<'a>,
-    line: u64,
+    at: At,
     column: &'a Column,
     text: &'a str,
 }
@@ -323,7 +244,7 @@ impl Cell<'_> {
     fn wrong(&self, found: String, expected: String, advice: &'static str) -> DataError {
         DataError::Cell {
             file: self.place.file.to_owned(),
-            line: self.line,
+            at: self.at,
             column: self.column.name.clone(),
             found,
             expected,
