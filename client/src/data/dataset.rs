@@ -26,7 +26,7 @@ pub(super) struct Row<'a> {
 }
 
 impl Dataset {
-    /// Reads a CSV file, plain or compressed with gzip, with a header and columns in any order.
+    /// Reads a table with its columns in any order: CSV with a header, plain or compressed with gzip, or Parquet.
     ///
     /// # Errors
     /// The first thing in the file that does not fit the schema, with line, column, what was found, what was

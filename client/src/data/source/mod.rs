@@ -2,6 +2,7 @@
 //! draft of a schema. What the cells mean is decided elsewhere.
 
 mod csv;
+mod parquet;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -13,11 +14,17 @@ use flate2::bufread::MultiGzDecoder;
 use super::DataError;
 use super::error::At;
 use csv::CsvRows;
+use parquet::ParquetRows;
 
 /// Bytes of the longest row. A row is held in memory, so that a file without line ends must not be one.
 const LONGEST_ROW: u64 = 16 << 20;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const PARQUET_MAGIC: &[u8] = b"PAR1";
+/// A table that is encrypted even to its footer.
+const ENCRYPTED_MAGIC: &[u8] = b"PARE";
+/// A text in UTF-16, as some spreadsheets write it, of either byte order.
+const UTF16_MAGIC: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 
 /// An open file: its header, and its rows one after the other.
 pub(crate) struct Table {
@@ -27,6 +34,7 @@ pub(crate) struct Table {
 
 enum Rows {
     Csv(CsvRows),
+    Parquet(Box<ParquetRows>),
 }
 
 impl Table {
@@ -56,6 +64,34 @@ impl Table {
                 "export the data again",
             ));
         }
+        if start.starts_with(PARQUET_MAGIC) {
+            let (header, rows) = ParquetRows::open(file, opened)?;
+            return Ok(Self {
+                header,
+                rows: Rows::Parquet(Box::new(rows)),
+            });
+        }
+        for (magic, found, advice) in [
+            (
+                ENCRYPTED_MAGIC,
+                "an encrypted Parquet file",
+                "export it without encryption",
+            ),
+            (
+                UTF16_MAGIC[0],
+                "a text in UTF-16",
+                "export the file with UTF-8 encoding",
+            ),
+            (
+                UTF16_MAGIC[1],
+                "a text in UTF-16",
+                "export the file with UTF-8 encoding",
+            ),
+        ] {
+            if start.starts_with(magic) {
+                return Err(DataError::whole(file, found, "a CSV or Parquet file", advice));
+            }
+        }
         let bytes = BufReader::with_capacity(1 << 17, opened);
         let bytes: Box<dyn Read + Send> = if start.starts_with(GZIP_MAGIC) {
             Box::new(MultiGzDecoder::new(bytes))
@@ -82,6 +118,7 @@ impl Table {
     pub(crate) fn read(&mut self, record: &mut StringRecord) -> Result<Option<At>, DataError> {
         match &mut self.rows {
             Rows::Csv(rows) => rows.read(record),
+            Rows::Parquet(rows) => rows.read(record),
         }
     }
 }
@@ -93,3 +130,6 @@ fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(0))?;
     Ok(start)
 }
+
+#[cfg(test)]
+mod tests;
