@@ -68,7 +68,7 @@ pub enum DataError {
         /// Where the row begins.
         at: At,
         /// The column's name.
-        column: String,
+        column: Box<str>,
         /// What is there.
         found: String,
         /// What should be there.

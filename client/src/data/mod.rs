@@ -7,6 +7,7 @@
 mod dataset;
 mod encode;
 mod error;
+mod moment;
 mod parse;
 mod schema;
 mod source;

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use csv::StringRecord;
-use veilsum_protocol::model::MAX_ROWS;
 use veilsum_protocol::task::{
     CategoryColumn, Column, ColumnKind, NumberColumn, Outside, Schema, WhenMissing,
 };
 
 use super::dataset::Row;
 use super::error::At;
+use super::moment::Moment;
 use super::source::Table;
+use super::split::Side;
 use super::{DataError, HoldOut};
 
 /// Reads `file` from its first row to its last and hands each to `sink`.
@@ -25,16 +26,20 @@ pub(super) fn read(
     // What a bank does to its rows before anything looks at them belongs here: to the header once, and to each record
     // below, before it is parsed.
     let place = Place { file, schema };
-    let positions = place.positions(table.header())?;
+    let positions = place.positions(table.header(), hold_out)?;
     let mut record = StringRecord::new();
     let (mut numbers, mut categories) = (Vec::new(), Vec::new());
     let mut count = 0_u32;
+    let mut first_moment: Option<Moment> = None;
     while let Some(at) = table.read(&mut record)? {
-        if count == MAX_ROWS {
-            let found = format!("more than {MAX_ROWS} rows");
-            return Err(place.whole(&found, "no more than that", "draw a sample of the rows"));
-        }
-        count += 1;
+        // Rows are numbered with 32 bits.
+        count = count.checked_add(1).ok_or_else(|| {
+            place.whole(
+                "more than 4294967295 rows",
+                "no more than that",
+                "draw a sample of the rows",
+            )
+        })?;
         numbers.clear();
         categories.clear();
         let cell = |position: usize| record.get(position).unwrap_or_default().trim();
@@ -51,12 +56,21 @@ pub(super) fn read(
             }
         }
         let label = place.label(at, cell(positions.label))?;
-        let held_out = hold_out.holds(positions.columns.iter().map(|&position| cell(position)));
+        let cells = positions.columns.iter().map(|&position| cell(position));
+        let own = positions.split.map(cell);
+        let side = hold_out
+            .side(cells, own, &schema.missing)
+            .map_err(|expected| place.no_side(at, hold_out, own, expected))?;
+        if let Side::At(moment) = side
+            && !first_moment.get_or_insert(moment).is_of(moment)
+        {
+            return Err(place.no_side(at, hold_out, own, "a time of the kind that the first row has"));
+        }
         sink(Row {
             numbers: &numbers,
             categories: &categories,
             label,
-            held_out,
+            side,
         });
     }
     Ok(())
@@ -70,7 +84,7 @@ struct Place<'a> {
 
 impl Place<'_> {
     /// Finds the schema's columns in the header, which must hold each of them once and nothing unknown.
-    fn positions(&self, header: &StringRecord) -> Result<Positions, DataError> {
+    fn positions(&self, header: &StringRecord, hold_out: &HoldOut) -> Result<Positions, DataError> {
         let mut found = BTreeMap::new();
         for (position, name) in header.iter().enumerate() {
             if found.insert(name, position).is_some() {
@@ -83,7 +97,8 @@ impl Place<'_> {
             .columns
             .iter()
             .map(|column| column.name.as_str())
-            .chain([schema.label.as_str()]);
+            .chain([schema.label.as_str()])
+            .chain(hold_out.column());
         let missing: Vec<_> = wanted
             .filter(|name| !found.contains_key(name))
             .map(|n| format!("{n:?}"))
@@ -124,6 +139,7 @@ impl Place<'_> {
                 .map(|column| position(&column.name))
                 .collect(),
             label: position(&schema.label),
+            split: hold_out.column().map(position),
         })
     }
 
@@ -134,11 +150,22 @@ impl Place<'_> {
             other => Err(DataError::Cell {
                 file: self.file.to_owned(),
                 at,
-                column: self.schema.label.clone(),
+                column: self.schema.label.as_str().into(),
                 found: quoted(other),
                 expected: "the label, 0 or 1".to_owned(),
                 advice: "write 1 where the event happened and 0 where it did not, and leave out rows without a label",
             }),
+        }
+    }
+
+    fn no_side(&self, at: At, hold_out: &HoldOut, own: Option<&str>, expected: &str) -> DataError {
+        DataError::Cell {
+            file: self.file.to_owned(),
+            at,
+            column: hold_out.column().unwrap_or_default().into(),
+            found: quoted(own.unwrap_or_default()),
+            expected: expected.to_owned(),
+            advice: "the task parts training from held-out rows by this column: fill it in every row, in one way",
         }
     }
 
@@ -151,6 +178,8 @@ impl Place<'_> {
 struct Positions {
     columns: Vec<usize>,
     label: usize,
+    /// The column that tells which rows are held out.
+    split: Option<usize>,
 }
 
 /// One cell, trimmed, with what its errors need.
@@ -245,7 +274,7 @@ impl Cell<'_> {
         DataError::Cell {
             file: self.place.file.to_owned(),
             at: self.at,
-            column: self.column.name.clone(),
+            column: self.column.name.as_str().into(),
             found,
             expected,
             advice,

@@ -113,7 +113,7 @@ impl CsvRows {
             Some(column) => DataError::Cell {
                 file,
                 at,
-                column: column.to_owned(),
+                column: column.into(),
                 found,
                 expected,
                 advice,

@@ -119,7 +119,7 @@ impl ParquetRows {
             written.map_err(|(found, expected, advice)| DataError::Cell {
                 file: self.file.clone(),
                 at,
-                column: name.clone(),
+                column: name.as_str().into(),
                 found: found.to_owned(),
                 expected: expected.to_owned(),
                 advice,
