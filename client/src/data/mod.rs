@@ -4,7 +4,9 @@
 //! gives the bank's part of the statistics round, and [`Dataset::encode`] the model's inputs, once the
 //! consortium's moments are known. Errors quote the bank's cells: they are for its own operator alone.
 
+mod cell;
 mod dataset;
+mod decimal;
 mod encode;
 mod error;
 mod moment;

@@ -1,13 +1,12 @@
-//! From a row of texts to numbers and categories, by the schema; says exactly what is wrong with a cell.
+//! From rows of texts to rows of numbers and categories: which cell stands where, and on which side a row is.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use csv::StringRecord;
-use veilsum_protocol::task::{
-    CategoryColumn, Column, ColumnKind, NumberColumn, Outside, Schema, WhenMissing,
-};
+use veilsum_protocol::task::Schema;
 
+use super::cell::{CellParser, Parsed, quoted, trimmed};
 use super::dataset::Row;
 use super::error::At;
 use super::moment::Moment;
@@ -22,16 +21,17 @@ pub(super) fn read(
     hold_out: &HoldOut,
     sink: &mut dyn FnMut(Row<'_>),
 ) -> Result<(), DataError> {
-    let mut table = Table::open(file)?;
+    let table = Table::open(file)?;
     // What a bank does to its rows before anything looks at them belongs here: to the header once, and to each record
     // below, before it is parsed.
     let place = Place { file, schema };
     let positions = place.positions(table.header(), hold_out)?;
-    let mut record = StringRecord::new();
+    let columns: Vec<_> = schema.columns.iter().map(CellParser::new).collect();
+    let mut sides = hold_out.sides(&schema.missing);
     let (mut numbers, mut categories) = (Vec::new(), Vec::new());
     let mut count = 0_u32;
     let mut first_moment: Option<Moment> = None;
-    while let Some(at) = table.read(&mut record)? {
+    table.for_each(|at, record| {
         // Rows are numbered with 32 bits.
         count = count.checked_add(1).ok_or_else(|| {
             place.whole(
@@ -42,24 +42,20 @@ pub(super) fn read(
         })?;
         numbers.clear();
         categories.clear();
-        let cell = |position: usize| record.get(position).unwrap_or_default().trim();
-        for (column, &position) in schema.columns.iter().zip(&positions.columns) {
-            let cell = Cell {
-                place: &place,
-                at,
-                column,
-                text: cell(position),
-            };
-            match &column.kind {
-                ColumnKind::Number(kind) => numbers.push(cell.number(kind)?),
-                ColumnKind::Category(kind) => categories.push(cell.category(kind)?),
+        let cell = |position: usize| trimmed(record.get(position).unwrap_or_default());
+        for (parser, &position) in columns.iter().zip(&positions.columns) {
+            let text = cell(position);
+            let parsed = parser.parse(text, &schema.missing);
+            match parsed.map_err(|wrong| wrong.at(file, at, parser.name()))? {
+                Parsed::Number(number) => numbers.push(number),
+                Parsed::Category(category) => categories.push(category),
             }
+            sides.cell(text);
         }
         let label = place.label(at, cell(positions.label))?;
-        let cells = positions.columns.iter().map(|&position| cell(position));
         let own = positions.split.map(cell);
-        let side = hold_out
-            .side(cells, own, &schema.missing)
+        let side = sides
+            .side(own)
             .map_err(|expected| place.no_side(at, hold_out, own, expected))?;
         if let Side::At(moment) = side
             && !first_moment.get_or_insert(moment).is_of(moment)
@@ -72,8 +68,8 @@ pub(super) fn read(
             label,
             side,
         });
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// What every error message needs.
@@ -180,116 +176,4 @@ struct Positions {
     label: usize,
     /// The column that tells which rows are held out.
     split: Option<usize>,
-}
-
-/// One cell, trimmed, with what its errors need.
-struct Cell<'a> {
-    place: &'a Place<'a>,
-    at: At,
-    column: &'a Column,
-    text: &'a str,
-}
-
-impl Cell<'_> {
-    /// The number on `[0, 1]`, NaN where it is missing and may be.
-    fn number(&self, kind: &NumberColumn) -> Result<f32, DataError> {
-        if self.is_missing() {
-            return match kind.when_missing {
-                WhenMissing::Mean => Ok(f32::NAN),
-                WhenMissing::Refuse => Err(self.wrong(
-                    self.nothing(),
-                    self.range(kind),
-                    "fill the cell, or agree on when_missing = \"mean\" for the column",
-                )),
-            };
-        }
-        let wrong = |advice: &'static str| self.wrong(quoted(self.text), self.range(kind), advice);
-        let Ok(x) = self.text.parse::<f64>() else {
-            return Err(wrong(
-                "write it with digits and a decimal point only; list what stands for no value under missing",
-            ));
-        };
-        if !x.is_finite() {
-            return Err(wrong("leave the cell empty if there is no value"));
-        }
-        if kind.integer && x.fract() != 0.0 {
-            return Err(wrong("round it, or agree on type = \"number\" for the column"));
-        }
-        let inside = x.clamp(kind.min, kind.max);
-        if inside != x && kind.outside == Outside::Refuse {
-            return Err(wrong(
-                "correct it, or agree on a wider range or on outside = \"clip\" for the column",
-            ));
-        }
-        Ok(kind.scale.unit(inside, kind.min, kind.max) as f32)
-    }
-
-    /// Index of the value in the agreed list, or the length of the list for the bucket.
-    fn category(&self, kind: &CategoryColumn) -> Result<u16, DataError> {
-        let place = kind.values.iter().position(|value| value == self.text);
-        match place {
-            Some(index) => Ok(to_u16(index)),
-            None if kind.other_bucket => Ok(to_u16(kind.values.len())),
-            None => {
-                let found = if self.is_missing() {
-                    self.nothing()
-                } else {
-                    quoted(self.text)
-                };
-                Err(self.wrong(
-                    found,
-                    format!("one of {}", kind.values.join(", ")),
-                    "correct it, or agree on one more value or on other = \"bucket\" for the column",
-                ))
-            }
-        }
-    }
-
-    fn is_missing(&self) -> bool {
-        self.place
-            .schema
-            .missing
-            .iter()
-            .any(|missing| missing == self.text)
-    }
-
-    fn nothing(&self) -> String {
-        if self.text.is_empty() {
-            "an empty cell".to_owned()
-        } else {
-            format!("{}, no value", quoted(self.text))
-        }
-    }
-
-    fn range(&self, kind: &NumberColumn) -> String {
-        let what = if kind.integer {
-            "a whole number"
-        } else {
-            "a number"
-        };
-        format!("{what} from {} to {}", kind.min, kind.max)
-    }
-
-    fn wrong(&self, found: String, expected: String, advice: &'static str) -> DataError {
-        DataError::Cell {
-            file: self.place.file.to_owned(),
-            at: self.at,
-            column: self.column.name.as_str().into(),
-            found,
-            expected,
-            advice,
-        }
-    }
-}
-
-fn to_u16(index: usize) -> u16 {
-    u16::try_from(index).expect("a schema has at most 1000 values in a category")
-}
-
-/// A cell as it may be shown in a terminal: its beginning, with control characters escaped.
-fn quoted(text: &str) -> String {
-    const SHOWN: usize = 40;
-    let start: String = text.chars().take(SHOWN).collect();
-    let more = if start.len() < text.len() { "..." } else { "" };
-    format!("{start:?}{more}")
 }

@@ -1,4 +1,4 @@
-use ring::digest::{Context, SHA256};
+use ring::digest::{SHA256, digest};
 use veilsum_protocol::task::Split;
 
 use super::moment::{EXPECTED, Moment};
@@ -51,26 +51,20 @@ impl HoldOut {
         }
     }
 
-    /// The side of a row. `cells` are those that the model sees, in the schema's order, without label and left-out
-    /// columns: an account number would make equal rows look different. `own` is the cell of [`Self::column`].
-    ///
-    /// # Errors
-    /// If `own` tells no side; then what is expected of it.
-    pub(super) fn side<'a>(
-        &self,
-        cells: impl Iterator<Item = &'a str>,
-        own: Option<&str>,
-        missing: &[String],
-    ) -> Result<Side, &'static str> {
-        let own = own.unwrap_or_default();
-        let told = || !own.is_empty() && missing.iter().all(|missing| missing != own);
-        let by = |held_out| if held_out { Side::HeldOut } else { Side::Training };
-        match &self.0 {
-            Kind::Hash { salt, share } => Ok(by(draws(salt, *share, cells))),
-            Kind::Column { held_out, .. } if told() => Ok(by(held_out.iter().any(|value| value == own))),
-            Kind::Column { .. } => Err("a value, which tells whether the row is held out"),
-            Kind::Time { .. } if told() => Moment::parse(own).map(Side::At).ok_or(EXPECTED),
-            Kind::Time { .. } => Err(EXPECTED),
+    /// Tells of one row after the other on which side it is.
+    pub(super) fn sides<'a>(&'a self, missing: &'a [String]) -> Sides<'a> {
+        let mut message = Vec::new();
+        if let Kind::Hash { salt, share } = &self.0
+            && *share > 0.0
+        {
+            message.extend_from_slice(HASH_HEAD);
+            message.extend_from_slice(salt);
+        }
+        Sides {
+            hold_out: self,
+            missing,
+            head: message.len(),
+            message,
         }
     }
 
@@ -83,17 +77,52 @@ impl HoldOut {
     }
 }
 
-/// Whether a row with these cells is in the share.
-fn draws<'a>(salt: &[u8; 32], share: f64, cells: impl Iterator<Item = &'a str>) -> bool {
-    let mut context = Context::new(&SHA256);
-    context.update(b"veilsum/v1/hold-out\0");
-    context.update(salt);
-    for cell in cells {
-        context.update(&(cell.len() as u64).to_be_bytes());
-        context.update(cell.as_bytes());
+const HASH_HEAD: &[u8] = b"veilsum/v1/hold-out\0";
+
+/// See [`HoldOut::sides`].
+pub(super) struct Sides<'a> {
+    hold_out: &'a HoldOut,
+    missing: &'a [String],
+    /// What is hashed of a row: a head that all rows share, then the cells. Without a head nothing is.
+    message: Vec<u8>,
+    head: usize,
+}
+
+impl Sides<'_> {
+    /// Takes a cell of the row. They are those that the model sees, in the schema's order, without label and left-out
+    /// columns: an account number would make equal rows look different.
+    pub(super) fn cell(&mut self, text: &str) {
+        if self.head > 0 {
+            self.message.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            self.message.extend_from_slice(text.as_bytes());
+        }
     }
-    let digest = context.finish();
-    let draw = digest
+
+    /// The side of the row whose cells were taken, and begins the next one. `own` is its cell of [`HoldOut::column`].
+    ///
+    /// # Errors
+    /// If `own` tells no side; then what is expected of it.
+    pub(super) fn side(&mut self, own: Option<&str>) -> Result<Side, &'static str> {
+        let own = own.unwrap_or_default();
+        let told = || !own.is_empty() && self.missing.iter().all(|missing| missing != own);
+        let by = |held_out| if held_out { Side::HeldOut } else { Side::Training };
+        match &self.hold_out.0 {
+            Kind::Hash { share, .. } => {
+                let held_out = self.head > 0 && draws(&self.message, *share);
+                self.message.truncate(self.head);
+                Ok(by(held_out))
+            }
+            Kind::Column { held_out, .. } if told() => Ok(by(held_out.iter().any(|value| value == own))),
+            Kind::Column { .. } => Err("a value, which tells whether the row is held out"),
+            Kind::Time { .. } if told() => Moment::parse(own).map(Side::At).ok_or(EXPECTED),
+            Kind::Time { .. } => Err(EXPECTED),
+        }
+    }
+}
+
+/// Whether a row that gives this message is in the share.
+fn draws(message: &[u8], share: f64) -> bool {
+    let draw = digest(&SHA256, message)
         .as_ref()
         .iter()
         .take(6)
@@ -131,7 +160,9 @@ mod tests {
     use super::*;
 
     fn holds(hold_out: &HoldOut, cells: [&str; 2]) -> bool {
-        hold_out.side(cells.into_iter(), None, &[]).unwrap() == Side::HeldOut
+        let mut sides = hold_out.sides(&[]);
+        cells.into_iter().for_each(|cell| sides.cell(cell));
+        sides.side(None).unwrap() == Side::HeldOut
     }
 
     fn held(hold_out: &HoldOut, rows: u32) -> Vec<bool> {

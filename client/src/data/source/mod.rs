@@ -1,12 +1,13 @@
 //! A bank's file as rows of texts, whatever its format: the same for the parser of cells, for a profile and for a
 //! draft of a schema. What the cells mean is decided elsewhere.
 
+mod ahead;
 mod csv;
 mod parquet;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::csv::StringRecord;
 use flate2::bufread::MultiGzDecoder;
@@ -28,12 +29,13 @@ const UTF16_MAGIC: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 
 /// An open file: its header, and its rows one after the other.
 pub(crate) struct Table {
+    file: PathBuf,
     header: StringRecord,
     rows: Rows,
 }
 
 enum Rows {
-    Csv(CsvRows),
+    Csv(Box<CsvRows>),
     Parquet(Box<ParquetRows>),
 }
 
@@ -67,6 +69,7 @@ impl Table {
         if start.starts_with(PARQUET_MAGIC) {
             let (header, rows) = ParquetRows::open(file, opened)?;
             return Ok(Self {
+                file: file.to_owned(),
                 header,
                 rows: Rows::Parquet(Box::new(rows)),
             });
@@ -92,16 +95,16 @@ impl Table {
                 return Err(DataError::whole(file, found, "a CSV or Parquet file", advice));
             }
         }
-        let bytes = BufReader::with_capacity(1 << 17, opened);
         let bytes: Box<dyn Read + Send> = if start.starts_with(GZIP_MAGIC) {
-            Box::new(MultiGzDecoder::new(bytes))
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 17, opened)))
         } else {
-            Box::new(bytes)
+            Box::new(opened)
         };
         let (header, rows) = CsvRows::open(file, bytes)?;
         Ok(Self {
+            file: file.to_owned(),
             header,
-            rows: Rows::Csv(rows),
+            rows: Rows::Csv(Box::new(rows)),
         })
     }
 
@@ -115,7 +118,7 @@ impl Table {
     ///
     /// # Errors
     /// The first thing in the row that keeps it from being read.
-    pub(crate) fn read(&mut self, record: &mut StringRecord) -> Result<Option<At>, DataError> {
+    fn read(&mut self, record: &mut StringRecord) -> Result<Option<At>, DataError> {
         match &mut self.rows {
             Rows::Csv(rows) => rows.read(record),
             Rows::Parquet(rows) => rows.read(record),

@@ -159,6 +159,21 @@ fn texts_that_no_parser_should_take_are_refused_with_their_place() {
     assert_eq!(windows, [["id", "y"], ["1", "2"]]);
 }
 
+/// The same by the csv crate; `None` where it finds an error.
+fn by_the_library(text: &str) -> Option<Vec<Vec<String>>> {
+    let mut reader = ::csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(text.as_bytes());
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for record in reader.records() {
+        rows.push(record.ok()?.iter().map(str::to_owned).collect());
+    }
+    if let Some(header) = rows.first_mut() {
+        header.iter_mut().for_each(|name| *name = name.trim().to_owned());
+    }
+    Some(rows)
+}
+
 fn flipped(bytes: &[u8], flips: &[(prop::sample::Index, u8)]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for (at, with) in flips {
@@ -193,5 +208,13 @@ proptest! {
     #[test]
     fn texts_with_quotes_and_line_ends_are_an_error_or_rows(text in "[a0,\"\n\r\u{0}é;]{0,200}") {
         let _ = read(text.as_bytes());
+    }
+
+    #[test]
+    fn texts_are_split_as_by_the_csv_crate(text in "[a0é ]([a0, ]{0,3}[,\"\n\r]|é,|\",|\n\"|\r\n|,a\n){0,12}") {
+        match by_the_library(&text) {
+            Some(rows) => prop_assert_eq!(read(text.as_bytes()), Ok(rows)),
+            None => prop_assert!(read(text.as_bytes()).is_err()),
+        }
     }
 }
