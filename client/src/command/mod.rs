@@ -2,4 +2,5 @@
 
 pub(crate) mod check;
 pub(crate) mod status;
+pub(crate) mod table;
 pub(crate) mod tasks;

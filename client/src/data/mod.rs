@@ -6,20 +6,22 @@
 
 mod cell;
 mod dataset;
-mod decimal;
+pub(crate) mod decimal;
 mod encode;
 mod error;
-mod moment;
+pub(crate) mod moment;
 mod parse;
 mod schema;
 mod source;
 mod split;
 mod statistics;
 
+pub(crate) use cell::{quoted, trimmed};
 pub use dataset::Dataset;
 pub use encode::{EncodeError, EncodedData};
 pub use error::{At, DataError};
 pub use schema::read_schema;
+pub(crate) use source::Table;
 pub use split::HoldOut;
 pub use statistics::Statistics;
 
