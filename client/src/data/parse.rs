@@ -22,16 +22,31 @@ pub(super) fn read(
     sink: &mut dyn FnMut(Row<'_>),
 ) -> Result<(), DataError> {
     let table = Table::open(file)?;
-    // What a bank does to its rows before anything looks at them belongs here: to the header once, and to each record
-    // below, before it is parsed.
     let place = Place { file, schema };
     let positions = place.positions(table.header(), hold_out)?;
     let columns: Vec<_> = schema.columns.iter().map(CellParser::new).collect();
     let mut sides = hold_out.sides(&schema.missing);
+    let mut first_moment: Option<Moment> = None;
+    // In the thread that reads, as the hash of a row takes about as long as its cells. What a bank does to its rows before
+    // anything looks at them belongs here, first of all: to the header above, and to each record.
+    let prepare = |at: At, record: &mut StringRecord| {
+        for &position in &positions.columns {
+            sides.cell(cell_of(record, position));
+        }
+        let own = positions.split.map(|position| cell_of(record, position));
+        let side = sides
+            .side(own)
+            .map_err(|expected| place.no_side(at, hold_out, own, expected))?;
+        if let Side::At(moment) = side
+            && !first_moment.get_or_insert(moment).is_of(moment)
+        {
+            return Err(place.no_side(at, hold_out, own, "a time of the kind that the first row has"));
+        }
+        Ok(side)
+    };
     let (mut numbers, mut categories) = (Vec::new(), Vec::new());
     let mut count = 0_u32;
-    let mut first_moment: Option<Moment> = None;
-    table.for_each(|at, record| {
+    table.for_each(prepare, |at, record, side| {
         // Rows are numbered with 32 bits.
         count = count.checked_add(1).ok_or_else(|| {
             place.whole(
@@ -42,26 +57,14 @@ pub(super) fn read(
         })?;
         numbers.clear();
         categories.clear();
-        let cell = |position: usize| trimmed(record.get(position).unwrap_or_default());
         for (parser, &position) in columns.iter().zip(&positions.columns) {
-            let text = cell(position);
-            let parsed = parser.parse(text, &schema.missing);
+            let parsed = parser.parse(cell_of(record, position), &schema.missing);
             match parsed.map_err(|wrong| wrong.at(file, at, parser.name()))? {
                 Parsed::Number(number) => numbers.push(number),
                 Parsed::Category(category) => categories.push(category),
             }
-            sides.cell(text);
         }
-        let label = place.label(at, cell(positions.label))?;
-        let own = positions.split.map(cell);
-        let side = sides
-            .side(own)
-            .map_err(|expected| place.no_side(at, hold_out, own, expected))?;
-        if let Side::At(moment) = side
-            && !first_moment.get_or_insert(moment).is_of(moment)
-        {
-            return Err(place.no_side(at, hold_out, own, "a time of the kind that the first row has"));
-        }
+        let label = place.label(at, cell_of(record, positions.label))?;
         sink(Row {
             numbers: &numbers,
             categories: &categories,
@@ -70,6 +73,10 @@ pub(super) fn read(
         });
         Ok(())
     })
+}
+
+fn cell_of(record: &StringRecord, position: usize) -> &str {
+    trimmed(record.get(position).unwrap_or_default())
 }
 
 /// What every error message needs.

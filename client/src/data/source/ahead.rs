@@ -14,22 +14,32 @@ const BATCH: usize = 512;
 const WAITING: usize = 2;
 
 /// Rows that follow each other, and what came after them if that was an error or the end.
-#[derive(Default)]
-struct Batch {
+struct Batch<P> {
     records: Vec<StringRecord>,
-    /// Where each of the first so many records begins; the rest are for a next use.
-    begins: Vec<At>,
+    /// Where each of the first so many records begins, and what was made of it; the rest are for a next use.
+    rows: Vec<(At, P)>,
     ends: Option<Result<(), DataError>>,
 }
 
+impl<P> Default for Batch<P> {
+    fn default() -> Self {
+        Self {
+            records: Vec::new(),
+            rows: Vec::new(),
+            ends: None,
+        }
+    }
+}
+
 impl Table {
-    /// Hands every row to `each`, while a thread of its own reads on.
+    /// Hands every row to `each`, with what `prepare` made of it, while a thread of its own reads on and prepares.
     ///
     /// # Errors
-    /// The first that reading a row or `each` gives, in the order of the file.
-    pub(crate) fn for_each(
+    /// The first that reading a row, `prepare` or `each` gives, in the order of the file.
+    pub(crate) fn for_each<P: Send>(
         self,
-        mut each: impl FnMut(At, &mut StringRecord) -> Result<(), DataError>,
+        prepare: impl FnMut(At, &mut StringRecord) -> Result<P, DataError> + Send,
+        mut each: impl FnMut(At, &StringRecord, P) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
         let file = self.file.clone();
         let (full, take) = sync_channel(WAITING);
@@ -37,15 +47,15 @@ impl Table {
         thread::scope(|scope| {
             Builder::new()
                 .name("rows".to_owned())
-                .spawn_scoped(scope, move || self.read_on(&full, &empty))
+                .spawn_scoped(scope, move || self.read_on(prepare, &full, &empty))
                 .map_err(|source| DataError::Unreadable {
                     file,
                     source,
                     advice: "the system gives no thread to read it with: end other programs, then try again",
                 })?;
             while let Ok(mut batch) = take.recv() {
-                for (at, record) in batch.begins.iter().zip(&mut batch.records) {
-                    each(*at, record)?;
+                for ((at, prepared), record) in batch.rows.drain(..).zip(&batch.records) {
+                    each(at, record, prepared)?;
                 }
                 if let Some(end) = batch.ends.take() {
                     return end;
@@ -58,17 +68,24 @@ impl Table {
         })
     }
 
-    fn read_on(mut self, full: &SyncSender<Batch>, empty: &Receiver<Batch>) {
+    fn read_on<P>(
+        mut self,
+        mut prepare: impl FnMut(At, &mut StringRecord) -> Result<P, DataError>,
+        full: &SyncSender<Batch<P>>,
+        empty: &Receiver<Batch<P>>,
+    ) {
         loop {
-            let mut batch: Batch = empty.try_recv().unwrap_or_default();
-            batch.begins.clear();
-            while batch.begins.len() < BATCH && batch.ends.is_none() {
-                let place = batch.begins.len();
+            let mut batch = empty.try_recv().unwrap_or_default();
+            while batch.rows.len() < BATCH && batch.ends.is_none() {
+                let place = batch.rows.len();
                 if batch.records.len() == place {
                     batch.records.push(StringRecord::new());
                 }
-                match self.read(&mut batch.records[place]) {
-                    Ok(Some(at)) => batch.begins.push(at),
+                let record = &mut batch.records[place];
+                let read = self.read(record);
+                let row = read.and_then(|at| at.map(|at| Ok((at, prepare(at, record)?))).transpose());
+                match row {
+                    Ok(Some(row)) => batch.rows.push(row),
                     Ok(None) => batch.ends = Some(Ok(())),
                     Err(error) => batch.ends = Some(Err(error)),
                 }
