@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use veilsum_client::data::EncodedData;
 use veilsum_client::train::{DeviceChoice, Runtime, TrainingJob, train};
 use veilsum_protocol::model::initialise::initialise;
+use veilsum_protocol::model::{InputShape, Target};
 use veilsum_protocol::task::Task;
 
 /// Set in the process that trains with the product's loop, as the peer has a process of its own too.
@@ -208,13 +209,14 @@ fn table(spec: &Spec) -> EncodedData {
     };
     let mut data = EncodedData {
         inputs: Vec::with_capacity(spec.rows * spec.width),
-        width: spec.width,
+        shape: InputShape::numbers(spec.width),
+        target: Target::Binary,
         labels: Vec::with_capacity(spec.rows),
     };
     for _ in 0..spec.rows {
         let row: Vec<f32> = (0..spec.width).map(|_| uniform()).collect();
         let sum: f32 = row.iter().take(10).sum();
-        data.labels.push(u8::from(sum + uniform() > 0.0));
+        data.labels.push(if sum + uniform() > 0.0 { 1.0 } else { 0.0 });
         data.inputs.extend(row);
     }
     data
@@ -223,14 +225,19 @@ fn table(spec: &Spec) -> EncodedData {
 /// What both read; gives the number of parameters.
 fn write(spec: &Spec, folder: &Path) -> usize {
     let data = table(spec);
-    let parameters = initialise(&task(spec).model.manifest(spec.width), 1);
-    let labels: Vec<f32> = data.labels.iter().map(|&label| f32::from(label)).collect();
+    let parameters = initialise(
+        &task(spec)
+            .model
+            .manifest(&InputShape::numbers(spec.width), Target::Binary),
+        1,
+    );
+    let labels = &data.labels;
     let put = |name: &str, values: &[f32]| {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         fs::write(folder.join(name), bytes).unwrap();
     };
     put("inputs.f32", &data.inputs);
-    put("labels.f32", &labels);
+    put("labels.f32", labels);
     put("parameters.f32", &parameters);
     fs::write(folder.join("spec.json"), serde_json::to_vec(spec).unwrap()).unwrap();
     parameters.len()
@@ -243,7 +250,12 @@ fn measured(folder: &Path) {
         let runtime = Runtime::start(DeviceChoice::Cpu, spec.threads).unwrap();
         let (task, data) = (task(&spec), table(&spec));
         let rows: Vec<u32> = (0_u32..).take(spec.rows).collect();
-        let parameters = initialise(&task.model.manifest(spec.width), 1);
+        let parameters = initialise(
+            &task
+                .model
+                .manifest(&InputShape::numbers(spec.width), Target::Binary),
+            1,
+        );
         let job = TrainingJob {
             model: &task.model,
             training: &task.training,

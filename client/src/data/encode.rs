@@ -1,5 +1,5 @@
 use thiserror::Error;
-use veilsum_protocol::model::Moments;
+use veilsum_protocol::model::{InputShape, Moments, Target};
 use veilsum_protocol::task::{ColumnKind, WhenMissing};
 
 use super::Dataset;
@@ -9,10 +9,12 @@ use super::Dataset;
 pub struct EncodedData {
     /// Row-major, shape `[rows, width]`, in the order of [`veilsum_protocol::task::Schema::inputs`].
     pub inputs: Vec<f32>,
-    /// Inputs of a row.
-    pub width: usize,
-    /// 0 or 1, shape `[rows]`.
-    pub labels: Vec<u8>,
+    /// What a row of them is.
+    pub shape: InputShape,
+    /// What is to be predicted, shape `[rows]`: 0 or 1, the number of the class, or the number.
+    pub labels: Vec<f32>,
+    /// What the labels are.
+    pub target: Target,
 }
 
 /// Moments that belong to another schema.
@@ -38,7 +40,8 @@ impl Dataset {
                 expected,
             });
         }
-        let width = self.schema().inputs().len();
+        let shape = InputShape::numbers(self.schema().inputs().len());
+        let width = shape.width();
         let mut inputs = Vec::with_capacity(self.len() * width);
         for row in self.all_rows() {
             let mut numbers = (0..).zip(self.numbers(row));
@@ -71,8 +74,9 @@ impl Dataset {
         }
         Ok(EncodedData {
             inputs,
-            width,
-            labels: self.labels().to_vec(),
+            shape,
+            labels: self.labels().iter().map(|&label| f32::from(label)).collect(),
+            target: Target::Binary,
         })
     }
 

@@ -77,8 +77,8 @@ fn rows_become_the_model_s_inputs() {
         std: vec![0.5, 0.25, 1.0],
     };
     let encoded = dataset.encode(&moments).unwrap();
-    assert_eq!(encoded.width, schema().inputs().len());
-    assert_eq!(encoded.labels, [0, 1]);
+    assert_eq!(encoded.shape.width(), schema().inputs().len());
+    assert_eq!(encoded.labels, [0.0, 1.0]);
     #[rustfmt::skip]
     let expected = [
         // income, missing, north, south, age, clerk, other, debt

@@ -1,5 +1,5 @@
 use tch::{Device, Kind, TchError, Tensor};
-use veilsum_protocol::model::{Activation, Manifest, ModelSpec};
+use veilsum_protocol::model::{Activation, InputShape, Manifest, ModelSpec, Target};
 
 /// A model of linear layers over one flat vector of parameters, in the order of its manifest.
 ///
@@ -32,14 +32,14 @@ struct Layer {
 pub(crate) struct Outputs(Vec<Tensor>);
 
 impl Network {
-    /// For rows of `inputs` numbers.
-    pub(crate) fn new(spec: &ModelSpec, inputs: usize) -> Self {
+    /// For rows of this shape, and what is to be predicted of them.
+    pub(crate) fn new(spec: &ModelSpec, inputs: &InputShape, target: Target) -> Self {
         let activation = match spec {
             ModelSpec::Logistic => None,
             ModelSpec::Mlp { activation, .. } => Some(*activation),
         };
         Self {
-            manifest: spec.manifest(inputs),
+            manifest: spec.manifest(inputs, target),
             activation,
         }
     }
@@ -161,7 +161,7 @@ mod tests {
             activation,
         };
         for spec in [ModelSpec::Logistic, mlp(Activation::Relu), mlp(Activation::Tanh)] {
-            let network = Network::new(&spec, 4);
+            let network = Network::new(&spec, &InputShape::numbers(4), Target::Binary);
             let number = |at: usize| ((at * 7919) as f64).sin() as f32;
             let values: Vec<f32> = (0..network.manifest().total()).map(number).collect();
             let inputs: Vec<f32> = (0..7 * 4).map(|at| number(at + 1000)).collect();

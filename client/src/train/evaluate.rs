@@ -57,7 +57,7 @@ pub fn evaluate(
         positives: empty,
     };
     for (&row, &score) in rows.iter().zip(&scores) {
-        let positive = data.labels[row as usize] == 1;
+        let positive = data.labels[row as usize] > 0.5;
         let score = f64::from(score);
         let likelihood = if positive { score } else { 1.0 - score };
         evaluation.loss_sum -= likelihood.clamp(LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY).ln();
@@ -88,7 +88,7 @@ pub fn predict(
     runtime: Runtime,
 ) -> Result<Vec<f32>, TrainError> {
     runtime.enter();
-    let network = Network::new(model, data.width);
+    let network = Network::new(model, &data.shape, data.target);
     let mut gathered = Rows::new(&network, parameters, data, rows, runtime.device())?;
     let parameters = network.parameters(parameters, runtime.device())?;
     let mut scores = Vec::with_capacity(rows.len());

@@ -62,7 +62,7 @@ pub fn train(job: &TrainingJob<'_>, progress: &mut dyn FnMut(Progress)) -> Resul
     if job.rows.is_empty() {
         return Err(TrainError::shape("training rows", 0, "at least 1"));
     }
-    let network = Network::new(job.model, job.data.width);
+    let network = Network::new(job.model, &job.data.shape, job.data.target);
     let device = job.runtime.device();
     let mut table = Rows::new(&network, job.parameters, job.data, job.rows, device)?;
     let parameters = network.parameters(job.parameters, device)?;
@@ -74,7 +74,7 @@ pub fn train(job: &TrainingJob<'_>, progress: &mut dyn FnMut(Progress)) -> Resul
         class_weights: job.training.class_weights,
     };
     let mean_loss = thread::scope(|scope| {
-        let width = job.data.width;
+        let width = job.data.shape.width();
         let blocks = Blocks::start(scope, epochs, width, move |rows| table.gather(rows))
             .map_err(TrainError::Thread)?;
         passes(job, &network, &parameters, blocks, progress)

@@ -28,7 +28,7 @@ impl<'a> Rows<'a> {
         if parameters.len() != total {
             return Err(TrainError::shape("parameters", parameters.len(), total));
         }
-        let cells = data.labels.len() * data.width;
+        let cells = data.labels.len() * data.shape.width();
         if data.inputs.len() != cells {
             return Err(TrainError::shape("encoded inputs", data.inputs.len(), cells));
         }
@@ -49,14 +49,14 @@ impl<'a> Rows<'a> {
 
     /// Inputs, shape `[rows.len(), width]`, and labels, shape `[rows.len()]`, of these rows.
     pub(super) fn gather(&mut self, rows: &[u32]) -> Result<(Tensor, Tensor), TchError> {
-        let width = self.data.width;
+        let width = self.data.shape.width();
         self.inputs.clear();
         self.labels.clear();
         for &row in rows {
             let row = row as usize;
             self.inputs
                 .extend_from_slice(&self.data.inputs[row * width..(row + 1) * width]);
-            self.labels.push(f32::from(self.data.labels[row]));
+            self.labels.push(self.data.labels[row]);
         }
         let inputs = Tensor::f_from_slice(&self.inputs)?.f_view([to_i64(rows.len()), to_i64(width)])?;
         Ok((

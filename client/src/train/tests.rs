@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use veilsum_protocol::model::initialise::initialise;
-use veilsum_protocol::model::{ModelSpec, ScoreSums};
+use veilsum_protocol::model::{InputShape, ModelSpec, ScoreSums, Target};
 use veilsum_protocol::task::Task;
 
 use super::*;
@@ -51,8 +51,9 @@ fn close(found: &[f32], expected: &[f64]) {
 fn two_rows() -> EncodedData {
     EncodedData {
         inputs: vec![1.0, 2.0, 3.0, -1.0],
-        width: 2,
-        labels: vec![1, 0],
+        shape: InputShape::numbers(2),
+        target: Target::Binary,
+        labels: vec![1.0, 0.0],
     }
 }
 
@@ -81,8 +82,9 @@ fn weight_decay_and_class_weights_by_hand() {
     // With inputs of zero only the decay moves a weight: w - 0.1 * 0.5 * w; the two rows cancel for the bias.
     let zeros = EncodedData {
         inputs: vec![0.0; 4],
-        width: 2,
-        labels: vec![1, 0],
+        shape: InputShape::numbers(2),
+        target: Target::Binary,
+        labels: vec![1.0, 0.0],
     };
     let decayed = task(
         "family = \"logistic\"",
@@ -99,8 +101,9 @@ fn momentum_and_adam_by_hand() {
     // One row of label 1 with inputs 0: the bias b moves by the gradient sigmoid(b) - 1 alone.
     let data = EncodedData {
         inputs: vec![0.0],
-        width: 1,
-        labels: vec![1],
+        shape: InputShape::numbers(1),
+        target: Target::Binary,
+        labels: vec![1.0],
     };
     let sigmoid = |b: f64| 1.0 / (1.0 + (-b).exp());
     let two = |optimiser: &str| {
@@ -134,13 +137,14 @@ fn exclusive_or() -> (EncodedData, Vec<u32>) {
     };
     let mut data = EncodedData {
         inputs: Vec::new(),
-        width: 2,
+        shape: InputShape::numbers(2),
+        target: Target::Binary,
         labels: Vec::new(),
     };
     for _ in 0..400 {
         let (x, y) = (uniform(), uniform());
         data.inputs.extend([x, y]);
-        data.labels.push(u8::from((x > 0.0) != (y > 0.0)));
+        data.labels.push(f32::from(u8::from((x > 0.0) != (y > 0.0))));
     }
     (data, (0..400).collect())
 }
@@ -165,7 +169,7 @@ fn an_mlp_learns_exclusive_or_and_a_logistic_model_cannot() {
     ] {
         let mut task = task(model, "optimiser = \"adam\"\nlearning_rate = 0.03");
         (task.training.batch_size, task.training.local_epochs) = (32, 40);
-        let start = initialise(&task.model.manifest(2), 7);
+        let start = initialise(&task.model.manifest(&InputShape::numbers(2), Target::Binary), 7);
         let mut losses = Vec::new();
         let trained = train(&job(&task, &data, learn, &start), &mut |p| {
             losses.push(p.mean_loss)
@@ -185,7 +189,7 @@ fn the_seed_gives_the_same_bits_and_another_seed_others() {
         "optimiser = \"adam\"\nlearning_rate = 0.01",
     );
     (task.training.batch_size, task.training.local_epochs) = (32, 2);
-    let start = initialise(&task.model.manifest(2), 7);
+    let start = initialise(&task.model.manifest(&InputShape::numbers(2), Target::Binary), 7);
     let first = job(&task, &data, &rows, &start);
     assert_eq!(run(&first), run(&first));
     assert_ne!(
@@ -210,7 +214,7 @@ fn fedprox_holds_the_model_near_the_common_one() {
             task.training.local_epochs,
             task.training.fedprox_mu,
         ) = (32, 10, mu);
-        let start = initialise(&task.model.manifest(2), 7);
+        let start = initialise(&task.model.manifest(&InputShape::numbers(2), Target::Binary), 7);
         let trained = run(&job(&task, &data, &rows, &start)).parameters;
         trained
             .iter()
@@ -231,8 +235,9 @@ fn fedprox_by_hand() {
     // Two steps of SGD on zero inputs: the bias moves by g1, then by g2 + mu (b1 - 0).
     let data = EncodedData {
         inputs: vec![0.0],
-        width: 1,
-        labels: vec![1],
+        shape: InputShape::numbers(1),
+        target: Target::Binary,
+        labels: vec![1.0],
     };
     let mut task = task(
         "family = \"logistic\"",
@@ -248,15 +253,16 @@ fn fedprox_by_hand() {
 fn a_loss_that_is_no_number_is_an_error_with_advice() {
     let data = EncodedData {
         inputs: vec![1e30, -1e30],
-        width: 1,
-        labels: vec![0, 1],
+        shape: InputShape::numbers(1),
+        target: Target::Binary,
+        labels: vec![0.0, 1.0],
     };
     let mut task = task(
         "family = \"mlp\"\nhidden = [4]",
         "optimiser = \"sgd\"\nlearning_rate = 10",
     );
     task.training.local_epochs = 5;
-    let start = initialise(&task.model.manifest(1), 7);
+    let start = initialise(&task.model.manifest(&InputShape::numbers(1), Target::Binary), 7);
     let error = train(&job(&task, &data, &[0, 1], &start), &mut |_| {})
         .unwrap_err()
         .to_string();

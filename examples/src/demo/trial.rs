@@ -78,7 +78,7 @@ impl TestFold {
         runtime: Runtime,
     ) -> Result<(Vec<f64>, Vec<u8>), DemoError> {
         let data = self.rows.encode(moments).map_err(DemoError::trial)?;
-        scores(&data, task, parameters, runtime).map(|scores| (scores, data.labels))
+        scores(&data, task, parameters, runtime).map(|scores| (scores, binary(&data)))
     }
 
     /// A model judged by exact figures over the fold.
@@ -95,6 +95,10 @@ impl TestFold {
         let (scores, labels) = self.predict(task, moments, parameters, runtime)?;
         score(&scores, &labels).map_err(DemoError::trial)
     }
+}
+
+fn binary(data: &EncodedData) -> Vec<u8> {
+    data.labels.iter().map(|&label| u8::from(label > 0.5)).collect()
 }
 
 fn scores(
@@ -161,12 +165,12 @@ pub fn pooled(
     runtime: Runtime,
 ) -> Result<Trial, DemoError> {
     let moments = moments_of(banks)?;
-    let width = task.schema.inputs().len();
     let mut all = Party {
         data: EncodedData {
             inputs: Vec::new(),
-            width,
+            shape: task.input_shape(),
             labels: Vec::new(),
+            target: task.target(),
         },
         training: Vec::new(),
     };
@@ -226,7 +230,7 @@ fn run(
             &average,
         );
         let scores = scores(&test, task, &parameters, runtime)?;
-        curve.push(score(&scores, &test.labels).map_err(DemoError::trial)?);
+        curve.push(score(&scores, &binary(&test)).map_err(DemoError::trial)?);
     }
     let last = *curve
         .last()

@@ -66,14 +66,14 @@ fn uniform(word: u32, bound: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Activation, ModelSpec};
+    use crate::model::{Activation, InputShape, ModelSpec, Target};
 
     fn values(inputs: usize, hidden: &[u32], seed: u64) -> (Manifest, Vec<f32>) {
         let spec = ModelSpec::Mlp {
             hidden: hidden.to_vec(),
             activation: Activation::Relu,
         };
-        let manifest = spec.manifest(inputs);
+        let manifest = spec.manifest(&InputShape::numbers(inputs), Target::Binary);
         let values = initialise(&manifest, seed);
         (manifest, values)
     }

@@ -8,10 +8,12 @@ mod metrics;
 mod moments;
 pub mod optimiser;
 pub mod plan;
+mod shape;
 mod spec;
 pub mod state;
 
 pub use manifest::{Manifest, Parameter};
 pub use metrics::{Metrics, MetricsError, ScoreSums};
 pub use moments::{ColumnSums, MAX_ROWS, Moments, MomentsError};
+pub use shape::{InputShape, Target};
 pub use spec::{Activation, ModelSpec};

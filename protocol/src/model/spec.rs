@@ -1,8 +1,8 @@
 use serde::Deserialize;
 
-use super::Manifest;
+use super::{InputShape, Manifest, Target};
 
-/// A model family with its sizes. Every model has one output, the logit of the label being 1.
+/// A model family with its sizes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelSpec {
     /// Logistic regression: one linear layer.
@@ -28,12 +28,12 @@ pub enum Activation {
 }
 
 impl ModelSpec {
-    /// The parameters in their order, for rows of `inputs` numbers: for each layer its `weight`, shape
+    /// The parameters in their order, for rows of this shape and what they shall predict: for each layer its `weight`, shape
     /// `[out, in]` and row-major as in PyTorch, then its `bias`, shape `[out]`. The layers are `hidden.0`,
     /// `hidden.1`, ... and `output`.
-    pub fn manifest(&self, inputs: usize) -> Manifest {
+    pub fn manifest(&self, inputs: &InputShape, target: Target) -> Manifest {
         let mut manifest = Manifest::default();
-        for (name, fan_in, units) in self.layers(inputs) {
+        for (name, fan_in, units) in self.layers(inputs, target) {
             manifest.push(format!("{name}.weight"), vec![units, fan_in], fan_in);
             manifest.push(format!("{name}.bias"), vec![units], fan_in);
         }
@@ -41,25 +41,25 @@ impl ModelSpec {
     }
 
     /// How many numbers the parameters are together; cannot overflow for sizes that a task allows.
-    pub(crate) fn parameter_count(&self, inputs: usize) -> u64 {
+    pub(crate) fn parameter_count(&self, inputs: &InputShape, target: Target) -> u64 {
         let count = |(_, fan_in, units): (String, usize, usize)| (fan_in as u64 + 1) * units as u64;
-        self.layers(inputs).into_iter().map(count).sum()
+        self.layers(inputs, target).into_iter().map(count).sum()
     }
 
     /// `(name, inputs, outputs)` of each linear layer.
-    fn layers(&self, inputs: usize) -> Vec<(String, usize, usize)> {
+    fn layers(&self, inputs: &InputShape, target: Target) -> Vec<(String, usize, usize)> {
         let hidden: &[u32] = match self {
             Self::Logistic => &[],
             Self::Mlp { hidden, .. } => hidden,
         };
         let mut layers = Vec::with_capacity(hidden.len() + 1);
-        let mut fan_in = inputs;
+        let mut fan_in = inputs.width();
         for (index, &units) in hidden.iter().enumerate() {
             let units = units as usize;
             layers.push((format!("hidden.{index}"), fan_in, units));
             fan_in = units;
         }
-        layers.push(("output".to_owned(), fan_in, 1));
+        layers.push(("output".to_owned(), fan_in, target.outputs()));
         layers
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn shapes(spec: &ModelSpec, inputs: usize) -> Vec<(String, Vec<usize>)> {
-        spec.manifest(inputs)
+        spec.manifest(&InputShape::numbers(inputs), Target::Binary)
             .parameters()
             .iter()
             .map(|p| (p.name.clone(), p.shape.clone()))
@@ -83,7 +83,10 @@ mod tests {
             ("output.bias".to_owned(), vec![1]),
         ];
         assert_eq!(shapes(&ModelSpec::Logistic, 5), expected);
-        assert_eq!(ModelSpec::Logistic.parameter_count(5), 6);
+        assert_eq!(
+            ModelSpec::Logistic.parameter_count(&InputShape::numbers(5), Target::Binary),
+            6
+        );
     }
 
     #[test]
@@ -104,7 +107,13 @@ mod tests {
             shapes(&spec, 5),
             expected.map(|(name, shape)| (name.to_owned(), shape.to_vec()))
         );
-        assert_eq!(spec.parameter_count(5), 20 + 4 + 12 + 3 + 3 + 1);
-        assert_eq!(spec.manifest(5).total() as u64, spec.parameter_count(5));
+        assert_eq!(
+            spec.parameter_count(&InputShape::numbers(5), Target::Binary),
+            20 + 4 + 12 + 3 + 3 + 1
+        );
+        assert_eq!(
+            spec.manifest(&InputShape::numbers(5), Target::Binary).total() as u64,
+            spec.parameter_count(&InputShape::numbers(5), Target::Binary)
+        );
     }
 }

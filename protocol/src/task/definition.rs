@@ -1,5 +1,5 @@
 use crate::ids::Digest;
-use crate::model::{Manifest, ModelSpec};
+use crate::model::{InputShape, Manifest, ModelSpec, Target};
 
 use super::{Schema, TaskError, canonical, describe, file};
 
@@ -235,8 +235,18 @@ impl Task {
             .is_none_or(|rounds| usize::try_from(rounds).map_or(true, |rounds| age < rounds))
     }
 
+    /// What the task's model is given of a row.
+    pub fn input_shape(&self) -> InputShape {
+        InputShape::numbers(self.schema.inputs().len())
+    }
+
+    /// What the task's model predicts.
+    pub fn target(&self) -> Target {
+        Target::Binary
+    }
+
     /// The parameters of the task's model.
     pub fn manifest(&self) -> Manifest {
-        self.model.manifest(self.schema.inputs().len())
+        self.model.manifest(&self.input_shape(), self.target())
     }
 }

@@ -148,7 +148,7 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
         evaluation,
         deadlines: file.deadlines.check()?,
     };
-    let parameters = task.model.parameter_count(task.schema.inputs().len());
+    let parameters = task.model.parameter_count(&task.input_shape(), task.target());
     if parameters > MAX_PARAMETERS {
         return Err(TaskError::invalid(
             "model.hidden",
