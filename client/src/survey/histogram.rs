@@ -8,7 +8,8 @@ const BARS: usize = 40;
 pub(crate) struct Histogram {
     /// Whether the bars are equally wide in `sign(x) ln(1 + |x|)`, as the schema's scale "log".
     pub(crate) log: bool,
-    /// Where the first bar begins and the last one ends.
+    /// Where the first bar begins and the last one ends; of whole numbers, the least of the first bar and the greatest
+    /// of the last.
     pub(crate) from: f64,
     pub(crate) to: f64,
     /// Numbers in each bar; where a column has too many values to count one by one, about so many.
@@ -47,10 +48,12 @@ impl Histogram {
                 *share += count as f64 * ((ends - begins) / (high - low)).max(0.0);
             }
         }
+        let to = from + width * bars as f64;
+        let inside = if whole && !log { 0.5 } else { 0.0 };
         Self {
             log,
-            from: back(from),
-            to: back(from + width * bars as f64),
+            from: back(from + inside),
+            to: back(to - inside),
             counts,
         }
     }
@@ -78,7 +81,7 @@ mod tests {
         let points: Vec<_> = (0..100).map(|i| (f64::from(i), f64::from(i), 2)).collect();
         let whole = Histogram::new(&points, true, false);
         // 100 numbers in bars of 3.
-        assert_eq!((whole.counts.len(), whole.from, whole.to), (34, -0.5, 101.5));
+        assert_eq!((whole.counts.len(), whole.from, whole.to), (34, 0.0, 101.0));
         assert_eq!(whole.counts[..33], [6.0; 33]);
         assert_eq!(whole.counts[33], 2.0);
         let wide = Histogram::new(&[(0.0, 10.0, 100)], false, false);

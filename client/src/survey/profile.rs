@@ -192,13 +192,15 @@ impl Column {
                 figure(numbers.standard_deviation)
             ));
             let histogram = &numbers.histogram;
-            lines.push(format!(
-                "  {} |{}| {}{}",
-                figure(histogram.from),
-                histogram.blocks(),
-                figure(histogram.to),
-                if histogram.log { "  (logarithmic)" } else { "" }
-            ));
+            if !self.is_of_values() {
+                lines.push(format!(
+                    "  {} |{}| {}{}",
+                    figure(histogram.from),
+                    histogram.blocks(),
+                    figure(histogram.to),
+                    if histogram.log { "  (logarithmic)" } else { "" }
+                ));
+            }
         }
         if let Some([first, last]) = &self.dates {
             lines.push(format!("  from {first} to {last}"));

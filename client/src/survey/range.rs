@@ -10,6 +10,8 @@ pub(super) struct Rounded {
 
 impl Rounded {
     pub(super) fn text(&self, end: f64) -> String {
+        // Minus zero is what rounding may leave of a small negative end.
+        let end = if end == 0.0 { 0.0 } else { end };
         format!("{end:.*}", self.decimals)
     }
 }
@@ -65,6 +67,7 @@ mod tests {
             texts(outwards(1_234_567.0, 7_654_321.0, true)),
             pair("1000000", "8000000")
         );
+        assert_eq!(texts(outwards(-1.0, -0.01, false)), pair("-1.0", "0.0"));
         assert_eq!(texts(magnitudes(3.0, 123_456.0)), pair("0", "200000"));
         assert_eq!(texts(magnitudes(-70.0, 600.0)), pair("-100", "1000"));
         // Two files with other ends have one range.

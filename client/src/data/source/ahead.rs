@@ -7,8 +7,8 @@ use super::super::DataError;
 use super::super::error::At;
 use super::Table;
 
-/// Rows that are handed over at a time.
-const BATCH: usize = 512;
+/// Rows that are handed over at a time: some hundred kilobytes, so that threads seldom wait for each other.
+const BATCH: usize = 4096;
 
 /// Batches that wait to be taken. One more is at work on either side, so memory holds four.
 const WAITING: usize = 2;
