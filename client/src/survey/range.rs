@@ -42,12 +42,10 @@ pub(super) fn magnitudes(least: f64, most: f64) -> Rounded {
 fn step(x: f64) -> (f64, usize) {
     let exponent = x.log10().floor() as i32;
     let power = 10_f64.powi(exponent);
-    let factor = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .find(|factor| factor * power >= x);
-    let step = factor.unwrap_or(10.0) * power;
-    let decimals = usize::try_from(-exponent).unwrap_or(0);
-    (step, decimals)
+    let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= x);
+    // Ten times is a digit less.
+    let (factor, decimals) = factor.map_or((10.0, -exponent - 1), |factor| (factor, -exponent));
+    (factor * power, usize::try_from(decimals).unwrap_or(0))
 }
 
 #[cfg(test)]
