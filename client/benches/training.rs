@@ -262,7 +262,7 @@ fn measured(folder: &Path) {
             data: &data,
             rows: &rows,
             parameters: &parameters,
-            seed: 1,
+            seed: Some(1),
             runtime,
         };
         train(&job, &mut |_| ()).unwrap();

@@ -12,5 +12,6 @@ pub mod model;
 pub mod participant;
 mod peer_text;
 mod remedy;
+mod survey;
 pub mod train;
 pub mod transport;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::app::{self, AppError};
 use crate::config::Config;
-use crate::data::{DataError, csv};
+use crate::data::{DataError, Table};
 use crate::desensitise::{AnonymityReport, ColumnReport, Survey, Surveyor, Verdict};
 
 /// What was found.
@@ -29,10 +29,11 @@ pub(crate) fn survey(config: &Config) -> Result<Report, DataError> {
     let schema = app::schema(config)?;
     let rules = app::policy(config).rules()?;
     let table = &config.data.file;
-    let surveyor = csv::each_row(
-        table,
-        |header| Ok(Surveyor::new(&rules, header, &schema)?),
-        |surveyor, line, row| surveyor.row(row).map_err(|unfit| unfit.at(table, line)),
+    let rows = Table::open(table)?;
+    let mut surveyor = Surveyor::new(&rules, rows.header(), &schema)?;
+    rows.for_each(
+        |at, row| surveyor.row(row).map_err(|unfit| unfit.at(table, at)),
+        |_, _, ()| Ok(()),
     )?;
     Ok(Report {
         table: table.clone(),

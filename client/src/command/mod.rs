@@ -3,4 +3,5 @@
 pub(crate) mod check;
 pub(crate) mod data;
 pub(crate) mod status;
+pub(crate) mod table;
 pub(crate) mod tasks;

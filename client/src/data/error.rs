@@ -1,9 +1,28 @@
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::enrol::EnrolError;
+
+/// Where a row begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Line of a text file, from 1.
+    Line(u64),
+    /// Row of a file that has no lines, from 1.
+    Row(u64),
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
+}
 
 /// What is wrong with a bank's file. Quotes the file, so it is for the bank's own operator and never sent.
 #[derive(Debug, Error)]
@@ -31,12 +50,12 @@ pub enum DataError {
         advice: &'static str,
     },
     /// A row is broken.
-    #[error("{}: line {line}: found {found}, expected {expected}; {advice}", file.display())]
+    #[error("{}: {at}: found {found}, expected {expected}; {advice}", file.display())]
     Row {
         /// The file.
         file: PathBuf,
-        /// Line on which the row begins, from 1.
-        line: u64,
+        /// Where the row begins.
+        at: At,
         /// What is there.
         found: String,
         /// What should be there.
@@ -45,14 +64,14 @@ pub enum DataError {
         advice: &'static str,
     },
     /// A cell does not fit its column.
-    #[error("{}: line {line}, column {column:?}: found {found}, expected {expected}; {advice}", file.display())]
+    #[error("{}: {at}, column {column:?}: found {found}, expected {expected}; {advice}", file.display())]
     Cell {
         /// The file.
         file: PathBuf,
-        /// Line on which the row begins, from 1.
-        line: u64,
+        /// Where the row begins.
+        at: At,
         /// The column's name.
-        column: String,
+        column: Box<str>,
         /// What is there.
         found: String,
         /// What should be there.
@@ -86,4 +105,21 @@ pub enum DataError {
         /// The first mistake in it.
         source: veilsum_protocol::task::TaskError,
     },
+}
+
+impl DataError {
+    /// The file as a whole does not fit.
+    pub(crate) fn whole(
+        file: &Path,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+        advice: &'static str,
+    ) -> Self {
+        Self::File {
+            file: file.to_owned(),
+            found: found.into(),
+            expected: expected.into(),
+            advice,
+        }
+    }
 }

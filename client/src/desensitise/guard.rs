@@ -8,7 +8,7 @@ use veilsum_protocol::task::Schema;
 use super::column::{Column, Looks};
 use super::policy::{Policy, Rule};
 use super::rules::{Applied, Rules, Unfit};
-use crate::data::DataError;
+use crate::data::{At, DataError};
 
 /// For the rows of one table.
 pub struct Guard<'a> {
@@ -115,11 +115,11 @@ impl<'a> Guard<'a> {
 
 impl Unfit {
     /// The cell in its table.
-    pub(crate) fn at(self, table: &Path, line: u64) -> DataError {
+    pub(crate) fn at(self, table: &Path, at: At) -> DataError {
         DataError::Cell {
             file: table.to_owned(),
-            line,
-            column: self.column,
+            at,
+            column: self.column.into(),
             found: self.found,
             expected: self.expected,
             advice: self.advice,

@@ -62,7 +62,7 @@ impl Source {
 
     fn read_under(&self, rules: &Rules, task: &Task) -> Result<Dataset, DataError> {
         let schema = read_schema(&self.schema, &task.schema)?;
-        let hold_out = HoldOut::new(self.salt, task.evaluation.hold_out);
+        let hold_out = HoldOut::of(self.salt, &task.evaluation.split);
         Dataset::read(&self.file, &schema, &hold_out, rules)
     }
 }
@@ -141,7 +141,7 @@ impl Workbench {
             data,
             rows: &loaded.training,
             parameters: &state.parameters,
-            seed: u64::from_le_bytes(seed),
+            seed: loaded.rows.may_be_shuffled().then_some(u64::from_le_bytes(seed)),
             runtime,
         };
         let mut update = Zeroizing::new(train(&job, progress)?.parameters);

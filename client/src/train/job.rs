@@ -25,8 +25,8 @@ pub struct TrainingJob<'a> {
     pub rows: &'a [u32],
     /// Where to begin, and what the FedProx term pulls towards: the common model, in manifest order.
     pub parameters: &'a [f32],
-    /// Gives the order of the rows.
-    pub seed: u64,
+    /// Gives the order of the rows, another in each pass; without it they are gone through as they stand in `rows`.
+    pub seed: Option<u64>,
     /// Where to compute.
     pub runtime: Runtime,
 }
@@ -51,7 +51,7 @@ pub struct Trained {
     pub mean_loss: f64,
 }
 
-/// Trains for the task's local epochs: mini-batches in an order from the seed, binary cross-entropy of the logit
+/// Trains for the task's local epochs: mini-batches in the order of the job, binary cross-entropy of the logit
 /// times the row's class weight, averaged over the batch, plus `mu/2 ||w - w_global||^2` (FedProx, Li et al. 2020).
 /// Losses are reported without that term. On the CPU, with one thread, the same job gives the same bits.
 ///

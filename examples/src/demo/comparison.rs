@@ -37,7 +37,7 @@ pub(super) fn bank_tables(played: &Played<'_>) -> Result<Vec<Dataset>, DemoError
     let read = |name: &str| -> Result<Dataset, DemoError> {
         let folder = played.consortium.bank_folder(name);
         let salt = read_hold_out_salt(&folder.join("identity/hold-out.salt")).map_err(DemoError::trial)?;
-        let hold_out = HoldOut::new(salt, task.evaluation.hold_out);
+        let hold_out = HoldOut::of(salt, &task.evaluation.split);
         Dataset::read(&folder.join("data.csv"), &task.schema, &hold_out, &Rules::none())
             .map_err(DemoError::trial)
     };

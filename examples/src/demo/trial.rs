@@ -10,7 +10,7 @@ use veilsum_client::train::{Runtime, TrainingJob, predict, train};
 use veilsum_protocol::model::initialise::initialise;
 use veilsum_protocol::model::optimiser::OptimiserState;
 use veilsum_protocol::model::{ColumnSums, Moments};
-use veilsum_protocol::task::{Task, Weighting};
+use veilsum_protocol::task::{Split, Task, Weighting};
 
 use super::DemoError;
 use crate::score::{Score, score};
@@ -197,6 +197,7 @@ fn run(
     let aggregation = &task.aggregation;
     let mut optimiser = OptimiserState::new(&aggregation.optimiser, parameters.len());
     let mut curve = Vec::new();
+    let shuffled = !matches!(task.evaluation.split, Split::Time { .. });
     for round in 0..u64::from(task.rounds) {
         let mut sum = vec![0.0_f64; parameters.len()];
         let mut weights = 0.0;
@@ -208,7 +209,7 @@ fn run(
                 rows: &party.training,
                 parameters: &parameters,
                 // Another order of the rows in each round and at each party, the same in each run of the demo.
-                seed: seed << 32 ^ round << 16 ^ place,
+                seed: shuffled.then_some(seed << 32 ^ round << 16 ^ place),
                 runtime,
             };
             let trained = train(&job, &mut |_| ()).map_err(DemoError::trial)?;

@@ -4,11 +4,12 @@ use serde::Deserialize;
 
 use crate::model::{Activation, ModelSpec};
 
-use super::ranges::{integer, length, real};
+use super::evaluation_file::EvaluationFile;
+use super::ranges::{integer, length, real, unused};
 use super::schema_file::SchemaFile;
 use super::{
-    Aggregation, Deadlines, Encoding, Evaluation, LocalOptimiser, ServerOptimiser, Task, TaskError,
-    TrainingSpec, Weighting,
+    Aggregation, Deadlines, Encoding, LocalOptimiser, ServerOptimiser, Task, TaskError, TrainingSpec,
+    Weighting,
 };
 
 #[derive(Deserialize)]
@@ -113,13 +114,6 @@ struct EncodingFile {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct EvaluationFile {
-    hold_out: Option<f64>,
-    bins: Option<i64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
 struct DeadlinesFile {
     prepare_s: Option<i64>,
     ready_s: Option<i64>,
@@ -136,6 +130,8 @@ const MAX_PARAMETERS: u64 = 1 << 26;
 pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
     let file: TaskFile = toml::from_str(text)?;
     name(&file.name)?;
+    let schema = file.schema.check("schema.")?;
+    let evaluation = file.evaluation.check(&schema)?;
     let task = Task {
         name: file.name,
         rounds: integer("rounds", file.rounds, 1..=100_000)?,
@@ -144,19 +140,12 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
             .archive_rounds
             .map(|rounds| integer("archive_rounds", rounds, 1..=1_000_000))
             .transpose()?,
-        schema: file.schema.check("schema.")?,
+        schema,
         model: file.model.check()?,
         training: file.training.check()?,
         aggregation: file.aggregation.check()?,
         encoding: file.encoding.check()?,
-        evaluation: Evaluation {
-            hold_out: real(
-                "evaluation.hold_out",
-                file.evaluation.hold_out.unwrap_or(0.2),
-                0.01..=0.5,
-            )?,
-            bins: integer("evaluation.bins", file.evaluation.bins.unwrap_or(256), 2..=4096)?,
-        },
+        evaluation,
         deadlines: file.deadlines.check()?,
     };
     let parameters = task.model.parameter_count(&task.input_shape(), task.target());
@@ -180,18 +169,6 @@ fn name(found: &str) -> Result<(), TaskError> {
         format!("{found:?}"),
         "1 to 64 lower-case letters, digits and '-', not beginning with '-'",
     ))
-}
-
-/// A key that the chosen kind does not use would mislead whoever approves the task.
-fn unused<T>(key: &str, found: &Option<T>, why: &str) -> Result<(), TaskError> {
-    match found {
-        Some(_) => Err(TaskError::invalid(
-            key,
-            "a value",
-            format!("none: {why}; leave the key out"),
-        )),
-        None => Ok(()),
-    }
 }
 
 impl ModelFile {

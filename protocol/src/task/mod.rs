@@ -9,6 +9,7 @@ mod canonical;
 mod definition;
 mod describe;
 mod error;
+mod evaluation_file;
 mod file;
 mod ranges;
 mod scale;
@@ -16,7 +17,7 @@ mod schema;
 mod schema_file;
 
 pub use definition::{
-    Aggregation, Deadlines, Encoding, Evaluation, LocalOptimiser, ServerOptimiser, Task, TrainingSpec,
+    Aggregation, Deadlines, Encoding, Evaluation, LocalOptimiser, ServerOptimiser, Split, Task, TrainingSpec,
     Weighting,
 };
 pub use error::TaskError;

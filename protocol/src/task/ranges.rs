@@ -1,5 +1,6 @@
 //! The checks that every key of a task or schema file passes through.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -64,6 +65,42 @@ pub(super) fn words(key: &str, found: &str, lengths: RangeInclusive<usize>) -> R
         ));
     }
     Ok(())
+}
+
+/// A key that the chosen kind does not use would mislead whoever approves the task.
+pub(super) fn unused<T>(key: &str, found: &Option<T>, why: &str) -> Result<(), TaskError> {
+    match found {
+        Some(_) => Err(TaskError::invalid(
+            key,
+            "a value",
+            format!("none: {why}; leave the key out"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Cells are compared after trimming, so a text with blanks around it could never be met.
+pub(super) fn trimmed(key: &str, found: &str) -> Result<(), TaskError> {
+    if found.trim() == found {
+        return Ok(());
+    }
+    Err(TaskError::invalid(
+        key,
+        format!("{found:?}"),
+        "no blanks at either end",
+    ))
+}
+
+pub(super) fn unique(key: &str, list: &[String]) -> Result<(), TaskError> {
+    let mut seen = BTreeSet::new();
+    match list.iter().find(|entry| !seen.insert(*entry)) {
+        Some(twice) => Err(TaskError::invalid(
+            key,
+            format!("{twice:?} a second time"),
+            "each once",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn out_of_range(key: &str, found: impl Display, expected: String) -> TaskError {
