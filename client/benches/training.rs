@@ -259,6 +259,7 @@ fn measured(folder: &Path) {
         let job = TrainingJob {
             model: &task.model,
             training: &task.training,
+            learning_rate: task.training.learning_rate,
             data: &data,
             rows: &rows,
             parameters: &parameters,

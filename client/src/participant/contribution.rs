@@ -130,6 +130,7 @@ impl Workbench {
         let job = TrainingJob {
             model: &task.model,
             training: &task.training,
+            learning_rate: task.learning_rate(plan.train_round(state.step)),
             data,
             rows: &loaded.training,
             parameters: &state.parameters,

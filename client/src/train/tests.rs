@@ -25,6 +25,7 @@ fn job<'a>(task: &'a Task, data: &'a EncodedData, rows: &'a [u32], parameters: &
     TrainingJob {
         model: &task.model,
         training: &task.training,
+        learning_rate: task.training.learning_rate,
         data,
         rows,
         parameters,

@@ -197,18 +197,19 @@ fn run(
     let aggregation = &task.aggregation;
     let mut optimiser = OptimiserState::new(&aggregation.optimiser, parameters.len());
     let mut curve = Vec::new();
-    for round in 0..u64::from(task.rounds) {
+    for round in 0..task.rounds {
         let mut sum = vec![0.0_f64; parameters.len()];
         let mut weights = 0.0;
         for (place, party) in (0..).zip(parties) {
             let job = TrainingJob {
                 model: &task.model,
                 training: &task.training,
+                learning_rate: task.learning_rate(round),
                 data: &party.data,
                 rows: &party.training,
                 parameters: &parameters,
                 // Another order of the rows in each round and at each party, the same in each run of the demo.
-                seed: seed << 32 ^ round << 16 ^ place,
+                seed: seed << 32 ^ u64::from(round) << 16 ^ place,
                 runtime,
             };
             let trained = train(&job, &mut |_| ()).map_err(DemoError::trial)?;

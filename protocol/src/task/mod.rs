@@ -10,20 +10,21 @@ mod definition;
 mod describe;
 mod error;
 mod file;
+mod model_file;
 mod ranges;
 mod scale;
 mod schema;
 mod schema_file;
+mod training;
+mod training_file;
 
-pub use definition::{
-    Aggregation, Deadlines, Encoding, Evaluation, LocalOptimiser, ServerOptimiser, Task, TrainingSpec,
-    Weighting,
-};
+pub use definition::{Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Task, Weighting};
 pub use error::TaskError;
 pub use scale::Scale;
 pub use schema::{
     CategoryColumn, Column, ColumnKind, Input, InputKind, NumberColumn, Outside, Schema, WhenMissing,
 };
+pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 use serde::Deserialize;
 
+use crate::model::Target;
+
 use super::{Scale, TaskError, canonical, schema_file};
 
 /// The columns of the banks' rows, and what the model is given of them.
@@ -152,6 +154,11 @@ impl Schema {
             }
         }
         inputs
+    }
+
+    /// What a model of such rows predicts.
+    pub fn target(&self) -> Target {
+        Target::Binary
     }
 
     /// Names of the standardised inputs in order, one for each number column: the statistics round and
