@@ -53,11 +53,11 @@ impl Forward for CnnForward {
                 values = values.f_max_pool2d([pool, pool], [pool, pool], 0, 1, false)?;
             }
             // Behind the pooling, where there is less to do: ReLU and the maximum change places.
-            values = values.f_relu()?;
+            values = values.f_relu_()?;
         }
         values = values.f_flatten(1, -1)?;
         for _ in &self.spec.dense {
-            values = arrays.linear(&values)?.f_relu()?;
+            values = arrays.linear(&values)?.f_relu_()?;
         }
         arrays.linear(&values)
     }

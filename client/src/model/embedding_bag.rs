@@ -46,7 +46,7 @@ impl Forward for EmbeddingBagForward {
             0,
         )?;
         for _ in 0..self.hidden {
-            values = arrays.linear(&values)?.f_relu()?;
+            values = arrays.linear(&values)?.f_relu_()?;
         }
         arrays.linear(&values)
     }

@@ -53,10 +53,10 @@ impl Forward for MlpForward {
             values = Tensor::f_cat(&parts, 1)?;
         }
         for _ in &self.spec.hidden {
-            let linear = arrays.linear(&values)?;
+            let mut linear = arrays.linear(&values)?;
             let active = match self.spec.activation {
-                Activation::Relu => linear.f_relu()?,
-                Activation::Tanh => linear.f_tanh()?,
+                Activation::Relu => linear.f_relu_()?,
+                Activation::Tanh => linear.f_tanh_()?,
             };
             values = dropout.apply(active, self.spec.dropout)?;
         }

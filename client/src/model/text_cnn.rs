@@ -37,8 +37,8 @@ impl Forward for TextCnnForward {
         for _ in &self.spec.widths {
             let weight = arrays.next();
             let found = embedded.f_conv1d(weight, Some(arrays.next()), 1, 0, 1, 1)?;
-            let (greatest, _) = found.f_max_dim(2, false)?;
-            parts.push(greatest.f_relu()?);
+            let (mut greatest, _) = found.f_max_dim(2, false)?;
+            parts.push(greatest.f_relu_()?);
         }
         arrays.linear(&Tensor::f_cat(&parts, 1)?)
     }

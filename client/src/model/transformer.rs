@@ -96,7 +96,7 @@ impl TransformerForward {
         let mut norms = Arrays::of(arrays.several(4));
         let attending = self.attention(&mut attention, &norms.layer_norm(&values)?, attended)?;
         let values = values.f_add(&dropout.apply(attending, share)?)?;
-        let inner = linear.linear(&norms.layer_norm(&values)?)?.f_relu()?;
+        let inner = linear.linear(&norms.layer_norm(&values)?)?.f_relu_()?;
         let outer = linear.linear(&dropout.apply(inner, share)?)?;
         values.f_add(&dropout.apply(outer, share)?)
     }

@@ -6,7 +6,7 @@ use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::model::{Moments, ScoreSums};
+use veilsum_protocol::model::{ModelSpec, Moments, ScoreSums};
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::secagg::quantise::{Digits, QuantiseError};
 use veilsum_protocol::task::{Task, Weighting};
@@ -109,7 +109,7 @@ impl Workbench {
             return Ok(plan.statistics(&loaded.rows.statistics().columns)?);
         }
         let moments = state.moments.as_ref().ok_or(ContributionError::NoMoments)?;
-        loaded.encode(moments)?;
+        loaded.encode(&task.model, moments)?;
         let Some((_, data)) = &loaded.encoded else {
             return Err(ContributionError::NoMoments);
         };
@@ -170,9 +170,9 @@ impl Workbench {
 }
 
 impl Loaded {
-    fn encode(&mut self, moments: &Moments) -> Result<(), EncodeError> {
+    fn encode(&mut self, model: &ModelSpec, moments: &Moments) -> Result<(), EncodeError> {
         if self.encoded.as_ref().is_none_or(|(known, _)| known != moments) {
-            self.encoded = Some((moments.clone(), self.rows.encode(moments)?));
+            self.encoded = Some((moments.clone(), self.rows.encode_for(model, moments)?));
         }
         Ok(())
     }

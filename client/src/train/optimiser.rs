@@ -253,4 +253,59 @@ mod tests {
             assert!(off < 1e-6, "{name}: {off}");
         }
     }
+
+    /// Three of the values after five steps.
+    fn after_five_steps(spec: &TrainingSpec) -> [f64; 3] {
+        let (values, mut gradients) = (numbers(0), numbers(0));
+        let mut ours = Optimiser::new(spec, spec.learning_rate, &values, &gradients).unwrap();
+        for step in 1..=5 {
+            gradients.copy_(&numbers(step));
+            ours.step().unwrap();
+        }
+        [0, 500, 1002].map(|at| values.double_value(&[at]))
+    }
+
+    /// Expected values, from PyTorch 2.13.0, since tch has neither its Adagrad nor such a clipping:
+    ///
+    /// ```python
+    /// numbers = lambda salt: torch.tensor([math.sin(at * 7919 + salt * 104729) for at in range(1003)])
+    /// def run(make, clip=None):
+    ///     p = torch.nn.Parameter(numbers(0)); o = make([p])
+    ///     for step in range(1, 6):
+    ///         p.grad = numbers(step)
+    ///         if clip: torch.nn.utils.clip_grad_norm_([p], clip)
+    ///         o.step()
+    ///     return [round(v, 7) for v in p.detach()[[0, 500, 1002]].tolist()]
+    /// run(lambda p: torch.optim.Adagrad(p, lr=0.01)), run(lambda p: torch.optim.Adagrad(p, lr=0.01, weight_decay=0.1))
+    /// run(lambda p: torch.optim.SGD(p, lr=0.01), 2.5), run(lambda p: torch.optim.SGD(p, lr=0.01), 100.0)
+    /// ```
+    #[test]
+    fn adagrad_and_clipping_are_pytorch_s() {
+        for (optimiser, more, expected) in [
+            ("adagrad", "", [-0.013_830_4, -0.031_896_2, -0.934_754_4]),
+            (
+                "adagrad",
+                "weight_decay = 0.1",
+                [-0.013_790_6, -0.031_822, -0.932_074_5],
+            ),
+            (
+                "sgd",
+                "clip_gradient_norm = 2.5",
+                [-0.001_128_7, -0.018_927_6, -0.931_885_7],
+            ),
+            // Longer than every gradient.
+            (
+                "sgd",
+                "clip_gradient_norm = 100.0",
+                [-0.010_111_1, -0.028_175_1, -0.942_550_5],
+            ),
+        ] {
+            let found = after_five_steps(&training(optimiser, more));
+            let off = found
+                .iter()
+                .zip(expected)
+                .map(|(found, expected)| (found - expected).abs());
+            assert!(off.fold(0.0, f64::max) < 5e-7, "{optimiser} {more}: {found:?}");
+        }
+    }
 }

@@ -169,7 +169,7 @@ impl Task {
 
     /// What the task's model is given of a row.
     pub fn input_shape(&self) -> InputShape {
-        InputShape::numbers(self.schema.inputs().len())
+        self.schema.input_shape(self.model.embeds_categories())
     }
 
     /// What the task's model predicts.
