@@ -1,7 +1,7 @@
 use crate::model::{Initial, InputShape, Manifest};
 
 /// An encoder transformer (Vaswani et al. 2017) with norms before each part (Xiong et al. 2020), over tokens that the rows'
-/// shape gives: see [`Transformer::parameters`].
+/// shape gives: see `docs/models.md`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transformer {
     /// Numbers of a token's vector, divisible by [`Transformer::heads`].
