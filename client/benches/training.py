@@ -31,17 +31,45 @@ def floats(name):
     return torch.frombuffer(values, dtype=torch.float32).clone()
 
 
-inputs = floats("inputs.f32").view(-1, spec["width"])
+shape, outputs = spec["shape"], spec["outputs"]
+inputs = floats("inputs.f32").view(-1, *shape)
 labels = floats("labels.f32")
+if outputs > 1:
+    labels = labels.long()
 start = floats("parameters.f32")
 
 
-def network():
-    layers, fan_in = [], spec["width"]
+class Gru(nn.Module):
+    """The last step of a GRU, and one linear layer."""
+
+    def __init__(self, width, units):
+        super().__init__()
+        self.recurrent = nn.GRU(width, units, batch_first=True)
+        self.output = nn.Linear(units, outputs)
+
+    def forward(self, sequences):
+        return self.output(self.recurrent(sequences)[0][:, -1])
+
+
+def mlp():
+    layers, fan_in = [], shape[0]
     for units in spec["hidden"]:
         layers += [nn.Linear(fan_in, units), nn.ReLU()]
         fan_in = units
-    model = nn.Sequential(*layers, nn.Linear(fan_in, 1))
+    return nn.Sequential(*layers, nn.Linear(fan_in, outputs))
+
+
+def cnn():
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(64 * 5 * 5, 64), nn.ReLU(), nn.Linear(64, outputs),
+    )  # fmt: skip
+
+
+def network():
+    family = spec["family"]
+    model = {"mlp": mlp, "cnn": cnn, "gru": lambda: Gru(shape[1], *spec["hidden"])}[family]()
     nn.utils.vector_to_parameters(start.clone(), model.parameters())
     return model
 
@@ -49,7 +77,7 @@ def network():
 def train():
     model = network()
     optimiser = torch.optim.Adam(model.parameters(), lr=spec["learning_rate"], fused=adam == "fused")
-    criterion = nn.BCEWithLogitsLoss()
+    criterion = nn.BCEWithLogitsLoss() if outputs == 1 else nn.CrossEntropyLoss()
     batch_size, rows = spec["batch_size"], len(labels)
     mean_loss = 0.0
     began = time.perf_counter()
@@ -60,7 +88,8 @@ def train():
         loss_sum = torch.zeros((), dtype=torch.float64)
         for batch, expected in batches:
             optimiser.zero_grad(set_to_none=True)
-            loss = criterion(model(batch).squeeze(1), expected)
+            found = model(batch)
+            loss = criterion(found.squeeze(1) if outputs == 1 else found, expected)
             loss.backward()
             optimiser.step()
             loss_sum += loss.detach() * len(expected)

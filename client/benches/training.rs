@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use veilsum_client::data::EncodedData;
 use veilsum_client::train::{DeviceChoice, Runtime, TrainingJob, train};
 use veilsum_protocol::model::initialise::initialise;
-use veilsum_protocol::model::{InputShape, Target};
+use veilsum_protocol::model::{InputShape, ModelSpec, Target};
 use veilsum_protocol::task::Task;
 
 /// Set in the process that trains with the product's loop, as the peer has a process of its own too.
@@ -23,30 +23,79 @@ const MEASURED: &str = "VEILSUM_BENCH_MEASURED";
 #[derive(Clone, Serialize, Deserialize)]
 struct Spec {
     name: String,
-    rows: usize,
-    width: usize,
+    family: String,
+    /// Of a row: `[width]`, `[steps, width]` or `[channels, height, width]`.
+    shape: Vec<usize>,
+    outputs: u16,
     hidden: Vec<u32>,
+    rows: usize,
     batch_size: usize,
     epochs: u32,
     learning_rate: f64,
     threads: u16,
 }
 
+impl Spec {
+    fn model(&self) -> ModelSpec {
+        let text = match &*self.family {
+            "mlp" => format!("family = \"mlp\"\nhidden = {:?}", self.hidden),
+            "gru" => format!("family = \"gru\"\nunits = {}", self.hidden[0]),
+            family => format!("family = \"{family}\""),
+        };
+        ModelSpec::read(&text).unwrap()
+    }
+
+    fn input_shape(&self) -> InputShape {
+        match self.shape[..] {
+            [steps, width] => InputShape::Sequence { steps, width },
+            [channels, height, width] => InputShape::Image {
+                channels,
+                height,
+                width,
+            },
+            _ => InputShape::numbers(self.shape[0]),
+        }
+    }
+
+    fn target(&self) -> Target {
+        match self.outputs {
+            1 => Target::Binary,
+            classes => Target::Classes(classes),
+        }
+    }
+
+    fn parameters(&self) -> Vec<f32> {
+        initialise(&self.model().manifest(&self.input_shape(), self.target()), 1)
+    }
+}
+
 fn specs(threads: u16) -> Vec<Spec> {
-    let spec = |name: &str, rows, width, hidden: &[u32], batch_size, epochs, learning_rate| Spec {
+    let spec = |name: &str, family: &str, shape: &[usize], hidden: &[u32], rows, batch_size, epochs| Spec {
         name: name.to_owned(),
-        rows,
-        width,
+        family: family.to_owned(),
+        shape: shape.to_vec(),
+        outputs: if family == "cnn" { 10 } else { 1 },
         hidden: hidden.to_vec(),
+        rows,
         batch_size,
         epochs,
-        learning_rate,
+        learning_rate: if name == "a wide MLP" { 1e-4 } else { 1e-3 },
         threads,
     };
     vec![
-        spec("the demo's MLP", 20_000, 22, &[32, 16], 64, 4, 1e-3),
-        spec("a wide MLP", 4_000, 200, &[1024, 768], 64, 2, 1e-4),
-        spec("a wide MLP", 10_000, 200, &[1024, 768], 256, 2, 1e-4),
+        spec("the demo's MLP", "mlp", &[22], &[32, 16], 20_000, 64, 4),
+        spec("a wide MLP", "mlp", &[200], &[1024, 768], 4_000, 64, 2),
+        spec("a wide MLP", "mlp", &[200], &[1024, 768], 10_000, 256, 2),
+        spec("the classic CNN", "cnn", &[1, 28, 28], &[], 2_000, 32, 1),
+        spec(
+            "a GRU over 32 steps of 16 numbers",
+            "gru",
+            &[32, 16],
+            &[64],
+            4_000,
+            64,
+            1,
+        ),
     ]
 }
 
@@ -187,18 +236,20 @@ impl Drop for Trainer {
     }
 }
 
+/// The task whose training it is; model and rows are the spec's.
 fn task(spec: &Spec) -> Task {
     Task::parse(&format!(
         "name = \"t\"\nrounds = 1\nseed = 1\n[schema]\nversion = 1\nlabel = \"y\"\n\
          column = [{{ name = \"x\", type = \"number\", min = 0, max = 1 }}]\n\
-         [model]\nfamily = \"mlp\"\nhidden = {:?}\n[training]\noptimiser = \"adam\"\nlearning_rate = {}\n\
+         [model]\nfamily = \"logistic\"\n[training]\noptimiser = \"adam\"\nlearning_rate = {}\n\
          batch_size = {}\nlocal_epochs = {}\n",
-        spec.hidden, spec.learning_rate, spec.batch_size, spec.epochs
+        spec.learning_rate, spec.batch_size, spec.epochs
     ))
     .unwrap()
 }
 
-/// Inputs uniform over `[-1, 1]`; the label is likelier, the larger the sum of the first ten.
+/// Inputs uniform over `[-1, 1]`. A label of two is likelier 1, the larger the sum of the first ten; one of several is which of
+/// the first numbers is the largest.
 fn table(spec: &Spec) -> EncodedData {
     let mut state = 1_u64;
     let mut uniform = || {
@@ -207,16 +258,24 @@ fn table(spec: &Spec) -> EncodedData {
             .wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 24) as f32 * 2.0 - 1.0
     };
+    let shape = spec.input_shape();
+    let width = shape.width();
     let mut data = EncodedData {
-        inputs: Vec::with_capacity(spec.rows * spec.width),
-        shape: InputShape::numbers(spec.width),
-        target: Target::Binary,
+        inputs: Vec::with_capacity(spec.rows * width),
+        shape,
+        target: spec.target(),
         labels: Vec::with_capacity(spec.rows),
     };
     for _ in 0..spec.rows {
-        let row: Vec<f32> = (0..spec.width).map(|_| uniform()).collect();
-        let sum: f32 = row.iter().take(10).sum();
-        data.labels.push(if sum + uniform() > 0.0 { 1.0 } else { 0.0 });
+        let row: Vec<f32> = (0..width).map(|_| uniform()).collect();
+        let label = match spec.outputs {
+            1 => u8::from(row.iter().take(10).sum::<f32>() + uniform() > 0.0),
+            classes => {
+                let first = (0..).zip(&row).take(usize::from(classes));
+                first.max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap().0
+            }
+        };
+        data.labels.push(f32::from(label));
         data.inputs.extend(row);
     }
     data
@@ -225,12 +284,7 @@ fn table(spec: &Spec) -> EncodedData {
 /// What both read; gives the number of parameters.
 fn write(spec: &Spec, folder: &Path) -> usize {
     let data = table(spec);
-    let parameters = initialise(
-        &task(spec)
-            .model
-            .manifest(&InputShape::numbers(spec.width), Target::Binary),
-        1,
-    );
+    let parameters = spec.parameters();
     let labels = &data.labels;
     let put = |name: &str, values: &[f32]| {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -250,19 +304,16 @@ fn measured(folder: &Path) {
         let runtime = Runtime::start(DeviceChoice::Cpu, spec.threads).unwrap();
         let (task, data) = (task(&spec), table(&spec));
         let rows: Vec<u32> = (0_u32..).take(spec.rows).collect();
-        let parameters = initialise(
-            &task
-                .model
-                .manifest(&InputShape::numbers(spec.width), Target::Binary),
-            1,
-        );
+        let (model, parameters) = (spec.model(), spec.parameters());
         let job = TrainingJob {
-            model: &task.model,
+            model: &model,
             training: &task.training,
+            learning_rate: task.training.learning_rate,
             data: &data,
             rows: &rows,
             parameters: &parameters,
-            seed: Some(1),
+            seed: 1,
+            shuffled: true,
             runtime,
         };
         train(&job, &mut |_| ()).unwrap();

@@ -1,5 +1,5 @@
 use thiserror::Error;
-use veilsum_protocol::model::{InputShape, Moments, Target};
+use veilsum_protocol::model::{InputShape, ModelSpec, Moments, Target};
 use veilsum_protocol::task::{ColumnKind, WhenMissing};
 
 use super::Dataset;
@@ -33,6 +33,19 @@ impl Dataset {
     /// # Errors
     /// When the moments have another number of columns than the schema.
     pub fn encode(&self, moments: &Moments) -> Result<EncodedData, EncodeError> {
+        self.encode_as(moments, false)
+    }
+
+    /// As the model takes the rows: categories as the numbers of their values, behind the row's other numbers, if it embeds
+    /// them, else one-hot.
+    ///
+    /// # Errors
+    /// When the moments have another number of columns than the schema.
+    pub fn encode_for(&self, model: &ModelSpec, moments: &Moments) -> Result<EncodedData, EncodeError> {
+        self.encode_as(moments, model.embeds_categories())
+    }
+
+    fn encode_as(&self, moments: &Moments, embedded: bool) -> Result<EncodedData, EncodeError> {
         let expected = self.number_count();
         if moments.mean.len() != expected || moments.std.len() != expected {
             return Err(EncodeError {
@@ -40,11 +53,13 @@ impl Dataset {
                 expected,
             });
         }
-        let shape = InputShape::numbers(self.schema().inputs().len());
+        let shape = self.schema().input_shape(embedded);
         let width = shape.width();
         let mut inputs = Vec::with_capacity(self.len() * width);
+        let mut indices = Vec::new();
         for row in self.all_rows() {
             let mut numbers = (0..).zip(self.numbers(row));
+            indices.clear();
             let mut categories = self.categories(row).iter();
             for column in &self.schema().columns {
                 match &column.kind {
@@ -64,6 +79,10 @@ impl Dataset {
                         let hot = categories
                             .next()
                             .expect("the reader stores a value for each category column");
+                        if embedded {
+                            indices.push(f32::from(*hot));
+                            continue;
+                        }
                         let places = category.values.len() + usize::from(category.other_bucket);
                         inputs.extend(
                             (0..places).map(|place| if place == usize::from(*hot) { 1.0 } else { 0.0 }),
@@ -71,6 +90,7 @@ impl Dataset {
                     }
                 }
             }
+            inputs.extend_from_slice(&indices);
         }
         Ok(EncodedData {
             inputs,

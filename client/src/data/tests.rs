@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 
 use proptest::prelude::*;
-use veilsum_protocol::model::Moments;
+use veilsum_protocol::model::{ModelSpec, Moments};
 use veilsum_protocol::task::{Schema, Split};
 
 use super::{DataError, Dataset, HoldOut};
@@ -87,6 +87,17 @@ fn rows_become_the_model_s_inputs() {
         0.0, 1.0, 0.0, 1.0,  1.0, 0.0, 1.0, 0.0,
     ];
     assert_eq!(encoded.inputs, expected);
+    let embedding = ModelSpec::read("family = \"mlp\"\nhidden = [2]\nembedding = 2").unwrap();
+    let embedded = dataset.encode_for(&embedding, &moments).unwrap();
+    assert_eq!(embedded.shape, schema().input_shape(true));
+    #[rustfmt::skip]
+    let expected = [
+        // income, missing, age, debt, region, job
+        0.5, 0.0, -1.0, 0.5, 0.0, 0.0,
+        0.0, 1.0,  1.0, 0.0, 1.0, 1.0,
+    ];
+    assert_eq!(embedded.inputs, expected);
+    assert_eq!(dataset.encode_for(&ModelSpec::Logistic, &moments), Ok(encoded));
     let other = Moments {
         mean: vec![0.0; 2],
         std: vec![1.0; 2],

@@ -1,46 +1,85 @@
 use tch::{Device, Kind, TchError, Tensor};
-use veilsum_protocol::model::{Activation, InputShape, Manifest, ModelSpec, Target};
+use veilsum_protocol::model::{InputShape, Manifest, ModelSpec, Target};
 
-/// A model of linear layers over one flat vector of parameters, in the order of its manifest.
-///
-/// The gradients are written out here, since every family so far is a chain of linear layers: libtorch's autograd gives
-/// the same ones, and for a small model takes most of a step to build and walk its graph.
+use super::chain::Chain;
+use super::cnn::CnnForward;
+use super::dropout::Dropout;
+use super::embedding_bag::EmbeddingBagForward;
+use super::mlp::MlpForward;
+use super::recurrent::RecurrentForward;
+use super::text_cnn::TextCnnForward;
+use super::transformer::TransformerForward;
+
+/// Numbers of the largest layer, over all rows that are scored at once: 32 MiB of them.
+const LARGEST_LAYER: usize = 1 << 23;
+
+/// A model over one flat vector of parameters, in the order of its manifest.
 pub(crate) struct Network {
     manifest: Manifest,
-    activation: Option<Activation>,
+    family: Family,
+}
+
+enum Family {
+    /// Gradients written out by hand.
+    Chain(Chain),
+    /// Gradients by libtorch's autograd.
+    Graph(Box<dyn Forward + Send + Sync>),
+}
+
+/// What a family computes.
+pub(super) trait Forward {
+    /// From `inputs`, shape `[rows, width]`, outputs, shape `[rows, outputs]`. `parameters`: views of the flat vector, in the
+    /// order of the manifest.
+    fn forward(
+        &self,
+        parameters: &[Tensor],
+        inputs: &Tensor,
+        dropout: &mut Dropout,
+    ) -> Result<Tensor, TchError>;
+
+    /// How many numbers its largest layer has for one row.
+    fn largest_layer(&self) -> usize;
 }
 
 /// Numbers with the shapes of a network's parameters, on a device: the parameters, or their gradients.
 ///
-/// The layers are views of one flat vector. So an optimiser steps over all parameters at once, and what is trained is the
+/// The arrays are views of one flat vector. So an optimiser steps over all parameters at once, and what is trained is the
 /// very vector that is sent and hashed.
 pub(crate) struct Parameters {
     flat: Tensor,
-    layers: Vec<Layer>,
+    views: Vec<Tensor>,
 }
 
-struct Layer {
-    /// Shape `[out, in]`.
-    weight: Tensor,
-    /// The same, as `[in, out]`.
-    transposed: Tensor,
-    /// Shape `[out]`.
-    bias: Tensor,
+/// What the model gave for some rows, with what its gradients take.
+pub(crate) enum Outputs {
+    /// Of each layer.
+    Chain(Vec<Tensor>),
+    /// With autograd's graph behind it.
+    Graph(Tensor),
 }
-
-/// What the layers gave for some rows.
-pub(crate) struct Outputs(Vec<Tensor>);
 
 impl Network {
-    /// For rows of this shape, and what is to be predicted of them.
+    /// For rows of this shape, and what is to be predicted of them; the model must take such rows.
     pub(crate) fn new(spec: &ModelSpec, inputs: &InputShape, target: Target) -> Self {
-        let activation = match spec {
-            ModelSpec::Logistic => None,
-            ModelSpec::Mlp { activation, .. } => Some(*activation),
+        let family = match spec {
+            ModelSpec::Logistic => Family::Chain(Chain::new(None)),
+            ModelSpec::Mlp(mlp) if mlp.dropout == 0.0 && mlp.embedding.is_none() => {
+                Family::Chain(Chain::new(Some(mlp.activation)))
+            }
+            ModelSpec::Mlp(mlp) => Family::Graph(Box::new(MlpForward::new(mlp, inputs))),
+            ModelSpec::Cnn(cnn) => Family::Graph(Box::new(CnnForward::new(cnn, inputs))),
+            ModelSpec::Recurrent(recurrent) => {
+                Family::Graph(Box::new(RecurrentForward::new(recurrent, inputs)))
+            }
+            ModelSpec::EmbeddingBag(bag) => Family::Graph(Box::new(EmbeddingBagForward::new(bag))),
+            ModelSpec::TextCnn(text_cnn) => Family::Graph(Box::new(TextCnnForward::new(text_cnn, inputs))),
+            ModelSpec::Transformer(transformer) => {
+                Family::Graph(Box::new(TransformerForward::new(transformer, inputs)))
+            }
         };
         Self {
             manifest: spec.manifest(inputs, target),
-            activation,
+            family,
         }
     }
 
@@ -48,9 +87,30 @@ impl Network {
         &self.manifest
     }
 
+    /// How many rows to score at once, so that no layer takes much memory.
+    pub(crate) fn rows_at_once(&self) -> usize {
+        match &self.family {
+            Family::Chain(_) => 4096,
+            Family::Graph(graph) => (LARGEST_LAYER / graph.largest_layer().max(1)).clamp(1, 4096),
+        }
+    }
+
     /// `values`, as many as the manifest has, on the device.
     pub(crate) fn parameters(&self, values: &[f32], device: Device) -> Result<Parameters, TchError> {
         self.view(Tensor::f_from_slice(values)?.f_to_device(device)?)
+    }
+
+    /// The same, to be trained: [`Network::gradients`] takes outputs of these.
+    pub(crate) fn trainable(&self, values: &[f32], device: Device) -> Result<Parameters, TchError> {
+        let Parameters { flat, mut views } = self.parameters(values, device)?;
+        if let Family::Graph(_) = self.family {
+            // Leaves that share the vector's memory. Views that autograd knew as such would each give a gradient of the
+            // whole vector's length.
+            for view in &mut views {
+                *view = view.f_detach()?.f_set_requires_grad(true)?;
+            }
+        }
+        Ok(Parameters { flat, views })
     }
 
     /// Room for gradients.
@@ -67,38 +127,29 @@ impl Network {
             let (start, length) = (to_i64(parameter.range.start), to_i64(parameter.range.len()));
             flat.f_narrow(0, start, length)?.f_view(shape.as_slice())
         });
-        let views: Vec<Tensor> = views.collect::<Result<_, TchError>>()?;
-        let (pairs, _) = views.as_chunks::<2>();
-        let layers = pairs.iter().map(|[weight, bias]| {
-            Ok(Layer {
-                weight: weight.shallow_clone(),
-                transposed: weight.f_tr()?,
-                bias: bias.shallow_clone(),
-            })
-        });
-        let layers = layers.collect::<Result<_, TchError>>()?;
-        Ok(Parameters { flat, layers })
+        let views = views.collect::<Result<_, TchError>>()?;
+        Ok(Parameters { flat, views })
     }
 
-    /// For `inputs`, shape `[rows, inputs]`.
+    /// For `inputs`, shape `[rows, width]`, as they are scored.
     pub(crate) fn outputs(&self, parameters: &Parameters, inputs: &Tensor) -> Result<Outputs, TchError> {
-        let mut outputs: Vec<Tensor> = Vec::with_capacity(parameters.layers.len());
-        for (index, layer) in parameters.layers.iter().enumerate() {
-            let before = outputs.last().unwrap_or(inputs);
-            let mut values = layer.bias.f_addmm(before, &layer.transposed)?;
-            if index + 1 < parameters.layers.len() {
-                let _ = match self.activation {
-                    Some(Activation::Relu) => values.f_relu_()?,
-                    Some(Activation::Tanh) => values.f_tanh_()?,
-                    None => continue,
-                };
-            }
-            outputs.push(values);
-        }
-        Ok(Outputs(outputs))
+        self.training_outputs(parameters, inputs, &mut Dropout::none())
     }
 
-    /// Writes into `gradients` what `slope`, the loss's gradient by the logits, shape `[rows]`, is by the parameters.
+    /// For `inputs`, shape `[rows, width]`, as they are trained on.
+    pub(crate) fn training_outputs(
+        &self,
+        parameters: &Parameters,
+        inputs: &Tensor,
+        dropout: &mut Dropout,
+    ) -> Result<Outputs, TchError> {
+        Ok(match &self.family {
+            Family::Chain(chain) => Outputs::Chain(chain.outputs(&parameters.views, inputs)?),
+            Family::Graph(graph) => Outputs::Graph(graph.forward(&parameters.views, inputs, dropout)?),
+        })
+    }
+
+    /// Writes into `gradients` what `slope`, the loss's gradient by [`Outputs::logits`] and of its shape, is by the parameters.
     pub(crate) fn gradients(
         &self,
         parameters: &Parameters,
@@ -107,95 +158,47 @@ impl Network {
         slope: &Tensor,
         gradients: &Parameters,
     ) -> Result<(), TchError> {
-        let mut slope = slope.f_unsqueeze(1)?;
-        for (index, layer) in parameters.layers.iter().enumerate().rev() {
-            let before = index.checked_sub(1).map(|below| &outputs.0[below]);
-            let gradient = &gradients.layers[index];
-            let _ = slope
-                .f_tr()?
-                .f_mm_out(&gradient.weight, before.unwrap_or(inputs))?;
-            let _ = slope.f_sum_intlist_out(&gradient.bias, 0, false, None)?;
-            let Some(before) = before else {
-                break;
-            };
-            slope = slope.f_mm(&layer.weight)?;
-            // Both functions' slopes follow from what they gave.
-            slope = match self.activation {
-                Some(Activation::Relu) => before.f_threshold_backward(&slope, 0.0)?,
-                Some(Activation::Tanh) => Tensor::f_tanh_backward(&slope, before)?,
-                None => slope,
-            };
+        match (&self.family, outputs) {
+            (Family::Chain(chain), Outputs::Chain(layers)) => {
+                chain.gradients(&parameters.views, inputs, layers, slope, &gradients.views)
+            }
+            (_, Outputs::Graph(last)) => {
+                // The gradient of this sum by the outputs is the slope.
+                let sum = last.f_reshape(-1)?.f_dot(&slope.f_reshape(-1)?)?;
+                let found = Tensor::f_run_backward(&[sum], &parameters.views, false, false)?;
+                for (gradient, found) in gradients.views.iter().zip(found) {
+                    gradient.shallow_clone().f_copy_(&found)?;
+                }
+                Ok(())
+            }
+            (Family::Graph(_), Outputs::Chain(_)) => Err(TchError::Shape(
+                "outputs of another network than the one whose gradients are asked for".to_owned(),
+            )),
         }
-        Ok(())
     }
 }
 
 impl Parameters {
-    /// The vector itself, shape `[manifest.total()]`: who writes into it changes the layers.
+    /// The vector itself, shape `[manifest.total()]`: who writes into it changes the arrays.
     pub(crate) fn flat(&self) -> &Tensor {
         &self.flat
     }
 }
 
 impl Outputs {
-    /// Shape `[rows]`.
+    /// Shape `[rows]` for a model of one output, else `[rows, outputs]`; without the graph behind them.
     pub(crate) fn logits(&self) -> Result<Tensor, TchError> {
-        self.0.last().expect("every family has a layer").f_squeeze_dim(1)
+        let last = match self {
+            Self::Chain(layers) => layers.last().expect("every chain has a layer").shallow_clone(),
+            Self::Graph(last) => last.f_detach()?,
+        };
+        match last.size().last() {
+            Some(1) => last.f_squeeze_dim(1),
+            _ => Ok(last),
+        }
     }
 }
 
 pub(crate) fn to_i64(size: usize) -> i64 {
     i64::try_from(size).expect("sizes in memory are below 2^63")
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    /// Against libtorch's autograd, which builds the same network from its own operations.
-    #[test]
-    fn gradients_are_those_of_autograd() {
-        let mlp = |activation| ModelSpec::Mlp {
-            hidden: vec![5, 3],
-            activation,
-        };
-        for spec in [ModelSpec::Logistic, mlp(Activation::Relu), mlp(Activation::Tanh)] {
-            let network = Network::new(&spec, &InputShape::numbers(4), Target::Binary);
-            let number = |at: usize| ((at * 7919) as f64).sin() as f32;
-            let values: Vec<f32> = (0..network.manifest().total()).map(number).collect();
-            let inputs: Vec<f32> = (0..7 * 4).map(|at| number(at + 1000)).collect();
-            let inputs = Tensor::from_slice(&inputs).view([7, 4]);
-            let slope = Tensor::from_slice(&(0..7).map(|at| number(at + 2000)).collect::<Vec<f32>>());
-
-            let parameters = network.parameters(&values, Device::Cpu).unwrap();
-            let found = network.zeros(Device::Cpu).unwrap();
-            let outputs = network.outputs(&parameters, &inputs).unwrap();
-            network
-                .gradients(&parameters, &inputs, &outputs, &slope, &found)
-                .unwrap();
-
-            let flat = Tensor::from_slice(&values).set_requires_grad(true);
-            let leaves = network.view(flat.shallow_clone()).unwrap();
-            let mut chain = inputs.shallow_clone();
-            for (index, layer) in leaves.layers.iter().enumerate() {
-                chain = chain.linear(&layer.weight, Some(&layer.bias));
-                if index + 1 < leaves.layers.len() {
-                    chain = match spec {
-                        ModelSpec::Mlp {
-                            activation: Activation::Tanh,
-                            ..
-                        } => chain.tanh(),
-                        _ => chain.relu(),
-                    };
-                }
-            }
-            let logits = chain.squeeze_dim(1);
-            let off = (outputs.logits().unwrap() - &logits).abs().max();
-            assert!(off.double_value(&[]) < 1e-6, "{spec:?}: logits off by {off:?}");
-            (logits * slope).sum(Kind::Float).backward();
-            let off = (found.flat() - flat.grad()).abs().max();
-            assert!(off.double_value(&[]) < 1e-6, "{spec:?}: gradients off by {off:?}");
-        }
-    }
 }

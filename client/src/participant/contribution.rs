@@ -6,7 +6,7 @@ use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::model::{Moments, ScoreSums};
+use veilsum_protocol::model::{ModelSpec, Moments, ScoreSums};
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::secagg::quantise::{Digits, QuantiseError};
 use veilsum_protocol::task::{Task, Weighting};
@@ -117,7 +117,7 @@ impl Workbench {
             return Ok(plan.statistics(&loaded.rows.statistics().columns)?);
         }
         let moments = state.moments.as_ref().ok_or(ContributionError::NoMoments)?;
-        loaded.encode(moments)?;
+        loaded.encode(&task.model, moments)?;
         let Some((_, data)) = &loaded.encoded else {
             return Err(ContributionError::NoMoments);
         };
@@ -138,10 +138,12 @@ impl Workbench {
         let job = TrainingJob {
             model: &task.model,
             training: &task.training,
+            learning_rate: task.learning_rate(plan.train_round(state.step)),
             data,
             rows: &loaded.training,
             parameters: &state.parameters,
-            seed: loaded.rows.may_be_shuffled().then_some(u64::from_le_bytes(seed)),
+            seed: u64::from_le_bytes(seed),
+            shuffled: loaded.rows.may_be_shuffled(),
             runtime,
         };
         let mut update = Zeroizing::new(train(&job, progress)?.parameters);
@@ -181,9 +183,9 @@ impl Workbench {
 }
 
 impl Loaded {
-    fn encode(&mut self, moments: &Moments) -> Result<(), EncodeError> {
+    fn encode(&mut self, model: &ModelSpec, moments: &Moments) -> Result<(), EncodeError> {
         if self.encoded.as_ref().is_none_or(|(known, _)| known != moments) {
-            self.encoded = Some((moments.clone(), self.rows.encode(moments)?));
+            self.encoded = Some((moments.clone(), self.rows.encode_for(model, moments)?));
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use tch::{TchError, Tensor};
 use crate::model::to_i64;
 
 use super::Runtime;
+use super::loss::RowLoss;
 use super::shuffle::Shuffle;
 
 /// Inputs in a block, 1 MiB of them, unless one batch has more. A table up to this size is one block in each epoch; larger
@@ -27,8 +28,8 @@ pub(super) struct Epochs {
     pub(super) epochs: u32,
     /// Rows in a batch; the last of an epoch may be smaller.
     pub(super) batch_size: usize,
-    /// Factors of the loss of negatives and of positives.
-    pub(super) class_weights: [f64; 2],
+    /// Gives the rows' weights.
+    pub(super) loss: RowLoss,
 }
 
 /// Rows that follow each other in an epoch, on the device: one tensor of each kind, whose views the batches are.
@@ -119,12 +120,8 @@ fn prepare(
 
 impl Block {
     fn of(epochs: &Epochs, inputs: Tensor, labels: Tensor, ends_epoch: bool) -> Result<Self, TchError> {
-        let [negative, positive] = epochs.class_weights;
         let size = to_i64(epochs.batch_size);
-        let weights = match (negative, positive) {
-            (1.0, 1.0) => None,
-            _ => Some(labels.f_mul_scalar(positive - negative)?.f_add_scalar(negative)?),
-        };
+        let weights = epochs.loss.weights(&labels)?;
         let parts = weights.as_ref().map(|weights| weights.f_split(size, 0));
         let mut parts = parts.transpose()?.unwrap_or_default().into_iter();
         let mut left = labels.numel();
@@ -154,6 +151,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
+    use veilsum_protocol::model::Target;
+    use veilsum_protocol::task::Loss;
+
     use super::*;
 
     const ROWS: u32 = 10;
@@ -164,8 +164,12 @@ mod tests {
             seed: seed.into(),
             epochs: 3,
             batch_size: 2,
-            class_weights: [1.0, 1.0],
+            loss: loss(&[1.0, 1.0]),
         }
+    }
+
+    fn loss(class_weights: &[f64]) -> RowLoss {
+        RowLoss::new(Loss::CrossEntropy, Target::Binary, class_weights)
     }
 
     /// A row's only input is its number, its label whether that is odd.
@@ -242,7 +246,7 @@ mod tests {
     #[test]
     fn the_last_batch_of_an_epoch_is_smaller_and_weights_are_those_of_the_classes() {
         let mut epochs = epochs(1);
-        (epochs.batch_size, epochs.class_weights) = (4, [0.5, 3.0]);
+        (epochs.batch_size, epochs.loss) = (4, loss(&[0.5, 3.0]));
         thread::scope(|scope| {
             let mut rows = Vec::new();
             for block in Blocks::start(scope, epochs, WIDE, gather).unwrap() {

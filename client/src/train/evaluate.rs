@@ -6,9 +6,6 @@ use crate::model::Network;
 use super::rows::{Rows, append};
 use super::{Runtime, TrainError};
 
-/// Rows that are scored at once.
-const BATCH: usize = 4096;
-
 /// A score this near to 0 or 1 counts as no nearer, so that a single row's loss is at most 16.2 nats.
 const LEAST_PROBABILITY: f64 = 1e-7;
 
@@ -92,7 +89,7 @@ pub fn predict(
     let mut gathered = Rows::new(&network, parameters, data, rows, runtime.device())?;
     let parameters = network.parameters(parameters, runtime.device())?;
     let mut scores = Vec::with_capacity(rows.len());
-    for batch in rows.chunks(BATCH) {
+    for batch in rows.chunks(network.rows_at_once()) {
         let (inputs, _) = gathered.gather(batch)?;
         let outputs = network.outputs(&parameters, &inputs)?;
         append(&outputs.logits()?.f_sigmoid()?, &mut scores)?;

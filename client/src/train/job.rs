@@ -1,13 +1,14 @@
 use std::thread;
 
-use tch::{Kind, Reduction, TchError, Tensor};
+use tch::{Kind, Tensor};
 use veilsum_protocol::model::ModelSpec;
 use veilsum_protocol::task::TrainingSpec;
 
 use crate::data::EncodedData;
-use crate::model::{Network, Parameters};
+use crate::model::{Dropout, Network, Parameters};
 
-use super::batches::{Batch, Blocks, Epochs};
+use super::batches::{Blocks, Epochs};
+use super::loss::RowLoss;
 use super::optimiser::Optimiser;
 use super::rows::{Rows, append};
 use super::{Runtime, TrainError};
@@ -19,14 +20,18 @@ pub struct TrainingJob<'a> {
     pub model: &'a ModelSpec,
     /// How it is trained.
     pub training: &'a TrainingSpec,
+    /// Step size of this round, see [`veilsum_protocol::task::Task::learning_rate`].
+    pub learning_rate: f64,
     /// The bank's rows.
     pub data: &'a EncodedData,
     /// Which of them to train on, at least one.
     pub rows: &'a [u32],
     /// Where to begin, and what the FedProx term pulls towards: the common model, in manifest order.
     pub parameters: &'a [f32],
-    /// Gives the order of the rows, another in each pass; without it they are gone through as they stand in `rows`.
-    pub seed: Option<u64>,
+    /// Gives the order of the rows, another in each pass, and what dropout leaves out.
+    pub seed: u64,
+    /// Whether the rows are gone through in an order from the seed, or as they stand in `rows`.
+    pub shuffled: bool,
     /// Where to compute.
     pub runtime: Runtime,
 }
@@ -51,8 +56,8 @@ pub struct Trained {
     pub mean_loss: f64,
 }
 
-/// Trains for the task's local epochs: mini-batches in the order of the job, binary cross-entropy of the logit
-/// times the row's class weight, averaged over the batch, plus `mu/2 ||w - w_global||^2` (FedProx, Li et al. 2020).
+/// Trains for the task's local epochs: mini-batches in the order of the job, the task's loss of a row times the row's class
+/// weight, averaged over the batch, plus `mu/2 ||w - w_global||^2` (FedProx, Li et al. 2020).
 /// Losses are reported without that term. On the CPU, with one thread, the same job gives the same bits.
 ///
 /// # Errors
@@ -65,19 +70,21 @@ pub fn train(job: &TrainingJob<'_>, progress: &mut dyn FnMut(Progress)) -> Resul
     let network = Network::new(job.model, &job.data.shape, job.data.target);
     let device = job.runtime.device();
     let mut table = Rows::new(&network, job.parameters, job.data, job.rows, device)?;
-    let parameters = network.parameters(job.parameters, device)?;
+    let parameters = network.trainable(job.parameters, device)?;
+    let (loss, class_weights) = (job.training.loss, &job.training.class_weights);
+    let loss = RowLoss::new(loss, job.data.target, class_weights);
     let epochs = Epochs {
         rows: job.rows.to_vec(),
-        seed: job.seed,
+        seed: job.shuffled.then_some(job.seed),
         epochs: job.training.local_epochs,
         batch_size: job.training.batch_size as usize,
-        class_weights: job.training.class_weights,
+        loss: loss.clone(),
     };
     let mean_loss = thread::scope(|scope| {
         let width = job.data.shape.width();
         let blocks = Blocks::start(scope, epochs, width, move |rows| table.gather(rows))
             .map_err(TrainError::Thread)?;
-        passes(job, &network, &parameters, blocks, progress)
+        passes(job, &network, &parameters, &loss, blocks, progress)
     })?;
     let mut trained = Vec::new();
     append(parameters.flat(), &mut trained)?;
@@ -99,12 +106,19 @@ fn passes(
     job: &TrainingJob<'_>,
     network: &Network,
     parameters: &Parameters,
+    loss: &RowLoss,
     blocks: Blocks,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<f64, TrainError> {
     let device = job.runtime.device();
     let gradients = network.zeros(device)?;
-    let mut optimiser = Optimiser::new(job.training, parameters.flat(), gradients.flat())?;
+    let mut optimiser = Optimiser::new(
+        job.training,
+        job.learning_rate,
+        parameters.flat(),
+        gradients.flat(),
+    )?;
+    let mut dropout = Dropout::seeded(job.seed);
     let (mut epoch, mut mean_loss) = (1, 0.0);
     // On the device, so that a GPU is asked for a number once in a pass.
     let mut loss_sum = Tensor::f_zeros([0; 0], (Kind::Double, device))?;
@@ -112,20 +126,15 @@ fn passes(
         let block = block?;
         let mut logits = Vec::with_capacity(block.batches.len());
         for batch in &block.batches {
-            let outputs = network.outputs(parameters, &batch.inputs)?;
+            let outputs = network.training_outputs(parameters, &batch.inputs, &mut dropout)?;
             let now = outputs.logits()?;
-            let slope = slope(&now, batch)?;
+            let slope = loss.slope(&now, &batch.labels, batch.weights.as_ref(), batch.rows)?;
             network.gradients(parameters, &batch.inputs, &outputs, &slope, &gradients)?;
             optimiser.step()?;
             logits.push(now);
         }
         // The losses of the steps, all at once.
-        let losses = Tensor::f_cat(&logits, 0)?.f_binary_cross_entropy_with_logits(
-            &block.labels,
-            block.weights.as_ref(),
-            None,
-            Reduction::None,
-        )?;
+        let losses = loss.values(&Tensor::f_cat(&logits, 0)?, &block.labels, block.weights.as_ref())?;
         let _ = loss_sum.f_add_(&losses.f_sum(Kind::Double)?)?;
         if !block.ends_epoch {
             continue;
@@ -147,13 +156,4 @@ fn passes(
         let _ = loss_sum.f_zero_()?;
     }
     Ok(mean_loss)
-}
-
-/// The gradient of the batch's mean loss by its logits: `weight (sigmoid(logit) - label) / rows`.
-fn slope(logits: &Tensor, batch: &Batch) -> Result<Tensor, TchError> {
-    let mut slope = logits.f_sigmoid()?.f_sub_(&batch.labels)?;
-    if let Some(weights) = &batch.weights {
-        let _ = slope.f_mul_(weights)?;
-    }
-    slope.f_div_scalar_(batch.rows as f64)
 }

@@ -5,6 +5,7 @@ mod cuda_library;
 mod error;
 mod evaluate;
 mod job;
+mod loss;
 mod optimiser;
 mod rows;
 mod runtime;
@@ -15,5 +16,7 @@ pub use evaluate::{Evaluation, evaluate, predict};
 pub use job::{Progress, Trained, TrainingJob, train};
 pub use runtime::{DeviceChoice, Runtime, RuntimeError};
 
+#[cfg(test)]
+mod family_tests;
 #[cfg(test)]
 mod tests;

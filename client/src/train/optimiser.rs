@@ -3,18 +3,26 @@ use veilsum_protocol::task::{LocalOptimiser, TrainingSpec};
 
 /// Adam's decay rates of the first and second moment.
 const BETA: [f64; 2] = [0.9, 0.999];
+/// RMSprop's decay rate.
+const ALPHA: f64 = 0.99;
+/// Adam's and RMSprop's.
 const EPSILON: f64 = 1e-8;
+const EPSILON_ADAGRAD: f64 = 1e-10;
+/// Of a gradient's length when it is clipped, as in PyTorch.
+const EPSILON_CLIP: f64 = 1e-6;
 
-/// PyTorch's SGD, SGD with momentum and Adam, with PyTorch's defaults, and FedProx's pull towards the first values.
+/// PyTorch's SGD, SGD with momentum, Adam, AdamW, Adagrad and RMSprop, with PyTorch's defaults and its `clip_grad_norm_`, and
+/// FedProx's pull towards the first values.
 ///
 /// libtorch's own take the gradients of its autograd, and tch's wrapper of them panics where libtorch fails.
 pub(super) struct Optimiser {
     spec: TrainingSpec,
+    learning_rate: f64,
     values: Tensor,
     gradients: Tensor,
     /// What FedProx pulls towards.
     common: Option<Tensor>,
-    /// Momentum's velocity, or Adam's first and second moment.
+    /// Momentum's velocity, Adam's first and second moment, or Adagrad's and RMSprop's sum of squares.
     moments: Vec<Tensor>,
     /// For what is in between.
     room: Tensor,
@@ -23,14 +31,20 @@ pub(super) struct Optimiser {
 
 impl Optimiser {
     /// Steps `values` by `gradients`, vectors of the same length.
-    pub(super) fn new(spec: &TrainingSpec, values: &Tensor, gradients: &Tensor) -> Result<Self, TchError> {
+    pub(super) fn new(
+        spec: &TrainingSpec,
+        learning_rate: f64,
+        values: &Tensor,
+        gradients: &Tensor,
+    ) -> Result<Self, TchError> {
         let moments = match spec.optimiser {
             LocalOptimiser::Sgd => 0,
-            LocalOptimiser::Momentum { .. } => 1,
-            LocalOptimiser::Adam => 2,
+            LocalOptimiser::Momentum { .. } | LocalOptimiser::Adagrad | LocalOptimiser::RmsProp => 1,
+            LocalOptimiser::Adam | LocalOptimiser::AdamW => 2,
         };
         Ok(Self {
             spec: spec.clone(),
+            learning_rate,
             common: match spec.fedprox_mu {
                 0.0 => None,
                 _ => Some(values.f_detach_copy()?),
@@ -56,36 +70,93 @@ impl Optimiser {
                 .f_mul_scalar_(spec.fedprox_mu)?;
             let _ = self.gradients.f_add_(&pull)?;
         }
+        if let Some(longest) = spec.clip_gradient_norm {
+            let length = self.gradients.f_norm()?.f_add_scalar_(EPSILON_CLIP)?;
+            let factor = length.f_reciprocal()?.f_mul_scalar_(longest)?.f_clamp_max_(1.0)?;
+            let _ = self.gradients.f_mul_(&factor)?;
+        }
         if spec.weight_decay > 0.0 {
-            let decay = self.values.f_mul_scalar_out(room, spec.weight_decay)?;
-            let _ = self.gradients.f_add_(&decay)?;
+            if let LocalOptimiser::AdamW = spec.optimiser {
+                let _ = self
+                    .values
+                    .f_mul_scalar_(1.0 - self.learning_rate * spec.weight_decay)?;
+            } else {
+                let decay = self.values.f_mul_scalar_out(room, spec.weight_decay)?;
+                let _ = self.gradients.f_add_(&decay)?;
+            }
         }
         match (spec.optimiser, &mut self.moments[..]) {
-            (LocalOptimiser::Momentum { momentum }, [velocity]) => {
+            (LocalOptimiser::Momentum { momentum, nesterov }, [velocity]) => {
                 let _ = velocity.f_mul_scalar_(momentum)?.f_add_(&self.gradients)?;
-                let way = velocity.f_mul_scalar_out(room, spec.learning_rate)?;
+                let way = match nesterov {
+                    true => velocity
+                        .f_mul_scalar_out(room, momentum)?
+                        .f_add_(&self.gradients)?
+                        .f_mul_scalar_(self.learning_rate)?,
+                    false => velocity.f_mul_scalar_out(room, self.learning_rate)?,
+                };
                 let _ = self.values.f_sub_(&way)?;
             }
-            (LocalOptimiser::Adam, [first, second]) => {
+            (LocalOptimiser::Adam | LocalOptimiser::AdamW, [first, second]) => {
                 let _ = first.f_lerp_(&self.gradients, 1.0 - BETA[0])?;
                 let _ = second.f_lerp_(&self.gradients.f_square_out(room)?, 1.0 - BETA[1])?;
                 let [bias_first, bias_second] = BETA.map(|beta| 1.0 - beta.powi(self.steps));
                 // values -= step first / (sqrt(second) / sqrt(bias_second) + epsilon), with the step drawn into the
                 // denominator, since tch's addcdiv takes no factor.
-                let step = -spec.learning_rate / bias_first;
+                let step = -self.learning_rate / bias_first;
                 let denominator = second
                     .f_sqrt_out(room)?
                     .f_mul_scalar_(1.0 / (bias_second.sqrt() * step))?
                     .f_add_scalar_(EPSILON / step)?;
                 let _ = self.values.f_addcdiv_(first, &denominator)?;
             }
+            (LocalOptimiser::Adagrad, [squares]) => {
+                let _ = squares.f_add_(&self.gradients.f_square_out(room)?)?;
+                divide(
+                    squares,
+                    room,
+                    &mut self.values,
+                    &self.gradients,
+                    -self.learning_rate,
+                    EPSILON_ADAGRAD,
+                )?;
+            }
+            (LocalOptimiser::RmsProp, [squares]) => {
+                let _ = squares.f_lerp_(&self.gradients.f_square_out(room)?, 1.0 - ALPHA)?;
+                divide(
+                    squares,
+                    room,
+                    &mut self.values,
+                    &self.gradients,
+                    -self.learning_rate,
+                    EPSILON,
+                )?;
+            }
             _ => {
-                let way = self.gradients.f_mul_scalar_out(room, spec.learning_rate)?;
+                let way = self.gradients.f_mul_scalar_out(room, self.learning_rate)?;
                 let _ = self.values.f_sub_(&way)?;
             }
         }
         Ok(())
     }
+}
+
+/// `values += step gradients / (sqrt(squares) + epsilon)`, with the step drawn into the denominator, since tch's addcdiv takes
+/// no factor.
+fn divide(
+    squares: &Tensor,
+    room: &Tensor,
+    values: &mut Tensor,
+    gradients: &Tensor,
+    step: f64,
+    epsilon: f64,
+) -> Result<(), TchError> {
+    let denominator = squares
+        .f_sqrt_out(room)?
+        .f_mul_scalar_(1.0 / step)?
+        .f_add_scalar_(epsilon / step)?;
+    let _ = values.f_addcdiv_(gradients, &denominator)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -117,7 +188,7 @@ mod tests {
     /// How far from where libtorch's own optimiser comes to, from the same place with the same gradients.
     fn off(spec: &TrainingSpec, theirs: impl OptimizerConfig) -> f64 {
         let (values, mut gradients) = (numbers(0), numbers(0));
-        let mut ours = Optimiser::new(spec, &values, &gradients).unwrap();
+        let mut ours = Optimiser::new(spec, spec.learning_rate, &values, &gradients).unwrap();
         let store = nn::VarStore::new(Device::Cpu);
         let reference = store.root().var_copy("values", &values);
         let mut theirs = theirs.build(&store, spec.learning_rate).unwrap();
@@ -147,8 +218,94 @@ mod tests {
                 "adam, decay",
                 off(&training("adam", decay), nn::Adam::default().wd(0.1)),
             ),
+            (
+                "nesterov",
+                off(
+                    &training("momentum", "nesterov = true"),
+                    nn::Sgd {
+                        nesterov: true,
+                        ..sgd(0.9, 0.0)
+                    },
+                ),
+            ),
+            (
+                "adamw",
+                off(
+                    &training("adamw", decay),
+                    nn::AdamW {
+                        wd: 0.1,
+                        ..nn::AdamW::default()
+                    },
+                ),
+            ),
+            ("rmsprop", off(&training("rmsprop", ""), nn::RmsProp::default())),
+            (
+                "rmsprop, decay",
+                off(
+                    &training("rmsprop", decay),
+                    nn::RmsProp {
+                        wd: 0.1,
+                        ..nn::RmsProp::default()
+                    },
+                ),
+            ),
         ] {
             assert!(off < 1e-6, "{name}: {off}");
+        }
+    }
+
+    /// Three of the values after five steps.
+    fn after_five_steps(spec: &TrainingSpec) -> [f64; 3] {
+        let (values, mut gradients) = (numbers(0), numbers(0));
+        let mut ours = Optimiser::new(spec, spec.learning_rate, &values, &gradients).unwrap();
+        for step in 1..=5 {
+            gradients.copy_(&numbers(step));
+            ours.step().unwrap();
+        }
+        [0, 500, 1002].map(|at| values.double_value(&[at]))
+    }
+
+    /// Expected values, from PyTorch 2.13.0, since tch has neither its Adagrad nor such a clipping:
+    ///
+    /// ```python
+    /// numbers = lambda salt: torch.tensor([math.sin(at * 7919 + salt * 104729) for at in range(1003)])
+    /// def run(make, clip=None):
+    ///     p = torch.nn.Parameter(numbers(0)); o = make([p])
+    ///     for step in range(1, 6):
+    ///         p.grad = numbers(step)
+    ///         if clip: torch.nn.utils.clip_grad_norm_([p], clip)
+    ///         o.step()
+    ///     return [round(v, 7) for v in p.detach()[[0, 500, 1002]].tolist()]
+    /// run(lambda p: torch.optim.Adagrad(p, lr=0.01)), run(lambda p: torch.optim.Adagrad(p, lr=0.01, weight_decay=0.1))
+    /// run(lambda p: torch.optim.SGD(p, lr=0.01), 2.5), run(lambda p: torch.optim.SGD(p, lr=0.01), 100.0)
+    /// ```
+    #[test]
+    fn adagrad_and_clipping_are_pytorch_s() {
+        for (optimiser, more, expected) in [
+            ("adagrad", "", [-0.013_830_4, -0.031_896_2, -0.934_754_4]),
+            (
+                "adagrad",
+                "weight_decay = 0.1",
+                [-0.013_790_6, -0.031_822, -0.932_074_5],
+            ),
+            (
+                "sgd",
+                "clip_gradient_norm = 2.5",
+                [-0.001_128_7, -0.018_927_6, -0.931_885_7],
+            ),
+            // Longer than every gradient.
+            (
+                "sgd",
+                "clip_gradient_norm = 100.0",
+                [-0.010_111_1, -0.028_175_1, -0.942_550_5],
+            ),
+        ] {
+            let found = after_five_steps(&training(optimiser, more));
+            let off = found
+                .iter()
+                .zip(expected)
+                .map(|(found, expected)| (found - expected).abs());
+            assert!(off.fold(0.0, f64::max) < 5e-7, "{optimiser} {more}: {found:?}");
         }
     }
 }

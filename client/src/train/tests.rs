@@ -25,10 +25,12 @@ fn job<'a>(task: &'a Task, data: &'a EncodedData, rows: &'a [u32], parameters: &
     TrainingJob {
         model: &task.model,
         training: &task.training,
+        learning_rate: task.training.learning_rate,
         data,
         rows,
         parameters,
-        seed: Some(1),
+        seed: 1,
+        shuffled: true,
         runtime: cpu(),
     }
 }
@@ -195,7 +197,7 @@ fn the_seed_gives_the_same_bits_and_another_seed_others() {
     assert_ne!(
         run(&first),
         run(&TrainingJob {
-            seed: Some(2),
+            seed: 2,
             ..first
         })
     );

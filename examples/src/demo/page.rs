@@ -67,11 +67,12 @@ pub(super) fn facts(
     let inputs = task.schema.inputs().len();
     let model = match &task.model {
         ModelSpec::Logistic => format!("logistic regression on {inputs} inputs"),
-        ModelSpec::Mlp { hidden, .. } => {
-            let hidden: Vec<String> = hidden.iter().map(u32::to_string).collect();
+        ModelSpec::Mlp(mlp) => {
+            let hidden: Vec<String> = mlp.hidden.iter().map(u32::to_string).collect();
             // Hyphens at which no line breaks.
             format!("network {inputs}\u{2011}{}\u{2011}1", hidden.join("\u{2011}"))
         }
+        other => format!("{} on {inputs} inputs", other.family()),
     };
     vec![
         fact("Banks", banks.to_string()),

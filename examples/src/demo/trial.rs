@@ -77,7 +77,10 @@ impl TestFold {
         parameters: &[f32],
         runtime: Runtime,
     ) -> Result<(Vec<f64>, Vec<u8>), DemoError> {
-        let data = self.rows.encode(moments).map_err(DemoError::trial)?;
+        let data = self
+            .rows
+            .encode_for(&task.model, moments)
+            .map_err(DemoError::trial)?;
         scores(&data, task, parameters, runtime).map(|scores| (scores, binary(&data)))
     }
 
@@ -143,7 +146,7 @@ pub fn each_for_itself(
 ) -> Result<Trial, DemoError> {
     let moments = moments_of(banks)?;
     let party = |bank: &&Dataset| -> Result<Party, DemoError> {
-        let data = bank.encode(&moments).map_err(DemoError::trial)?;
+        let data = bank.encode_for(&task.model, &moments).map_err(DemoError::trial)?;
         Ok(Party {
             data,
             training: bank.training_rows().collect(),
@@ -176,7 +179,7 @@ pub fn pooled(
     };
     for bank in banks {
         let before = u32::try_from(all.data.labels.len()).map_err(DemoError::trial)?;
-        let data = bank.encode(&moments).map_err(DemoError::trial)?;
+        let data = bank.encode_for(&task.model, &moments).map_err(DemoError::trial)?;
         all.training.extend(bank.training_rows().map(|row| before + row));
         all.data.inputs.extend(data.inputs);
         all.data.labels.extend(data.labels);
@@ -192,24 +195,29 @@ fn run(
     seed: u64,
     runtime: Runtime,
 ) -> Result<Trial, DemoError> {
-    let test = test.rows.encode(moments).map_err(DemoError::trial)?;
+    let test = test
+        .rows
+        .encode_for(&task.model, moments)
+        .map_err(DemoError::trial)?;
     let mut parameters = initialise(&task.manifest(), task.seed);
     let aggregation = &task.aggregation;
     let mut optimiser = OptimiserState::new(&aggregation.optimiser, parameters.len());
     let mut curve = Vec::new();
     let shuffled = !matches!(task.evaluation.split, Split::Time { .. });
-    for round in 0..u64::from(task.rounds) {
+    for round in 0..task.rounds {
         let mut sum = vec![0.0_f64; parameters.len()];
         let mut weights = 0.0;
         for (place, party) in (0..).zip(parties) {
             let job = TrainingJob {
                 model: &task.model,
                 training: &task.training,
+                learning_rate: task.learning_rate(round),
                 data: &party.data,
                 rows: &party.training,
                 parameters: &parameters,
                 // Another order of the rows in each round and at each party, the same in each run of the demo.
-                seed: shuffled.then_some(seed << 32 ^ round << 16 ^ place),
+                seed: seed << 32 ^ u64::from(round) << 16 ^ place,
+                shuffled,
                 runtime,
             };
             let trained = train(&job, &mut |_| ()).map_err(DemoError::trial)?;

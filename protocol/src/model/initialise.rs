@@ -1,7 +1,8 @@
 //! Model 0 from the task's seed: the same bits on every machine, with nothing but SHA-256 and exactly rounded
 //! arithmetic.
 //!
-//! Each parameter has a stream of its own. Its block `k` (from 0) is
+//! The factors of norms are 1 and what norms add is 0 ([`Initial::Ones`], [`Initial::Zeros`]). Every other parameter
+//! has a stream of its own. Its block `k` (from 0) is
 //!
 //! ```text
 //! SHA-256("veilsum/v1/initialise\0" || u64be(seed) || u32be(length of name) || name || u64be(k))
@@ -9,11 +10,13 @@
 //!
 //! read as eight big-endian u32. Element `e` of the parameter takes word `e mod 8` of block `e div 8`, and of it
 //! the upper 24 bits, `x`. Its value is `bound * (2x + 1 - 2^24) / 2^24` with `bound = 1 / sqrt(fan_in)`,
-//! computed in f64 and rounded once to f32: uniform between `-bound` and `bound`, as PyTorch's `Linear` is.
+//! computed in f64 and rounded once to f32: uniform between `-bound` and `bound`, as PyTorch's `Linear`, `Conv2d`,
+//! `LSTM` and `GRU` are. `fan_in` is what a unit of the layer adds up, for LSTM and GRU the number of their units, and
+//! for embeddings, of words, categories and places, the length of their vectors.
 
 use crate::ids::Digest;
 
-use super::{Manifest, Parameter};
+use super::{Initial, Manifest, Parameter};
 
 const DOMAIN: &[u8] = b"veilsum/v1/initialise\0";
 const WORDS: usize = 8;
@@ -22,12 +25,17 @@ const WORDS: usize = 8;
 pub fn initialise(manifest: &Manifest, seed: u64) -> Vec<f32> {
     let mut values = Vec::with_capacity(manifest.total());
     for parameter in manifest.parameters() {
-        append(&mut values, parameter, seed);
+        let mut fill = |value| values.resize(parameter.range.end, value);
+        match parameter.initial {
+            Initial::Ones => fill(1.0),
+            Initial::Zeros => fill(0.0),
+            Initial::Uniform { fan_in } => append(&mut values, parameter, fan_in, seed),
+        }
     }
     values
 }
 
-fn append(values: &mut Vec<f32>, parameter: &Parameter, seed: u64) {
+fn append(values: &mut Vec<f32>, parameter: &Parameter, fan_in: usize, seed: u64) {
     let name = parameter.name.as_bytes();
     let length = u32::try_from(name.len()).expect("a manifest's names are a few dozen bytes long");
     let mut input = Vec::with_capacity(DOMAIN.len() + 8 + 4 + name.len() + 8);
@@ -36,7 +44,7 @@ fn append(values: &mut Vec<f32>, parameter: &Parameter, seed: u64) {
     input.extend_from_slice(&length.to_be_bytes());
     input.extend_from_slice(name);
     let counter = input.len();
-    let bound = 1.0 / (parameter.fan_in as f64).sqrt();
+    let bound = 1.0 / (fan_in as f64).sqrt();
     let mut remaining = parameter.range.len();
     for block in 0_u64.. {
         if remaining == 0 {
@@ -66,13 +74,10 @@ fn uniform(word: u32, bound: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Activation, InputShape, ModelSpec, Target};
+    use crate::model::{Activation, Cnn, InputShape, Mlp, ModelSpec, Norm, Target};
 
     fn values(inputs: usize, hidden: &[u32], seed: u64) -> (Manifest, Vec<f32>) {
-        let spec = ModelSpec::Mlp {
-            hidden: hidden.to_vec(),
-            activation: Activation::Relu,
-        };
+        let spec = ModelSpec::Mlp(Mlp::new(hidden.to_vec(), Activation::Relu));
         let manifest = spec.manifest(&InputShape::numbers(inputs), Target::Binary);
         let values = initialise(&manifest, seed);
         (manifest, values)
@@ -140,5 +145,33 @@ mod tests {
         assert_ne!(one, two);
         let [first, second] = [0, 2].map(|i| &one[manifest.parameters()[i].range.clone()]);
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn norms_begin_without_effect_and_change_no_other_stream() {
+        let shape = InputShape::Image {
+            channels: 1,
+            height: 8,
+            width: 8,
+        };
+        let cnn = |norm| {
+            let spec = ModelSpec::Cnn(Cnn {
+                filters: vec![8],
+                norm,
+                ..Cnn::default()
+            });
+            let manifest = spec.manifest(&shape, Target::Binary);
+            let values = initialise(&manifest, 3);
+            assert_eq!(values.len(), manifest.total());
+            (manifest, values)
+        };
+        let ((_, plain), (manifest, normed)) = (cnn(Norm::None), cnn(Norm::Group));
+        let of = |at: usize| &normed[manifest.parameters()[at].range.clone()];
+        assert_eq!((of(2), of(3)), (&[1.0; 8][..], &[0.0; 8][..]));
+        let rest = [
+            &normed[..of(0).len() + of(1).len()],
+            &normed[manifest.parameters()[4].range.start..],
+        ];
+        assert_eq!(rest.concat(), plain);
     }
 }

@@ -12,8 +12,10 @@ mod shape;
 mod spec;
 pub mod state;
 
-pub use manifest::{Manifest, Parameter};
+pub use manifest::{Initial, Manifest, Parameter};
 pub use metrics::{Metrics, MetricsError, ScoreSums};
 pub use moments::{ColumnSums, MAX_ROWS, Moments, MomentsError};
 pub use shape::{InputShape, Target};
-pub use spec::{Activation, ModelSpec};
+pub use spec::{
+    Activation, Cell, Cnn, EmbeddingBag, Mlp, ModelSpec, Norm, Recurrent, TextCnn, Transformer, Unfit,
+};

@@ -96,6 +96,12 @@ impl Plan {
         self.kinds.get(step as usize).copied()
     }
 
+    /// Which training round step `step` is, from 0: how many stand before it.
+    pub fn train_round(&self, step: u32) -> u32 {
+        let before = self.kinds.iter().take(step as usize);
+        count(before.filter(|kind| **kind == RoundKind::Train).count())
+    }
+
     /// How a bank's part of a round of `kind` is laid out.
     pub fn layout(&self, kind: RoundKind) -> &Layout {
         match kind {

@@ -3,10 +3,11 @@
 
 use std::fmt::Write;
 
-use crate::model::{Activation, ModelSpec};
+use crate::model::{Activation, ModelSpec, Norm, Target};
 
 use super::{
-    ColumnKind, LocalOptimiser, Outside, Scale, Schema, ServerOptimiser, Split, Task, Weighting, WhenMissing,
+    ColumnKind, LocalOptimiser, Loss, Outside, Scale, Schedule, Schema, ServerOptimiser, Split, Task, TrainingSpec,
+    Weighting, WhenMissing,
 };
 
 /// A comment to TOML, and the domain separation of the hash.
@@ -25,35 +26,9 @@ pub(super) fn task(task: &Task) -> String {
     out.table("schema");
     schema_body(&mut out, &task.schema, "schema.column");
     out.table("model");
-    match &task.model {
-        ModelSpec::Logistic => out.line("family", text("logistic")),
-        ModelSpec::Mlp { hidden, activation } => {
-            out.line("family", text("mlp"));
-            out.line("hidden", list(hidden.iter().map(u32::to_string)));
-            let name = match activation {
-                Activation::Relu => "relu",
-                Activation::Tanh => "tanh",
-            };
-            out.line("activation", text(name));
-        }
-    }
-
-    let training = &task.training;
+    model_body(&mut out, &task.model);
     out.table("training");
-    match training.optimiser {
-        LocalOptimiser::Sgd => out.line("optimiser", text("sgd")),
-        LocalOptimiser::Momentum { momentum } => {
-            out.line("optimiser", text("momentum"));
-            out.line("momentum", real(momentum));
-        }
-        LocalOptimiser::Adam => out.line("optimiser", text("adam")),
-    }
-    out.line("learning_rate", real(training.learning_rate));
-    out.line("weight_decay", real(training.weight_decay));
-    out.line("batch_size", training.batch_size);
-    out.line("local_epochs", training.local_epochs);
-    out.line("fedprox_mu", real(training.fedprox_mu));
-    out.line("class_weights", list(training.class_weights.map(real)));
+    training_body(&mut out, &task.training, task.target());
 
     let aggregation = &task.aggregation;
     out.table("aggregation");
@@ -108,6 +83,126 @@ pub(super) fn task(task: &Task) -> String {
     out.line("unmask_s", deadlines.unmask_s);
     out.line("ack_s", deadlines.ack_s);
     out.line("attempts", deadlines.attempts);
+    out.0
+}
+
+fn model_body(out: &mut Form, model: &ModelSpec) {
+    let sizes = |sizes: &[u32]| list(sizes.iter().map(u32::to_string));
+    out.line("family", text(model.family()));
+    match model {
+        ModelSpec::Logistic => {}
+        ModelSpec::Mlp(mlp) => {
+            out.line("hidden", sizes(&mlp.hidden));
+            let name = match mlp.activation {
+                Activation::Relu => "relu",
+                Activation::Tanh => "tanh",
+            };
+            out.line("activation", text(name));
+            // A model without these has the form that it had before there were such keys.
+            if mlp.dropout > 0.0 {
+                out.line("dropout", real(mlp.dropout));
+            }
+            if let Some(most) = mlp.embedding {
+                out.line("embedding", most);
+            }
+        }
+        ModelSpec::Cnn(cnn) => {
+            out.line("filters", sizes(&cnn.filters));
+            out.line("kernel", cnn.kernel);
+            out.line("pool", cnn.pool);
+            out.line("dense", sizes(&cnn.dense));
+            let name = match cnn.norm {
+                Norm::None => "none",
+                Norm::Group => "group",
+            };
+            out.line("norm", text(name));
+        }
+        ModelSpec::Recurrent(recurrent) => {
+            out.line("units", recurrent.units);
+            out.line("layers", recurrent.layers);
+            out.line("dropout", real(recurrent.dropout));
+        }
+        ModelSpec::EmbeddingBag(bag) => {
+            out.line("dimension", bag.dimension);
+            out.line("hidden", sizes(&bag.hidden));
+        }
+        ModelSpec::TextCnn(text_cnn) => {
+            out.line("dimension", text_cnn.dimension);
+            out.line("filters", sizes(&text_cnn.filters));
+            out.line("widths", sizes(&text_cnn.widths));
+        }
+        ModelSpec::Transformer(transformer) => {
+            out.line("dimension", transformer.dimension);
+            out.line("heads", transformer.heads);
+            out.line("layers", transformer.layers);
+            out.line("feed_forward", transformer.feed_forward);
+            out.line("dropout", real(transformer.dropout));
+        }
+    }
+}
+
+/// Keys that are newer than the form stand in it only where they are not at their default.
+fn training_body(out: &mut Form, training: &TrainingSpec, target: Target) {
+    let name = match training.optimiser {
+        LocalOptimiser::Sgd => "sgd",
+        LocalOptimiser::Momentum { .. } => "momentum",
+        LocalOptimiser::Adam => "adam",
+        LocalOptimiser::AdamW => "adamw",
+        LocalOptimiser::Adagrad => "adagrad",
+        LocalOptimiser::RmsProp => "rmsprop",
+    };
+    out.line("optimiser", text(name));
+    if let LocalOptimiser::Momentum { momentum, nesterov } = training.optimiser {
+        out.line("momentum", real(momentum));
+        if nesterov {
+            out.line("nesterov", true);
+        }
+    }
+    out.line("learning_rate", real(training.learning_rate));
+    match training.schedule {
+        Schedule::Constant => {}
+        Schedule::Cosine => out.line("schedule", text("cosine")),
+        Schedule::Step { rounds, factor } => {
+            out.line("schedule", text("step"));
+            out.line("step_rounds", rounds);
+            out.line("step_factor", real(factor));
+        }
+    }
+    out.line("weight_decay", real(training.weight_decay));
+    out.line("batch_size", training.batch_size);
+    out.line("local_epochs", training.local_epochs);
+    out.line("fedprox_mu", real(training.fedprox_mu));
+    if training.loss != Loss::default_for(target) {
+        out.line("loss", text(training.loss.name()));
+    }
+    match training.loss {
+        Loss::CrossEntropy | Loss::MeanSquared => {}
+        Loss::Focal { gamma } => out.line("gamma", real(gamma)),
+        Loss::Huber { delta } => out.line("delta", real(delta)),
+        Loss::Quantile { quantile } => out.line("quantile", real(quantile)),
+    }
+    if !training.class_weights.is_empty() {
+        let weights = training.class_weights.iter();
+        out.line("class_weights", list(weights.map(|weight| real(*weight))));
+    }
+    if let Some(norm) = training.clip_gradient_norm {
+        out.line("clip_gradient_norm", real(norm));
+    }
+}
+
+/// The lines of a task's table `model`.
+#[cfg(test)]
+pub(super) fn model(model: &ModelSpec) -> String {
+    let mut out = Form(String::new());
+    model_body(&mut out, model);
+    out.0
+}
+
+/// The lines of a task's table `training`.
+#[cfg(test)]
+pub(super) fn training(training: &TrainingSpec, target: Target) -> String {
+    let mut out = Form(String::new());
+    training_body(&mut out, training, target);
     out.0
 }
 

@@ -1,7 +1,7 @@
 use crate::ids::Digest;
 use crate::model::{InputShape, Manifest, ModelSpec, Target};
 
-use super::{Schema, TaskError, canonical, describe, file};
+use super::{Schema, TaskError, TrainingSpec, canonical, describe, file};
 
 /// What the consortium trains, with every range proved. Only [`Task::parse`] makes one.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,40 +29,6 @@ pub struct Task {
     pub evaluation: Evaluation,
     /// How long a phase may last.
     pub deadlines: Deadlines,
-}
-
-/// Training inside a bank.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct TrainingSpec {
-    /// The optimiser with what it alone needs.
-    pub optimiser: LocalOptimiser,
-    /// Step size.
-    pub learning_rate: f64,
-    /// L2 penalty that is added to the gradient, as PyTorch's `weight_decay`.
-    pub weight_decay: f64,
-    /// Rows in a mini-batch; the last of an epoch may be smaller.
-    pub batch_size: u32,
-    /// Passes over the training rows in one round.
-    pub local_epochs: u32,
-    /// FedProx's mu (Li et al. 2020): `mu/2 ||w - w_global||^2` is added to the loss; 0 switches it off.
-    pub fedprox_mu: f64,
-    /// Factors of the loss of negatives and of positives.
-    pub class_weights: [f64; 2],
-}
-
-/// A bank's optimiser. Its state begins anew in every round.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LocalOptimiser {
-    /// Plain stochastic gradient descent.
-    Sgd,
-    /// With heavy-ball momentum, as PyTorch's SGD.
-    Momentum {
-        /// Share of the last step that is kept, in `[0, 1)`.
-        momentum: f64,
-    },
-    /// Adam (Kingma and Ba 2015) with beta 0.9 and 0.999, epsilon 1e-8.
-    Adam,
 }
 
 /// How the sum of updates becomes the next model.
@@ -237,12 +203,17 @@ impl Task {
 
     /// What the task's model is given of a row.
     pub fn input_shape(&self) -> InputShape {
-        InputShape::numbers(self.schema.inputs().len())
+        self.schema.input_shape(self.model.embeds_categories())
     }
 
     /// What the task's model predicts.
     pub fn target(&self) -> Target {
-        Target::Binary
+        self.schema.target()
+    }
+
+    /// Step size of a bank's training in a training round, from 0.
+    pub fn learning_rate(&self, round: u32) -> f64 {
+        self.training.learning_rate_in(round, self.rounds)
     }
 
     /// The parameters of the task's model.

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use crate::model::{Activation, ModelSpec};
+use crate::model::{Activation, Cell, ModelSpec, Norm};
 
 use super::{
-    Aggregation, ColumnKind, LocalOptimiser, NumberColumn, Outside, Scale, ServerOptimiser, Split, Task,
-    TrainingSpec, Weighting, WhenMissing,
+    Aggregation, ColumnKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale, Schedule, ServerOptimiser, Split,
+    Task, TrainingSpec, Weighting, WhenMissing,
 };
 
 pub(super) fn task(task: &Task) -> String {
@@ -132,17 +132,93 @@ pub(super) fn task(task: &Task) -> String {
 fn model(spec: &ModelSpec) -> String {
     match spec {
         ModelSpec::Logistic => "a logistic regression".to_owned(),
-        ModelSpec::Mlp { hidden, activation } => {
-            let sizes: Vec<_> = hidden.iter().map(u32::to_string).collect();
-            let activation = match activation {
+        ModelSpec::Mlp(mlp) => {
+            let activation = match mlp.activation {
                 Activation::Relu => "ReLU",
                 Activation::Tanh => "tanh",
             };
+            let embedding = match mlp.embedding {
+                Some(most) => format!(", categories as vectors of at most {most} numbers"),
+                None => String::new(),
+            };
             format!(
-                "a neural network (hidden layers of {} units, {activation})",
-                sizes.join(", ")
+                "a neural network (hidden layers of {} units, {activation}{embedding}{})",
+                sizes(&mlp.hidden),
+                dropout(mlp.dropout)
             )
         }
+        ModelSpec::Cnn(cnn) => {
+            let norm = match cnn.norm {
+                Norm::None => "",
+                Norm::Group => ", group norm",
+            };
+            let dense = match &cnn.dense[..] {
+                [] => String::new(),
+                dense => format!(", then hidden layers of {} units", sizes(dense)),
+            };
+            format!(
+                "a convolutional network (blocks of {} filters of {kernel}x{kernel} pixels{norm}, the greatest of {pool}x{pool} \
+                 values{dense})",
+                sizes(&cnn.filters),
+                kernel = cnn.kernel,
+                pool = cnn.pool
+            )
+        }
+        ModelSpec::Recurrent(recurrent) => {
+            let cell = match recurrent.cell {
+                Cell::Lstm => "an LSTM",
+                Cell::Gru => "a GRU",
+            };
+            format!(
+                "{cell} ({} of {} cells{})",
+                layers(recurrent.layers),
+                recurrent.units,
+                dropout(recurrent.dropout)
+            )
+        }
+        ModelSpec::EmbeddingBag(bag) => {
+            let hidden = match &bag.hidden[..] {
+                [] => String::new(),
+                hidden => format!(", then hidden layers of {} units", sizes(hidden)),
+            };
+            format!("a bag of words as vectors of {} numbers{hidden}", bag.dimension)
+        }
+        ModelSpec::TextCnn(text_cnn) => format!(
+            "a convolutional network for texts (words as vectors of {} numbers, {} filters over {} words in a row)",
+            text_cnn.dimension,
+            sizes(&text_cnn.filters),
+            sizes(&text_cnn.widths)
+        ),
+        ModelSpec::Transformer(transformer) => format!(
+            "a transformer ({} of {} heads, vectors of {} numbers, hidden layers of {} units{})",
+            layers(transformer.layers),
+            transformer.heads,
+            transformer.dimension,
+            transformer.feed_forward,
+            dropout(transformer.dropout)
+        ),
+    }
+}
+
+fn sizes(sizes: &[u32]) -> String {
+    let sizes: Vec<_> = sizes.iter().map(u32::to_string).collect();
+    sizes.join(", ")
+}
+
+fn layers(layers: u32) -> String {
+    match layers {
+        1 => "one layer".to_owned(),
+        layers => format!("{layers} layers"),
+    }
+}
+
+fn dropout(share: f64) -> String {
+    match share {
+        0.0 => String::new(),
+        share => format!(
+            ", {} of the values left out at random in training",
+            percent(share)
+        ),
     }
 }
 
@@ -164,8 +240,18 @@ fn number(column: &NumberColumn) -> String {
 fn training(spec: &TrainingSpec) -> String {
     let optimiser = match spec.optimiser {
         LocalOptimiser::Sgd => "SGD".to_owned(),
-        LocalOptimiser::Momentum { momentum } => format!("SGD with momentum {momentum}"),
+        LocalOptimiser::Momentum { momentum, nesterov } => {
+            let whose = if nesterov {
+                "Nesterov's momentum"
+            } else {
+                "momentum"
+            };
+            format!("SGD with {whose} {momentum}")
+        }
         LocalOptimiser::Adam => "Adam".to_owned(),
+        LocalOptimiser::AdamW => "AdamW".to_owned(),
+        LocalOptimiser::Adagrad => "Adagrad".to_owned(),
+        LocalOptimiser::RmsProp => "RMSprop".to_owned(),
     };
     let passes = if spec.local_epochs == 1 {
         "one pass".to_owned()
@@ -185,11 +271,41 @@ fn training(spec: &TrainingSpec) -> String {
             spec.fedprox_mu
         ));
     }
-    let [negative, positive] = spec.class_weights;
-    if negative != positive {
-        words.push_str(&format!(
+    match spec.schedule {
+        Schedule::Constant => {}
+        Schedule::Cosine => words.push_str("; the learning rate falls to 0 over the rounds along a cosine"),
+        Schedule::Step { rounds, factor } => {
+            words.push_str(&format!(
+                "; the learning rate is multiplied by {factor} every {rounds} rounds"
+            ));
+        }
+    }
+    match spec.loss {
+        Loss::CrossEntropy => {}
+        Loss::Focal { gamma } => words.push_str(&format!(
+            "; rows that are predicted well already count less (focal loss, gamma {gamma})"
+        )),
+        Loss::MeanSquared => words.push_str("; the loss is the squared error"),
+        Loss::Huber { delta } => words.push_str(&format!(
+            "; the loss is the squared error up to {delta} and grows linearly beyond (Huber)"
+        )),
+        Loss::Quantile { quantile } => words.push_str(&format!(
+            "; it learns the value below which a share of {quantile} of the labels lies (quantile loss)"
+        )),
+    }
+    match &spec.class_weights[..] {
+        [] => {}
+        [negative, positive] if negative == positive => {}
+        [negative, positive] => words.push_str(&format!(
             ", a row labelled 0 counting {negative} and one labelled 1 {positive}"
-        ));
+        )),
+        weights => {
+            let weights: Vec<_> = weights.iter().map(f64::to_string).collect();
+            words.push_str(&format!(", rows counting by their class {}", weights.join(", ")));
+        }
+    }
+    if let Some(norm) = spec.clip_gradient_norm {
+        words.push_str(&format!(", gradients cut to length {norm}"));
     }
     words
 }

@@ -1,16 +1,13 @@
-//! From a task's TOML to a checked [`Task`]: the one place where its ranges stand.
+//! From a task's TOML to a checked [`Task`]. Here and in the files of its tables are the ranges, and nowhere else.
 
 use serde::Deserialize;
 
-use crate::model::{Activation, ModelSpec};
-
 use super::evaluation_file::EvaluationFile;
-use super::ranges::{integer, length, real, unused};
+use super::model_file::ModelFile;
+use super::ranges::{integer, real, unused, zero_or};
 use super::schema_file::SchemaFile;
-use super::{
-    Aggregation, Deadlines, Encoding, LocalOptimiser, ServerOptimiser, Task, TaskError, TrainingSpec,
-    Weighting,
-};
+use super::training_file::TrainingFile;
+use super::{Aggregation, Deadlines, Encoding, ServerOptimiser, Task, TaskError, Weighting};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,49 +27,6 @@ struct TaskFile {
     evaluation: EvaluationFile,
     #[serde(default)]
     deadlines: DeadlinesFile,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ModelFile {
-    family: Family,
-    hidden: Option<Vec<i64>>,
-    activation: Option<Activation>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Family {
-    Logistic,
-    Mlp,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TrainingFile {
-    optimiser: LocalOptimiserFile,
-    learning_rate: f64,
-    momentum: Option<f64>,
-    #[serde(default)]
-    weight_decay: f64,
-    batch_size: i64,
-    local_epochs: i64,
-    #[serde(default)]
-    fedprox_mu: f64,
-    #[serde(default = "even")]
-    class_weights: [f64; 2],
-}
-
-fn even() -> [f64; 2] {
-    [1.0, 1.0]
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum LocalOptimiserFile {
-    Sgd,
-    Momentum,
-    Adam,
 }
 
 #[derive(Deserialize, Default)]
@@ -125,13 +79,14 @@ struct DeadlinesFile {
 }
 
 /// Parameters of the largest model: its masked update is 256 MiB at most.
-const MAX_PARAMETERS: u64 = 1 << 26;
+const MAX_PARAMETERS: usize = 1 << 26;
 
 pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
     let file: TaskFile = toml::from_str(text)?;
     name(&file.name)?;
     let schema = file.schema.check("schema.")?;
     let evaluation = file.evaluation.check(&schema)?;
+    let training = file.training.check(schema.target())?;
     let task = Task {
         name: file.name,
         rounds: integer("rounds", file.rounds, 1..=100_000)?,
@@ -142,16 +97,19 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
             .transpose()?,
         schema,
         model: file.model.check()?,
-        training: file.training.check()?,
+        training,
         aggregation: file.aggregation.check()?,
         encoding: file.encoding.check()?,
         evaluation,
         deadlines: file.deadlines.check()?,
     };
-    let parameters = task.model.parameter_count(&task.input_shape(), task.target());
+    task.model
+        .takes(&task.input_shape())
+        .map_err(|unfit| TaskError::invalid("model.family", unfit.found, unfit.expected))?;
+    let parameters = task.manifest().total();
     if parameters > MAX_PARAMETERS {
         return Err(TaskError::invalid(
-            "model.hidden",
+            "model",
             format!("a model of {parameters} parameters"),
             format!("at most {MAX_PARAMETERS}"),
         ));
@@ -169,81 +127,6 @@ fn name(found: &str) -> Result<(), TaskError> {
         format!("{found:?}"),
         "1 to 64 lower-case letters, digits and '-', not beginning with '-'",
     ))
-}
-
-impl ModelFile {
-    fn check(self) -> Result<ModelSpec, TaskError> {
-        match self.family {
-            Family::Logistic => {
-                unused(
-                    "model.hidden",
-                    &self.hidden,
-                    "a logistic model has no hidden layer",
-                )?;
-                unused(
-                    "model.activation",
-                    &self.activation,
-                    "a logistic model has no hidden layer",
-                )?;
-                Ok(ModelSpec::Logistic)
-            }
-            Family::Mlp => {
-                let hidden = self.hidden.ok_or_else(|| {
-                    TaskError::invalid(
-                        "model.hidden",
-                        "nothing",
-                        "the sizes of the hidden layers, such as [64, 32]",
-                    )
-                })?;
-                length("model.hidden", &hidden, 1..=8)?;
-                let hidden = hidden
-                    .into_iter()
-                    .map(|units| integer("model.hidden", units, 1..=4096));
-                Ok(ModelSpec::Mlp {
-                    hidden: hidden.collect::<Result<_, _>>()?,
-                    activation: self.activation.unwrap_or_default(),
-                })
-            }
-        }
-    }
-}
-
-impl TrainingFile {
-    fn check(self) -> Result<TrainingSpec, TaskError> {
-        let optimiser = match self.optimiser {
-            LocalOptimiserFile::Momentum => LocalOptimiser::Momentum {
-                momentum: real("training.momentum", self.momentum.unwrap_or(0.9), 0.0..=0.9999)?,
-            },
-            other => {
-                unused(
-                    "training.momentum",
-                    &self.momentum,
-                    "only optimiser = \"momentum\" uses it",
-                )?;
-                match other {
-                    LocalOptimiserFile::Adam => LocalOptimiser::Adam,
-                    _ => LocalOptimiser::Sgd,
-                }
-            }
-        };
-        for weight in self.class_weights {
-            real("training.class_weights", weight, 0.001..=1000.0)?;
-        }
-        Ok(TrainingSpec {
-            optimiser,
-            learning_rate: real("training.learning_rate", self.learning_rate, 1e-9..=10.0)?,
-            weight_decay: zero_or("training.weight_decay", self.weight_decay, 1.0)?,
-            batch_size: integer("training.batch_size", self.batch_size, 1..=65_536)?,
-            local_epochs: integer("training.local_epochs", self.local_epochs, 1..=1000)?,
-            fedprox_mu: zero_or("training.fedprox_mu", self.fedprox_mu, 1000.0)?,
-            class_weights: self.class_weights,
-        })
-    }
-}
-
-/// A number from 0; minus zero would be a second spelling of zero in the canonical form.
-fn zero_or(key: &str, found: f64, max: f64) -> Result<f64, TaskError> {
-    real(key, found, 0.0..=max).map(f64::abs)
 }
 
 impl AggregationFile {

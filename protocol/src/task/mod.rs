@@ -11,20 +11,23 @@ mod describe;
 mod error;
 mod evaluation_file;
 mod file;
+mod model_file;
 mod ranges;
 mod scale;
 mod schema;
 mod schema_file;
+mod training;
+mod training_file;
 
 pub use definition::{
-    Aggregation, Deadlines, Encoding, Evaluation, LocalOptimiser, ServerOptimiser, Split, Task, TrainingSpec,
-    Weighting,
+    Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Split, Task, Weighting,
 };
 pub use error::TaskError;
 pub use scale::Scale;
 pub use schema::{
     CategoryColumn, Column, ColumnKind, Input, InputKind, NumberColumn, Outside, Schema, WhenMissing,
 };
+pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};
 
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,23 @@ pub(super) fn real(key: &str, found: f64, range: RangeInclusive<f64>) -> Result<
     }
 }
 
+/// A number from 0; minus zero would be a second spelling of zero in the canonical form.
+pub(super) fn zero_or(key: &str, found: f64, max: f64) -> Result<f64, TaskError> {
+    real(key, found, 0.0..=max).map(f64::abs)
+}
+
+/// A key that the chosen kind does not use would mislead whoever approves the task.
+pub(super) fn unused<T>(key: &str, found: &Option<T>, why: &str) -> Result<(), TaskError> {
+    match found {
+        Some(_) => Err(TaskError::invalid(
+            key,
+            "a value",
+            format!("none: {why}; leave the key out"),
+        )),
+        None => Ok(()),
+    }
+}
+
 /// The number of things in a list.
 pub(super) fn length<T>(key: &str, found: &[T], range: RangeInclusive<usize>) -> Result<(), TaskError> {
     if range.contains(&found.len()) {

@@ -1,5 +1,7 @@
 use serde::Deserialize;
 
+use crate::model::{InputShape, Target};
+
 use super::{Scale, TaskError, canonical, schema_file};
 
 /// The columns of the banks' rows, and what the model is given of them.
@@ -154,6 +156,30 @@ impl Schema {
         inputs
     }
 
+    /// What a model is given of a row: [`Schema::inputs`], or, if it embeds categories, each category as the number of its
+    /// value behind all numbers and flags.
+    pub fn input_shape(&self, embedded: bool) -> InputShape {
+        if !embedded {
+            return InputShape::numbers(self.inputs().len());
+        }
+        let number = |input: &&Input| matches!(input.kind, InputKind::Standardised | InputKind::Missing);
+        let places = self.columns.iter().filter_map(|column| match &column.kind {
+            ColumnKind::Category(category) => {
+                Some(category.values.len() + usize::from(category.other_bucket))
+            }
+            ColumnKind::Number(_) => None,
+        });
+        InputShape::Table {
+            numbers: self.inputs().iter().filter(number).count(),
+            categories: places.collect(),
+        }
+    }
+
+    /// What a model of such rows predicts.
+    pub fn target(&self) -> Target {
+        Target::Binary
+    }
+
     /// Names of the standardised inputs in order, one for each number column: the statistics round and
     /// [`crate::model::Moments`] follow it.
     pub fn standardised(&self) -> Vec<&str> {
@@ -231,6 +257,14 @@ mod tests {
             ]
         );
         assert_eq!(schema.standardised(), ["income", "age"]);
+        assert_eq!(schema.input_shape(false), InputShape::numbers(6));
+        assert_eq!(
+            schema.input_shape(true),
+            InputShape::Table {
+                numbers: 3,
+                categories: vec![3]
+            }
+        );
     }
 
     #[test]

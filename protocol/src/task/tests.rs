@@ -149,12 +149,12 @@ fn each_mistake_is_named() {
         (
             "\"mlp\"",
             "\"logistic\"",
-            "model.hidden: found a value, expected none: a logistic model has no hidden layer",
+            "model.hidden: found a value, expected none: family = \"logistic\" does not use it",
         ),
         (
             "hidden = [4]",
             "hidden = [4096, 4096, 4096, 4096, 4096]",
-            "model.hidden: found a model of 67137537 parameters",
+            "model: found a model of 67137537 parameters",
         ),
         (
             "\"adam\"",
@@ -185,7 +185,7 @@ fn each_mistake_is_named() {
         (
             "local_epochs = 1",
             "local_epochs = 1\nclass_weights = [1]",
-            "expected an array of length 2",
+            "training.class_weights: found 1 entries, expected 2 to 2",
         ),
         (
             "[aggregation]",
@@ -201,6 +201,11 @@ fn each_mistake_is_named() {
             "max = 1",
             "max = 0",
             "schema.column \"x\".max: found 0.0, expected more than min, 0.0",
+        ),
+        (
+            "family = \"mlp\"\nhidden = [4]",
+            "family = \"cnn\"",
+            "model.family: found cnn for a table of 1 numbers a row, expected images",
         ),
         ("version = 1", "version = 0", "schema.version: 0 is out of range"),
         ("[training]", "[trainings]", "unknown field `trainings`"),
