@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
+use veilsum_protocol::model::Metrics;
 
 pub(crate) fn kind(entry: &Entry) -> &'static str {
     match entry {
@@ -145,6 +146,13 @@ fn opening(open: &RoundOpen) -> Value {
     })
 }
 
+fn measured(metrics: &Metrics) -> Value {
+    let figures = metrics.figures.iter();
+    let figures = figures.map(|(figure, value)| (figure.key().to_owned(), json!(value)));
+    let rows = std::iter::once(("rows".to_owned(), json!(metrics.rows)));
+    Value::Object(rows.chain(figures).collect())
+}
+
 fn outcome(result: &RoundResult) -> Value {
     json!({
         "round": result.round.0,
@@ -155,13 +163,6 @@ fn outcome(result: &RoundResult) -> Value {
         "survivors": result.survivors,
         "weight": result.weight,
         "next_state": result.next_state.to_hex(),
-        "metrics": result.metrics.map(|metrics| json!({
-            "rows": metrics.rows,
-            "positives": metrics.positives,
-            "auc": metrics.auc,
-            "ks": metrics.ks,
-            "log_loss": metrics.log_loss,
-            "calibration_error": metrics.calibration_error,
-        })),
+        "metrics": result.metrics.as_ref().map(measured),
     })
 }

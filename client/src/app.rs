@@ -120,12 +120,12 @@ impl AppError {
 }
 
 /// What `check` and the first lines of `run` say of the bank's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFacts {
     /// Rows below the header.
     pub rows: usize,
-    /// Rows with label 1.
-    pub positives: usize,
+    /// The rows' labels, in words.
+    pub labels: String,
     /// Columns that the model reads.
     pub columns: usize,
 }
@@ -248,7 +248,7 @@ pub fn data(config: &Config) -> Result<DataFacts, DataError> {
     let rows = Dataset::read(&config.data.file, &schema, &HoldOut::new([0; 32], 0.0), &rules)?;
     Ok(DataFacts {
         rows: rows.len(),
-        positives: rows.positives(),
+        labels: rows.labels_in_words(),
         columns: schema.columns.len(),
     })
 }
@@ -361,8 +361,8 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     );
     match &checked {
         Ok(facts) => say(&format!(
-            "{name}: {} rows, {} of them positive; training on {runtime}",
-            facts.rows, facts.positives
+            "{name}: {} rows, {}; training on {runtime}",
+            facts.rows, facts.labels
         )),
         Err(problem) => say(&format!(
             "{name}: ITS DATA CANNOT BE USED: {problem}\nthe bank connects and takes part in key epochs, and sits rounds out. Correct what stands above: it is read again at each round, and nothing has to be started again"

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 
 use veilsum_protocol::ids::Digest;
+use veilsum_protocol::model::Figure;
 use veilsum_protocol::task::Task;
 
 use crate::admin::{self, Answer, AskError, Request};
@@ -336,15 +337,17 @@ fn describe(status: &Status) -> String {
         ));
     }
     if let Some(result) = &status.last_result {
-        let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+        let figure = |(key, value): (&String, &Option<f64>)| {
+            let title = Figure::from_key(key).map_or_else(|| key.clone(), |figure| figure.title().to_owned());
+            let value = value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+            format!(", {title} {value}")
+        };
         lines.push(format!(
-            "last result: round {} ({}), {} banks in the sum, AUC {}, KS {}, log loss {}",
+            "last result: round {} ({}), {} banks in the sum{}",
             result.round,
             result.kind,
             result.survivors,
-            figure(result.auc),
-            figure(result.ks),
-            figure(result.log_loss)
+            result.figures.iter().map(figure).collect::<String>()
         ));
     }
     lines.push(format!("log: {} entries", status.log_size));

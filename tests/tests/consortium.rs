@@ -16,6 +16,7 @@ use veilsum_coordinator::engine::tasks::TaskStatus;
 use veilsum_examples::demo::consortium::{Consortium, Member, Setup};
 use veilsum_examples::demo::history::History;
 use veilsum_examples::demo::{Keeper, Programs};
+use veilsum_protocol::model::Figure;
 use veilsum_protocol::task::Task;
 
 /// Longest that anything may take; processes of several tests share the machine.
@@ -201,7 +202,10 @@ fn three_banks_train_and_the_auditor_agrees() {
             .rounds()
             .all(|story| story.survivors == all && story.lost().is_empty())
     );
-    let auc = history.metrics_after(2).and_then(|metrics| metrics.auc).unwrap();
+    let auc = history
+        .metrics_after(2)
+        .and_then(|metrics| metrics.figure(Figure::Auc))
+        .unwrap();
     assert!(auc > 0.6, "the model learnt nothing: AUC {auc}");
 }
 

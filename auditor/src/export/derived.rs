@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
+use veilsum_protocol::model::Figure;
 use veilsum_protocol::roster::RosterEntry;
 
 use super::Record;
@@ -154,7 +155,8 @@ fn inventory(records: &[Record]) -> Value {
     Value::Array(list.collect())
 }
 
-const COLUMNS: [&str; 17] = [
+/// Before the figures, which are by their keys.
+const COLUMNS: [&str; 10] = [
     "task",
     "task_name",
     "round",
@@ -165,27 +167,23 @@ const COLUMNS: [&str; 17] = [
     "updates_in_the_sum",
     "weight",
     "rows",
-    "positives",
-    "auc",
-    "ks",
-    "log_loss",
-    "calibration_error",
-    "state_before",
-    "state_after",
 ];
+/// Behind the figures.
+const LAST_COLUMNS: [&str; 2] = ["state_before", "state_after"];
 
 /// One line for each result. The figures are of the state before.
 fn metrics(records: &[Record]) -> Result<Vec<u8>, String> {
     let (names, results) = (task_names(records), results(records));
     let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(COLUMNS).map_err(|error| error.to_string())?;
+    let figures = Figure::ALL.into_iter().map(Figure::key);
+    out.write_record(COLUMNS.into_iter().chain(figures).chain(LAST_COLUMNS))
+        .map_err(|error| error.to_string())?;
     for (_, open) in openings(records) {
         let Some(result) = results.get(&open.round.0) else {
             continue;
         };
-        let figures = result.metrics.as_ref();
-        let figure = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-        let line = [
+        let metrics = result.metrics.as_ref();
+        let mut line = vec![
             open.task.to_hex(),
             plain(names.get(&open.task).copied().unwrap_or_default()),
             open.round.0.to_string(),
@@ -195,15 +193,13 @@ fn metrics(records: &[Record]) -> Result<Vec<u8>, String> {
             open.opened_at.0.to_string(),
             result.survivors.to_string(),
             result.weight.to_string(),
-            figures.map_or(String::new(), |figures| figures.rows.to_string()),
-            figures.map_or(String::new(), |figures| figures.positives.to_string()),
-            figure(figures.and_then(|figures| figures.auc)),
-            figure(figures.and_then(|figures| figures.ks)),
-            figure(figures.and_then(|figures| figures.log_loss)),
-            figure(figures.and_then(|figures| figures.calibration_error)),
-            open.state.to_hex(),
-            result.next_state.to_hex(),
+            metrics.map_or(String::new(), |metrics| metrics.rows.to_string()),
         ];
+        line.extend(Figure::ALL.into_iter().map(|figure| {
+            let value = metrics.and_then(|metrics| metrics.figure(figure));
+            value.map_or(String::new(), |value| value.to_string())
+        }));
+        line.extend([open.state.to_hex(), result.next_state.to_hex()]);
         out.write_record(line).map_err(|error| error.to_string())?;
     }
     out.into_inner().map_err(|error| error.to_string())

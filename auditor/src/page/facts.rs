@@ -221,8 +221,8 @@ fn tasks(history: &History) -> Vec<TaskFact<'_>> {
         if let Some(result) = &round.result {
             row.results += 1;
             row.latest_state = Some(result.next_state);
-            if let Some(metrics) = result.metrics {
-                row.measured.push((result.step, metrics));
+            if let Some(metrics) = &result.metrics {
+                row.measured.push((result.step, metrics.clone()));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! How good each task's model became, step by step.
 
 use maud::{Markup, html};
-use veilsum_protocol::model::Metrics;
+use veilsum_protocol::model::{Better, Figure};
 
 use super::curve::{Curve, CurveError};
 use super::facts::{Facts, TaskFact};
@@ -11,17 +11,6 @@ use super::words::{counted, figure, grouped};
 const SHOWN: usize = 12;
 /// Steps in the table below the curves.
 const ROWS: usize = 200;
-
-type Value = fn(&Metrics) -> Option<f64>;
-
-const FIGURES: [(&str, &str, Value); 4] = [
-    ("AUC", "higher is better", |metrics| metrics.auc),
-    ("KS", "higher is better", |metrics| metrics.ks),
-    ("Log loss", "lower is better", |metrics| metrics.log_loss),
-    ("Calibration error", "lower is better", |metrics| {
-        metrics.calibration_error
-    }),
-];
 
 pub(super) fn section(facts: &Facts<'_>) -> Result<Option<Markup>, CurveError> {
     let measured: Vec<&TaskFact<'_>> = facts
@@ -52,14 +41,23 @@ pub(super) fn section(facts: &Facts<'_>) -> Result<Option<Markup>, CurveError> {
 }
 
 fn one(at: usize, task: &TaskFact<'_>) -> Result<Markup, CurveError> {
+    // A task's figures are of one kind throughout.
+    let names: Vec<Figure> = task.measured.first().map_or(Vec::new(), |(_, metrics)| {
+        metrics.figures.iter().map(|(figure, _)| *figure).collect()
+    });
     let mut figures = Vec::new();
-    for (which, (name, better, value)) in FIGURES.into_iter().enumerate() {
-        let points = task
-            .measured
-            .iter()
-            .filter_map(|(step, metrics)| Some((*step, value(metrics).filter(|value| value.is_finite())?)));
+    for (which, name) in names.iter().enumerate() {
+        let better = match name.better() {
+            Better::Higher => "higher is better",
+            Better::Lower => "lower is better",
+            // The data's own, and no measure of the model.
+            Better::Neither => continue,
+        };
+        let points = task.measured.iter().filter_map(|(step, metrics)| {
+            Some((*step, metrics.figure(*name).filter(|value| value.is_finite())?))
+        });
         let curve = Curve {
-            name,
+            name: name.title(),
             better,
             task: task.name,
             id: format!("curve-{at}-{which}"),
@@ -87,8 +85,7 @@ fn one(at: usize, task: &TaskFact<'_>) -> Result<Markup, CurveError> {
                         tr {
                             th.number scope="col" { "Step" }
                             th.number scope="col" { "Rows" }
-                            th.number scope="col" { "Positive" }
-                            @for (name, _, _) in FIGURES { th.number scope="col" { (name) } }
+                            @for name in &names { th.number scope="col" { (name.title()) } }
                         }
                     }
                     tbody {
@@ -96,8 +93,7 @@ fn one(at: usize, task: &TaskFact<'_>) -> Result<Markup, CurveError> {
                             tr {
                                 th.number scope="row" { (step) }
                                 td.number { (grouped(metrics.rows)) }
-                                td.number { (grouped(metrics.positives)) }
-                                @for (_, _, value) in FIGURES { td.number { (figure(value(metrics))) } }
+                                @for name in &names { td.number { (figure(metrics.figure(*name))) } }
                             }
                         }
                     }

@@ -123,7 +123,7 @@ impl From<RoundHistory> for RoundRecord {
                 survivors: logged.value.survivors,
                 weight: logged.value.weight,
                 next_state: logged.value.next_state,
-                metrics: logged.value.metrics,
+                metrics: logged.value.metrics.clone(),
             }),
             abort: history.abort.as_ref().map(|logged| Aborted {
                 index: logged.index,

@@ -443,7 +443,7 @@ impl<'a> Replay<'a> {
                 problems.unless_equal("next state", published.next_state, next.hash());
                 problems.unless_equal("weight", published.weight, outcome.weight);
                 let derived = RoundResult {
-                    metrics: outcome.metrics,
+                    metrics: outcome.metrics.clone(),
                     ..published.clone()
                 };
                 // The canonical bytes tell apart what two equal numbers may not.

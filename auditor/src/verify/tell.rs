@@ -1,5 +1,6 @@
 //! A round in plain words, and for machines.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -97,16 +98,11 @@ pub enum Ending {
 pub struct Figures {
     /// Rows that were scored.
     pub rows: u64,
-    /// Rows with label 1.
-    pub positives: u64,
-    /// Area under the ROC curve.
-    pub auc: Option<f64>,
-    /// Kolmogorov-Smirnov distance.
-    pub ks: Option<f64>,
-    /// Mean log loss in nats.
-    pub log_loss: Option<f64>,
-    /// Expected calibration error.
-    pub calibration_error: Option<f64>,
+    /// By [`veilsum_protocol::model::Figure::key`].
+    #[serde(flatten)]
+    pub figures: BTreeMap<&'static str, Option<f64>>,
+    #[serde(skip)]
+    words: String,
 }
 
 /// What the log says of a round.
@@ -288,11 +284,12 @@ impl From<&Metrics> for Figures {
     fn from(metrics: &Metrics) -> Self {
         Self {
             rows: metrics.rows,
-            positives: metrics.positives,
-            auc: metrics.auc,
-            ks: metrics.ks,
-            log_loss: metrics.log_loss,
-            calibration_error: metrics.calibration_error,
+            figures: metrics
+                .figures
+                .iter()
+                .map(|(figure, value)| (figure.key(), *value))
+                .collect(),
+            words: metrics.words(),
         }
     }
 }
@@ -300,17 +297,7 @@ impl From<&Metrics> for Figures {
 impl Figures {
     /// In one line.
     pub(crate) fn words(&self) -> String {
-        let figure =
-            |figure: Option<f64>| figure.map_or("undefined".to_owned(), |figure| format!("{figure:.4}"));
-        format!(
-            "{} held-out rows, {} positive, AUC {}, KS {}, log loss {}, calibration error {}",
-            self.rows,
-            self.positives,
-            figure(self.auc),
-            figure(self.ks),
-            figure(self.log_loss),
-            figure(self.calibration_error)
-        )
+        format!("{} held-out rows, {}", self.rows, self.words)
     }
 }
 

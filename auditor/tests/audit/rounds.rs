@@ -113,7 +113,7 @@ fn scores(own: u64, step: u64) -> ScoreSums {
     let positives = vec![600 / step, 900 / step, 60 * own, positives];
     let rows = negatives.iter().chain(&positives).sum();
     let loss = rows as f64 * (0.3 + 0.8 / (step as f64).sqrt() + (step % 3) as f64 * 0.01);
-    ScoreSums::new(rows, loss, negatives, positives)
+    ScoreSums::binary(rows, loss, negatives, positives)
 }
 
 fn indices(positions: &[u16]) -> Vec<BankIndex> {

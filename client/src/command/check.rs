@@ -135,11 +135,10 @@ pub(crate) fn check(dir: &Path) -> Report {
     report.policy(&config);
     report.note("data", app::data(&config).map_err(AppError::from), |facts| {
         format!(
-            "{}: {} rows, {} with label 1 and {} with label 0, {} columns as in {}",
+            "{}: {} rows, {}, {} columns as in {}",
             config.data.file.display(),
             facts.rows,
-            facts.positives,
-            facts.rows - facts.positives,
+            facts.labels,
             facts.columns,
             config.data.schema.display()
         )

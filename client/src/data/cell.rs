@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use veilsum_protocol::task::{CategoryColumn, Column, ColumnKind, NumberColumn, Outside, WhenMissing};
+use veilsum_protocol::task::{
+    CategoryColumn, Column, ColumnKind, LabelKind, NumberColumn, Outside, Schema, WhenMissing,
+};
 
 use super::DataError;
 use super::decimal;
@@ -15,11 +17,14 @@ const FEW_VALUES: usize = 8;
 
 /// Reads the cells of one column.
 pub(super) struct CellParser<'a> {
-    column: &'a Column,
+    name: &'a str,
     kind: Kind<'a>,
+    is_label: bool,
 }
 
 enum Kind<'a> {
+    /// 0 or 1.
+    Binary,
     Number(Number<'a>),
     Category(Category<'a>),
 }
@@ -68,39 +73,81 @@ impl Wrong {
 
 impl<'a> CellParser<'a> {
     pub(super) fn new(column: &'a Column) -> Self {
-        let kind = match &column.kind {
-            ColumnKind::Number(kind) => Kind::Number(Number {
-                kind,
-                low: kind.scale.apply(kind.min),
-                high: kind.scale.apply(kind.max),
-            }),
-            ColumnKind::Category(kind) => {
-                let places = kind.values.iter().map(String::as_str).zip(0..);
-                Kind::Category(Category {
-                    kind,
-                    places: if kind.values.len() > FEW_VALUES {
-                        places.collect()
-                    } else {
-                        HashMap::new()
-                    },
-                })
-            }
-        };
-        Self { column, kind }
+        Self {
+            name: &column.name,
+            kind: match &column.kind {
+                ColumnKind::Number(kind) => Kind::number(kind),
+                ColumnKind::Category(kind) => Kind::category(kind),
+            },
+            is_label: false,
+        }
+    }
+
+    /// For the labels. What is missing is no label.
+    pub(super) fn of_label(schema: &'a Schema) -> Self {
+        Self {
+            name: &schema.label,
+            kind: match &schema.label_kind {
+                LabelKind::Binary => Kind::Binary,
+                LabelKind::Classes(kind) => Kind::category(kind),
+                LabelKind::Number(kind) => Kind::number(kind),
+            },
+            is_label: true,
+        }
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.column.name
+        self.name
     }
 
     /// Reads a trimmed cell. `missing` are the texts that stand for no value.
     pub(super) fn parse(&self, text: &str, missing: &[String]) -> Result<Parsed, Wrong> {
         let is_missing = || missing.iter().any(|missing| missing == text);
         match &self.kind {
+            Kind::Binary => binary(text),
+            _ if self.is_label && is_missing() => Err(Wrong {
+                found: nothing(text),
+                expected: "a label".to_owned(),
+                advice: "leave out rows without a label",
+            }),
             Kind::Number(number) if is_missing() => number.missing(text),
             Kind::Number(number) => number.parse(text),
             Kind::Category(category) => category.parse(text, is_missing),
         }
+    }
+}
+
+impl<'a> Kind<'a> {
+    fn number(kind: &'a NumberColumn) -> Self {
+        Self::Number(Number {
+            kind,
+            low: kind.scale.apply(kind.min),
+            high: kind.scale.apply(kind.max),
+        })
+    }
+
+    fn category(kind: &'a CategoryColumn) -> Self {
+        let places = kind.values.iter().map(String::as_str).zip(0..);
+        Self::Category(Category {
+            kind,
+            places: if kind.values.len() > FEW_VALUES {
+                places.collect()
+            } else {
+                HashMap::new()
+            },
+        })
+    }
+}
+
+fn binary(text: &str) -> Result<Parsed, Wrong> {
+    match text {
+        "0" | "0.0" => Ok(Parsed::Category(0)),
+        "1" | "1.0" => Ok(Parsed::Category(1)),
+        other => Err(Wrong {
+            found: quoted(other),
+            expected: "the label, 0 or 1".to_owned(),
+            advice: "write 1 where the event happened and 0 where it did not, and leave out rows without a label",
+        }),
     }
 }
 

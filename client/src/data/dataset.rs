@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use veilsum_protocol::model::MAX_ROWS;
-use veilsum_protocol::task::{ColumnKind, Schema};
+use veilsum_protocol::task::{ColumnKind, LabelKind, Schema};
 
 use super::moment::Moment;
 use super::split::{Side, first_held_out};
@@ -17,7 +17,8 @@ pub struct Dataset {
     /// Row-major, shape `[rows, category columns]`: index of the value, or the number of values for the bucket.
     categories: Vec<u16>,
     category_count: usize,
-    labels: Vec<u8>,
+    /// 0 or 1, the number of the class, or the number on `[0, 1]`.
+    labels: Vec<f32>,
     held_out: Vec<bool>,
     /// The rows to train on in the order of time, where the split is by time.
     by_time: Option<Vec<u32>>,
@@ -27,7 +28,7 @@ pub struct Dataset {
 pub(super) struct Row<'a> {
     pub(super) numbers: &'a [f32],
     pub(super) categories: &'a [u16],
-    pub(super) label: u8,
+    pub(super) label: f32,
     pub(super) side: Side,
 }
 
@@ -111,7 +112,8 @@ impl Dataset {
             );
         }
         let positives = self.positives();
-        if positives == 0 || positives == self.labels.len() {
+        let of_one_class = positives == 0 || positives == self.labels.len();
+        if self.schema.label_kind == LabelKind::Binary && of_one_class {
             let only = if positives == 0 { 0 } else { 1 };
             return refuse(
                 &format!("only the label {only} in all {} rows", self.labels.len()),
@@ -144,7 +146,27 @@ impl Dataset {
 
     /// How many rows have label 1.
     pub fn positives(&self) -> usize {
-        self.labels.iter().filter(|label| **label == 1).count()
+        self.labels.iter().filter(|label| **label == 1.0).count()
+    }
+
+    /// The labels, for the bank's own operator.
+    pub fn labels_in_words(&self) -> String {
+        match &self.schema.label_kind {
+            LabelKind::Binary => {
+                let positives = self.positives();
+                format!(
+                    "{positives} with label 1 and {} with label 0",
+                    self.len() - positives
+                )
+            }
+            LabelKind::Classes(classes) => {
+                let mut seen = vec![false; classes.values.len()];
+                self.labels.iter().for_each(|label| seen[*label as usize] = true);
+                let seen = seen.iter().filter(|seen| **seen).count();
+                format!("{seen} of the {} classes", classes.values.len())
+            }
+            LabelKind::Number(number) => format!("labels from {} to {}", number.min, number.max),
+        }
     }
 
     /// Whether there is no row; a dataset that was read has at least two.
@@ -182,7 +204,7 @@ impl Dataset {
         &self.schema
     }
 
-    pub(super) fn labels(&self) -> &[u8] {
+    pub(super) fn labels(&self) -> &[f32] {
         &self.labels
     }
 

@@ -95,8 +95,8 @@ impl Dataset {
         Ok(EncodedData {
             inputs,
             shape,
-            labels: self.labels().iter().map(|&label| f32::from(label)).collect(),
-            target: Target::Binary,
+            labels: self.labels().to_vec(),
+            target: self.schema().target(),
         })
     }
 

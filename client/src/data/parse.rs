@@ -28,6 +28,7 @@ pub(super) fn read(
     let mut guard = Guard::new(rules, file, table.header(), schema)?;
     let positions = place.positions(guard.header(), hold_out)?;
     let columns: Vec<_> = schema.columns.iter().map(CellParser::new).collect();
+    let label = CellParser::of_label(schema);
     let mut sides = hold_out.sides(&schema.missing);
     let mut first_moment: Option<Moment> = None;
     // In the thread that reads, as the hash of a row and the look at it take about as long as its cells. The bank's rules come first of all.
@@ -67,7 +68,11 @@ pub(super) fn read(
                 Parsed::Category(category) => categories.push(category),
             }
         }
-        let label = place.label(at, cell_of(record, positions.label))?;
+        let parsed = label.parse(cell_of(record, positions.label), &schema.missing);
+        let label = match parsed.map_err(|wrong| wrong.at(file, at, label.name()))? {
+            Parsed::Number(number) => number,
+            Parsed::Category(class) => f32::from(class),
+        };
         sink(Row {
             numbers: &numbers,
             categories: &categories,
@@ -148,21 +153,6 @@ impl Place<'_> {
             label: position(&schema.label),
             split: hold_out.column().map(position),
         })
-    }
-
-    fn label(&self, at: At, text: &str) -> Result<u8, DataError> {
-        match text {
-            "0" | "0.0" => Ok(0),
-            "1" | "1.0" => Ok(1),
-            other => Err(DataError::Cell {
-                file: self.file.to_owned(),
-                at,
-                column: self.schema.label.as_str().into(),
-                found: quoted(other),
-                expected: "the label, 0 or 1".to_owned(),
-                advice: "write 1 where the event happened and 0 where it did not, and leave out rows without a label",
-            }),
-        }
     }
 
     fn no_side(&self, at: At, hold_out: &HoldOut, own: Option<&str>, expected: &str) -> DataError {

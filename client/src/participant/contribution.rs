@@ -6,7 +6,7 @@ use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::model::{ModelSpec, Moments, ScoreSums};
+use veilsum_protocol::model::{ModelSpec, Moments};
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::secagg::quantise::{Digits, QuantiseError};
 use veilsum_protocol::task::{Task, Weighting};
@@ -121,15 +121,14 @@ impl Workbench {
         let Some((_, data)) = &loaded.encoded else {
             return Err(ContributionError::NoMoments);
         };
-        let scores: ScoreSums = evaluate(
+        let scores = evaluate(
             &task.model,
             &state.parameters,
             data,
             &loaded.held_out,
             task.evaluation.bins,
             runtime,
-        )?
-        .into();
+        )?;
         if step.kind == RoundKind::Evaluate {
             return Ok(plan.evaluate(&scores)?);
         }

@@ -192,15 +192,9 @@ pub(super) fn version(plan: &Plan, step: u32) -> u64 {
 }
 
 fn figures(metrics: &Metrics) -> String {
-    let figure = |name: &str, value: Option<f64>| match value {
-        Some(value) => format!("{name} {value:.3}"),
-        None => format!("{name} not defined"),
-    };
     format!(
-        "{}, {}, {} on {} held-out rows of all banks",
-        figure("AUC", metrics.auc),
-        figure("KS", metrics.ks),
-        figure("log loss", metrics.log_loss),
+        "{} on {} held-out rows of all banks",
+        metrics.words(),
         metrics.rows
     )
 }

@@ -1,4 +1,4 @@
-use veilsum_protocol::model::{ModelSpec, ScoreSums};
+use veilsum_protocol::model::{ClassSums, ModelSpec, NumberSums, ScoreSums, Target};
 
 use crate::data::EncodedData;
 use crate::model::Network;
@@ -6,37 +6,14 @@ use crate::model::Network;
 use super::rows::{Rows, append};
 use super::{Runtime, TrainError};
 
-/// A score this near to 0 or 1 counts as no nearer, so that a single row's loss is at most 16.2 nats.
+/// A probability this near to 0 or 1 counts as no nearer, so that a single row's loss is at most 16.2 nats.
 const LEAST_PROBABILITY: f64 = 1e-7;
 
-/// How a model scores some rows; the bank's own, to be sent only as masked sums.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    /// How many rows.
-    pub rows: u64,
-    /// Sum of their log losses, in nats.
-    pub loss_sum: f64,
-    /// Rows with label 0 by score, bins of equal width over `[0, 1]`.
-    pub negatives: Vec<u64>,
-    /// Rows with label 1 by score.
-    pub positives: Vec<u64>,
-}
-
-impl From<Evaluation> for ScoreSums {
-    fn from(evaluation: Evaluation) -> Self {
-        Self::new(
-            evaluation.rows,
-            evaluation.loss_sum,
-            evaluation.negatives,
-            evaluation.positives,
-        )
-    }
-}
-
-/// Scores `rows` into histograms of `bins` bins. No rows give empty sums.
+/// How a model judges some rows; the bank's own, to be sent only as masked sums. `bins`: of the histograms of a binary model's scores, equal width
+/// over `[0, 1]`. No rows give empty sums.
 ///
 /// # Errors
-/// When the parts do not fit, libtorch fails, or a score is not a number.
+/// When the parts do not fit, libtorch fails, or an output is not a number.
 pub fn evaluate(
     model: &ModelSpec,
     parameters: &[f32],
@@ -44,28 +21,56 @@ pub fn evaluate(
     rows: &[u32],
     bins: u32,
     runtime: Runtime,
-) -> Result<Evaluation, TrainError> {
-    let scores = predict(model, parameters, data, rows, runtime)?;
-    let empty = vec![0; bins as usize];
-    let mut evaluation = Evaluation {
-        rows: rows.len() as u64,
-        loss_sum: 0.0,
-        negatives: empty.clone(),
-        positives: empty,
-    };
-    for (&row, &score) in rows.iter().zip(&scores) {
-        let positive = data.labels[row as usize] > 0.5;
-        let score = f64::from(score);
-        let likelihood = if positive { score } else { 1.0 - score };
-        evaluation.loss_sum -= likelihood.clamp(LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY).ln();
-        let histogram = if positive {
-            &mut evaluation.positives
-        } else {
-            &mut evaluation.negatives
-        };
+) -> Result<ScoreSums, TrainError> {
+    let predictions = predict(model, parameters, data, rows, runtime)?;
+    let labels = rows.iter().map(|&row| data.labels[row as usize]);
+    Ok(match data.target {
+        Target::Binary => binary(labels.zip(predictions), bins),
+        Target::Classes(classes) => {
+            let scores = predictions.chunks_exact(usize::from(classes));
+            by_class(labels.zip(scores), usize::from(classes))
+        }
+        Target::Number => {
+            let mut sums = NumberSums::default();
+            for (label, prediction) in labels.zip(predictions) {
+                sums.add(f64::from(label), f64::from(prediction));
+            }
+            ScoreSums::Number(sums)
+        }
+    })
+}
+
+fn binary(rows: impl ExactSizeIterator<Item = (f32, f32)>, bins: u32) -> ScoreSums {
+    let count = rows.len() as u64;
+    let (mut negatives, mut positives) = (vec![0; bins as usize], vec![0; bins as usize]);
+    let mut loss = 0.0;
+    for (label, score) in rows {
+        let (positive, score) = (label > 0.5, f64::from(score));
+        loss += log_loss(if positive { score } else { 1.0 - score });
+        let histogram = if positive { &mut positives } else { &mut negatives };
         histogram[bin(score, bins)] += 1;
     }
-    Ok(evaluation)
+    ScoreSums::binary(count, loss, negatives, positives)
+}
+
+/// `rows`: the class, and the probability of each class.
+fn by_class<'a>(rows: impl ExactSizeIterator<Item = (f32, &'a [f32])>, classes: usize) -> ScoreSums {
+    let count = rows.len() as u64;
+    let mut confusion = vec![0; classes * classes];
+    let mut loss = 0.0;
+    for (label, scores) in rows {
+        let class = label as usize;
+        loss += log_loss(f64::from(scores[class]));
+        let likeliest = (0..classes)
+            .rev()
+            .max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+        confusion[class * classes + likeliest.unwrap_or(0)] += 1;
+    }
+    ScoreSums::Classes(ClassSums::new(count, loss, confusion))
+}
+
+fn log_loss(likelihood: f64) -> f64 {
+    -likelihood.clamp(LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY).ln()
 }
 
 /// The bin of a score in `[0, 1]`; a score of 1 falls into the last one.
@@ -73,10 +78,11 @@ fn bin(score: f64, bins: u32) -> usize {
     ((score * f64::from(bins)) as usize).min(bins as usize - 1)
 }
 
-/// The probability of label 1 for each of `rows`, in `[0, 1]`.
+/// What the model predicts for each of `rows`: the probability of label 1, in `[0, 1]`; the probability of each class, one after another; or the
+/// number on the label's scale.
 ///
 /// # Errors
-/// When the parts do not fit, libtorch fails, or a score is not a number.
+/// When the parts do not fit, libtorch fails, or an output is not a number.
 pub fn predict(
     model: &ModelSpec,
     parameters: &[f32],
@@ -92,9 +98,19 @@ pub fn predict(
     for batch in rows.chunks(network.rows_at_once()) {
         let (inputs, _) = gathered.gather(batch)?;
         let outputs = network.outputs(&parameters, &inputs)?;
-        append(&outputs.logits()?.f_sigmoid()?, &mut scores)?;
+        let outputs = outputs.logits()?;
+        let predicted = match data.target {
+            Target::Binary => outputs.f_sigmoid()?,
+            Target::Classes(_) => outputs.f_softmax(-1, None)?,
+            Target::Number => outputs,
+        };
+        append(&predicted, &mut scores)?;
     }
-    match scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
+    let wrong = |score: &&f32| match data.target {
+        Target::Binary | Target::Classes(_) => !(0.0..=1.0).contains(*score),
+        Target::Number => !score.is_finite(),
+    };
+    match scores.iter().find(wrong) {
         Some(&score) => Err(TrainError::Score(score)),
         None => Ok(scores),
     }

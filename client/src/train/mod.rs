@@ -12,7 +12,7 @@ mod runtime;
 mod shuffle;
 
 pub use error::TrainError;
-pub use evaluate::{Evaluation, evaluate, predict};
+pub use evaluate::{evaluate, predict};
 pub use job::{Progress, Trained, TrainingJob, train};
 pub use runtime::{DeviceChoice, Runtime, RuntimeError};
 

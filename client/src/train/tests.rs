@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use veilsum_protocol::model::initialise::initialise;
-use veilsum_protocol::model::{InputShape, ModelSpec, ScoreSums, Target};
+use veilsum_protocol::model::{Figure, InputShape, ModelSpec, NumberSums, ScoreSums, Target};
 use veilsum_protocol::task::Task;
 
 use super::*;
@@ -152,8 +152,8 @@ fn exclusive_or() -> (EncodedData, Vec<u32>) {
 }
 
 fn auc(model: &ModelSpec, parameters: &[f32], data: &EncodedData, rows: &[u32]) -> f64 {
-    let sums = ScoreSums::from(evaluate(model, parameters, data, rows, 256, cpu()).unwrap());
-    sums.metrics().unwrap().auc.unwrap()
+    let sums = evaluate(model, parameters, data, rows, 256, cpu()).unwrap();
+    sums.metrics().unwrap().figure(Figure::Auc).unwrap()
 }
 
 #[test]
@@ -194,13 +194,7 @@ fn the_seed_gives_the_same_bits_and_another_seed_others() {
     let start = initialise(&task.model.manifest(&InputShape::numbers(2), Target::Binary), 7);
     let first = job(&task, &data, &rows, &start);
     assert_eq!(run(&first), run(&first));
-    assert_ne!(
-        run(&first),
-        run(&TrainingJob {
-            seed: 2,
-            ..first
-        })
-    );
+    assert_ne!(run(&first), run(&TrainingJob { seed: 2, ..first }));
 }
 
 #[test]
@@ -300,39 +294,71 @@ fn parts_that_do_not_fit_are_refused() {
 
 #[test]
 fn evaluation_by_hand() {
-    // Weight (1, 0), bias 0: logits 1 and 3, scores 0.731 and 0.953; bins of a quarter: 2 and 3.
+    const UNIT: f64 = (1 << 24) as f64;
     let data = two_rows();
-    let evaluation = evaluate(&ModelSpec::Logistic, &[1.0, 0.0, 0.0], &data, &[0, 1], 4, cpu()).unwrap();
-    assert_eq!(
-        (evaluation.rows, &evaluation.positives[..]),
-        (2, &[0, 0, 1, 0][..])
-    );
-    assert_eq!(evaluation.negatives, [0, 0, 0, 1]);
+    let judged = |parameters: [f32; 3], rows: &[u32]| match evaluate(
+        &ModelSpec::Logistic,
+        &parameters,
+        &data,
+        rows,
+        4,
+        cpu(),
+    ) {
+        Ok(ScoreSums::Binary(sums)) => sums,
+        other => panic!("{other:?}"),
+    };
+    // Weight (1, 0), bias 0: logits 1 and 3, scores 0.731 and 0.953; bins of a quarter: 2 and 3.
+    let sums = judged([1.0, 0.0, 0.0], &[0, 1]);
+    assert_eq!((sums.rows, &sums.positives[..]), (2, &[0, 0, 1, 0][..]));
+    assert_eq!(sums.negatives, [0, 0, 0, 1]);
     let expected = (1.0 + (-1_f64).exp()).ln() + (1.0 + 3_f64.exp()).ln();
-    assert!((evaluation.loss_sum - expected).abs() < 1e-6);
-    // Certain scores: 0 for the negative, in the first bin, and 1 for the positive, in the last.
-    let certain = evaluate(
-        &ModelSpec::Logistic,
-        &[-99.0, 99.0, 0.0],
-        &data,
-        &[0, 1],
-        4,
-        cpu(),
-    )
-    .unwrap();
+    assert!((sums.loss as f64 / UNIT - expected).abs() < 1e-6);
+    // Certain scores: 0 for the negative, in the first bin, and 1 for the positive, in the last. Each loss is 1e-7, 3.4 units in all.
+    let certain = judged([-99.0, 99.0, 0.0], &[0, 1]);
     assert_eq!((certain.negatives[0], certain.positives[3]), (1, 1));
-    assert!((certain.loss_sum - 2e-7).abs() < 1e-9);
+    assert_eq!(certain.loss, 3);
     // Certain and wrong: each loss is -ln 1e-7.
-    let wrong = evaluate(
-        &ModelSpec::Logistic,
-        &[99.0, -99.0, 0.0],
-        &data,
-        &[0, 1],
-        4,
-        cpu(),
-    )
-    .unwrap();
-    assert!((wrong.loss_sum - 2.0 * -(1e-7_f64).ln()).abs() < 1e-3);
-    let none = evaluate(&ModelSpec::Logistic, &[0.0; 3], &data, &[], 4, cpu()).unwrap();
-    assert_eq!((none.rows, none.loss_sum), (0, 0.0));
+    let wrong = judged([99.0, -99.0, 0.0], &[0, 1]);
+    assert!((wrong.loss as f64 / UNIT - 2.0 * -(1e-7_f64).ln()).abs() < 1e-3);
+    let none = judged([0.0; 3], &[]);
+    assert_eq!((none.rows, none.loss), (0, 0));
+}
+
+/// Three classes from one number: logits (x, 0, -x) for x = ln 2 are probabilities (4, 2, 1) / 7.
+#[test]
+fn classes_and_numbers_by_hand() {
+    let data = |target, labels: &[f32]| EncodedData {
+        inputs: vec![2_f32.ln(); labels.len()],
+        shape: InputShape::numbers(1),
+        target,
+        labels: labels.to_vec(),
+    };
+    let classes = data(Target::Classes(3), &[0.0, 1.0, 2.0]);
+    let parameters = [1.0, 0.0, -1.0, 0.0, 0.0, 0.0];
+    let rows = [0, 1, 2];
+    let Ok(ScoreSums::Classes(sums)) = evaluate(&ModelSpec::Logistic, &parameters, &classes, &rows, 4, cpu())
+    else {
+        panic!("sums of classes");
+    };
+    assert_eq!(sums.confusion, [1, 0, 0, 1, 0, 0, 1, 0, 0]);
+    let expected = (7.0_f64 / 4.0).ln() + (7.0_f64 / 2.0).ln() + 7_f64.ln();
+    assert!((sums.loss as f64 / f64::from(1 << 24) - expected).abs() < 1e-6);
+
+    let numbers = data(Target::Number, &[0.25, 1.0]);
+    let Ok(ScoreSums::Number(sums)) =
+        evaluate(&ModelSpec::Logistic, &[0.0, 0.75], &numbers, &[0, 1], 4, cpu())
+    else {
+        panic!("sums of numbers");
+    };
+    let unit = |value: f64| (value * 4_294_967_296.0) as u64;
+    assert_eq!(
+        sums,
+        NumberSums {
+            rows: 2,
+            labels: unit(1.25),
+            label_squares: unit(1.0625),
+            absolute: unit(0.75),
+            squared: unit(0.3125),
+        }
+    );
 }

@@ -1,5 +1,6 @@
 //! Rounds: when one starts, and carrying out what its machine decides.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use veilsum_protocol::crypto::signing::VerifyingKey;
@@ -353,7 +354,7 @@ impl<L: Ledger> Engine<L> {
                     survivors: u16::try_from(survivors).map_err(Fault::new)?,
                     weight: summed.outcome.weight,
                     next_state: summed.state_hash,
-                    metrics: summed.outcome.metrics,
+                    metrics: summed.outcome.metrics.clone(),
                 };
                 self.blobs.publish(&result.sum);
                 self.last_result = Some(result_line(&result));
@@ -453,13 +454,13 @@ impl<L: Ledger> Engine<L> {
             }
             Record::Published { result, .. } => {
                 let line = result_line(&result.0);
-                let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+                let before = result.0.metrics.as_ref();
+                let before = before.map_or(String::new(), |metrics| {
+                    format!("; model before: {}", metrics.words())
+                });
                 tracing::info!(
-                    "round {round}: published, {} banks in the sum; model before: AUC {}, KS {}, log loss {}",
-                    line.survivors,
-                    figure(line.auc),
-                    figure(line.ks),
-                    figure(line.log_loss)
+                    "round {round}: published, {} banks in the sum{before}",
+                    line.survivors
                 );
             }
             _ => {}
@@ -475,9 +476,11 @@ fn result_line(result: &RoundResult) -> ResultLine {
         step: result.step,
         survivors: result.survivors,
         rows: metrics.map(|metrics| metrics.rows),
-        auc: metrics.and_then(|metrics| metrics.auc),
-        ks: metrics.and_then(|metrics| metrics.ks),
-        log_loss: metrics.and_then(|metrics| metrics.log_loss),
-        calibration_error: metrics.and_then(|metrics| metrics.calibration_error),
+        figures: metrics.map_or_else(BTreeMap::new, |metrics| {
+            let figures = metrics.figures.iter();
+            figures
+                .map(|(figure, value)| (figure.key().to_owned(), *value))
+                .collect()
+        }),
     }
 }

@@ -1,5 +1,7 @@
 //! What an operator wants to know at a glance.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use veilsum_protocol::ids::{BankIndex, Digest};
 
@@ -98,14 +100,9 @@ pub struct ResultLine {
     pub survivors: u16,
     /// Rows on which the model before the step was scored.
     pub rows: Option<u64>,
-    /// Area under the ROC curve.
-    pub auc: Option<f64>,
-    /// Kolmogorov-Smirnov distance.
-    pub ks: Option<f64>,
-    /// Mean log loss in nats.
-    pub log_loss: Option<f64>,
-    /// Expected calibration error.
-    pub calibration_error: Option<f64>,
+    /// The figures of the model before the step, by their keys; none in a statistics round.
+    #[serde(flatten)]
+    pub figures: BTreeMap<String, Option<f64>>,
 }
 
 impl<L: Ledger> Engine<L> {

@@ -202,7 +202,7 @@ impl Bank {
 
     fn compute(&mut self, kind: RoundKind) {
         let (_, plan, _) = self.task.as_ref().unwrap();
-        let scores = ScoreSums::new(4, 2.0, histogram(16, 3), histogram(16, 9));
+        let scores = ScoreSums::binary(4, 2.0, histogram(16, 3), histogram(16, 9));
         let own = f32::from(self.index.get());
         let digits = match kind {
             RoundKind::Statistics => {

@@ -26,7 +26,7 @@ async fn a_task_runs_to_its_end_and_goes_on_without_a_bank_that_died() {
     let end = wait_for(&office, finished).await;
     let last = end.last_result.unwrap();
     assert_eq!((last.round, last.survivors, last.rows), (4, 4, Some(16)));
-    assert_eq!(last.auc, Some(1.0));
+    assert_eq!(last.figures.get("auc"), Some(&Some(1.0)));
     office.stop().await;
     for bank in back(joined).await {
         assert_eq!(bank.refused, []);

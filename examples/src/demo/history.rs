@@ -147,7 +147,7 @@ impl History {
             Entry::Result(result) => {
                 let end = RoundEnd::Published {
                     next_state: result.next_state,
-                    metrics: result.metrics,
+                    metrics: result.metrics.clone(),
                 };
                 self.end(result.round.0, end, now);
             }
@@ -186,7 +186,7 @@ impl History {
     /// Metrics of the model after `step`, which the published round of the next step counted.
     pub fn metrics_after(&self, step: u32) -> Option<Metrics> {
         self.rounds.values().find_map(|story| match &story.end {
-            Some(RoundEnd::Published { metrics, .. }) if story.step == step + 1 => *metrics,
+            Some(RoundEnd::Published { metrics, .. }) if story.step == step + 1 => metrics.clone(),
             _ => None,
         })
     }

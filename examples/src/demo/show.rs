@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use veilsum_client::model::Snapshot;
 use veilsum_client::train::{DeviceChoice, Runtime};
 use veilsum_coordinator::engine::tasks::TaskStatus;
+use veilsum_protocol::model::Figure;
 use veilsum_protocol::round::params::RoundKind;
 
 use super::consortium::{Consortium, Member, Setup};
@@ -306,7 +307,9 @@ fn line(story: &RoundStory, all: usize, rounds: u32) -> String {
             metrics: Some(metrics),
             ..
         }) => {
-            let auc = metrics.auc.map_or("–".to_owned(), |auc| format!("{auc:.4}"));
+            let auc = metrics
+                .figure(Figure::Auc)
+                .map_or("–".to_owned(), |auc| format!("{auc:.4}"));
             format!("; the model before it: AUC {auc}")
         }
         Some(RoundEnd::Aborted(reason)) => format!("; no result: {}", reason.words()),

@@ -13,7 +13,7 @@ mod spec;
 pub mod state;
 
 pub use manifest::{Initial, Manifest, Parameter};
-pub use metrics::{Metrics, MetricsError, ScoreSums};
+pub use metrics::{Better, BinarySums, ClassSums, Figure, Metrics, MetricsError, NumberSums, ScoreSums};
 pub use moments::{ColumnSums, MAX_ROWS, Moments, MomentsError};
 pub use shape::{InputShape, Target};
 pub use spec::{

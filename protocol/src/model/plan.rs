@@ -3,7 +3,7 @@
 use crate::crypto::entropy::Entropy;
 use crate::ids::Digest;
 use crate::model::state::AdvanceError;
-use crate::model::{ColumnSums, ScoreSums};
+use crate::model::{ColumnSums, ScoreSums, Target};
 use crate::round::params::RoundKind;
 use crate::secagg::layout::{Layout, Segment, SegmentKind, limbs_for};
 use crate::secagg::quantise::{Digits, QuantiseError, clip_l2};
@@ -51,13 +51,26 @@ impl Plan {
             },
             values,
         };
-        let scores = || {
-            vec![
+        let bins = task.evaluation.bins;
+        let scores = || match task.target() {
+            Target::Binary => vec![
                 integers("rows", 1, COUNT_BITS),
                 integers("loss", 1, SUM_BITS),
-                integers("negatives", task.evaluation.bins, COUNT_BITS),
-                integers("positives", task.evaluation.bins, COUNT_BITS),
-            ]
+                integers("negatives", bins, COUNT_BITS),
+                integers("positives", bins, COUNT_BITS),
+            ],
+            Target::Classes(classes) => vec![
+                integers("rows", 1, COUNT_BITS),
+                integers("loss", 1, SUM_BITS),
+                integers("confusion", u32::from(classes) * u32::from(classes), COUNT_BITS),
+            ],
+            Target::Number => vec![
+                integers("rows", 1, COUNT_BITS),
+                integers("labels", 1, SUM_BITS),
+                integers("label-squares", 1, SUM_BITS),
+                integers("absolute-errors", 1, SUM_BITS),
+                integers("squared-errors", 1, SUM_BITS),
+            ],
         };
         let parameters = Segment {
             name: "parameters".to_owned(),
@@ -205,10 +218,33 @@ impl Plan {
     }
 
     fn push_scores(&self, digits: &mut Digits, scores: &ScoreSums) -> Result<(), QuantiseError> {
-        digits.push_integer(scores.rows, self.train.limbs_for(COUNT_BITS))?;
-        digits.push_integer(scores.loss, self.train.limbs_for(SUM_BITS))?;
-        for count in scores.negatives.iter().chain(&scores.positives) {
-            digits.push_integer(*count, self.train.limbs_for(COUNT_BITS))?;
+        let (counts, sums) = (self.train.limbs_for(COUNT_BITS), self.train.limbs_for(SUM_BITS));
+        match scores {
+            ScoreSums::Binary(scores) => {
+                digits.push_integer(scores.rows, counts)?;
+                digits.push_integer(scores.loss, sums)?;
+                for count in scores.negatives.iter().chain(&scores.positives) {
+                    digits.push_integer(*count, counts)?;
+                }
+            }
+            ScoreSums::Classes(scores) => {
+                digits.push_integer(scores.rows, counts)?;
+                digits.push_integer(scores.loss, sums)?;
+                for count in &scores.confusion {
+                    digits.push_integer(*count, counts)?;
+                }
+            }
+            ScoreSums::Number(scores) => {
+                digits.push_integer(scores.rows, counts)?;
+                for sum in [
+                    scores.labels,
+                    scores.label_squares,
+                    scores.absolute,
+                    scores.squared,
+                ] {
+                    digits.push_integer(sum, sums)?;
+                }
+            }
         }
         Ok(())
     }
@@ -234,7 +270,7 @@ mod tests {
     }
 
     fn train(update: [f32; 2], weight: u32) -> Result<usize, QuantiseError> {
-        let scores = ScoreSums::new(0, 0.0, vec![0, 0], vec![0, 0]);
+        let scores = ScoreSums::binary(0, 0.0, vec![0, 0], vec![0, 0]);
         let digits = plan().train(&mut update.clone(), weight, &scores, &mut SeededEntropy::new(1))?;
         Ok(digits.lanes().len())
     }

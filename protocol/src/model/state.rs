@@ -4,7 +4,7 @@ use crate::ids::Digest;
 use crate::model::initialise::initialise;
 use crate::model::optimiser::OptimiserState;
 use crate::model::plan::Plan;
-use crate::model::{ColumnSums, Metrics, Moments, ScoreSums};
+use crate::model::{BinarySums, ClassSums, ColumnSums, Metrics, Moments, NumberSums, ScoreSums, Target};
 use crate::round::params::RoundKind;
 use crate::secagg::layout::Layout;
 use crate::secagg::quantise::real_sum;
@@ -138,7 +138,11 @@ impl TaskState {
             }
             RoundKind::Evaluate => Outcome {
                 weight: 0,
-                metrics: Some(metrics(layout, sum)?),
+                metrics: Some(
+                    scores(task.target(), layout, sum)?
+                        .metrics()
+                        .map_err(contradiction)?,
+                ),
             },
             RoundKind::Train => {
                 let found = integers(layout, sum, "weight")?.first().copied().unwrap_or(0);
@@ -167,7 +171,11 @@ impl TaskState {
                 );
                 Outcome {
                     weight,
-                    metrics: Some(metrics(layout, sum)?),
+                    metrics: Some(
+                        scores(task.target(), layout, sum)?
+                            .metrics()
+                            .map_err(contradiction)?,
+                    ),
                 }
             }
         };
@@ -202,20 +210,37 @@ fn moments(layout: &Layout, sum: &[u32]) -> Result<Moments, AdvanceError> {
             sum_of_squares,
         })
         .collect();
-    Moments::from_sums(&columns).map_err(|error| AdvanceError::Sums(error.to_string()))
+    Moments::from_sums(&columns).map_err(contradiction)
 }
 
-fn metrics(layout: &Layout, sum: &[u32]) -> Result<Metrics, AdvanceError> {
-    let one = |name| Ok(small(integers(layout, sum, name)?)?.first().copied().unwrap_or(0));
-    let scores = ScoreSums {
-        rows: one("rows")?,
-        loss: one("loss")?,
-        negatives: small(integers(layout, sum, "negatives")?)?,
-        positives: small(integers(layout, sum, "positives")?)?,
-    };
-    scores
-        .metrics()
-        .map_err(|error| AdvanceError::Sums(error.to_string()))
+/// What a sum says of the model's predictions, from the segments that [`Plan`] lays out for the target.
+fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, AdvanceError> {
+    let many = |name| small(integers(layout, sum, name)?);
+    let one = |name| Ok::<_, AdvanceError>(many(name)?.first().copied().unwrap_or(0));
+    Ok(match target {
+        Target::Binary => ScoreSums::Binary(BinarySums {
+            rows: one("rows")?,
+            loss: one("loss")?,
+            negatives: many("negatives")?,
+            positives: many("positives")?,
+        }),
+        Target::Classes(_) => ScoreSums::Classes(ClassSums {
+            rows: one("rows")?,
+            loss: one("loss")?,
+            confusion: many("confusion")?,
+        }),
+        Target::Number => ScoreSums::Number(NumberSums {
+            rows: one("rows")?,
+            labels: one("labels")?,
+            label_squares: one("label-squares")?,
+            absolute: one("absolute-errors")?,
+            squared: one("squared-errors")?,
+        }),
+    })
+}
+
+fn contradiction(error: impl std::fmt::Display) -> AdvanceError {
+    AdvanceError::Sums(error.to_string())
 }
 
 /// Numbers that are laid out at once.
@@ -313,7 +338,7 @@ mod tests {
     }
 
     fn no_scores() -> ScoreSums {
-        ScoreSums::new(0, 0.0, vec![0, 0], vec![0, 0])
+        ScoreSums::binary(0, 0.0, vec![0, 0], vec![0, 0])
     }
 
     /// The state before the train step: values 0, 1/4, 3/4, 1 in two banks.

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use crate::model::{Activation, ModelSpec, Norm, Target};
 
 use super::{
-    ColumnKind, LocalOptimiser, Loss, Outside, Scale, Schedule, Schema, ServerOptimiser, Split, Task, TrainingSpec,
-    Weighting, WhenMissing,
+    ColumnKind, LabelKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale, Schedule, Schema,
+    ServerOptimiser, Split, Task, TrainingSpec, Weighting, WhenMissing,
 };
 
 /// A comment to TOML, and the domain separation of the hash.
@@ -215,26 +215,27 @@ pub(super) fn schema(schema: &Schema) -> String {
 fn schema_body(out: &mut Form, schema: &Schema, column_table: &str) {
     out.line("version", schema.version);
     out.line("label", text(&schema.label));
+    // A label of 0 or 1 has no key beside its name, so such a schema has the form that it had before there were others.
+    if let LabelKind::Classes(classes) = &schema.label_kind {
+        out.line(
+            "label_classes",
+            list(classes.values.iter().map(|value| text(value))),
+        );
+    }
     out.line("leave_out", list(schema.leave_out.iter().map(|name| text(name))));
     out.line("missing", list(schema.missing.iter().map(|cell| text(cell))));
+    if let LabelKind::Number(number) = &schema.label_kind {
+        let table = column_table.strip_suffix("column").unwrap_or(column_table);
+        out.push(format_args!("\n[{table}label_number]\n"));
+        number_range(out, number);
+    }
     for column in &schema.columns {
         out.push(format_args!("\n[[{column_table}]]\n"));
         out.line("name", text(&column.name));
         match &column.kind {
             ColumnKind::Number(number) => {
                 out.line("type", text(if number.integer { "integer" } else { "number" }));
-                out.line("min", real(number.min));
-                out.line("max", real(number.max));
-                let scale = match number.scale {
-                    Scale::Linear => "linear",
-                    Scale::Log => "log",
-                };
-                out.line("scale", text(scale));
-                let outside = match number.outside {
-                    Outside::Refuse => "refuse",
-                    Outside::Clip => "clip",
-                };
-                out.line("outside", text(outside));
+                number_range(out, number);
                 let when_missing = match number.when_missing {
                     WhenMissing::Refuse => "refuse",
                     WhenMissing::Mean => "mean",
@@ -251,6 +252,21 @@ fn schema_body(out: &mut Form, schema: &Schema, column_table: &str) {
             }
         }
     }
+}
+
+fn number_range(out: &mut Form, number: &NumberColumn) {
+    out.line("min", real(number.min));
+    out.line("max", real(number.max));
+    let scale = match number.scale {
+        Scale::Linear => "linear",
+        Scale::Log => "log",
+    };
+    out.line("scale", text(scale));
+    let outside = match number.outside {
+        Outside::Refuse => "refuse",
+        Outside::Clip => "clip",
+    };
+    out.line("outside", text(outside));
 }
 
 struct Form(String);
@@ -424,6 +440,34 @@ attempts = 3
             let task = Task::parse(&text).unwrap();
             assert_ne!(task.hash(), written.hash(), "{text}");
             assert_eq!(Task::parse(&task.canonical_text()).unwrap(), task);
+        }
+    }
+
+    #[test]
+    fn labels_of_classes_and_numbers_have_a_form_of_their_own() {
+        let label = "label = \"in \\\\ \\\"default\\\"\"\n";
+        let classes = format!("{label}label_classes = [\"a\", \"b\", \"c\"]\n");
+        let classes = NORMAL.replace(label, &classes);
+        let number =
+            "[schema.label_number]\nmin = -1.0\nmax = 1.0\nscale = \"linear\"\noutside = \"clip\"\n\n";
+        let number = NORMAL.replacen("[[schema.column]]", &format!("{number}[[schema.column]]"), 1);
+        for (text, target) in [(classes, Target::Classes(3)), (number, Target::Number)] {
+            let mut task = text;
+            if target == Target::Number {
+                task = task.replace("class_weights = [1.0, 1.0]\n", "");
+            } else {
+                task = task.replace(
+                    "class_weights = [1.0, 1.0]\n",
+                    "class_weights = [1.0, 1.0, 1.0]\n",
+                );
+            }
+            let task = Task::parse(&task).unwrap();
+            assert_eq!(task.target(), target);
+            let normal = task.canonical_text();
+            assert_eq!(Task::parse(&normal).unwrap(), task);
+            let schema = task.schema.canonical_text();
+            assert_eq!(Schema::parse(&schema).unwrap(), task.schema);
+            assert_ne!(normal, NORMAL);
         }
     }
 

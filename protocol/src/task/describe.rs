@@ -2,12 +2,20 @@
 
 use std::fmt::Write;
 
-use crate::model::{Activation, Cell, ModelSpec, Norm};
+use crate::model::{Activation, Cell, ModelSpec, Norm, Target};
 
 use super::{
-    Aggregation, ColumnKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale, Schedule, ServerOptimiser, Split,
-    Task, TrainingSpec, Weighting, WhenMissing,
+    Aggregation, ColumnKind, LabelKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale, Schedule,
+    ServerOptimiser, Split, Task, TrainingSpec, Weighting, WhenMissing,
 };
+
+fn label(kind: &LabelKind) -> String {
+    match kind {
+        LabelKind::Binary => "0 or 1".to_owned(),
+        LabelKind::Classes(classes) => format!("one of {}", classes.values.join(", ")),
+        LabelKind::Number(number) => format!("a number from {} to {}", number.min, number.max),
+    }
+}
 
 pub(super) fn task(task: &Task) -> String {
     let mut out = String::new();
@@ -18,9 +26,10 @@ pub(super) fn task(task: &Task) -> String {
 
     say("\nWhat is trained".to_owned());
     say(format!(
-        "  {} that predicts {:?} (0 or 1)",
+        "  {} that predicts {:?} ({})",
         model(&task.model),
-        schema.label
+        schema.label,
+        label(&schema.label_kind)
     ));
     let manifest = task.manifest();
     say(format!(
@@ -108,9 +117,19 @@ pub(super) fn task(task: &Task) -> String {
         task.encoding.bits
     ));
     say(format!(
-        "  for judging the model: how many held-out rows got a score in each of {} steps, by label, and their summed \
-         loss",
-        task.evaluation.bins
+        "  for judging the model: {}",
+        match task.target() {
+            Target::Binary => format!(
+                "how many held-out rows got a score in each of {} steps, by label, and their summed loss",
+                task.evaluation.bins
+            ),
+            Target::Classes(_) =>
+                "how many held-out rows of each class were taken for which class, and their summed loss".to_owned(),
+            Target::Number =>
+                "the count of held-out rows, the sums of their labels and of the labels' squares, and those of the distances of \
+                 predictions from labels"
+                    .to_owned(),
+        }
     ));
     say("  no row, no cell and no figure of your bank alone leaves it".to_owned());
 

@@ -19,13 +19,12 @@ mod schema_file;
 mod training;
 mod training_file;
 
-pub use definition::{
-    Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Split, Task, Weighting,
-};
+pub use definition::{Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Split, Task, Weighting};
 pub use error::TaskError;
 pub use scale::Scale;
 pub use schema::{
-    CategoryColumn, Column, ColumnKind, Input, InputKind, NumberColumn, Outside, Schema, WhenMissing,
+    CategoryColumn, Column, ColumnKind, Input, InputKind, LabelKind, NumberColumn, Outside, Schema,
+    WhenMissing,
 };
 pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};
 

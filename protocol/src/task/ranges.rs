@@ -84,18 +84,6 @@ pub(super) fn words(key: &str, found: &str, lengths: RangeInclusive<usize>) -> R
     Ok(())
 }
 
-/// A key that the chosen kind does not use would mislead whoever approves the task.
-pub(super) fn unused<T>(key: &str, found: &Option<T>, why: &str) -> Result<(), TaskError> {
-    match found {
-        Some(_) => Err(TaskError::invalid(
-            key,
-            "a value",
-            format!("none: {why}; leave the key out"),
-        )),
-        None => Ok(()),
-    }
-}
-
 /// Cells are compared after trimming, so a text with blanks around it could never be met.
 pub(super) fn trimmed(key: &str, found: &str) -> Result<(), TaskError> {
     if found.trim() == found {

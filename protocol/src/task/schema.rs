@@ -12,14 +12,27 @@ use super::{Scale, TaskError, canonical, schema_file};
 pub struct Schema {
     /// The consortium's number for this schema, from 1: it changes whenever the schema does.
     pub version: u32,
-    /// The column to predict, 0 or 1.
+    /// The column to predict.
     pub label: String,
+    /// What its cells are.
+    pub label_kind: LabelKind,
     /// Columns that may be present and are never read.
     pub leave_out: Vec<String>,
     /// Cells that stand for "no value", compared after trimming.
     pub missing: Vec<String>,
     /// The columns that are read, in the order of the model's inputs.
     pub columns: Vec<Column>,
+}
+
+/// What the cells of the label are. None of them may be missing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LabelKind {
+    /// 0 or 1.
+    Binary,
+    /// One of three or more classes, by their names; the number of a class is its place here.
+    Classes(CategoryColumn),
+    /// A number, which the model predicts on the scale's way from 0 at the least value to 1 at the greatest.
+    Number(NumberColumn),
 }
 
 /// A column that is read.
@@ -177,7 +190,13 @@ impl Schema {
 
     /// What a model of such rows predicts.
     pub fn target(&self) -> Target {
-        Target::Binary
+        match &self.label_kind {
+            LabelKind::Binary => Target::Binary,
+            LabelKind::Classes(classes) => Target::Classes(
+                u16::try_from(classes.values.len()).expect("a schema has at most 256 classes"),
+            ),
+            LabelKind::Number(_) => Target::Number,
+        }
     }
 
     /// Names of the standardised inputs in order, one for each number column: the statistics round and

@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::ranges::{integer, length, real, trimmed, unique, words};
-use super::schema::{CategoryColumn, Column, ColumnKind, NumberColumn, Outside, Schema, WhenMissing};
+use super::schema::{
+    CategoryColumn, Column, ColumnKind, LabelKind, NumberColumn, Outside, Schema, WhenMissing,
+};
 use super::{Scale, TaskError};
 
 pub(super) const NAME: std::ops::RangeInclusive<usize> = 1..=128;
+/// The confusion matrix, which is summed, has the square of so many counts. Two classes are a label of 0 or 1.
+const CLASSES: std::ops::RangeInclusive<usize> = 3..=256;
 /// A whole number up to here is one and only one f64.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Far beyond any money, and small enough that no scale overflows.
@@ -19,11 +23,23 @@ const HUGE: f64 = 1e15;
 pub(super) struct SchemaFile {
     version: i64,
     label: String,
+    label_classes: Option<Vec<String>>,
+    label_number: Option<LabelNumberFile>,
     #[serde(default)]
     leave_out: Vec<String>,
     #[serde(default = "empty_cell")]
     missing: Vec<String>,
     column: Vec<ColumnFile>,
+}
+
+/// The agreed range of a label that is a number.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelNumberFile {
+    min: Option<f64>,
+    max: Option<f64>,
+    scale: Option<Scale>,
+    outside: Option<Outside>,
 }
 
 fn empty_cell() -> Vec<String> {
@@ -100,9 +116,11 @@ impl SchemaFile {
                 ));
             }
         }
+        let label_kind = label_kind(prefix, &self.label, self.label_classes, self.label_number)?;
         let schema = Schema {
             version,
             label: self.label,
+            label_kind,
             leave_out: self.leave_out,
             missing: self.missing,
             columns,
@@ -112,6 +130,45 @@ impl SchemaFile {
         let names: Vec<_> = inputs.into_iter().map(|input| input.name).collect();
         unique(&key("column: the inputs that they give"), &names)?;
         Ok(schema)
+    }
+}
+
+fn label_kind(
+    prefix: &str,
+    name: &str,
+    classes: Option<Vec<String>>,
+    number: Option<LabelNumberFile>,
+) -> Result<LabelKind, TaskError> {
+    match (classes, number) {
+        (None, None) => Ok(LabelKind::Binary),
+        (Some(_), Some(_)) => Err(TaskError::invalid(
+            format!("{prefix}label_number"),
+            "a range beside label_classes",
+            "one of them: classes, or a number",
+        )),
+        (Some(values), None) => {
+            check_values(&format!("{prefix}label_classes"), &values, CLASSES)?;
+            Ok(LabelKind::Classes(CategoryColumn {
+                values,
+                other_bucket: false,
+            }))
+        }
+        (None, Some(number)) => {
+            // The checks of a column of numbers are those of such a label.
+            let column = ColumnFile {
+                name: name.to_owned(),
+                r#type: ColumnType::Number,
+                min: number.min,
+                max: number.max,
+                scale: number.scale,
+                outside: number.outside,
+                when_missing: None,
+                values: None,
+                other: None,
+            };
+            let path = format!("{prefix}label_number");
+            Ok(LabelKind::Number(column.number(&path)?))
+        }
     }
 }
 
@@ -192,14 +249,22 @@ impl ColumnFile {
         let values =
             values.ok_or_else(|| TaskError::invalid(&key, "nothing", "the list of agreed values"))?;
         let other_bucket = self.other == Some(OtherFile::Bucket);
-        length(&key, &values, if other_bucket { 1 } else { 2 }..=1000)?;
-        for value in &values {
-            words(&key, value, 0..=128)?;
-            trimmed(&key, value)?;
-        }
-        unique(&key, &values)?;
+        check_values(&key, &values, if other_bucket { 1 } else { 2 }..=1000)?;
         Ok(CategoryColumn { values, other_bucket })
     }
+}
+
+fn check_values(
+    key: &str,
+    values: &[String],
+    count: std::ops::RangeInclusive<usize>,
+) -> Result<(), TaskError> {
+    length(key, values, count)?;
+    for value in values {
+        words(key, value, 0..=128)?;
+        trimmed(key, value)?;
+    }
+    unique(key, values)
 }
 
 /// A key that the column's type does not use would mislead whoever reads the file.

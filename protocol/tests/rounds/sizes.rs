@@ -13,7 +13,7 @@ fn contribution(kind: RoundKind, large: bool) -> Contribution {
     let scores = || {
         let mut negatives = vec![0; BINS];
         negatives[if large { BINS - 1 } else { 0 }] = rows;
-        ScoreSums::new(rows, if large { 1e7 } else { 0.0 }, negatives, vec![0; BINS])
+        ScoreSums::binary(rows, if large { 1e7 } else { 0.0 }, negatives, vec![0; BINS])
     };
     match kind {
         RoundKind::Statistics => {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::model::{Figure, ScoreSums};
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::secagg::ring::Ring;
 use veilsum_protocol::task::Task;
@@ -159,12 +160,19 @@ fn metrics_and_weights_are_exact_sums() {
             panic!("a train round");
         };
         weight += u64::from(w);
+        let ScoreSums::Binary(scores) = scores else {
+            panic!("scores of one label");
+        };
         rows += scores.rows;
         positives += scores.positives.iter().sum::<u64>();
     }
     assert_eq!(published.weight, weight);
     let metrics = published.metrics.unwrap();
-    assert_eq!((metrics.rows, metrics.positives), (rows, positives));
+    assert_eq!(metrics.rows, rows);
+    assert_eq!(
+        metrics.figure(Figure::PositiveShare),
+        Some(positives as f64 / rows as f64)
+    );
 }
 
 #[test]

@@ -111,11 +111,12 @@ fn result_fields() -> Value {
     ])
 }
 
-/// All figures defined, and none. By hand: 14 of 16 pairs; 1 - 1/4; 2 nats over 8 rows; (|5 - 4| + |9 - 12|) / 32.
+/// All figures defined, and none. By hand: 4 of 8 rows; 14 of 16 pairs; 1 - 1/4; precision 1 for three positives and 4/8 for the fourth;
+/// (4/16 + 9/16 + 3/16) / 8; 2 nats over 8 rows; (|5 - 4| + |9 - 12|) / 32.
 fn metrics() -> [Metrics; 2] {
     [
-        ScoreSums::new(8, 2.0, vec![4, 0], vec![1, 3]),
-        ScoreSums::new(0, 0.0, vec![0], vec![0]),
+        ScoreSums::binary(8, 2.0, vec![4, 0], vec![1, 3]),
+        ScoreSums::binary(0, 0.0, vec![0], vec![0]),
     ]
     .map(|sums| sums.metrics().unwrap())
 }
@@ -282,11 +283,18 @@ fn entries() -> Vec<Value> {
                 &json!([
                     ["u8", 1],
                     ["u64", 8],
-                    ["u64", 4],
-                    ["f64", 0.875],
-                    ["f64", 0.75],
-                    ["f64", 0.25],
-                    ["f64", 0.125]
+                    [
+                        "list",
+                        [
+                            [["u8", 1], ["f64", 0.5]],
+                            [["u8", 2], ["f64", 0.875]],
+                            [["u8", 3], ["f64", 0.75]],
+                            [["u8", 4], ["f64", 0.875]],
+                            [["u8", 5], ["f64", 0.125]],
+                            [["u8", 6], ["f64", 0.25]],
+                            [["u8", 7], ["f64", 0.125]]
+                        ]
+                    ]
                 ]),
             ]),
         ),
@@ -299,11 +307,18 @@ fn entries() -> Vec<Value> {
                 &json!([
                     ["u8", 1],
                     ["u64", 0],
-                    ["u64", 0],
-                    ["f64", "nan"],
-                    ["f64", "nan"],
-                    ["f64", "nan"],
-                    ["f64", "nan"]
+                    [
+                        "list",
+                        [
+                            [["u8", 1], ["f64", "nan"]],
+                            [["u8", 2], ["f64", "nan"]],
+                            [["u8", 3], ["f64", "nan"]],
+                            [["u8", 4], ["f64", "nan"]],
+                            [["u8", 5], ["f64", "nan"]],
+                            [["u8", 6], ["f64", "nan"]],
+                            [["u8", 7], ["f64", "nan"]]
+                        ]
+                    ]
                 ]),
             ]),
         ),
@@ -482,7 +497,10 @@ fn bad_entries() -> Vec<Value> {
             &with(&opened, TYPE_AT + 1 + thresholds_at + 5, &[3]),
             "value: thresholds",
         ),
-        entry("metrics 2", &with(&undefined, -49, &[2]), "value: metrics"),
+        entry("metrics 2", &with(&undefined, -76, &[2]), "value: metrics"),
+        entry("figure 0", &with(&undefined, -9, &[0]), "value: figure"),
+        entry("figure 13", &with(&undefined, -9, &[13]), "value: figure"),
+        entry("a figure twice", &with(&undefined, -9, &[6]), "value: figures"),
         entry(
             "another NaN",
             &with(&undefined, -1, &[1]),

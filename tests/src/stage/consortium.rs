@@ -129,5 +129,5 @@ pub fn scores(i: u64, step: u32) -> ScoreSums {
     let negatives: Vec<u64> = (0..BINS as u64).map(|bin| count(bin, 5)).collect();
     let positives: Vec<u64> = (0..BINS as u64).map(|bin| count(bin, 7)).collect();
     let rows = negatives.iter().chain(&positives).sum();
-    ScoreSums::new(rows, rows as f64 * 0.4, negatives, positives)
+    ScoreSums::binary(rows, rows as f64 * 0.4, negatives, positives)
 }

@@ -2,6 +2,7 @@
 
 use veilsum_protocol::crypto::entropy::SystemEntropy;
 use veilsum_protocol::ids::Round;
+use veilsum_protocol::model::Figure;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::{Outcome, TaskState};
 use veilsum_protocol::secagg::quantise::Digits;
@@ -49,7 +50,7 @@ fn three_banks_sums_lead_from_no_moments_to_a_better_model() {
     while Plan::new(&task).kind(state.step).is_some() {
         let (next, outcome) = advance(&mut benches, &task, &state);
         if let Some(metrics) = outcome.metrics {
-            losses.push(metrics.log_loss.unwrap());
+            losses.push(metrics.figure(Figure::LogLoss).unwrap());
             scored.push(metrics.rows);
         }
         if outcome.weight > 0 {
@@ -67,6 +68,62 @@ fn three_banks_sums_lead_from_no_moments_to_a_better_model() {
         scored.iter().all(|rows| *rows == scored[0]),
         "the hold-out stays the same"
     );
+}
+
+/// The same three banks, whose label is another than 0 or 1: a class by thirds of the number, or a number that follows it.
+fn judged(label: &str, of: impl Fn(u32) -> String, figure: Figure) -> Vec<f64> {
+    let schema = format!(
+        "version = 1\nlabel = \"y\"\n{label}\n[[column]]\nname = \"a\"\ntype = \"number\"\nmin = 0\nmax = 10\n"
+    );
+    let in_task = schema
+        .replace("[label_number]", "[schema.label_number]")
+        .replace("[[column]]", "[[schema.column]]");
+    let task = Task::parse(&format!(
+        "name = \"labels\"\nrounds = 4\nseed = 3\n[schema]\n{in_task}[model]\nfamily = \"mlp\"\nhidden = [8]\n\
+         [training]\noptimiser = \"adam\"\nlearning_rate = 0.05\nbatch_size = 16\nlocal_epochs = 4\n"
+    ))
+    .unwrap();
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let mut benches: Vec<_> = folders
+        .iter()
+        .map(|folder| {
+            let source = source(folder.path(), 0);
+            let row = |row: u32| format!("{},{}\n", f64::from(row * 7 % 100) / 10.0, of(row * 7 % 100));
+            std::fs::write(&source.schema, &schema).unwrap();
+            std::fs::write(
+                &source.file,
+                "a,y\n".to_owned() + &(0..200).map(row).collect::<String>(),
+            )
+            .unwrap();
+            Workbench::new(source)
+        })
+        .collect();
+    let mut state = TaskState::initial(&task);
+    let mut found = Vec::new();
+    while Plan::new(&task).kind(state.step).is_some() {
+        let (next, outcome) = advance(&mut benches, &task, &state);
+        found.extend(outcome.metrics.map(|metrics| metrics.figure(figure).unwrap()));
+        state = next;
+    }
+    found
+}
+
+#[test]
+fn classes_and_numbers_are_learned_and_judged_through_sums() {
+    let third = |number: u32| ["low", "middle", "high"][(number / 34) as usize].to_owned();
+    let accuracy = judged(
+        "label_classes = [\"low\", \"middle\", \"high\"]",
+        third,
+        Figure::Accuracy,
+    );
+    assert_eq!(accuracy.len(), 5, "{accuracy:?}");
+    assert!(accuracy[4] > 0.9 && accuracy[0] < 0.8, "{accuracy:?}");
+    let explained = judged(
+        "[label_number]\nmin = -20\nmax = 0",
+        |number| format!("{}", -f64::from(number) / 5.0),
+        Figure::RSquared,
+    );
+    assert!(explained[4] > 0.9 && explained[0] < 0.5, "{explained:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::crypto::signing::Signature;
 use crate::ids::{BankIndex, Epoch, Round, Timestamp};
 use crate::log::entry::{AbortReason, Entry, RoundOpen, RoundResult};
-use crate::model::Metrics;
+use crate::model::{Figure, Metrics};
 use crate::roster::RosterEntry;
 use crate::round::params::{RoundKind, Thresholds};
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
@@ -336,24 +336,29 @@ impl Canonical for Entry {
 
 impl Metrics {
     fn write(&self, w: &mut Writer) {
-        w.u64(self.rows).u64(self.positives);
-        for figure in [self.auc, self.ks, self.log_loss, self.calibration_error] {
+        w.u64(self.rows);
+        w.list(self.figures.iter(), |w, (figure, value)| {
             // An undefined figure is written as NaN, which no defined one is.
-            w.f64(figure.unwrap_or(f64::NAN));
-        }
+            w.u8(figure.number()).f64(value.unwrap_or(f64::NAN));
+        });
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (rows, positives) = (r.u64("rows")?, r.u64("positives")?);
-        let mut figure = |what| r.f64(what).map(|figure| (!figure.is_nan()).then_some(figure));
-        Ok(Self {
-            rows,
-            positives,
-            auc: figure("AUC")?,
-            ks: figure("KS")?,
-            log_loss: figure("log loss")?,
-            calibration_error: figure("calibration error")?,
-        })
+        let rows = r.u64("rows")?;
+        let figures = r.list(9, "figures", |r| {
+            let number = r.u8("figure")?;
+            let figure = Figure::from_number(number)
+                .ok_or_else(|| DecodeError::value("figure", format!("{number} is unknown")))?;
+            let value = r.f64(figure.key())?;
+            Ok((figure, (!value.is_nan()).then_some(value)))
+        })?;
+        if !figures.is_sorted_by(|(before, _), (after, _)| before < after) {
+            return Err(DecodeError::value(
+                "figures",
+                "they are not in ascending order".to_owned(),
+            ));
+        }
+        Ok(Self { rows, figures })
     }
 }
 

@@ -59,7 +59,7 @@ fn entries() -> Vec<(u8, Entry)> {
     };
     let metrics = |negatives, positives| {
         let rows = negatives + positives;
-        ScoreSums::new(rows, 1.5, vec![negatives, 0], vec![0, positives])
+        ScoreSums::binary(rows, 1.5, vec![negatives, 0], vec![0, positives])
             .metrics()
             .unwrap()
     };
@@ -260,7 +260,7 @@ fn numbers_that_mean_nothing_are_refused() {
     thresholds.thresholds.threshold = 2;
     assert!(Entry::from_bytes(&Entry::RoundOpen(thresholds).to_bytes()).is_err());
     // A figure that is not defined has one form: another NaN is refused.
-    let undefined = ScoreSums::new(0, 0.0, vec![0], vec![0]).metrics().unwrap();
+    let undefined = ScoreSums::binary(0, 0.0, vec![0], vec![0]).metrics().unwrap();
     let nan = Entry::Result(result(Some(undefined)));
     let mut bytes = nan.to_bytes();
     assert_eq!(Entry::from_bytes(&bytes), Ok(nan));

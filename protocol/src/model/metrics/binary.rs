@@ -1,17 +1,11 @@
-use thiserror::Error;
-
-/// Fraction bits of [`ScoreSums::loss`].
-const LOSS_FRACTION_BITS: u32 = 24;
+use super::{Figure, Metrics, MetricsError, check_rows, loss_units, mean_loss, total};
 
 /// Groups of equal score width for the calibration error (Guo et al. 2017 use 15; scorecards by custom 10).
 const CALIBRATION_GROUPS: u64 = 10;
 
-/// More rows than any consortium has, and few enough that every product below fits.
-const MAX_ROWS: u64 = 1 << 48;
-
 /// What is known of a model's scores on held-out rows, of one bank or summed over all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScoreSums {
+pub struct BinarySums {
     /// How many rows were scored.
     pub rows: u64,
     /// Sum of their log losses, in units of `2^-24` nat.
@@ -22,92 +16,73 @@ pub struct ScoreSums {
     pub positives: Vec<u64>,
 }
 
-/// How good a model is, from score histograms. `None` where a figure is not defined.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Metrics {
-    /// How many rows were scored.
-    pub rows: u64,
-    /// How many of them have label 1.
-    pub positives: u64,
-    /// Area under the ROC curve: the chance that a positive scores above a negative, rows in one bin counting as
-    /// ties, half. `None` when a class is missing.
-    pub auc: Option<f64>,
-    /// Kolmogorov-Smirnov: the largest distance between the classes' distributions of scores, taken at the
-    /// bins' edges. `None` when a class is missing.
-    pub ks: Option<f64>,
-    /// Mean log loss in nats. `None` without rows.
-    pub log_loss: Option<f64>,
-    /// Expected calibration error (Naeini et al. 2015) over ten groups of equal score width, a row's score taken
-    /// as the middle of its bin: the mean distance between predicted and seen rate. `None` without rows.
-    pub calibration_error: Option<f64>,
-}
-
-/// Sums that no scores can have.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum MetricsError {
-    /// The two histograms differ in length, or have none.
-    #[error(
-        "found histograms of {negatives} and {positives} bins, expected two of the same number, at least 1"
-    )]
-    Bins {
-        /// Bins of the negatives.
-        negatives: usize,
-        /// Bins of the positives.
-        positives: usize,
-    },
-    /// The histograms do not hold as many rows as were counted.
-    #[error("the histograms hold {binned} rows, expected {rows}; some bank contributed other than it should")]
-    Rows {
-        /// Rows in all bins.
-        binned: u128,
-        /// Rows that were counted.
-        rows: u64,
-    },
-}
-
-impl ScoreSums {
+impl BinarySums {
     /// From the sums of one bank: `loss` in nats, finite and not negative, is rounded to the nearest unit.
     pub fn new(rows: u64, loss: f64, negatives: Vec<u64>, positives: Vec<u64>) -> Self {
-        let unit = f64::from(1_u32 << LOSS_FRACTION_BITS);
         Self {
             rows,
-            loss: (loss * unit).round() as u64,
+            loss: loss_units(loss),
             negatives,
             positives,
         }
     }
 
-    /// The metrics, in integers up to one division each, so that everybody gets the same bits.
-    ///
-    /// # Errors
-    /// When the parts contradict each other.
-    pub fn metrics(&self) -> Result<Metrics, MetricsError> {
+    pub(super) fn metrics(&self) -> Result<Metrics, MetricsError> {
         let bins = self.negatives.len();
         if bins == 0 || bins != self.positives.len() {
-            return Err(MetricsError::Bins {
-                negatives: bins,
-                positives: self.positives.len(),
+            return Err(MetricsError::Shape {
+                found: format!("histograms of {bins} and {} bins", self.positives.len()),
+                expected: "two of the same number, at least 1",
             });
         }
-        let total = |histogram: &[u64]| histogram.iter().map(|&count| u128::from(count)).sum::<u128>();
         let (negatives, positives) = (total(&self.negatives), total(&self.positives));
-        if negatives + positives != u128::from(self.rows) || self.rows > MAX_ROWS {
-            return Err(MetricsError::Rows {
-                binned: negatives + positives,
-                rows: self.rows,
-            });
-        }
-        let both = negatives > 0 && positives > 0;
-        let loss_unit = f64::from(1_u32 << LOSS_FRACTION_BITS);
+        check_rows(negatives + positives, self.rows)?;
+        let (some, both) = (self.rows > 0, negatives > 0 && positives > 0);
+        let auc = || self.concordant_twice() as f64 / (2 * negatives * positives) as f64;
+        let ks = || self.largest_gap(negatives, positives) as f64 / (negatives * positives) as f64;
         Ok(Metrics {
             rows: self.rows,
-            positives: positives as u64,
-            auc: both.then(|| self.concordant_twice() as f64 / (2 * negatives * positives) as f64),
-            ks: both.then(|| self.largest_gap(negatives, positives) as f64 / (negatives * positives) as f64),
-            log_loss: (self.rows > 0).then(|| self.loss as f64 / loss_unit / self.rows as f64),
-            calibration_error: (self.rows > 0).then(|| self.calibration_error()),
+            figures: vec![
+                (
+                    Figure::PositiveShare,
+                    some.then(|| positives as f64 / self.rows as f64),
+                ),
+                (Figure::Auc, both.then(auc)),
+                (Figure::Ks, both.then(ks)),
+                (
+                    Figure::AveragePrecision,
+                    (positives > 0).then(|| self.average_precision(positives)),
+                ),
+                (Figure::Brier, some.then(|| self.brier())),
+                (Figure::LogLoss, mean_loss(self.loss, self.rows)),
+                (Figure::CalibrationError, some.then(|| self.calibration_error())),
+            ],
         })
+    }
+
+    /// The sum over the bins, from the highest scores down, of the recall gained times the precision so far.
+    fn average_precision(&self, positives: u128) -> f64 {
+        let (mut hits, mut above, mut sum) = (0_u64, 0_u64, 0.0);
+        for (&negative, &positive) in self.negatives.iter().zip(&self.positives).rev() {
+            hits += positive;
+            above += positive + negative;
+            if positive > 0 {
+                sum += positive as f64 * (hits as f64 / above as f64);
+            }
+        }
+        sum / positives as f64
+    }
+
+    /// With the middle of bin `b` of `B` at `(2b + 1) / 2B` everything is an integer times `1 / (4 B^2 rows)`.
+    fn brier(&self) -> f64 {
+        let parts = 2 * self.negatives.len() as u128;
+        let mut sum = 0_u128;
+        for (bin, (&negative, &positive)) in (0_u128..).zip(self.negatives.iter().zip(&self.positives)) {
+            let middle = 2 * bin + 1;
+            sum += u128::from(negative) * middle * middle;
+            sum += u128::from(positive) * (parts - middle) * (parts - middle);
+        }
+        sum as f64 / (parts * parts * u128::from(self.rows)) as f64
     }
 
     /// Twice the number of pairs in which the positive scores above the negative, ties counting half.
@@ -157,9 +132,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn sums(negatives: &[u64], positives: &[u64]) -> ScoreSums {
+    fn sums(negatives: &[u64], positives: &[u64]) -> BinarySums {
         let rows = negatives.iter().chain(positives).sum();
-        ScoreSums::new(rows, 0.0, negatives.to_vec(), positives.to_vec())
+        BinarySums::new(rows, 0.0, negatives.to_vec(), positives.to_vec())
     }
 
     #[test]
@@ -169,32 +144,56 @@ mod tests {
         let mut of = sums(&[3, 1, 0, 0], &[0, 1, 0, 1]);
         of.loss = 3 << 24;
         let metrics = of.metrics().unwrap();
-        assert_eq!((metrics.rows, metrics.positives), (6, 2));
-        assert_eq!(metrics.auc, Some(7.5 / 8.0));
-        assert_eq!(metrics.ks, Some(0.75));
-        assert_eq!(metrics.log_loss, Some(0.5));
+        assert_eq!(metrics.rows, 6);
+        assert_eq!(metrics.figure(Figure::PositiveShare), Some(2.0 / 6.0));
+        // From above: 1 of 1, then 2 of 3: (1 + 2/3) / 2.
+        assert_eq!(
+            metrics.figure(Figure::AveragePrecision),
+            Some((1.0 + 2.0 / 3.0) / 2.0)
+        );
+        // Negatives at 1/8 three times and 3/8, positives 5/8 and 1/8 away: 3/64 + 9/64 + 25/64 + 1/64 = 38/64, over 6 rows.
+        assert_eq!(metrics.figure(Figure::Brier), Some(38.0 / 64.0 / 6.0));
+        assert_eq!(metrics.figure(Figure::Auc), Some(7.5 / 8.0));
+        assert_eq!(metrics.figure(Figure::Ks), Some(0.75));
+        assert_eq!(metrics.figure(Figure::LogLoss), Some(0.5));
         // Middles 1/8, 3/8, 7/8, each in a group of its own: |3/8 - 0| + |6/8 - 1| + |7/8 - 1| = 3/4, over 6 rows.
-        assert_eq!(metrics.calibration_error, Some(0.75 / 6.0));
+        assert_eq!(metrics.figure(Figure::CalibrationError), Some(0.75 / 6.0));
     }
 
     #[test]
     fn the_best_the_worst_and_the_blind_model() {
         let best = sums(&[5, 0, 0], &[0, 0, 4]).metrics().unwrap();
-        assert_eq!((best.auc, best.ks), (Some(1.0), Some(1.0)));
+        assert_eq!(
+            (best.figure(Figure::Auc), best.figure(Figure::Ks)),
+            (Some(1.0), Some(1.0))
+        );
         let worst = sums(&[0, 0, 5], &[4, 0, 0]).metrics().unwrap();
-        assert_eq!((worst.auc, worst.ks), (Some(0.0), Some(1.0)));
+        assert_eq!(
+            (worst.figure(Figure::Auc), worst.figure(Figure::Ks)),
+            (Some(0.0), Some(1.0))
+        );
         let blind = sums(&[0, 5, 0], &[0, 4, 0]).metrics().unwrap();
-        assert_eq!((blind.auc, blind.ks), (Some(0.5), Some(0.0)));
+        assert_eq!(
+            (blind.figure(Figure::Auc), blind.figure(Figure::Ks)),
+            (Some(0.5), Some(0.0))
+        );
     }
 
     #[test]
     fn a_missing_class_leaves_auc_and_ks_undefined() {
         let one_class = sums(&[2, 3], &[0, 0]).metrics().unwrap();
-        assert_eq!((one_class.auc, one_class.ks), (None, None));
-        assert_eq!(one_class.log_loss, Some(0.0));
+        assert_eq!(
+            (one_class.figure(Figure::Auc), one_class.figure(Figure::Ks)),
+            (None, None)
+        );
+        assert_eq!(one_class.figure(Figure::LogLoss), Some(0.0));
         let nothing = sums(&[0, 0], &[0, 0]).metrics().unwrap();
         assert_eq!(
-            (nothing.auc, nothing.log_loss, nothing.calibration_error),
+            (
+                nothing.figure(Figure::Auc),
+                nothing.figure(Figure::LogLoss),
+                nothing.figure(Figure::CalibrationError)
+            ),
             (None, None, None)
         );
     }
@@ -202,28 +201,28 @@ mod tests {
     #[test]
     fn contradicting_sums_are_refused() {
         let good = sums(&[2, 3], &[1, 1]);
-        let short = ScoreSums {
+        let short = BinarySums {
             positives: vec![2],
             ..good.clone()
         };
         assert_eq!(
             short.metrics().unwrap_err(),
-            MetricsError::Bins {
-                negatives: 2,
-                positives: 1
+            MetricsError::Shape {
+                found: "histograms of 2 and 1 bins".to_owned(),
+                expected: "two of the same number, at least 1",
             }
         );
-        let miscounted = ScoreSums { rows: 8, ..good };
+        let miscounted = BinarySums { rows: 8, ..good };
         assert_eq!(
             miscounted.metrics().unwrap_err(),
-            MetricsError::Rows { binned: 7, rows: 8 }
+            MetricsError::Rows { counted: 7, rows: 8 }
         );
         let wrapping = sums_raw(&[u64::MAX, 1], &[0, 0], 0);
         assert!(wrapping.metrics().is_err());
     }
 
-    fn sums_raw(negatives: &[u64], positives: &[u64], rows: u64) -> ScoreSums {
-        ScoreSums {
+    fn sums_raw(negatives: &[u64], positives: &[u64], rows: u64) -> BinarySums {
+        BinarySums {
             rows,
             loss: 0,
             negatives: negatives.to_vec(),
@@ -256,7 +255,7 @@ mod tests {
                         }
                     }
                 }
-                let auc = of.metrics().unwrap().auc;
+                let auc = of.metrics().unwrap().figure(Figure::Auc);
                 prop_assert_eq!(auc.is_some(), pairs > 0.0);
                 if let Some(auc) = auc {
                     prop_assert!((auc - ordered / pairs).abs() < 1e-12);
