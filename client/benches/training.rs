@@ -312,7 +312,8 @@ fn measured(folder: &Path) {
             data: &data,
             rows: &rows,
             parameters: &parameters,
-            seed: 1,
+            seed: Some(1),
+            dropout_seed: 2,
             runtime,
         };
         train(&job, &mut |_| ()).unwrap();

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{self, Config, ConfigError};
 use crate::data::{DataError, Dataset, HoldOut};
+use crate::desensitise::PolicySource;
 use crate::enrol::inspect::{self, CertificateFacts};
 use crate::enrol::{EnrolError, init, keyfile};
 use crate::participant::contribution::Source;
@@ -210,23 +211,41 @@ pub fn runtime(config: &Config) -> Result<Runtime, AppError> {
     Ok(Runtime::start(device, config.compute.threads)?)
 }
 
-/// Reads the whole table by the bank's own schema file.
+/// Where the bank's policy and its key are.
+pub fn policy(config: &Config) -> PolicySource {
+    PolicySource {
+        policy: config.data.policy.clone(),
+        is_named: config.data.policy_is_named,
+        key: config.identity.desensitise_key.clone(),
+    }
+}
+
+/// The bank's own schema file.
 ///
 /// # Errors
-/// The first thing that does not fit, with file, line and column.
-pub fn data(config: &Config) -> Result<DataFacts, DataError> {
+/// A file that cannot be read, or has a mistake.
+pub fn schema(config: &Config) -> Result<Schema, DataError> {
     let path = &config.data.schema;
     let text = std::fs::read_to_string(path).map_err(|source| DataError::Unreadable {
         file: path.clone(),
         source,
         advice: "put the agreed schema there, or set data.schema in bank.toml and start the daemon again",
     })?;
-    let schema = Schema::parse(&text).map_err(|source| DataError::Schema {
+    Schema::parse(&text).map_err(|source| DataError::Schema {
         file: path.clone(),
         source,
-    })?;
+    })
+}
+
+/// Reads the whole table by the bank's own schema file, under its policy.
+///
+/// # Errors
+/// The first thing that does not fit, with file, line and column.
+pub fn data(config: &Config) -> Result<DataFacts, DataError> {
+    let schema = schema(config)?;
+    let rules = policy(config).rules()?;
     // No task says yet how many rows are held out; every row is checked all the same.
-    let rows = Dataset::read(&config.data.file, &schema, &HoldOut::new([0; 32], 0.0))?;
+    let rows = Dataset::read(&config.data.file, &schema, &HoldOut::new([0; 32], 0.0), &rules)?;
     Ok(DataFacts {
         rows: rows.len(),
         positives: rows.positives(),
@@ -242,6 +261,7 @@ pub fn source(config: &Config, runtime: Runtime) -> Result<Source, AppError> {
     Ok(Source {
         file: config.data.file.clone(),
         schema: config.data.schema.clone(),
+        policy: policy(config),
         salt: init::read_hold_out_salt(&config.identity.hold_out_salt)?,
         runtime,
     })

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, AppError};
-use crate::command::{check, status, tasks};
+use crate::command::{check, data, status, table, tasks};
 use crate::core_dump;
 use crate::enrol::{EnrolError, init};
 
@@ -64,10 +64,55 @@ enum Command {
         /// Name of the task, or 4 or more of the first characters of its hash
         task: String,
     },
+    /// Look at the bank's own table; nothing of it leaves this machine
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+    /// Write a schema
+    Schema {
+        #[command(subcommand)]
+        command: SchemaCommand,
+    },
     /// Tell what the daemon is doing
     Status {
         #[command(flatten)]
         bank: Folder,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DataCommand {
+    /// Show what each column looks like, what the bank's policy does to it, and how well rows hide among each other
+    ///
+    /// Cells are shown by their shape only. Exit code 2: a column that is read is refused, or a file has to be corrected. 1: rows do not hide as
+    /// well as the policy asks.
+    Check {
+        #[command(flatten)]
+        bank: Folder,
+    },
+    /// Count, spread and most frequent values of every column, with histograms
+    Profile {
+        /// The table: CSV, plain or gzip, or Parquet
+        file: PathBuf,
+        /// Write a page with pictures, too
+        #[arg(long)]
+        html: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum SchemaCommand {
+    /// Draft a schema from a table, with the reason of each choice; it tells no single row
+    Infer {
+        /// The table: CSV, plain or gzip, or Parquet
+        file: PathBuf,
+        /// The column to predict
+        #[arg(long)]
+        label: Option<String>,
+        /// Where to write the draft; it is printed otherwise
+        #[arg(long)]
+        out: Option<PathBuf>,
     },
 }
 
@@ -173,6 +218,13 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             print(cli.json, &report, || report.text())?;
             return Ok(report.exit_code());
         }
+        Command::Data {
+            command: DataCommand::Check { bank },
+        } => {
+            let report = data::check(&bank.dir)?;
+            print(cli.json, &report, || report.text())?;
+            return Ok(report.exit_code());
+        }
         Command::Tasks { bank } => {
             let offered = tasks::offered(&bank.dir)?;
             print(cli.json, &offered, || {
@@ -197,6 +249,18 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
                 };
                 format!("task {} ({}) is approved; {then}", approved.name, approved.task)
             })?;
+        }
+        Command::Data {
+            command: DataCommand::Profile { file, html },
+        } => {
+            let profile = table::profile(file, html.as_deref())?;
+            print(cli.json, &profile, || profile.text())?;
+        }
+        Command::Schema {
+            command: SchemaCommand::Infer { file, label, out },
+        } => {
+            let drafted = table::infer(file, label.as_deref(), out.as_deref())?;
+            print(cli.json, &drafted, || drafted.text())?;
         }
         Command::Status { bank } => {
             let report = status::status(&bank.dir)?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 
 use crate::app::{self, AppError, BankIdentity};
+use crate::command::data;
 use crate::config::Config;
 use crate::participant::{FolderLock, Home, Status};
 use crate::transport::{self, DownReason, Event, LinkOptions, Way};
@@ -66,6 +67,27 @@ impl Report {
         outcome.ok()
     }
 
+    /// The table as a whole, as `data check` shows it by columns. Refused columns are told by the finding on the data.
+    fn policy(&mut self, config: &Config) {
+        let surveyed = data::survey(config).map_err(AppError::from);
+        let Some(table) = self.note("policy", surveyed, data::Report::in_short) else {
+            return;
+        };
+        if table.refuses() {
+            self.usage = true;
+            if let Some(finding) = self.findings.last_mut() {
+                finding.ok = false;
+            }
+        }
+        if let Some(short) = table.anonymity_in_short() {
+            self.findings.push(Finding {
+                what: "anonymity",
+                ok: table.is_anonymous_enough(),
+                detail: short,
+            });
+        }
+    }
+
     fn skip(&mut self, what: &'static str, because: &str) {
         self.findings.push(Finding {
             what,
@@ -110,6 +132,7 @@ pub(crate) fn check(dir: &Path) -> Report {
             })
         }
     };
+    report.policy(&config);
     report.note("data", app::data(&config).map_err(AppError::from), |facts| {
         format!(
             "{}: {} rows, {} with label 1 and {} with label 0, {} columns as in {}",

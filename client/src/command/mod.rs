@@ -1,5 +1,7 @@
 //! The commands of the bank's operator.
 
 pub(crate) mod check;
+pub(crate) mod data;
 pub(crate) mod status;
+pub(crate) mod table;
 pub(crate) mod tasks;

@@ -72,21 +72,8 @@ pub(super) fn load<T: DeserializeOwned>(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<T, ConfigError> {
-    let content = |problem: String| ConfigError::Content {
-        path: path.to_owned(),
-        problem,
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File {
-        path: path.to_owned(),
-        error,
-    })?;
-    if text.len() > FILE_LIMIT {
-        return Err(content(format!(
-            "{} bytes, expected at most {FILE_LIMIT}",
-            text.len()
-        )));
-    }
-    let mut table: Table = toml::from_str(&text).map_err(|error| content(error.to_string()))?;
+    let text = read_text(path)?;
+    let mut table: Table = parse(path, &text)?;
     let mut variables = environment
         .into_iter()
         .filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
@@ -95,7 +82,7 @@ pub(super) fn load<T: DeserializeOwned>(
     variables.sort();
     if variables.is_empty() {
         // Straight from the text, so that an error tells line and column.
-        return toml::from_str(&text).map_err(|error| content(error.to_string()));
+        return parse(path, &text);
     }
     let names = variables
         .iter()
@@ -111,6 +98,29 @@ pub(super) fn load<T: DeserializeOwned>(
         set(&mut table, name, value).map_err(wrong)?;
     }
     T::deserialize(Value::Table(table)).map_err(|error| wrong(error.to_string()))
+}
+
+/// The text of a configuration file.
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File {
+        path: path.to_owned(),
+        error,
+    })?;
+    if text.len() > FILE_LIMIT {
+        return Err(ConfigError::Content {
+            path: path.to_owned(),
+            problem: format!("{} bytes, expected at most {FILE_LIMIT}", text.len()),
+        });
+    }
+    Ok(text)
+}
+
+/// What stands in the text of a configuration file, with line and column of a mistake.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Content {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    })
 }
 
 fn text_of(name: &OsStr, value: &OsStr) -> Result<(String, String), ConfigError> {

@@ -4,4 +4,5 @@ mod layers;
 mod schema;
 
 pub use layers::ConfigError;
-pub use schema::{Compute, Config, Data, Identity, Link, LinkTransport, template};
+pub(crate) use layers::{parse, read_text};
+pub use schema::{Compute, Config, Data, Identity, Link, LinkTransport, POLICY_FILE, template};

@@ -48,6 +48,8 @@ pub struct Identity {
     pub witness_key: PathBuf,
     /// Salt that chooses the rows never trained on, 64 hex characters, mode 0600.
     pub hold_out_salt: PathBuf,
+    /// Key for the policy's pseudonyms and shifts of dates, 64 hex characters, mode 0600. Read only where a rule needs it.
+    pub desensitise_key: PathBuf,
 }
 
 /// The bank's table.
@@ -58,6 +60,11 @@ pub struct Data {
     pub file: PathBuf,
     /// The agreed schema, TOML; it must equal the task's.
     pub schema: PathBuf,
+    /// The bank's own policy, what is done to columns before they are read, TOML; empty: `policy.toml` in the folder, if it is there.
+    pub policy: PathBuf,
+    /// Whether the file names the policy, so that it must be there.
+    #[serde(skip)]
+    pub policy_is_named: bool,
 }
 
 /// What training may use.
@@ -110,6 +117,9 @@ pub enum LinkTransport {
     Tcp,
 }
 
+/// Name of the policy in the bank's folder.
+pub const POLICY_FILE: &str = "policy.toml";
+
 fn default_consortium() -> PathBuf {
     "consortium.toml".into()
 }
@@ -126,6 +136,7 @@ impl Default for Identity {
             signing_key: "identity/signing.key.pem".into(),
             witness_key: "identity/witness.key.pem".into(),
             hold_out_salt: "identity/hold-out.salt".into(),
+            desensitise_key: "identity/desensitise.key".into(),
         }
     }
 }
@@ -135,6 +146,8 @@ impl Default for Data {
         Self {
             file: "data.csv".into(),
             schema: "schema.toml".into(),
+            policy: PathBuf::new(),
+            policy_is_named: false,
         }
     }
 }
@@ -183,8 +196,18 @@ impl Config {
             signing_key,
             witness_key,
             hold_out_salt,
+            desensitise_key,
         } = &mut config.identity;
-        let Data { file, schema } = &mut config.data;
+        let Data {
+            file,
+            schema,
+            policy,
+            policy_is_named,
+        } = &mut config.data;
+        *policy_is_named = policy != Path::new("");
+        if !*policy_is_named {
+            *policy = POLICY_FILE.into();
+        }
         if config.link.proxy_password_file != Path::new("") {
             config.link.proxy_password_file = root.join(&config.link.proxy_password_file);
         }
@@ -197,8 +220,10 @@ impl Config {
             signing_key,
             witness_key,
             hold_out_salt,
+            desensitise_key,
             file,
             schema,
+            policy,
         ] {
             *place = root.join(&place);
         }
@@ -311,8 +336,14 @@ pub fn template(name: &str) -> String {
         signing_key,
         witness_key,
         hold_out_salt,
+        desensitise_key,
     } = Identity::default();
-    let Data { file, schema } = Data::default();
+    let Data {
+        file,
+        schema,
+        policy: _,
+        policy_is_named: _,
+    } = Data::default();
     let Compute { device, threads } = Compute::default();
     let Link {
         transport: _,
@@ -341,10 +372,12 @@ key = {key:?}     # mode 0600, as the three below
 signing_key = {signing_key:?}
 witness_key = {witness_key:?}   # cosigns the log's heads
 hold_out_salt = {hold_out_salt:?}   # chooses the rows that are never trained on
+desensitise_key = {desensitise_key:?}   # for rules "hash" and "shift_dates" of the policy
 
 [data]
 file = {file:?}
 schema = {schema:?}           # as agreed in the consortium
+policy = {POLICY_FILE:?}           # what is done to columns before they are read; the bank's own
 
 [compute]
 device = {device:?}                   # or "auto" (a GPU if there is one), "cuda:0"

@@ -1,8 +1,12 @@
 use std::path::Path;
 
+use veilsum_protocol::model::MAX_ROWS;
 use veilsum_protocol::task::{ColumnKind, Schema};
 
-use super::{DataError, HoldOut, csv};
+use super::moment::Moment;
+use super::split::{Side, first_held_out};
+use super::{DataError, HoldOut, parse};
+use crate::desensitise::Rules;
 
 /// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category.
 pub struct Dataset {
@@ -15,6 +19,8 @@ pub struct Dataset {
     category_count: usize,
     labels: Vec<u8>,
     held_out: Vec<bool>,
+    /// The rows to train on in the order of time, where the split is by time.
+    by_time: Option<Vec<u32>>,
 }
 
 /// One row as the reader hands it over.
@@ -22,16 +28,18 @@ pub(super) struct Row<'a> {
     pub(super) numbers: &'a [f32],
     pub(super) categories: &'a [u16],
     pub(super) label: u8,
-    pub(super) held_out: bool,
+    pub(super) side: Side,
 }
 
 impl Dataset {
-    /// Reads a CSV file, plain or compressed with gzip, with a header and columns in any order.
+    /// Reads a table with its columns in any order: CSV with a header, plain or compressed with gzip, or Parquet. The bank's own `rules` are applied to
+    /// each row before anything else looks at it.
     ///
     /// # Errors
     /// The first thing in the file that does not fit the schema, with line, column, what was found, what was
-    /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on.
-    pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut) -> Result<Self, DataError> {
+    /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on, and a column that looks
+    /// like an identifier.
+    pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut, rules: &Rules) -> Result<Self, DataError> {
         let numbers = |column: &&veilsum_protocol::task::Column| matches!(column.kind, ColumnKind::Number(_));
         let number_count = schema.columns.iter().filter(numbers).count();
         let mut dataset = Self {
@@ -42,8 +50,18 @@ impl Dataset {
             category_count: schema.columns.len() - number_count,
             labels: Vec::new(),
             held_out: Vec::new(),
+            by_time: None,
         };
-        csv::read(file, schema, hold_out, &mut |row| dataset.push(row))?;
+        let mut moments = Vec::new();
+        parse::read(file, schema, hold_out, rules, &mut |row| {
+            if let Side::At(moment) = row.side {
+                moments.push(moment);
+            }
+            dataset.push(row);
+        })?;
+        if let Some(share) = hold_out.latest() {
+            dataset.part_by_time(file, &moments, share)?;
+        }
         dataset.check_whole(file)?;
         Ok(dataset)
     }
@@ -52,17 +70,37 @@ impl Dataset {
         self.numbers.extend_from_slice(row.numbers);
         self.categories.extend_from_slice(row.categories);
         self.labels.push(row.label);
-        self.held_out.push(row.held_out);
+        // The last row tells of rows with a moment; they count as held out until then.
+        self.held_out.push(row.side != Side::Training);
+    }
+
+    fn part_by_time(&mut self, file: &Path, moments: &[Moment], share: f64) -> Result<(), DataError> {
+        // A file without rows is told by the check of the whole.
+        if moments.is_empty() {
+            return Ok(());
+        }
+        let first = first_held_out(moments, share).ok_or_else(|| {
+            DataError::whole(
+                file,
+                "rows of one time only",
+                "rows of two times or more",
+                "the task holds out the latest rows: export rows of a longer time",
+            )
+        })?;
+        for (held_out, moment) in self.held_out.iter_mut().zip(moments) {
+            *held_out = *moment >= first;
+        }
+        let mut training: Vec<(Moment, u32)> = moments.iter().copied().zip(0..).collect();
+        training.retain(|(moment, _)| *moment < first);
+        // Rows of one moment stay in the order of the file.
+        training.sort_unstable();
+        self.by_time = Some(training.into_iter().map(|(_, row)| row).collect());
+        Ok(())
     }
 
     fn check_whole(&self, file: &Path) -> Result<(), DataError> {
         let refuse = |found: &str, expected: String, advice: &'static str| {
-            Err(DataError::File {
-                file: file.to_owned(),
-                found: found.to_owned(),
-                expected,
-                advice,
-            })
+            Err(DataError::whole(file, found, expected, advice))
         };
         let label = &self.schema.label;
         if self.labels.is_empty() {
@@ -88,6 +126,14 @@ impl Dataset {
                 "a bank needs more rows to take part",
             );
         }
+        let training = self.training_rows().count();
+        if training > MAX_ROWS as usize {
+            return refuse(
+                &format!("{training} rows to train on"),
+                format!("at most {MAX_ROWS}, which the consortium's sums have room for"),
+                "draw a sample of the rows",
+            );
+        }
         Ok(())
     }
 
@@ -106,9 +152,18 @@ impl Dataset {
         self.labels.is_empty()
     }
 
-    /// The rows to train on, by position in the file from 0.
+    /// The rows to train on, by position in the file from 0; in the order of time where the split is by time, else in
+    /// that of the file.
     pub fn training_rows(&self) -> impl Iterator<Item = u32> {
-        self.rows_where(false)
+        let by_time = self.by_time.as_deref().unwrap_or_default().iter().copied();
+        let as_in_file = self.by_time.is_none();
+        by_time.chain(self.rows_where(false).filter(move |_| as_in_file))
+    }
+
+    /// Whether training may go through the rows in another order. After a split by time it may not: a model that is
+    /// judged by later rows is to learn from earlier ones first.
+    pub fn may_be_shuffled(&self) -> bool {
+        self.by_time.is_none()
     }
 
     /// The rows that are held out, by position in the file from 0. There may be none.

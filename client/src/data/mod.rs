@@ -1,21 +1,27 @@
-//! A bank's rows: from its CSV, by the agreed schema, to what the trainer and the statistics round need.
+//! A bank's rows: from its file, by the agreed schema, to what the trainer and the statistics round need.
 //!
 //! [`Dataset::read`] checks every cell once and keeps the rows with numbers on `[0, 1]`; [`Dataset::statistics`]
 //! gives the bank's part of the statistics round, and [`Dataset::encode`] the model's inputs, once the
 //! consortium's moments are known. Errors quote the bank's cells: they are for its own operator alone.
 
-mod csv;
+mod cell;
 mod dataset;
+pub(crate) mod decimal;
 mod encode;
 mod error;
+pub(crate) mod moment;
+mod parse;
 mod schema;
+mod source;
 mod split;
 mod statistics;
 
+pub(crate) use cell::{quoted, trimmed};
 pub use dataset::Dataset;
 pub use encode::{EncodeError, EncodedData};
-pub use error::DataError;
+pub use error::{At, DataError};
 pub use schema::read_schema;
+pub(crate) use source::Table;
 pub use split::HoldOut;
 pub use statistics::Statistics;
 

@@ -1,50 +1,173 @@
-use ring::digest::{Context, SHA256};
+use ring::digest::{SHA256, digest};
+use veilsum_protocol::task::Split;
+
+use super::moment::{EXPECTED, Moment};
 
 /// Which rows a bank never trains on.
 ///
-/// A row is held out by a hash of its own cells under a salt that only the bank knows. So the choice is the same
-/// in every round and after every restart, does not depend on the order of the file, cannot be guessed from
-/// outside, and rows that look alike are on the same side: none is learned and then asked about.
+/// By hash, a row is held out by its own cells under a salt that only the bank knows. So the choice is the same in
+/// every round and after every restart, does not depend on the order of the file, cannot be guessed from outside,
+/// and rows that look alike are on the same side: none is learned and then asked about. By column, a cell says it. By
+/// time, the latest rows are held out, which is known once the last row was read.
 #[derive(Clone)]
-pub struct HoldOut {
-    salt: [u8; 32],
-    share: f64,
+pub struct HoldOut(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Hash { salt: [u8; 32], share: f64 },
+    Column { column: String, held_out: Vec<String> },
+    Time { column: String, share: f64 },
+}
+
+/// What a row says of its own side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Side {
+    HeldOut,
+    Training,
+    /// The other rows decide.
+    At(Moment),
 }
 
 impl HoldOut {
-    /// `share` of the rows, in `[0, 1]`, as in the task's `evaluation.hold_out`; `salt` is the bank's own secret.
+    /// `share` of the rows by hash, in `[0, 1]`; `salt` is the bank's own secret.
     pub fn new(salt: [u8; 32], share: f64) -> Self {
-        Self { salt, share }
+        Self(Kind::Hash { salt, share })
     }
 
-    /// Whether the row with these cells is held out. They are the cells that the model sees, in the schema's
-    /// order, without label and left-out columns: an account number would make equal rows look different.
-    pub(super) fn holds<'a>(&self, cells: impl Iterator<Item = &'a str>) -> bool {
-        let mut context = Context::new(&SHA256);
-        context.update(b"veilsum/v1/hold-out\0");
-        context.update(&self.salt);
-        for cell in cells {
-            context.update(&(cell.len() as u64).to_be_bytes());
-            context.update(cell.as_bytes());
-        }
-        let digest = context.finish();
-        let draw = digest
-            .as_ref()
-            .iter()
-            .take(6)
-            .fold(0_u64, |draw, &byte| draw << 8 | u64::from(byte));
-        // 48 bits are exact in f64, so a share of 1 holds every row and a share of 0 none.
-        (draw as f64) < self.share * (1_u64 << 48) as f64
+    /// As the task says; `salt` is the bank's own secret.
+    pub fn of(salt: [u8; 32], split: &Split) -> Self {
+        Self(match split.clone() {
+            Split::Hash { share } => Kind::Hash { salt, share },
+            Split::Column { column, held_out } => Kind::Column { column, held_out },
+            Split::Time { column, share } => Kind::Time { column, share },
+        })
     }
+
+    /// The column that has to be read for it.
+    pub(super) fn column(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Hash { .. } => None,
+            Kind::Column { column, .. } | Kind::Time { column, .. } => Some(column),
+        }
+    }
+
+    /// Tells of one row after the other on which side it is.
+    pub(super) fn sides<'a>(&'a self, missing: &'a [String]) -> Sides<'a> {
+        let mut message = Vec::new();
+        if let Kind::Hash { salt, share } = &self.0
+            && *share > 0.0
+        {
+            message.extend_from_slice(HASH_HEAD);
+            message.extend_from_slice(salt);
+        }
+        Sides {
+            hold_out: self,
+            missing,
+            head: message.len(),
+            message,
+        }
+    }
+
+    /// The share of the rows that are held out by time; `None` where single rows tell their side.
+    pub(super) fn latest(&self) -> Option<f64> {
+        match self.0 {
+            Kind::Time { share, .. } => Some(share),
+            Kind::Hash { .. } | Kind::Column { .. } => None,
+        }
+    }
+}
+
+const HASH_HEAD: &[u8] = b"veilsum/v1/hold-out\0";
+
+/// See [`HoldOut::sides`].
+pub(super) struct Sides<'a> {
+    hold_out: &'a HoldOut,
+    missing: &'a [String],
+    /// What is hashed of a row: a head that all rows share, then the cells. Without a head nothing is.
+    message: Vec<u8>,
+    head: usize,
+}
+
+impl Sides<'_> {
+    /// Takes a cell of the row. They are those that the model sees, in the schema's order, without label and left-out
+    /// columns: an account number would make equal rows look different.
+    pub(super) fn cell(&mut self, text: &str) {
+        if self.head > 0 {
+            self.message.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            self.message.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    /// The side of the row whose cells were taken, and begins the next one. `own` is its cell of [`HoldOut::column`].
+    ///
+    /// # Errors
+    /// If `own` tells no side; then what is expected of it.
+    pub(super) fn side(&mut self, own: Option<&str>) -> Result<Side, &'static str> {
+        let own = own.unwrap_or_default();
+        let told = || !own.is_empty() && self.missing.iter().all(|missing| missing != own);
+        let by = |held_out| if held_out { Side::HeldOut } else { Side::Training };
+        match &self.hold_out.0 {
+            Kind::Hash { share, .. } => {
+                let held_out = self.head > 0 && draws(&self.message, *share);
+                self.message.truncate(self.head);
+                Ok(by(held_out))
+            }
+            Kind::Column { held_out, .. } if told() => Ok(by(held_out.iter().any(|value| value == own))),
+            Kind::Column { .. } => Err("a value, which tells whether the row is held out"),
+            Kind::Time { .. } if told() => Moment::parse(own).map(Side::At).ok_or(EXPECTED),
+            Kind::Time { .. } => Err(EXPECTED),
+        }
+    }
+}
+
+/// Whether a row that gives this message is in the share.
+fn draws(message: &[u8], share: f64) -> bool {
+    let draw = digest(&SHA256, message)
+        .as_ref()
+        .iter()
+        .take(6)
+        .fold(0_u64, |draw, &byte| draw << 8 | u64::from(byte));
+    // 48 bits are exact in f64, so a share of 1 holds every row and a share of 0 none.
+    (draw as f64) < share * (1_u64 << 48) as f64
+}
+
+/// The first moment that is held out, so that the share of `moments` from it on is as near to `share` as it can be with
+/// a row on either side; `None` if all moments are equal. Rows of one moment are on one side: of two payments of one
+/// day, none is learned from and the other asked about.
+pub(super) fn first_held_out(moments: &[Moment], share: f64) -> Option<Moment> {
+    let mut sorted = moments.to_vec();
+    sorted.sort_unstable();
+    let wanted = share * sorted.len() as f64;
+    let kept = sorted.len().saturating_sub((wanted.round() as usize).max(1));
+    let at = *sorted.get(kept)?;
+    // Either the rows of this moment are held out with those after it, or they are trained on.
+    let with = sorted.partition_point(|moment| *moment < at);
+    let without = sorted.partition_point(|moment| *moment <= at);
+    let miss = |first: usize| ((sorted.len() - first) as f64 - wanted).abs();
+    let both_sides = |first: &usize| (1..sorted.len()).contains(first);
+    let first = [with, without]
+        .into_iter()
+        .filter(both_sides)
+        .min_by(|a, b| miss(*a).total_cmp(&miss(*b)))?;
+    sorted.get(first).copied()
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn holds(hold_out: &HoldOut, cells: [&str; 2]) -> bool {
+        let mut sides = hold_out.sides(&[]);
+        cells.into_iter().for_each(|cell| sides.cell(cell));
+        sides.side(None).unwrap() == Side::HeldOut
+    }
 
     fn held(hold_out: &HoldOut, rows: u32) -> Vec<bool> {
         (0..rows)
-            .map(|row| hold_out.holds(["x", &row.to_string()].into_iter()))
+            .map(|row| holds(hold_out, ["x", &row.to_string()]))
             .collect()
     }
 
@@ -66,8 +189,37 @@ mod tests {
         let differ = (0..100).filter(|i| {
             let (a, b) = (format!("{i}1"), "2".to_owned());
             let (c, d) = (format!("{i}"), "12".to_owned());
-            hold_out.holds([a.as_str(), &b].into_iter()) != hold_out.holds([c.as_str(), &d].into_iter())
+            holds(&hold_out, [a.as_str(), &b]) != holds(&hold_out, [c.as_str(), &d])
         });
         assert!(differ.count() > 20);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn equal_times_are_on_one_side_and_both_sides_have_rows(
+            times in prop::collection::vec(-20_i64..20, 0..60),
+            share in 0.01..0.5,
+        ) {
+            let moments: Vec<_> = times.iter().map(|time| Moment::parse(&time.to_string()).unwrap()).collect();
+            let distinct: std::collections::BTreeSet<_> = times.iter().collect();
+            match first_held_out(&moments, share) {
+                None => prop_assert!(distinct.len() < 2),
+                Some(first) => {
+                    prop_assert!(distinct.len() > 1);
+                    let held = moments.iter().filter(|moment| **moment >= first).count();
+                    prop_assert!(held > 0 && held < moments.len());
+                    // No other border is nearer to the share.
+                    let wanted = share * moments.len() as f64;
+                    let miss = |held: usize| (held as f64 - wanted).abs();
+                    for border in &moments {
+                        let other = moments.iter().filter(|moment| *moment >= border).count();
+                        let nearer = miss(other) < miss(held) - 1.0;
+                        prop_assert!(other == moments.len() || !nearer, "{other} of {} beside {held}", moments.len());
+                    }
+                }
+            }
+        }
     }
 }

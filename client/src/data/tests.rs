@@ -3,10 +3,12 @@
 use std::fs;
 use std::io::Write;
 
+use proptest::prelude::*;
 use veilsum_protocol::model::{ModelSpec, Moments};
-use veilsum_protocol::task::Schema;
+use veilsum_protocol::task::{Schema, Split};
 
 use super::{DataError, Dataset, HoldOut};
+use crate::desensitise::Rules;
 
 const SCHEMA: &str = r#"
     version = 1
@@ -57,7 +59,7 @@ fn read_bytes(bytes: &[u8]) -> Result<Dataset, DataError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank.csv");
     fs::write(&path, bytes).unwrap();
-    Dataset::read(&path, &schema(), &none_held_out())
+    Dataset::read(&path, &schema(), &none_held_out(), &Rules::none())
 }
 
 fn message(text: &str) -> String {
@@ -170,7 +172,7 @@ fn held_out_rows_count_in_no_statistics_and_equal_rows_stay_together() {
         text.push_str(&format!("{id},{},north,{age},clerk,0,{}\n", id % 50, id % 7 / 6));
     }
     fs::write(&path, text).unwrap();
-    let dataset = Dataset::read(&path, &schema(), &HoldOut::new([5; 32], 0.3)).unwrap();
+    let dataset = Dataset::read(&path, &schema(), &HoldOut::new([5; 32], 0.3), &Rules::none()).unwrap();
     let training: Vec<u32> = dataset.training_rows().collect();
     let held_out: Vec<u32> = dataset.held_out_rows().collect();
     assert_eq!(training.len() + held_out.len(), 600);
@@ -285,7 +287,7 @@ fn a_bad_file_is_named() {
     let latin1 = [GOOD.as_bytes(), b"9,5,n\xf6rd,30,clerk,0,0\n"].concat();
     let message = read_bytes(&latin1).err().unwrap().to_string();
     assert!(
-        message.contains("line 4: found a text that is not UTF-8"),
+        message.contains("line 4, column \"region\": found a text that is not UTF-8"),
         "{message}"
     );
 }
@@ -294,7 +296,7 @@ fn a_bad_file_is_named() {
 fn a_missing_file_and_a_folder_are_named() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().join("none.csv"), folder.path().to_owned()] {
-        let message = Dataset::read(&path, &schema(), &none_held_out())
+        let message = Dataset::read(&path, &schema(), &none_held_out(), &Rules::none())
             .err()
             .unwrap()
             .to_string();
@@ -310,7 +312,7 @@ fn a_hold_out_of_everything_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank.csv");
     fs::write(&path, GOOD).unwrap();
-    let message = Dataset::read(&path, &schema(), &HoldOut::new([0; 32], 1.0))
+    let message = Dataset::read(&path, &schema(), &HoldOut::new([0; 32], 1.0), &Rules::none())
         .err()
         .unwrap()
         .to_string();
@@ -318,4 +320,127 @@ fn a_hold_out_of_everything_is_refused() {
         message.contains("found 2 rows, all of which fall to the hold-out, expected rows to train on"),
         "{message}"
     );
+}
+
+fn read_split(text: &str, split: Split) -> Result<Dataset, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank.csv");
+    fs::write(&path, text).unwrap();
+    Dataset::read(&path, &schema(), &HoldOut::of([9; 32], &split), &Rules::none()).map_err(|e| e.to_string())
+}
+
+/// Rows with this text in the left-out column.
+fn with_ids(ids: impl IntoIterator<Item = String>) -> String {
+    let rows = ids
+        .into_iter()
+        .zip(0..)
+        .map(|(id, row)| format!("{id},9,north,20,clerk,0,{}\n", row % 2));
+    HEADER.to_owned() + &rows.collect::<String>()
+}
+
+fn by_time(share: f64) -> Split {
+    Split::Time {
+        column: "id".to_owned(),
+        share,
+    }
+}
+
+#[test]
+fn a_column_tells_which_rows_are_held_out() {
+    let split = |column: &str| Split::Column {
+        column: column.to_owned(),
+        held_out: vec!["test".to_owned(), "late".to_owned()],
+    };
+    let text = with_ids(["train", " test ", "late", "x", "train"].map(str::to_owned));
+    let dataset = read_split(&text, split("id")).unwrap();
+    assert_eq!(dataset.held_out_rows().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(dataset.training_rows().collect::<Vec<_>>(), [0, 3, 4]);
+    assert!(dataset.may_be_shuffled());
+    let message = read_split(&text.replace("late", "NA"), split("id"))
+        .err()
+        .unwrap();
+    assert!(
+        message.contains("line 4, column \"id\": found \"NA\", expected a value, which tells whether"),
+        "{message}"
+    );
+    let message = read_split(&text.replace("id,", "jd,"), split("id"))
+        .err()
+        .unwrap();
+    assert!(
+        message.contains("found no column \"id\" in the header"),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_latest_rows_are_held_out_and_the_others_stand_in_the_order_of_time() {
+    let days = [
+        "2024-03-01",
+        "2024-01-05",
+        "2024-02-01",
+        "2024-01-05",
+        "2024-03-01",
+        "2023-12-31",
+    ];
+    let dataset = read_split(&with_ids(days.map(str::to_owned)), by_time(0.2)).unwrap();
+    assert_eq!(dataset.held_out_rows().collect::<Vec<_>>(), [0, 4]);
+    assert_eq!(dataset.training_rows().collect::<Vec<_>>(), [5, 1, 3, 2]);
+    assert!(!dataset.may_be_shuffled());
+    let refused = |ids: [&str; 3]| {
+        read_split(&with_ids(ids.map(str::to_owned)), by_time(0.2))
+            .err()
+            .unwrap()
+    };
+    for (ids, part) in [
+        (
+            ["2024-03-01"; 3],
+            "found rows of one time only, expected rows of two times or more",
+        ),
+        (
+            ["2024-03-01", "", "2024-03-02"],
+            "line 3, column \"id\": found \"\", expected a date such as",
+        ),
+        (
+            ["2024-03-01", "1.3.2024", "2024-03-02"],
+            "found \"1.3.2024\", expected a date such as",
+        ),
+        (
+            ["2024-03-01", "7", "2024-03-02"],
+            "found \"7\", expected a time of the kind that the first row has",
+        ),
+    ] {
+        let message = refused(ids);
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_row_is_on_both_sides_or_on_none(
+        ids in prop::collection::vec(0_u32..30, 2..80),
+        share in 0.01..0.5,
+        kind in 0..3,
+    ) {
+        let split = match kind {
+            0 => Split::Hash { share },
+            1 => Split::Column { column: "id".to_owned(), held_out: vec!["3".to_owned(), "4".to_owned()] },
+            _ => by_time(share),
+        };
+        let Ok(dataset) = read_split(&with_ids(ids.iter().map(u32::to_string)), split) else {
+            return Ok(());
+        };
+        let training: Vec<u32> = dataset.training_rows().collect();
+        let held_out: Vec<u32> = dataset.held_out_rows().collect();
+        let mut all = [training.clone(), held_out.clone()].concat();
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..u32::try_from(ids.len()).unwrap()).collect::<Vec<_>>());
+        if kind == 2 {
+            let time = |row: &u32| ids[*row as usize];
+            prop_assert!(training.is_sorted_by_key(time));
+            let last = training.iter().map(time).max().unwrap();
+            prop_assert!(held_out.iter().all(|row| time(row) > last));
+        }
+    }
 }

@@ -7,6 +7,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ED25519}
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::Serialize;
+use veilsum_protocol::crypto::secret::Secret;
 use veilsum_protocol::enrolment::{EnrolmentRequest, REQUEST_VERSION, proof_message};
 use veilsum_protocol::roster::check_bank_name;
 use zeroize::Zeroizing;
@@ -29,8 +30,8 @@ pub struct InitReport {
     pub config: PathBuf,
 }
 
-/// Makes the bank's folder: a TLS key (ECDSA P-256), a signing key and a witness key (Ed25519), the salt that chooses the hold-out rows, the request
-/// and the configuration. Nothing that exists is overwritten.
+/// Makes the bank's folder: a TLS key (ECDSA P-256), a signing key and a witness key (Ed25519), the salt that chooses the hold-out rows, the
+/// key for pseudonyms, the request, the configuration and a policy without rules. Nothing that exists is overwritten.
 ///
 /// # Errors
 /// [`EnrolError::Exists`] if the folder holds an identity or a configuration already; otherwise what could not be made.
@@ -39,7 +40,8 @@ pub fn init(name: &str, dir: &Path) -> Result<InitReport, EnrolError> {
     let identity = dir.join("identity");
     let config = dir.join(CONFIG_FILE);
     let request_path = dir.join(format!("{name}.request.toml"));
-    for path in [&config, &identity, &request_path] {
+    let policy = dir.join(crate::config::POLICY_FILE);
+    for path in [&config, &identity, &request_path, &policy] {
         if path.exists() {
             return Err(EnrolError::Exists { path: path.clone() });
         }
@@ -50,10 +52,15 @@ pub fn init(name: &str, dir: &Path) -> Result<InitReport, EnrolError> {
     let witness_key = KeyPair::generate_for(&PKCS_ED25519).map_err(EnrolError::make("the witness key"))?;
     let request = request(name, &tls_key, &signing_key, &witness_key)?;
     let text = toml::to_string(&request).map_err(EnrolError::make("the enrolment request"))?;
+    let random = SystemRandom::new();
     let mut salt = Zeroizing::new([0; 32]);
-    SystemRandom::new()
+    random
         .fill(salt.as_mut())
         .map_err(EnrolError::make("the hold-out salt"))?;
+    let mut pseudonyms = Zeroizing::new([0; 32]);
+    random
+        .fill(pseudonyms.as_mut())
+        .map_err(EnrolError::make("the key for pseudonyms"))?;
 
     fs::create_dir_all(dir).map_err(EnrolError::file(dir))?;
     fs::create_dir(&identity).map_err(EnrolError::file(&identity))?;
@@ -67,8 +74,11 @@ pub fn init(name: &str, dir: &Path) -> Result<InitReport, EnrolError> {
             Zeroizing::new(key.serialize_pem()).as_bytes(),
         )?;
     }
-    let salt = Zeroizing::new(hex::encode(*salt) + "\n");
-    keyfile::write_private(&identity.join("hold-out.salt"), salt.as_bytes())?;
+    for (file, bytes) in [("hold-out.salt", salt), ("desensitise.key", pseudonyms)] {
+        let text = Zeroizing::new(hex::encode(*bytes) + "\n");
+        keyfile::write_private(&identity.join(file), text.as_bytes())?;
+    }
+    keyfile::replace(&policy, crate::desensitise::template().as_bytes())?;
     keyfile::replace(&config, crate::config::template(name).as_bytes())?;
     keyfile::replace(&request_path, text.as_bytes())?;
     Ok(InitReport {
@@ -84,11 +94,23 @@ pub fn init(name: &str, dir: &Path) -> Result<InitReport, EnrolError> {
 /// # Errors
 /// [`EnrolError::KeyMode`], or [`EnrolError::Content`] if it is not 64 hex characters.
 pub fn read_hold_out_salt(path: &Path) -> Result<[u8; 32], EnrolError> {
+    read_hex(path)
+}
+
+/// The key for the policy's pseudonyms and shifts of dates.
+///
+/// # Errors
+/// As of [`read_hold_out_salt`].
+pub fn read_desensitise_key(path: &Path) -> Result<Secret, EnrolError> {
+    read_hex(path).map(Secret::from_bytes)
+}
+
+fn read_hex(path: &Path) -> Result<[u8; 32], EnrolError> {
     let text = keyfile::read_private(path)?;
-    let mut salt = [0; 32];
-    hex::decode_to_slice(text.trim_ascii(), &mut salt)
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text.trim_ascii(), &mut bytes)
         .map_err(|_| EnrolError::content(path, "expected 64 hex characters"))?;
-    Ok(salt)
+    Ok(bytes)
 }
 
 fn request(
@@ -157,6 +179,8 @@ mod tests {
             read_hold_out_salt(&config.identity.hold_out_salt).unwrap(),
             [0; 32]
         );
+        read_desensitise_key(&config.identity.desensitise_key).unwrap();
+        assert!(config.data.policy.is_file());
         assert!(matches!(init("bank-a", &dir), Err(EnrolError::Exists { .. })));
         assert_eq!(fs::read_to_string(&report.request).unwrap(), text);
     }
@@ -185,6 +209,7 @@ mod tests {
                 "signing.key.pem",
                 "witness.key.pem",
                 "hold-out.salt",
+                "desensitise.key",
             ] {
                 let path = scratch.path().join(name).join("identity").join(file);
                 assert!(seen.insert(fs::read(path).unwrap()), "{name} {file}");

@@ -13,6 +13,7 @@ use veilsum_protocol::task::{Task, Weighting};
 use zeroize::Zeroizing;
 
 use crate::data::{DataError, Dataset, EncodeError, EncodedData, HoldOut, read_schema};
+use crate::desensitise::{PolicySource, Rules};
 use crate::train::{Progress, Runtime, TrainError, TrainingJob, evaluate, train};
 
 /// Why there is no contribution. For the bank's own operator: the coordinator only sees that the bank is not ready.
@@ -42,6 +43,8 @@ pub struct Source {
     pub file: PathBuf,
     /// The bank's own schema file.
     pub schema: PathBuf,
+    /// The bank's own policy, what is done to the rows before they are read.
+    pub policy: PolicySource,
     /// The bank's secret that chooses the held-out rows.
     pub salt: [u8; 32],
     /// libtorch on its device.
@@ -54,9 +57,13 @@ impl Source {
     /// # Errors
     /// The first thing that does not fit, with file, line and column.
     pub fn read(&self, task: &Task) -> Result<Dataset, DataError> {
+        self.read_under(&self.policy.rules()?, task)
+    }
+
+    fn read_under(&self, rules: &Rules, task: &Task) -> Result<Dataset, DataError> {
         let schema = read_schema(&self.schema, &task.schema)?;
-        let hold_out = HoldOut::new(self.salt, task.evaluation.hold_out);
-        Dataset::read(&self.file, &schema, &hold_out)
+        let hold_out = HoldOut::of(self.salt, &task.evaluation.split);
+        Dataset::read(&self.file, &schema, &hold_out, rules)
     }
 }
 
@@ -74,6 +81,7 @@ pub struct Step<'a> {
 
 struct Loaded {
     task: Digest,
+    rules: Rules,
     rows: Dataset,
     training: Vec<u32>,
     held_out: Vec<u32>,
@@ -125,8 +133,9 @@ impl Workbench {
         if step.kind == RoundKind::Evaluate {
             return Ok(plan.evaluate(&scores)?);
         }
-        let mut seed = [0; 8];
-        entropy.fill(&mut seed);
+        let mut seeds = [[0; 8]; 2];
+        entropy.fill(seeds.as_flattened_mut());
+        let [seed, dropout_seed] = seeds.map(u64::from_le_bytes);
         let job = TrainingJob {
             model: &task.model,
             training: &task.training,
@@ -134,7 +143,8 @@ impl Workbench {
             data,
             rows: &loaded.training,
             parameters: &state.parameters,
-            seed: u64::from_le_bytes(seed),
+            seed: loaded.rows.may_be_shuffled().then_some(seed),
+            dropout_seed,
             runtime,
         };
         let mut update = Zeroizing::new(train(&job, progress)?.parameters);
@@ -152,12 +162,16 @@ impl Workbench {
 
     fn load(&mut self, task: &Task) -> Result<&mut Loaded, DataError> {
         let hash = task.hash();
-        let loaded = match self.loaded.take().filter(|loaded| loaded.task == hash) {
+        // The policy as it is now: what the operator has changed counts for the next order.
+        let rules = self.source.policy.rules()?;
+        let same = |loaded: &Loaded| loaded.task == hash && loaded.rules.is_same(&rules);
+        let loaded = match self.loaded.take().filter(same) {
             Some(loaded) => loaded,
             None => {
-                let rows = self.source.read(task)?;
+                let rows = self.source.read_under(&rules, task)?;
                 Loaded {
                     task: hash,
+                    rules,
                     training: rows.training_rows().collect(),
                     held_out: rows.held_out_rows().collect(),
                     rows,

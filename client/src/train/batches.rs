@@ -23,8 +23,8 @@ const WAITING: usize = 1;
 pub(super) struct Epochs {
     /// The rows; each is in every epoch once.
     pub(super) rows: Vec<u32>,
-    /// Gives their order.
-    pub(super) seed: u64,
+    /// Gives their order; without it they keep it.
+    pub(super) seed: Option<u64>,
     pub(super) epochs: u32,
     /// Rows in a batch; the last of an epoch may be smaller.
     pub(super) batch_size: usize,
@@ -96,12 +96,14 @@ fn prepare(
     mut gather: impl FnMut(&[u32]) -> Result<(Tensor, Tensor), TchError>,
     send: &SyncSender<Result<Block, TchError>>,
 ) {
-    let mut shuffle = Shuffle::new(epochs.seed);
+    let mut shuffle = epochs.seed.map(Shuffle::new);
     let batches = (CELLS / width.max(1) / epochs.batch_size).max(1);
     let length = batches * epochs.batch_size;
     let mut order = std::mem::take(&mut epochs.rows);
     for _ in 0..epochs.epochs {
-        shuffle.shuffle(&mut order);
+        if let Some(shuffle) = &mut shuffle {
+            shuffle.shuffle(&mut order);
+        }
         let mut left = order.len();
         for rows in order.chunks(length) {
             left -= rows.len();
@@ -156,10 +158,10 @@ mod tests {
 
     const ROWS: u32 = 10;
 
-    fn epochs(seed: u64) -> Epochs {
+    fn epochs(seed: impl Into<Option<u64>>) -> Epochs {
         Epochs {
             rows: (0..ROWS).collect(),
-            seed,
+            seed: seed.into(),
             epochs: 3,
             batch_size: 2,
             loss: loss(&[1.0, 1.0]),
@@ -231,6 +233,14 @@ mod tests {
         }
         assert_eq!(read(epochs(7), WIDE), read(epochs(7), WIDE));
         assert_ne!(read(epochs(7), WIDE), read(epochs(8), WIDE));
+    }
+
+    #[test]
+    fn without_a_seed_rows_keep_their_order_in_every_epoch() {
+        let blocks = read(epochs(None), WIDE);
+        let rows: Vec<f32> = blocks.iter().flat_map(|(batches, _)| batches.concat()).collect();
+        let kept: Vec<f32> = (0..ROWS).map(|row| row as f32).collect();
+        assert_eq!(rows, kept.repeat(3));
     }
 
     #[test]

@@ -63,7 +63,8 @@ fn learns(spec: &ModelSpec, data: &EncodedData, epochs: u32) -> f64 {
         data,
         rows: &learn,
         parameters: &start,
-        seed: 1,
+        seed: Some(1),
+        dropout_seed: 2,
         runtime: Runtime::start(DeviceChoice::Cpu, 1).unwrap(),
     };
     let trained = train(&job, &mut |_| {}).unwrap();
@@ -237,7 +238,8 @@ fn classes_and_numbers_are_learned_too() {
             data,
             rows: &rows,
             parameters: &start,
-            seed: 1,
+            seed: Some(1),
+            dropout_seed: 2,
             runtime: Runtime::start(DeviceChoice::Cpu, 1).unwrap(),
         };
         let mut losses = Vec::new();

@@ -28,8 +28,10 @@ pub struct TrainingJob<'a> {
     pub rows: &'a [u32],
     /// Where to begin, and what the FedProx term pulls towards: the common model, in manifest order.
     pub parameters: &'a [f32],
-    /// Gives the order of the rows, and what dropout leaves out.
-    pub seed: u64,
+    /// Gives the order of the rows, another in each pass; without it they are gone through as they stand in `rows`.
+    pub seed: Option<u64>,
+    /// Gives what dropout leaves out.
+    pub dropout_seed: u64,
     /// Where to compute.
     pub runtime: Runtime,
 }
@@ -54,7 +56,7 @@ pub struct Trained {
     pub mean_loss: f64,
 }
 
-/// Trains for the task's local epochs: mini-batches in an order from the seed, the task's loss of a row times the row's class
+/// Trains for the task's local epochs: mini-batches in the order of the job, the task's loss of a row times the row's class
 /// weight, averaged over the batch, plus `mu/2 ||w - w_global||^2` (FedProx, Li et al. 2020).
 /// Losses are reported without that term. On the CPU, with one thread, the same job gives the same bits.
 ///
@@ -116,7 +118,7 @@ fn passes(
         parameters.flat(),
         gradients.flat(),
     )?;
-    let mut dropout = Dropout::seeded(job.seed);
+    let mut dropout = Dropout::seeded(job.dropout_seed);
     let (mut epoch, mut mean_loss) = (1, 0.0);
     // On the device, so that a GPU is asked for a number once in a pass.
     let mut loss_sum = Tensor::f_zeros([0; 0], (Kind::Double, device))?;

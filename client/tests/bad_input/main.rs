@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod data;
+mod identifiers;
 mod identity;
 mod scene;
 mod tasks;

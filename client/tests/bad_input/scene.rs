@@ -211,12 +211,10 @@ impl Scene {
     }
 
     fn spawn(&self, mut program: Command, command: &[&str]) -> Child {
-        let (name, arguments) = command.split_first().unwrap();
         program
-            .arg(name)
+            .args(command)
             .arg("--dir")
             .arg(self.folder.path().join("bank"))
-            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

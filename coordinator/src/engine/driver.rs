@@ -309,7 +309,10 @@ impl<L: Ledger> Engine<L> {
                 tracing::warn!("{} refuses{round}: {check}", self.name(bank));
                 Ok(())
             }
-            ToCoordinator::Cosignature { size, cosignature } => self.cosignature(bank, size, cosignature),
+            ToCoordinator::Cosignature { size, cosignature } => {
+                self.cosignature(bank, size, cosignature);
+                Ok(())
+            }
             ToCoordinator::SitsOut { round } if self.is_open(round) => {
                 tracing::warn!("round {round}: {} sits it out", self.name(bank));
                 self.round_event(None, Event::SitsOut(bank))

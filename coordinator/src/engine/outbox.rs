@@ -14,6 +14,7 @@ use veilsum_protocol::wire::message::{Rejection, ToBank};
 
 use super::driver::Engine;
 use super::ports::{Fault, Ledger};
+use super::witnesses::News;
 
 /// What is said when everything before it is durable.
 enum Word {
@@ -27,8 +28,8 @@ pub(super) struct Outbox {
     /// The last word on each record: its value, or that it goes.
     records: BTreeMap<String, Option<Vec<u8>>>,
     entries: Vec<Vec<u8>>,
-    /// Whether banks act on one of the entries.
-    is_news: bool,
+    /// What the entries are to banks.
+    news: News,
     blobs: Vec<Vec<u8>>,
     /// Finished files with their hashes, to become blobs.
     files: Vec<(PathBuf, Digest)>,
@@ -59,7 +60,7 @@ impl Outbox {
 
     /// Entries to append to the log.
     pub(super) fn log(&mut self, entries: &[Entry]) {
-        self.is_news |= entries.iter().any(Entry::concerns_banks);
+        self.news = entries.iter().map(News::of).fold(self.news, News::max);
         self.entries.extend(entries.iter().map(|entry| entry.to_bytes()));
     }
 
@@ -99,7 +100,7 @@ impl<L: Ledger> Engine<L> {
         let Outbox {
             records,
             entries,
-            is_news,
+            news,
             blobs,
             files,
             words,
@@ -118,7 +119,7 @@ impl<L: Ledger> Engine<L> {
             self.ledger.commit(puts, deletes, entries)?;
             if logged {
                 self.witnessing
-                    .logged(self.ledger.log_size(), is_news, self.clock.now());
+                    .logged(self.ledger.log_size(), news, self.clock.now());
             }
         }
         // Before a bank can know that it may upload, the gate is open.

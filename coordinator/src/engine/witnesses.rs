@@ -1,11 +1,13 @@
 //! The banks as witnesses of the log: they are shown one head after the other, and the next when enough have cosigned the last.
 //!
 //! Entries that are committed meanwhile wait and come under the next head together. So a phase costs one exchange of cosignatures, not one for
-//! every update that arrives; and what every bank acts on was seen by `t` of them.
+//! every update that arrives; and what every bank acts on was seen by `t` of them. A certificate alone does not wait: banks confirmed the list
+//! when they were shown it, and the head over both is worth as much as one over each.
 
 use std::collections::BTreeMap;
 
 use veilsum_protocol::ids::{BankIndex, Millis};
+use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::log::{Cosignature, VerifiedCheckpoint, Witnesses};
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::round::checks::Check;
@@ -15,6 +17,28 @@ use veilsum_protocol::wire::message::Rejection;
 use super::driver::Engine;
 use super::ports::{Fault, Ledger};
 
+/// What came with new entries, as far as the showing of heads goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum News {
+    /// Nothing that banks act on.
+    #[default]
+    None,
+    /// Something that banks act on.
+    Some,
+    /// A certificate, among what banks act on.
+    Certificate,
+}
+
+impl News {
+    pub(super) fn of(entry: &Entry) -> Self {
+        match entry {
+            Entry::Certificate { .. } => Self::Certificate,
+            entry if entry.concerns_banks() => Self::Some,
+            _ => Self::None,
+        }
+    }
+}
+
 /// The head that banks are shown, and who has cosigned it.
 pub(super) struct Witnessing {
     witnesses: Witnesses,
@@ -22,21 +46,28 @@ pub(super) struct Witnessing {
     shown: Option<Shown>,
     /// Size of the log up to the last entry that banks act on.
     news: u64,
+    /// Size of the log up to the last certificate: a smaller head is not waited for.
+    certified: u64,
     /// Since when the log has entries behind that, on which nobody acts.
     waiting: Option<Millis>,
 }
 
 /// How long an entry that no bank acts on (an update that arrived, a share, an acknowledgement) waits for others to share a head with, while a
 /// round is open.
-const PATIENCE: Millis = Millis(1000);
+const PATIENCE: Millis = Millis(10_000);
 
 struct Shown {
     head: VerifiedCheckpoint,
     /// Exactly as many as it takes, once there are so many.
     cosignatures: BTreeMap<BankIndex, Cosignature>,
+    is_published: bool,
 }
 
 impl Shown {
+    fn size(&self) -> u64 {
+        self.head.checkpoint().size
+    }
+
     /// What banks are told.
     fn list(&self) -> Vec<(BankIndex, Cosignature)> {
         self.cosignatures
@@ -61,22 +92,27 @@ impl Witnessing {
             shown: None,
             // Whatever no head covers yet may be what the banks wait for.
             news: size,
+            certified: 0,
             waiting: None,
         };
         witnessing.shown = published.map(|head| Shown {
             cosignatures: witnessing.witnesses.cosignatures(head.note()),
             head: head.clone(),
+            is_published: true,
         });
         Ok(witnessing)
     }
 
-    /// The log has so many entries now. `is_news`: banks act on one of those that came with it.
-    pub(super) fn logged(&mut self, size: u64, is_news: bool, now: Millis) {
-        if is_news {
-            self.news = size;
-            self.waiting = None;
-        } else {
+    /// The log has so many entries now; `news` is what came with it.
+    pub(super) fn logged(&mut self, size: u64, news: News, now: Millis) {
+        if news == News::None {
             self.waiting.get_or_insert(now);
+            return;
+        }
+        self.news = size;
+        self.waiting = None;
+        if news == News::Certificate {
+            self.certified = size;
         }
     }
 
@@ -89,20 +125,24 @@ impl Witnessing {
     fn is_witnessed(&self, shown: &Shown) -> bool {
         shown.cosignatures.len() >= self.needed
     }
+
+    /// A certificate came after the head that is shown.
+    fn is_replaced(&self, shown: &Shown) -> bool {
+        shown.size() < self.certified
+    }
 }
 
 impl<L: Ledger> Engine<L> {
-    /// Shows the connected banks the newest head when the one before it is cosigned by enough, and tells them who has cosigned.
+    /// Publishes the head that is shown when enough have cosigned it, shows the connected banks the newest one then, and tells them who has
+    /// cosigned.
     pub(super) fn extend_log(&mut self) -> Result<(), Fault> {
+        self.publish_head()?;
         let witnessing = &mut self.witnessing;
         let settled = witnessing
             .shown
             .as_ref()
-            .is_none_or(|shown| witnessing.is_witnessed(shown));
-        let size = witnessing
-            .shown
-            .as_ref()
-            .map_or(0, |shown| shown.head.checkpoint().size);
+            .is_none_or(|shown| witnessing.is_witnessed(shown) || witnessing.is_replaced(shown));
+        let size = witnessing.shown.as_ref().map_or(0, Shown::size);
         // A head costs every bank a durable write and an exchange; nothing in the round waits for what nobody acts on.
         let is_due = self.round.is_none()
             || witnessing.news > size
@@ -117,6 +157,7 @@ impl<L: Ledger> Engine<L> {
             witnessing.shown = Some(Shown {
                 head: newest.clone(),
                 cosignatures: BTreeMap::new(),
+                is_published: false,
             });
         }
         let Some(shown) = &witnessing.shown else {
@@ -124,47 +165,53 @@ impl<L: Ledger> Engine<L> {
         };
         self.sessions.show(&shown.head, &self.ledger)?;
         if witnessing.is_witnessed(shown) {
-            let cosignatures = shown.list();
-            self.sessions.tell(shown.head.checkpoint().size, &cosignatures);
+            self.sessions.tell(shown.size(), &shown.list());
         }
         Ok(())
     }
 
-    /// A bank has seen a head. With the last one that it takes the head is published, and then everybody is told.
-    pub(super) fn cosignature(
-        &mut self,
-        bank: BankIndex,
-        size: u64,
-        cosignature: Cosignature,
-    ) -> Result<(), Fault> {
+    /// Those who were shown the head are told before they are shown the next. Nobody is told of one that a certificate replaces: the next
+    /// covers it.
+    fn publish_head(&mut self) -> Result<(), Fault> {
         let witnessing = &mut self.witnessing;
-        let Some(shown) = &mut witnessing.shown else {
+        let Some(shown) = &witnessing.shown else {
             return Ok(());
         };
-        let is_late = shown.head.checkpoint().size != size
-            || shown.cosignatures.len() >= witnessing.needed
-            || shown.cosignatures.contains_key(&bank);
-        if is_late {
-            return Ok(());
-        }
-        if !witnessing
-            .witnesses
-            .verifies(bank, &cosignature, shown.head.note().text())
-        {
-            let detail = format!("the cosignature under the head of {size} entries");
-            self.reject(bank, Rejection::new(Check::Signature, detail));
-            return Ok(());
-        }
-        shown.cosignatures.insert(bank, cosignature);
-        if shown.cosignatures.len() < witnessing.needed {
+        if shown.is_published || !witnessing.is_witnessed(shown) || witnessing.is_replaced(shown) {
             return Ok(());
         }
         let cosignatures = shown.list();
         let head = witnessing.witnesses.add(&shown.head, &cosignatures);
+        let size = shown.size();
         self.ledger.publish(head)?;
-        // Those who were shown it are told before they are shown the next.
         self.sessions.tell(size, &cosignatures);
-        self.extend_log()?;
+        if let Some(shown) = &mut self.witnessing.shown {
+            shown.is_published = true;
+        }
         self.forget_old_rounds()
+    }
+
+    /// A bank has seen a head. What follows from it is done when every input that waits was looked at: a confirmation among them may be the
+    /// last that a certificate takes.
+    pub(super) fn cosignature(&mut self, bank: BankIndex, size: u64, cosignature: Cosignature) {
+        let witnessing = &mut self.witnessing;
+        let Some(shown) = &mut witnessing.shown else {
+            return;
+        };
+        let is_late = shown.size() != size
+            || shown.cosignatures.len() >= witnessing.needed
+            || shown.cosignatures.contains_key(&bank);
+        if is_late {
+            return;
+        }
+        if witnessing
+            .witnesses
+            .verifies(bank, &cosignature, shown.head.note().text())
+        {
+            shown.cosignatures.insert(bank, cosignature);
+        } else {
+            let detail = format!("the cosignature under the head of {size} entries");
+            self.reject(bank, Rejection::new(Check::Signature, detail));
+        }
     }
 }

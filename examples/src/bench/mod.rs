@@ -7,6 +7,7 @@
 
 mod bare;
 mod network;
+mod preparation;
 mod report;
 pub mod trace;
 pub mod transfer;
@@ -106,6 +107,7 @@ pub fn play(options: &Options) -> Result<Report, DemoError> {
             carried: network.as_ref().map_or((0, 0), Network::carried),
         })
     };
+    let prepared = preparation::preparation(options.banks).map_err(DemoError::trial)?;
     let first = look(WARM_UP)?;
     let last = look(WARM_UP + options.rounds)?;
     if last.step == first.step {
@@ -134,6 +136,7 @@ pub fn play(options: &Options) -> Result<Report, DemoError> {
             up: each(|carried| carried.0),
             down: each(|carried| carried.1),
             vector: packed as u64,
+            prepared,
         }),
         phases: phases
             .into_iter()

@@ -29,6 +29,8 @@ pub struct Traffic {
     pub down: f64,
     /// Of each: the packed vector.
     pub vector: u64,
+    /// Of each: the messages that prepare the round, without what the transport adds to them.
+    pub prepared: (f64, f64),
 }
 
 impl Report {
@@ -91,14 +93,25 @@ impl Report {
                 format!("{:.0}; {:.2}", self.peak as f64 / MIB, self.peak as f64 / limit),
             ),
         ];
-        if let Some(Traffic { up, down, vector }) = self.traffic {
+        if let Some(traffic) = self.traffic {
+            let Traffic {
+                up,
+                down,
+                vector,
+                prepared,
+            } = traffic;
             rows.push((
                 "up; down; packed vector, bytes a bank and round",
                 format!("{up:.0}; {down:.0}; {vector}"),
             ));
             rows.push((
-                "beside the vectors, up and down",
-                format!("{:.0}", up + down - 2.0 * vector as f64),
+                "- of that preparing, ahead of the round: bundle up; parcels down",
+                format!("{:.0}; {:.0}", prepared.0, prepared.1),
+            ));
+            let (up, down) = (up - prepared.0 - vector as f64, down - prepared.1 - vector as f64);
+            rows.push((
+                "- neither that nor vectors, with what the transport adds: up; down; both",
+                format!("{up:.0}; {down:.0}; {:.0}", up + down),
             ));
         }
         let lines = rows.iter().map(|(what, found)| format!("| {what} | {found} |\n"));

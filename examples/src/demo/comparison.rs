@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use veilsum_client::data::{Dataset, HoldOut};
+use veilsum_client::desensitise::Rules;
 use veilsum_client::enrol::init::read_hold_out_salt;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::state::TaskState;
@@ -36,8 +37,9 @@ pub(super) fn bank_tables(played: &Played<'_>) -> Result<Vec<Dataset>, DemoError
     let read = |name: &str| -> Result<Dataset, DemoError> {
         let folder = played.consortium.bank_folder(name);
         let salt = read_hold_out_salt(&folder.join("identity/hold-out.salt")).map_err(DemoError::trial)?;
-        let hold_out = HoldOut::new(salt, task.evaluation.hold_out);
-        Dataset::read(&folder.join("data.csv"), &task.schema, &hold_out).map_err(DemoError::trial)
+        let hold_out = HoldOut::of(salt, &task.evaluation.split);
+        Dataset::read(&folder.join("data.csv"), &task.schema, &hold_out, &Rules::none())
+            .map_err(DemoError::trial)
     };
     played.supply.banks.iter().map(|bank| read(&bank.name)).collect()
 }

@@ -10,7 +10,7 @@ use veilsum_client::train::{Runtime, TrainingJob, predict, train};
 use veilsum_protocol::model::initialise::initialise;
 use veilsum_protocol::model::optimiser::OptimiserState;
 use veilsum_protocol::model::{ColumnSums, Moments};
-use veilsum_protocol::task::{Task, Weighting};
+use veilsum_protocol::task::{Split, Task, Weighting};
 
 use super::DemoError;
 use crate::score::{Score, score};
@@ -203,10 +203,13 @@ fn run(
     let aggregation = &task.aggregation;
     let mut optimiser = OptimiserState::new(&aggregation.optimiser, parameters.len());
     let mut curve = Vec::new();
+    let shuffled = !matches!(task.evaluation.split, Split::Time { .. });
     for round in 0..task.rounds {
         let mut sum = vec![0.0_f64; parameters.len()];
         let mut weights = 0.0;
         for (place, party) in (0..).zip(parties) {
+            // Another order of the rows in each round and at each party, the same in each run of the demo.
+            let order = seed << 32 ^ u64::from(round) << 16 ^ place;
             let job = TrainingJob {
                 model: &task.model,
                 training: &task.training,
@@ -214,8 +217,8 @@ fn run(
                 data: &party.data,
                 rows: &party.training,
                 parameters: &parameters,
-                // Another order of the rows in each round and at each party, the same in each run of the demo.
-                seed: seed << 32 ^ u64::from(round) << 16 ^ place,
+                seed: shuffled.then_some(order),
+                dropout_seed: order,
                 runtime,
             };
             let trained = train(&job, &mut |_| ()).map_err(DemoError::trial)?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use veilsum_client::data::{Dataset, HoldOut};
+use veilsum_client::desensitise::Rules;
 use veilsum_client::model::Snapshot;
 use veilsum_client::train::Runtime;
 use veilsum_protocol::round::params::RoundKind;
@@ -54,8 +55,13 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
     let begin = Instant::now();
     let banks = bank_tables(played)?;
     let test = TestFold::new(
-        Dataset::read(&played.supply.test, &task.schema, &HoldOut::new([0; 32], 0.0))
-            .map_err(DemoError::trial)?,
+        Dataset::read(
+            &played.supply.test,
+            &task.schema,
+            &HoldOut::new([0; 32], 0.0),
+            &Rules::none(),
+        )
+        .map_err(DemoError::trial)?,
     );
     let trials = train_trials(played, &banks, &test, options)?;
     let model = &played.model;

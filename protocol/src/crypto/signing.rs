@@ -87,7 +87,7 @@ impl fmt::Debug for VerifyingKey {
 
 /// An Ed25519 signature.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
+#[serde(from = "Halves", into = "Halves")]
 pub struct Signature(pub [u8; 64]);
 
 impl Signature {
@@ -105,20 +105,26 @@ impl Signature {
     }
 }
 
-impl TryFrom<Vec<u8>> for Signature {
-    type Error = &'static str;
+/// A signature as it travels: 64 bytes without a length before them. `serde` knows no array of 64.
+type Halves = ([u8; 32], [u8; 32]);
 
-    fn try_from(bytes: Vec<u8>) -> Result<Self, Self::Error> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| "an Ed25519 signature has 64 bytes")
+impl From<Halves> for Signature {
+    fn from((first, second): Halves) -> Self {
+        let mut bytes = [0; 64];
+        let (start, end) = bytes.split_at_mut(32);
+        start.copy_from_slice(&first);
+        end.copy_from_slice(&second);
+        Self(bytes)
     }
 }
 
-impl From<Signature> for Vec<u8> {
-    fn from(signature: Signature) -> Vec<u8> {
-        signature.0.to_vec()
+impl From<Signature> for Halves {
+    fn from(signature: Signature) -> Self {
+        let (first, second) = signature.0.split_at(32);
+        let mut halves = ([0; 32], [0; 32]);
+        halves.0.copy_from_slice(first);
+        halves.1.copy_from_slice(second);
+        halves
     }
 }
 

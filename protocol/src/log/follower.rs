@@ -159,6 +159,12 @@ impl LogFollower {
         self.seen.as_ref()
     }
 
+    /// What there is to act on next, of entries that were shown and that too few witnesses have seen so far; `None` while one that was given
+    /// out is not acted on yet.
+    pub fn shown(&self) -> Option<&Entry> {
+        self.held.next().filter(|_| self.held.start() == self.size())
+    }
+
     /// Checks an extension against everything seen so far and holds its entries until [`LogFollower::witnessed`] gives them out. The head
     /// that it leads to may be cosigned once it is durable that it was seen.
     ///

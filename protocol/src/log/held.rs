@@ -67,6 +67,20 @@ impl Held {
         self.entries.iter().map(|(_, bytes)| bytes).sum()
     }
 
+    /// Number of entries that were released, acted on or not.
+    pub(super) fn start(&self) -> u64 {
+        self.before.size()
+    }
+
+    /// The first entry here that banks act on.
+    pub(super) fn next(&self) -> Option<&Entry> {
+        let mut whole = self
+            .entries
+            .iter()
+            .filter_map(|(logged, _)| logged.entry.as_ref());
+        whole.find(|entry| entry.concerns_banks())
+    }
+
     /// Takes entries, each with the memory that it takes, which stand behind those that are here, and the head over them.
     pub(super) fn push(&mut self, entries: Vec<(LoggedEntry, usize)>, head: VerifiedCheckpoint) {
         self.entries.extend(entries);

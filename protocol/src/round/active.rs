@@ -14,6 +14,7 @@ use crate::round::context::Context;
 use crate::round::params::Thresholds;
 use crate::round::prepare::{HeldShares, Place, Prepared, Receiver, open_delivery};
 use crate::round::released::{Released, SummedStep};
+use crate::round::watch::is_list;
 use crate::secagg::mask::{Masks, Sign};
 use crate::secagg::ring::Ring;
 use crate::wire::canonical::{Canonical, Writer};
@@ -288,7 +289,7 @@ impl ActiveRound {
     }
 
     /// The list of survivors. Only the first list of a round is ever signed; `is_first` says whether the log held none before, taken up
-    /// here or not.
+    /// here or not. Of one that is signed already nothing is new: a list is signed when it is shown, and acted on later.
     ///
     /// # Errors
     /// C-401 to C-404, or C-407 against what was `released`.
@@ -300,8 +301,9 @@ impl ActiveRound {
         is_first: bool,
     ) -> Result<bool, Rejection> {
         let second = || Rejection::new(Check::SecondSurvivors, format!("round {}", self.round));
-        if self.survivors.is_some() {
-            return Err(second());
+        if let Some(signed) = &self.survivors {
+            let is_same = is_first && is_list(signed, list);
+            return if is_same { Ok(false) } else { Err(second()) };
         }
         let (Some(open), Some(cohort), Some(trailer)) = (&self.open, &self.cohort, &self.trailer) else {
             return Ok(false);
@@ -352,13 +354,15 @@ impl ActiveRound {
         ))
     }
 
-    /// The certificate lets the shares out: for every bank of the cohort exactly one.
+    /// The certificate lets the shares out: for every bank of the cohort exactly one. `listed` is the round's first list of survivors among the
+    /// entries that were acted on; a list that was signed and is not there lets nothing out.
     ///
     /// # Errors
     /// C-405, or C-406 if shares left before under another certificate.
     pub fn accept_certificate(
         &mut self,
         standing: &Standing<'_>,
+        listed: Option<&BTreeMap<BankIndex, Digest>>,
         signatures: &[(BankIndex, Signature)],
     ) -> Result<bool, Rejection> {
         if self.release.is_some() {
@@ -376,6 +380,9 @@ impl ActiveRound {
         ) else {
             return Ok(false);
         };
+        if listed != Some(survivors) {
+            return Ok(false);
+        }
         let valid = valid_signatures(standing.roster, survivors, &statement, signatures);
         let needed = usize::from(open.thresholds.threshold);
         if valid < needed {

@@ -1,7 +1,7 @@
 //! A bank's whole side of the protocol, as a pure step: an event in, actions out, in the order in which they must become true.
 //!
 //! The bank acts on the log, not on requests, and on no entry that fewer than `t` banks have seen: `RoundOpen` means compute, `Cohort` mask and upload, `Survivors` confirm, `Certificate`
-//! release, `Result` derive. [`Action::Persist`] comes before every [`Action::Send`] that depends on it; whoever runs the machine
+//! release, `Result` derive. The confirmation alone may leave earlier, when the list is shown. [`Action::Persist`] comes before every [`Action::Send`] that depends on it; whoever runs the machine
 //! makes [`Participant::snapshot`] durable there, and a machine restored from it never answers differently.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -80,15 +80,14 @@ impl Watch {
         self.cohort.as_deref() == Some(banks)
     }
 
+    /// The round's first list of survivors in the log.
+    pub(super) fn survivors(&self) -> Option<&BTreeMap<BankIndex, Digest>> {
+        self.survivors.as_ref()
+    }
+
     /// True if `list` is the round's first list of survivors in the log.
     pub(super) fn is_first_list(&self, list: &[(BankIndex, Digest)]) -> bool {
-        let first = self.survivors.as_ref();
-        first.is_some_and(|first| {
-            first
-                .iter()
-                .map(|(bank, hash)| (*bank, *hash))
-                .eq(list.iter().copied())
-        })
+        self.survivors().is_some_and(|first| is_list(first, list))
     }
 
     /// The certified sum, if the bank with this signing key is in it.
@@ -153,6 +152,13 @@ impl Watch {
         watch.certified = r.u8("certified")? == 1;
         Ok(watch)
     }
+}
+
+/// True if the map is made of this list.
+pub(super) fn is_list(map: &BTreeMap<BankIndex, Digest>, list: &[(BankIndex, Digest)]) -> bool {
+    map.iter()
+        .map(|(bank, hash)| (*bank, *hash))
+        .eq(list.iter().copied())
 }
 
 pub(super) fn write_roster(w: &mut Writer, roster: &Roster) {

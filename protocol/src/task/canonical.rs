@@ -6,8 +6,8 @@ use std::fmt::Write;
 use crate::model::{Activation, ModelSpec, Norm, Target};
 
 use super::{
-    ColumnKind, LocalOptimiser, Loss, Outside, Scale, Schedule, Schema, ServerOptimiser, Task, TrainingSpec,
-    Weighting, WhenMissing,
+    ColumnKind, LocalOptimiser, Loss, Outside, Scale, Schedule, Schema, ServerOptimiser, Split, Task,
+    TrainingSpec, Weighting, WhenMissing,
 };
 
 /// A comment to TOML, and the domain separation of the hash.
@@ -58,7 +58,20 @@ pub(super) fn task(task: &Task) -> String {
     out.line("range", real(task.encoding.range));
     out.line("clip_norm", real(task.encoding.clip_norm));
     out.table("evaluation");
-    out.line("hold_out", real(task.evaluation.hold_out));
+    // A task that splits by hash has the form, and so the hash, that it had before there was another way.
+    match &task.evaluation.split {
+        Split::Hash { share } => out.line("hold_out", real(*share)),
+        Split::Column { column, held_out } => {
+            out.line("split", text("column"));
+            out.line("column", text(column));
+            out.line("held_out", list(held_out.iter().map(|value| text(value))));
+        }
+        Split::Time { column, share } => {
+            out.line("split", text("time"));
+            out.line("time_column", text(column));
+            out.line("hold_out", real(*share));
+        }
+    }
     out.line("bins", task.evaluation.bins);
 
     let deadlines = &task.deadlines;

@@ -107,10 +107,44 @@ pub struct Encoding {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Evaluation {
-    /// Share of a bank's rows that it never trains on.
-    pub hold_out: f64,
+    /// Which of a bank's rows it never trains on.
+    pub split: Split,
     /// Bins of the score histogram, equal width over `[0, 1]`.
     pub bins: u32,
+}
+
+/// How a bank parts its rows into those that it trains on and those that the model is judged by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Split {
+    /// By a hash of the row's cells under a salt that only the bank knows.
+    Hash {
+        /// Share of the rows that is held out.
+        share: f64,
+    },
+    /// By what a column says.
+    Column {
+        /// The column: one of the schema's, or one that the schema leaves out.
+        column: String,
+        /// Its values in the rows that are held out, compared after trimming. Rows with any other value are trained on.
+        held_out: Vec<String>,
+    },
+    /// By time: the latest rows are held out, and the others are trained on in the order of time, never shuffled.
+    Time {
+        /// The column with the time: one of the schema's, or one that the schema leaves out.
+        column: String,
+        /// Share of the rows that is held out, as near as can be: rows of one time are on one side.
+        share: f64,
+    },
+}
+
+impl Split {
+    /// The column that is read for it.
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Self::Hash { .. } => None,
+            Self::Column { column, .. } | Self::Time { column, .. } => Some(column),
+        }
+    }
 }
 
 /// How long a phase may last, in seconds.

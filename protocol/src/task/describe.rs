@@ -6,7 +6,7 @@ use crate::model::{Activation, Cell, ModelSpec, Norm};
 
 use super::{
     Aggregation, ColumnKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale, Schedule, ServerOptimiser,
-    Task, TrainingSpec, Weighting, WhenMissing,
+    Split, Task, TrainingSpec, Weighting, WhenMissing,
 };
 
 pub(super) fn task(task: &Task) -> String {
@@ -53,8 +53,19 @@ pub(super) fn task(task: &Task) -> String {
         };
         say(format!("  {:width$}  {kind}", column.name));
     }
-    if !schema.leave_out.is_empty() {
-        say(format!("  never read: {}", schema.leave_out.join(", ")));
+    let split = &task.evaluation.split;
+    let read = split
+        .column()
+        .filter(|column| schema.leave_out.iter().any(|left| left == column));
+    if let Some(column) = read {
+        say(format!(
+            "  read to tell which rows are held out, and never given to the model: {column}"
+        ));
+    }
+    let left_out = schema.leave_out.iter().map(String::as_str);
+    let left_out: Vec<_> = left_out.filter(|left| Some(*left) != read).collect();
+    if !left_out.is_empty() {
+        say(format!("  never read: {}", left_out.join(", ")));
     }
 
     say("\nHow it is trained".to_owned());
@@ -63,10 +74,21 @@ pub(super) fn task(task: &Task) -> String {
         task.rounds,
         training(&task.training)
     ));
-    say(format!(
-        "  about {} of your rows are held out: the model never learns from them",
-        percent(task.evaluation.hold_out)
-    ));
+    say(match split {
+        Split::Hash { share } => {
+            let share = percent(*share);
+            format!("  about {share} of your rows are held out: the model never learns from them")
+        }
+        Split::Column { column, held_out } => format!(
+            "  your rows with {} in {column} are held out: the model never learns from them",
+            held_out.join(" or ")
+        ),
+        Split::Time { column, share } => format!(
+            "  about the latest {} of your rows by {column} are held out: the model never learns from them; it goes \
+             through the others in the order of time",
+            percent(*share)
+        ),
+    });
     say(format!("  {}", aggregation(&task.aggregation)));
 
     say(

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
+use super::evaluation_file::EvaluationFile;
 use super::model_file::ModelFile;
 use super::ranges::{integer, real, unused, zero_or};
 use super::schema_file::SchemaFile;
 use super::training_file::TrainingFile;
-use super::{Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Task, TaskError, Weighting};
+use super::{Aggregation, Deadlines, Encoding, ServerOptimiser, Task, TaskError, Weighting};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,13 +68,6 @@ struct EncodingFile {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct EvaluationFile {
-    hold_out: Option<f64>,
-    bins: Option<i64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
 struct DeadlinesFile {
     prepare_s: Option<i64>,
     ready_s: Option<i64>,
@@ -92,6 +86,7 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
     name(&file.name)?;
     let schema = file.schema.check("schema.")?;
     let training = file.training.check(schema.target())?;
+    let evaluation = file.evaluation.check(&schema)?;
     let task = Task {
         name: file.name,
         rounds: integer("rounds", file.rounds, 1..=100_000)?,
@@ -105,14 +100,7 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
         training,
         aggregation: file.aggregation.check()?,
         encoding: file.encoding.check()?,
-        evaluation: Evaluation {
-            hold_out: real(
-                "evaluation.hold_out",
-                file.evaluation.hold_out.unwrap_or(0.2),
-                0.01..=0.5,
-            )?,
-            bins: integer("evaluation.bins", file.evaluation.bins.unwrap_or(256), 2..=4096)?,
-        },
+        evaluation,
         deadlines: file.deadlines.check()?,
     };
     task.model

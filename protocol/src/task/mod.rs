@@ -9,6 +9,7 @@ mod canonical;
 mod definition;
 mod describe;
 mod error;
+mod evaluation_file;
 mod file;
 mod model_file;
 mod ranges;
@@ -18,7 +19,7 @@ mod schema_file;
 mod training;
 mod training_file;
 
-pub use definition::{Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Task, Weighting};
+pub use definition::{Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Split, Task, Weighting};
 pub use error::TaskError;
 pub use scale::Scale;
 pub use schema::{

@@ -1,5 +1,6 @@
 //! The checks that every key of a task or schema file passes through.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -81,6 +82,30 @@ pub(super) fn words(key: &str, found: &str, lengths: RangeInclusive<usize>) -> R
         ));
     }
     Ok(())
+}
+
+/// Cells are compared after trimming, so a text with blanks around it could never be met.
+pub(super) fn trimmed(key: &str, found: &str) -> Result<(), TaskError> {
+    if found.trim() == found {
+        return Ok(());
+    }
+    Err(TaskError::invalid(
+        key,
+        format!("{found:?}"),
+        "no blanks at either end",
+    ))
+}
+
+pub(super) fn unique(key: &str, list: &[String]) -> Result<(), TaskError> {
+    let mut seen = BTreeSet::new();
+    match list.iter().find(|entry| !seen.insert(*entry)) {
+        Some(twice) => Err(TaskError::invalid(
+            key,
+            format!("{twice:?} a second time"),
+            "each once",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn out_of_range(key: &str, found: impl Display, expected: String) -> TaskError {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::ranges::{integer, length, real, words};
+use super::ranges::{integer, length, real, trimmed, unique, words};
 use super::schema::{CategoryColumn, Column, ColumnKind, NumberColumn, Outside, Schema, WhenMissing};
 use super::{Scale, TaskError};
 
-const NAME: std::ops::RangeInclusive<usize> = 1..=128;
+pub(super) const NAME: std::ops::RangeInclusive<usize> = 1..=128;
 /// A whole number up to here is one and only one f64.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Far beyond any money, and small enough that no scale overflows.
@@ -212,30 +212,6 @@ fn refuse(path: &str, key: &str, present: bool, why: &str) -> Result<(), TaskErr
         ))
     } else {
         Ok(())
-    }
-}
-
-/// Cells are compared after trimming, so a name with blanks around it could never be met.
-fn trimmed(key: &str, found: &str) -> Result<(), TaskError> {
-    if found.trim() == found {
-        return Ok(());
-    }
-    Err(TaskError::invalid(
-        key,
-        format!("{found:?}"),
-        "no blanks at either end",
-    ))
-}
-
-fn unique(key: &str, list: &[String]) -> Result<(), TaskError> {
-    let mut seen = BTreeSet::new();
-    match list.iter().find(|entry| !seen.insert(*entry)) {
-        Some(twice) => Err(TaskError::invalid(
-            key,
-            format!("{twice:?} a second time"),
-            "each once",
-        )),
-        None => Ok(()),
     }
 }
 

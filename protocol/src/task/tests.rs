@@ -40,7 +40,8 @@ fn what_is_left_out_has_its_default() {
         (task.encoding.bits, task.encoding.range, task.encoding.clip_norm),
         (16, 1.0, 10.0)
     );
-    assert_eq!((task.evaluation.hold_out, task.evaluation.bins), (0.2, 256));
+    assert_eq!(task.evaluation.split, Split::Hash { share: 0.2 });
+    assert_eq!(task.evaluation.bins, 256);
     assert_eq!((task.deadlines.ready_s, task.deadlines.attempts), (600, 3));
     assert_eq!(task.training.class_weights, [1.0, 1.0]);
     assert_eq!(task.manifest().total(), 4 + 4 + 4 + 1);
@@ -94,6 +95,41 @@ fn each_mistake_is_named() {
             "[evaluation]",
             "[evaluation]\nhold_out = 0.9",
             "evaluation.hold_out: 0.9 is out of range, expected 0.01..=0.5",
+        ),
+        (
+            "[evaluation]",
+            "[evaluation]\nsplit = \"column\"\ncolumn = \"x\"",
+            "evaluation.held_out: found nothing, expected the values in the rows that are held out",
+        ),
+        (
+            "[evaluation]",
+            "[evaluation]\nsplit = \"column\"\ncolumn = \"x\"\nheld_out = [\"a\"]\nhold_out = 0.1",
+            "evaluation.hold_out: found a value, expected none: the column tells",
+        ),
+        (
+            "[evaluation]",
+            "[evaluation]\nsplit = \"column\"\ncolumn = \"x\"\nheld_out = [\"a\", \"a\"]",
+            "evaluation.held_out: found \"a\" a second time",
+        ),
+        (
+            "[evaluation]",
+            "[evaluation]\nsplit = \"time\"",
+            "evaluation.time_column: found nothing, expected a column of the schema",
+        ),
+        (
+            "[evaluation]",
+            "[evaluation]\nsplit = \"time\"\ntime_column = \"z\"",
+            "evaluation.time_column: found \"z\", which the schema does not name, expected a column",
+        ),
+        (
+            "[evaluation]",
+            "[evaluation]\nsplit = \"time\"\ntime_column = \"y\"",
+            "evaluation.time_column: found the label, expected a column",
+        ),
+        (
+            "[evaluation]",
+            "[evaluation]\ntime_column = \"x\"",
+            "evaluation.time_column: found a value, expected none: only split = \"time\"",
         ),
         (
             "[deadlines]",
@@ -223,4 +259,51 @@ fn rounds_in_the_archive_are_part_of_the_task_only_where_they_are_limited() {
     );
     assert!(limited.archives(39) && !limited.archives(40));
     assert!(unlimited.archives(usize::MAX));
+}
+
+#[test]
+fn another_split_is_part_of_the_task_and_of_its_description() {
+    let by_hash = parse(GOOD).unwrap();
+    let with = |lines: &str| {
+        let schema = "label = \"y\"\nleave_out = [\"fold\", \"id\", \"on\"]";
+        let text = GOOD.replace("label = \"y\"", schema);
+        parse(&text.replace("[evaluation]", &format!("[evaluation]\n{lines}"))).unwrap()
+    };
+    // A task that spells the default out is the same task.
+    let default = with("split = \"hash\"\nhold_out = 0.2");
+    assert_eq!(default, with(""));
+    assert!(
+        default
+            .canonical_text()
+            .contains("[evaluation]\nhold_out = 0.2\nbins = 256\n")
+    );
+    assert_eq!(by_hash.evaluation, default.evaluation);
+    let column = with("split = \"column\"\ncolumn = \"fold\"\nheld_out = [\"test\", \"late\"]");
+    assert!(column.canonical_text().contains(
+        "[evaluation]\nsplit = \"column\"\ncolumn = \"fold\"\nheld_out = [\"test\", \"late\"]\nbins = 256\n"
+    ));
+    let text = column.describe();
+    for part in [
+        "read to tell which rows are held out, and never given to the model: fold",
+        "never read: id, on",
+        "your rows with test or late in fold are held out: the model never learns from them",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    let time = with("split = \"time\"\ntime_column = \"on\"\nhold_out = 0.25");
+    assert!(
+        time.canonical_text()
+            .contains("[evaluation]\nsplit = \"time\"\ntime_column = \"on\"\nhold_out = 0.25\nbins = 256\n")
+    );
+    let text = time.describe();
+    assert!(
+        text.contains("about the latest 25 % of your rows by on are held out"),
+        "{text}"
+    );
+    assert!(text.contains("in the order of time"), "{text}");
+    for task in [&default, &column, &time] {
+        assert_eq!(parse(&task.canonical_text()).as_ref(), Ok(task));
+    }
+    assert_ne!(column.hash(), default.hash());
+    assert_ne!(time.hash(), default.hash());
 }

@@ -7,6 +7,7 @@
     unreachable_pub
 )]
 
+mod confirmations;
 mod crash;
 mod decoys;
 mod dropout;

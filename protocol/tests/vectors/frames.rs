@@ -167,7 +167,6 @@ fn bad() -> Value {
     };
     // A tag is 4 bytes, an epoch, a round or a count 8, a check number 2.
     let one = confirmations(&[(bank(1), [3; 32])]);
-    let short_signature = [&put(&confirm, 12, &63u64.to_be_bytes())[..confirm.len() - 1]].concat();
     json!([
         refused("a body over the limit", unhex("00400001"), "too large"),
         refused("a body of 2^32 - 1 bytes", unhex("ffffffff"), "too large"),
@@ -203,10 +202,9 @@ fn bad() -> Value {
             "malformed"
         ),
         refused("bank 0", framed(&put(&one, 20, &[0, 0])), "malformed"),
-        refused("a signature of 63 bytes", framed(&short_signature), "malformed"),
         refused(
-            "a signature of 2^64 - 1 bytes",
-            framed(&put(&confirm, 12, &[0xff; 8])),
+            "a signature of 63 bytes",
+            framed(&confirm[..confirm.len() - 1]),
             "malformed"
         ),
     ])

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use veilsum_protocol::ids::{BankIndex, Timestamp};
+use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::log::{Cosignature, UnverifiedNote, Witnesses};
 use veilsum_protocol::round::params::Thresholds;
 use veilsum_protocol::wire::message::ToBank;
@@ -48,15 +49,19 @@ impl Witnessing {
         self.shown = self.published.0;
     }
 
-    /// Size of the head that banks are to be shown, now that the log has `size` entries.
-    fn shown(&mut self, members: &[u16], size: u64) -> u64 {
+    /// Size of the head that banks are to be shown, now that the log has these entries. A certificate does not wait for the head before it.
+    fn shown(&mut self, members: &[u16], entries: &[Entry]) -> u64 {
         if self.members != members {
             let (shown, stolen) = (self.shown, self.stolen);
             *self = Self::new(members);
             (self.shown, self.stolen) = (shown, stolen);
         }
-        if self.shown == self.published.0 {
-            self.shown = size;
+        let later = entries.get(self.shown as usize..).unwrap_or_default();
+        let is_certified = later
+            .iter()
+            .any(|entry| matches!(entry, Entry::Certificate { .. }));
+        if self.shown == self.published.0 || is_certified {
+            self.shown = entries.len() as u64;
             self.cosignatures.clear();
         }
         self.shown
@@ -79,8 +84,7 @@ pub fn all_cosign(members: &[u16], note: &UnverifiedNote) -> Vec<(BankIndex, Cos
 impl Office {
     /// Size of the head that banks are shown at present.
     pub fn head(&mut self) -> u64 {
-        let size = self.log.size();
-        self.witnessing.shown(&self.members, size)
+        self.witnessing.shown(&self.members, &self.log.entries)
     }
 
     /// A bank has seen the head. A cosignature under another one is worth nothing, and is let pass: a lying coordinator asks for such.

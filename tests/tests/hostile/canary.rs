@@ -30,7 +30,8 @@ const MATERIAL: Material = Material {
 const ROWS: usize = 60;
 const BAD_CELL: &str = "kestrel-4471-is-no-number";
 
-/// The tapped bank's rows: a number, a category that no schema has, and a remark that is never read.
+/// The tapped bank's rows: a number, a category that no schema has, and a remark that is never read. A category of which no two rows had the
+/// same would be refused as a key.
 fn row(row: usize) -> (String, String, String) {
     let income = format!(
         "{}.{:06}",
@@ -39,7 +40,7 @@ fn row(row: usize) -> (String, String, String) {
     );
     (
         income,
-        format!("quetzal-{row}-plume"),
+        format!("quetzal-{}-plume", row % 30),
         format!("ocelot-{row}-whisker"),
     )
 }
@@ -156,6 +157,7 @@ fn nothing_of_a_bank_is_anywhere_else() {
         ("TLS key", "tls.key.pem"),
         ("signing key", "signing.key.pem"),
         ("hold-out salt", "hold-out.salt"),
+        ("desensitise key", "desensitise.key"),
         ("secret with bank-1", "participant.state"),
     ] {
         let is_there = |found: &String| found.starts_with(name) && found.ends_with(file);
@@ -167,6 +169,7 @@ fn nothing_of_a_bank_is_anywhere_else() {
         "tls.key.pem",
         "signing.key.pem",
         "hold-out.salt",
+        "desensitise.key",
         "participant.state",
         ".digits",
     ];

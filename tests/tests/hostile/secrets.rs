@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use veilsum_client::app;
-use veilsum_client::enrol::init::read_hold_out_salt;
+use veilsum_client::enrol::init::{read_desensitise_key, read_hold_out_salt};
 use veilsum_client::enrol::keyfile::read_pkcs8;
 
 use crate::needles::Needles;
@@ -17,7 +17,7 @@ use crate::needles::Needles;
 /// Bytes of a key, a scalar or a salt.
 const SECRET: usize = 32;
 
-/// The private keys in the bank's `identity/`, and its salt.
+/// The private keys in the bank's `identity/`, its salt and its key for pseudonyms.
 pub fn of_identity(needles: &mut Needles, folder: &Path) {
     let files = app::config(folder).unwrap().identity;
     for (name, path) in [("TLS key", &files.key), ("signing key", &files.signing_key)] {
@@ -29,6 +29,10 @@ pub fn of_identity(needles: &mut Needles, folder: &Path) {
     needles.secret(
         "hold-out salt",
         &read_hold_out_salt(&files.hold_out_salt).unwrap(),
+    );
+    needles.secret(
+        "desensitise key",
+        read_desensitise_key(&files.desensitise_key).unwrap().expose(),
     );
 }
 

@@ -94,6 +94,43 @@ fn what_is_wrong_in_the_bank_s_files_is_told_with_its_place() {
     );
 }
 
+#[test]
+fn a_changed_policy_counts_for_the_next_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path(), 40);
+    let policy = source.policy.policy.clone();
+    let (task, state) = (task(), TaskState::initial(&task()));
+    let plan = Plan::new(&task);
+    let step = Step {
+        task: &task,
+        plan: &plan,
+        kind: plan.kind(0).unwrap(),
+        state: &state,
+    };
+    let mut bench = Workbench::new(source);
+    let mut lanes = || match bench.contribute(&step, &mut SystemEntropy::new(), &mut |_| {}) {
+        Ok(digits) => Ok(digits.lanes().to_vec()),
+        Err(error) => Err(error.to_string()),
+    };
+    let without = lanes().unwrap();
+    assert_eq!(lanes().unwrap(), without);
+    std::fs::write(
+        &policy,
+        "[[column]]\nname = \"a\"\nrule = \"bin\"\nedges = [0, 5, 10]\n",
+    )
+    .unwrap();
+    let binned = lanes().unwrap();
+    assert_ne!(binned, without);
+    std::fs::write(&policy, "[[column]]\nname = \"a\"\nrule = \"bins\"\n").unwrap();
+    let mistaken = lanes().unwrap_err();
+    assert!(
+        mistaken.contains("policy.toml: ") && mistaken.contains("line 3"),
+        "{mistaken}"
+    );
+    std::fs::remove_file(&policy).unwrap();
+    assert_eq!(lanes().unwrap(), without);
+}
+
 #[tokio::test]
 async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let folder = tempfile::tempdir().unwrap();

@@ -20,6 +20,7 @@ use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Extension, Leaf, ToBank, ToCoordinator};
 use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 
+use crate::desensitise::PolicySource;
 use crate::participant::contribution::Source;
 use crate::participant::{Channel, Driver, DriverError, Home, Parts, Status, Trainer, Voice, restore};
 use crate::train::{DeviceChoice, Runtime};
@@ -87,6 +88,11 @@ pub(super) fn source(folder: &Path, rows: u32) -> Source {
     Source {
         file: folder.join("data.csv"),
         schema: folder.join("schema.toml"),
+        policy: PolicySource {
+            policy: folder.join("policy.toml"),
+            is_named: false,
+            key: folder.join("desensitise.key"),
+        },
         salt: [9; 32],
         runtime: Runtime::start(DeviceChoice::Cpu, 1).unwrap(),
     }

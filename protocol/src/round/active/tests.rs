@@ -98,7 +98,21 @@ fn what_was_not_released_is_gone_when_the_release_is_made() {
     let signatures: Vec<_> = (1..BANKS)
         .map(|index| (bank(index), signing_key(index).sign(&statement)))
         .collect();
-    assert_eq!(active.accept_certificate(&standing, &signatures), Ok(true));
+    // What it signed is not what it acted on: nothing leaves, and nothing is lost.
+    let listed = active.survivors.clone().unwrap();
+    let mut other = listed.clone();
+    other.pop_last();
+    for listed in [None, Some(&other)] {
+        assert_eq!(
+            active.accept_certificate(&standing, listed, &signatures),
+            Ok(false)
+        );
+        assert!(active.release.is_none() && !active.held.is_empty());
+    }
+    assert_eq!(
+        active.accept_certificate(&standing, Some(&listed), &signatures),
+        Ok(true)
+    );
 
     let gone = SecretScalar::from_canonical([0; 32]).unwrap().to_secret();
     assert_eq!(active.prepared.own_shares.self_mask.to_secret(), gone);

@@ -152,10 +152,12 @@ impl Participant {
 
     fn certificate(&mut self, round: Round, signatures: &[(BankIndex, Signature)]) -> Vec<Action> {
         let standing = standing!(self);
+        let watch = self.watch.as_ref().filter(|watch| watch.open().round == round);
+        let listed = watch.and_then(Watch::survivors);
         let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
             return Vec::new();
         };
-        match active.accept_certificate(&standing, signatures) {
+        match active.accept_certificate(&standing, listed, signatures) {
             Ok(false) => Vec::new(),
             Ok(true) => {
                 let (release, summed) = (active.release.clone(), active.summed(&self.roster));

@@ -10,6 +10,7 @@ use crate::wire::canonical::Canonical;
 use crate::wire::message::{Extension, Rejection, ToCoordinator};
 
 use super::{Action, Participant, send};
+use crate::round::active::Standing;
 
 impl Participant {
     /// Checks an extension of the log and cosigns the head that it leads to, at `time`: that this bank has seen it, and none that
@@ -26,7 +27,26 @@ impl Participant {
             size: head.checkpoint().size,
             cosignature: Cosignature::sign(&self.witness_key, head.note().text(), time),
         };
-        Ok(vec![Action::Persist, send(cosignature)])
+        // The confirmation first: with the last cosignature the coordinator has the last confirmation too.
+        let confirmation = self.confirm_shown();
+        let actions = std::iter::once(Action::Persist).chain(confirmation);
+        Ok(actions.chain([send(cosignature)]).collect())
+    }
+
+    /// Confirms the round's first list of survivors with the cosignature of the head that shows it, if everything before it is acted on. A
+    /// confirmation holds for the list and its context, whatever log it stands in; no share leaves before the list itself is acted on. What is
+    /// wrong with a list is told when it is acted on, so a head that too few see costs no round.
+    fn confirm_shown(&mut self) -> Option<Action> {
+        let Some(Entry::Survivors { round, list }) = self.follower.shown() else {
+            return None;
+        };
+        let watch = self.watch.as_ref().filter(|watch| watch.open().round == *round)?;
+        let is_first = watch.survivors().is_none();
+        let active = self.active.as_mut().filter(|active| active.round == *round)?;
+        match active.accept_survivors(&standing!(self), &self.released, list, is_first) {
+            Ok(true) => self.confirm(self.active.as_ref()?),
+            Ok(false) | Err(_) => None,
+        }
     }
 
     /// The cosignatures of other banks under a head that was shown here. With enough of them the caller hands the entries to

@@ -1,0 +1,208 @@
+//! From a cell's text to a number or a category, by the schema; says exactly what is wrong with it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use veilsum_protocol::task::{CategoryColumn, Column, ColumnKind, NumberColumn, Outside, WhenMissing};
+
+use super::DataError;
+use super::decimal;
+use super::error::At;
+use crate::desensitise::{self, Kinds};
+
+/// Values up to here are found faster one by one than by their hash.
+const FEW_VALUES: usize = 8;
+
+/// Reads the cells of one column.
+pub(super) struct CellParser<'a> {
+    column: &'a Column,
+    kind: Kind<'a>,
+}
+
+enum Kind<'a> {
+    Number(Number<'a>),
+    Category(Category<'a>),
+}
+
+struct Number<'a> {
+    kind: &'a NumberColumn,
+    /// The ends of the range on the column's scale.
+    low: f64,
+    high: f64,
+}
+
+struct Category<'a> {
+    kind: &'a CategoryColumn,
+    /// Where each value stands in the list, if there are many.
+    places: HashMap<&'a str, usize>,
+}
+
+/// What a cell says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Parsed {
+    /// On `[0, 1]`, NaN where it is missing and may be.
+    Number(f32),
+    /// Index of the value in the agreed list, or the length of the list for the bucket.
+    Category(u16),
+}
+
+/// What is wrong with a cell.
+pub(super) struct Wrong {
+    found: String,
+    expected: String,
+    advice: &'static str,
+}
+
+impl Wrong {
+    pub(super) fn at(self, file: &Path, at: At, column: &str) -> DataError {
+        DataError::Cell {
+            file: file.to_owned(),
+            at,
+            column: column.into(),
+            found: self.found,
+            expected: self.expected,
+            advice: self.advice,
+        }
+    }
+}
+
+impl<'a> CellParser<'a> {
+    pub(super) fn new(column: &'a Column) -> Self {
+        let kind = match &column.kind {
+            ColumnKind::Number(kind) => Kind::Number(Number {
+                kind,
+                low: kind.scale.apply(kind.min),
+                high: kind.scale.apply(kind.max),
+            }),
+            ColumnKind::Category(kind) => {
+                let places = kind.values.iter().map(String::as_str).zip(0..);
+                Kind::Category(Category {
+                    kind,
+                    places: if kind.values.len() > FEW_VALUES {
+                        places.collect()
+                    } else {
+                        HashMap::new()
+                    },
+                })
+            }
+        };
+        Self { column, kind }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.column.name
+    }
+
+    /// Reads a trimmed cell. `missing` are the texts that stand for no value.
+    pub(super) fn parse(&self, text: &str, missing: &[String]) -> Result<Parsed, Wrong> {
+        let is_missing = || missing.iter().any(|missing| missing == text);
+        match &self.kind {
+            Kind::Number(number) if is_missing() => number.missing(text),
+            Kind::Number(number) => number.parse(text),
+            Kind::Category(category) => category.parse(text, is_missing),
+        }
+    }
+}
+
+impl Number<'_> {
+    fn missing(&self, text: &str) -> Result<Parsed, Wrong> {
+        match self.kind.when_missing {
+            WhenMissing::Mean => Ok(Parsed::Number(f32::NAN)),
+            WhenMissing::Refuse => Err(Wrong {
+                found: nothing(text),
+                expected: self.range(),
+                advice: "fill the cell, or agree on when_missing = \"mean\" for the column",
+            }),
+        }
+    }
+
+    fn parse(&self, text: &str) -> Result<Parsed, Wrong> {
+        let kind = self.kind;
+        let wrong = |advice| {
+            Err(Wrong {
+                found: quoted(text),
+                expected: self.range(),
+                advice,
+            })
+        };
+        let Some(x) = decimal::parse(text) else {
+            return wrong(
+                "write it with digits and a decimal point only; list what stands for no value under missing",
+            );
+        };
+        if !x.is_finite() {
+            return wrong("leave the cell empty if there is no value");
+        }
+        if kind.integer && x.fract() != 0.0 {
+            return wrong("round it, or agree on type = \"number\" for the column");
+        }
+        let inside = x.clamp(kind.min, kind.max);
+        if inside != x && kind.outside == Outside::Refuse {
+            return wrong("correct it, or agree on a wider range or on outside = \"clip\" for the column");
+        }
+        // `Scale::unit`, with the ends of the range scaled once for all rows.
+        let unit = (kind.scale.apply(inside) - self.low) / (self.high - self.low);
+        Ok(Parsed::Number(unit.clamp(0.0, 1.0) as f32))
+    }
+
+    fn range(&self) -> String {
+        let kind = self.kind;
+        let what = if kind.integer {
+            "a whole number"
+        } else {
+            "a number"
+        };
+        format!("{what} from {} to {}", kind.min, kind.max)
+    }
+}
+
+impl Category<'_> {
+    fn parse(&self, text: &str, is_missing: impl FnOnce() -> bool) -> Result<Parsed, Wrong> {
+        let values = &self.kind.values;
+        let place = if self.places.is_empty() {
+            values.iter().position(|value| value == text)
+        } else {
+            self.places.get(text).copied()
+        };
+        match place {
+            Some(index) => Ok(Parsed::Category(to_u16(index))),
+            None if self.kind.other_bucket => Ok(Parsed::Category(to_u16(values.len()))),
+            None => Err(Wrong {
+                found: if is_missing() { nothing(text) } else { quoted(text) },
+                expected: format!("one of {}", values.join(", ")),
+                advice: "correct it, or agree on one more value or on other = \"bucket\" for the column",
+            }),
+        }
+    }
+}
+
+fn nothing(text: &str) -> String {
+    if text.is_empty() {
+        "an empty cell".to_owned()
+    } else {
+        format!("{}, no value", quoted(text))
+    }
+}
+
+fn to_u16(index: usize) -> u16 {
+    u16::try_from(index).expect("a schema has at most 1000 values in a category")
+}
+
+/// A cell without blanks at either end; most have none, which two bytes tell.
+pub(crate) fn trimmed(cell: &str) -> &str {
+    match cell.as_bytes() {
+        [one] if one.is_ascii_graphic() => cell,
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => cell,
+        _ => cell.trim(),
+    }
+}
+
+/// A cell as it may be shown in a terminal: its beginning, with control characters escaped and identifiers masked.
+pub(crate) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 40;
+    let masked = desensitise::masked(text, Kinds::all());
+    let text = masked.as_deref().unwrap_or(text);
+    let start: String = text.chars().take(SHOWN).collect();
+    let more = if start.len() < text.len() { "..." } else { "" };
+    format!("{start:?}{more}")
+}

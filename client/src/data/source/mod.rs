@@ -1,0 +1,138 @@
+//! A bank's file as rows of texts, whatever its format: the same for the parser of cells, for a profile and for a
+//! draft of a schema. What the cells mean is decided elsewhere.
+
+mod ahead;
+mod csv;
+mod parquet;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use ::csv::StringRecord;
+use flate2::bufread::MultiGzDecoder;
+
+use super::DataError;
+use super::error::At;
+use csv::CsvRows;
+use parquet::ParquetRows;
+
+/// Bytes of the longest row. A row is held in memory, so that a file without line ends must not be one.
+const LONGEST_ROW: u64 = 16 << 20;
+
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const PARQUET_MAGIC: &[u8] = b"PAR1";
+/// A table that is encrypted even to its footer.
+const ENCRYPTED_MAGIC: &[u8] = b"PARE";
+/// A text in UTF-16, as some spreadsheets write it, of either byte order.
+const UTF16_MAGIC: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
+
+/// An open file: its header, and its rows one after the other.
+pub(crate) struct Table {
+    file: PathBuf,
+    header: StringRecord,
+    rows: Rows,
+}
+
+enum Rows {
+    Csv(Box<CsvRows>),
+    Parquet(Box<ParquetRows>),
+}
+
+impl Table {
+    /// Opens a file and reads its header. The first bytes tell the format, not the name.
+    ///
+    /// # Errors
+    /// When it cannot be read, or its first bytes are of no table.
+    pub(crate) fn open(file: &Path) -> Result<Self, DataError> {
+        let unreadable = |source, advice| DataError::Unreadable {
+            file: file.to_owned(),
+            source,
+            advice,
+        };
+        let mut opened = File::open(file).map_err(|e| {
+            unreadable(
+                e,
+                "put the table there, or set data.file in bank.toml and start the daemon again",
+            )
+        })?;
+        let damaged = |e| unreadable(e, "check that it is a file and may be read");
+        let start = first_bytes(&mut opened).map_err(damaged)?;
+        if start.is_empty() {
+            return Err(DataError::whole(
+                file,
+                "an empty file",
+                "a CSV file with a header",
+                "export the data again",
+            ));
+        }
+        if start.starts_with(PARQUET_MAGIC) {
+            let (header, rows) = ParquetRows::open(file, opened)?;
+            return Ok(Self {
+                file: file.to_owned(),
+                header,
+                rows: Rows::Parquet(Box::new(rows)),
+            });
+        }
+        for (magic, found, advice) in [
+            (
+                ENCRYPTED_MAGIC,
+                "an encrypted Parquet file",
+                "export it without encryption",
+            ),
+            (
+                UTF16_MAGIC[0],
+                "a text in UTF-16",
+                "export the file with UTF-8 encoding",
+            ),
+            (
+                UTF16_MAGIC[1],
+                "a text in UTF-16",
+                "export the file with UTF-8 encoding",
+            ),
+        ] {
+            if start.starts_with(magic) {
+                return Err(DataError::whole(file, found, "a CSV or Parquet file", advice));
+            }
+        }
+        let bytes: Box<dyn Read + Send> = if start.starts_with(GZIP_MAGIC) {
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 17, opened)))
+        } else {
+            Box::new(opened)
+        };
+        let (header, rows) = CsvRows::open(file, bytes)?;
+        Ok(Self {
+            file: file.to_owned(),
+            header,
+            rows: Rows::Csv(Box::new(rows)),
+        })
+    }
+
+    /// Names of the columns, trimmed, in the file's order. They may be any texts, and may repeat.
+    pub(crate) fn header(&self) -> &StringRecord {
+        &self.header
+    }
+
+    /// Reads the next row, which has as many cells as the header; `None` after the last one. Cells are as in the
+    /// file, with blanks around them.
+    ///
+    /// # Errors
+    /// The first thing in the row that keeps it from being read.
+    fn read(&mut self, record: &mut StringRecord) -> Result<Option<At>, DataError> {
+        match &mut self.rows {
+            Rows::Csv(rows) => rows.read(record),
+            Rows::Parquet(rows) => rows.read(record),
+        }
+    }
+}
+
+/// Up to four bytes of the beginning; the file is at its beginning again.
+fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    file.by_ref().take(4).read_to_end(&mut start)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(start)
+}
+
+#[cfg(test)]
+mod tests;

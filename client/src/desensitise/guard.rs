@@ -1,0 +1,168 @@
+//! What stands between the bank's table and everything that reads it: the rules, and the refusal of columns that still look like identifiers.
+
+use std::path::Path;
+
+use csv::StringRecord;
+use veilsum_protocol::task::Schema;
+
+use super::column::{Column, Looks};
+use super::policy::{Policy, Rule};
+use super::rules::{Applied, Rules, Unfit};
+use crate::data::{At, DataError};
+
+/// For the rows of one table.
+pub struct Guard<'a> {
+    rules: Applied<'a>,
+    table: &'a Path,
+    policy_file: &'a Path,
+    schema: &'a Schema,
+    watched: Vec<Watched>,
+}
+
+struct Watched {
+    name: String,
+    position: usize,
+    column: Column,
+    /// The cells are pseudonyms, which are keys, and are meant to be.
+    pseudonyms: bool,
+}
+
+impl<'a> Guard<'a> {
+    /// For the rows under `header`, of which `schema` names those that are read.
+    ///
+    /// # Errors
+    /// A policy that does not fit the table, or that drops a column which the schema reads.
+    pub fn new(
+        rules: &'a Rules,
+        table: &'a Path,
+        header: &StringRecord,
+        schema: &'a Schema,
+    ) -> Result<Self, DataError> {
+        let reads =
+            |name: &str| name == schema.label || schema.columns.iter().any(|column| column.name == name);
+        let rule = |name: &str| rules.policy().columns.get(name);
+        if let Some(name) = header
+            .iter()
+            .find(|name| reads(name) && rule(name) == Some(&Rule::Drop))
+        {
+            return Err(DataError::File {
+                file: rules.file().to_owned(),
+                found: format!("rule \"drop\" for column {name:?}"),
+                expected: "it to be read, as the schema says".to_owned(),
+                advice: "take part only in tasks that do not read it, or choose another rule",
+            });
+        }
+        let applied = rules.for_header(header)?;
+        let watched = applied
+            .header()
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| reads(name) && !matches!(rule(name), Some(Rule::Allow(_))))
+            .map(|(position, name)| Watched {
+                name: name.to_owned(),
+                position,
+                column: Column::new(name),
+                pseudonyms: rule(name) == Some(&Rule::Hash),
+            })
+            .collect();
+        Ok(Self {
+            rules: applied,
+            table,
+            policy_file: rules.file(),
+            schema,
+            watched,
+        })
+    }
+
+    /// The columns that are left.
+    pub fn header(&self) -> &StringRecord {
+        self.rules.header()
+    }
+
+    /// Puts the row in the form that the policy wants, and looks at it.
+    ///
+    /// # Errors
+    /// A cell that its rule cannot work on.
+    pub fn row(&mut self, record: &mut StringRecord) -> Result<(), Unfit> {
+        self.rules.apply(record)?;
+        for watched in &mut self.watched {
+            let cell = record.get(watched.position).unwrap_or_default().trim();
+            if !cell.is_empty() && !self.schema.missing.iter().any(|missing| missing == cell) {
+                watched.column.see(cell);
+            }
+        }
+        Ok(())
+    }
+
+    /// After the last row: nothing of the table may be used if a column that is read looks like an identifier.
+    ///
+    /// # Errors
+    /// [`DataError::Identifier`] of the first such column.
+    pub fn finish(self) -> Result<(), DataError> {
+        for watched in &self.watched {
+            if let Some(looks) = refused(&watched.column, watched.pseudonyms) {
+                return Err(DataError::Identifier {
+                    file: self.table.to_owned(),
+                    column: watched.name.clone(),
+                    found: in_words(&watched.column, &looks),
+                    policy: self.policy_file.to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Unfit {
+    /// The cell in its table.
+    pub(crate) fn at(self, table: &Path, at: At) -> DataError {
+        DataError::Cell {
+            file: table.to_owned(),
+            at,
+            column: self.column.into(),
+            found: self.found,
+            expected: self.expected,
+            advice: self.advice,
+        }
+    }
+}
+
+/// Why a column that is read may not be; `pseudonyms` if its cells are the bank's.
+pub(super) fn refused(column: &Column, pseudonyms: bool) -> Option<Looks> {
+    column
+        .looks()
+        .filter(|looks| !(pseudonyms && matches!(looks, Looks::Key(_))))
+}
+
+/// Whether the policy lets the column be read whatever it looks like.
+pub(super) fn reason<'a>(policy: &'a Policy, name: &str) -> Option<&'a str> {
+    match policy.columns.get(name) {
+        Some(Rule::Allow(reason)) => Some(reason),
+        _ => None,
+    }
+}
+
+/// What a column looks like, with an example that says nothing of its cell.
+pub(super) fn in_words(column: &Column, looks: &Looks) -> String {
+    let cells = column.cells();
+    match looks {
+        Looks::Like(kind, share) => {
+            let example = column
+                .example(*kind)
+                .map_or(String::new(), |shape| format!(", of the shape {shape:?}"));
+            format!(
+                "{} in {} of {cells} cells{example}",
+                kind.plural(),
+                percent(*share)
+            )
+        }
+        Looks::Key(share) => format!(
+            "a key: {} of {cells} cells differ, and they measure nothing",
+            percent(*share)
+        ),
+    }
+}
+
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
