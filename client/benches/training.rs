@@ -312,8 +312,8 @@ fn measured(folder: &Path) {
             data: &data,
             rows: &rows,
             parameters: &parameters,
-            seed: Some(1),
-            dropout_seed: 2,
+            seed: 1,
+            shuffled: true,
             runtime,
         };
         train(&job, &mut |_| ()).unwrap();

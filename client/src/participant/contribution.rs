@@ -133,9 +133,8 @@ impl Workbench {
         if step.kind == RoundKind::Evaluate {
             return Ok(plan.evaluate(&scores)?);
         }
-        let mut seeds = [[0; 8]; 2];
-        entropy.fill(seeds.as_flattened_mut());
-        let [seed, dropout_seed] = seeds.map(u64::from_le_bytes);
+        let mut seed = [0; 8];
+        entropy.fill(&mut seed);
         let job = TrainingJob {
             model: &task.model,
             training: &task.training,
@@ -143,8 +142,8 @@ impl Workbench {
             data,
             rows: &loaded.training,
             parameters: &state.parameters,
-            seed: loaded.rows.may_be_shuffled().then_some(seed),
-            dropout_seed,
+            seed: u64::from_le_bytes(seed),
+            shuffled: loaded.rows.may_be_shuffled(),
             runtime,
         };
         let mut update = Zeroizing::new(train(&job, progress)?.parameters);

@@ -63,8 +63,8 @@ fn learns(spec: &ModelSpec, data: &EncodedData, epochs: u32) -> f64 {
         data,
         rows: &learn,
         parameters: &start,
-        seed: Some(1),
-        dropout_seed: 2,
+        seed: 1,
+        shuffled: true,
         runtime: Runtime::start(DeviceChoice::Cpu, 1).unwrap(),
     };
     let trained = train(&job, &mut |_| {}).unwrap();
@@ -238,8 +238,8 @@ fn classes_and_numbers_are_learned_too() {
             data,
             rows: &rows,
             parameters: &start,
-            seed: Some(1),
-            dropout_seed: 2,
+            seed: 1,
+            shuffled: true,
             runtime: Runtime::start(DeviceChoice::Cpu, 1).unwrap(),
         };
         let mut losses = Vec::new();

@@ -28,10 +28,10 @@ pub struct TrainingJob<'a> {
     pub rows: &'a [u32],
     /// Where to begin, and what the FedProx term pulls towards: the common model, in manifest order.
     pub parameters: &'a [f32],
-    /// Gives the order of the rows, another in each pass; without it they are gone through as they stand in `rows`.
-    pub seed: Option<u64>,
-    /// Gives what dropout leaves out.
-    pub dropout_seed: u64,
+    /// Gives the order of the rows, another in each pass, and what dropout leaves out.
+    pub seed: u64,
+    /// Whether the rows are gone through in an order from the seed, or as they stand in `rows`.
+    pub shuffled: bool,
     /// Where to compute.
     pub runtime: Runtime,
 }
@@ -75,7 +75,7 @@ pub fn train(job: &TrainingJob<'_>, progress: &mut dyn FnMut(Progress)) -> Resul
     let loss = RowLoss::new(loss, job.data.target, class_weights);
     let epochs = Epochs {
         rows: job.rows.to_vec(),
-        seed: job.seed,
+        seed: job.shuffled.then_some(job.seed),
         epochs: job.training.local_epochs,
         batch_size: job.training.batch_size as usize,
         loss: loss.clone(),
@@ -118,7 +118,7 @@ fn passes(
         parameters.flat(),
         gradients.flat(),
     )?;
-    let mut dropout = Dropout::seeded(job.dropout_seed);
+    let mut dropout = Dropout::seeded(job.seed);
     let (mut epoch, mut mean_loss) = (1, 0.0);
     // On the device, so that a GPU is asked for a number once in a pass.
     let mut loss_sum = Tensor::f_zeros([0; 0], (Kind::Double, device))?;

@@ -29,8 +29,8 @@ fn job<'a>(task: &'a Task, data: &'a EncodedData, rows: &'a [u32], parameters: &
         data,
         rows,
         parameters,
-        seed: Some(1),
-        dropout_seed: 2,
+        seed: 1,
+        shuffled: true,
         runtime: cpu(),
     }
 }
@@ -194,13 +194,7 @@ fn the_seed_gives_the_same_bits_and_another_seed_others() {
     let start = initialise(&task.model.manifest(&InputShape::numbers(2), Target::Binary), 7);
     let first = job(&task, &data, &rows, &start);
     assert_eq!(run(&first), run(&first));
-    assert_ne!(
-        run(&first),
-        run(&TrainingJob {
-            seed: Some(2),
-            ..first
-        })
-    );
+    assert_ne!(run(&first), run(&TrainingJob { seed: 2, ..first }));
 }
 
 #[test]

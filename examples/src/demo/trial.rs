@@ -208,8 +208,6 @@ fn run(
         let mut sum = vec![0.0_f64; parameters.len()];
         let mut weights = 0.0;
         for (place, party) in (0..).zip(parties) {
-            // Another order of the rows in each round and at each party, the same in each run of the demo.
-            let order = seed << 32 ^ u64::from(round) << 16 ^ place;
             let job = TrainingJob {
                 model: &task.model,
                 training: &task.training,
@@ -217,8 +215,9 @@ fn run(
                 data: &party.data,
                 rows: &party.training,
                 parameters: &parameters,
-                seed: shuffled.then_some(order),
-                dropout_seed: order,
+                // Another order of the rows in each round and at each party, the same in each run of the demo.
+                seed: seed << 32 ^ u64::from(round) << 16 ^ place,
+                shuffled,
                 runtime,
             };
             let trained = train(&job, &mut |_| ()).map_err(DemoError::trial)?;

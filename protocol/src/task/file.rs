@@ -85,8 +85,8 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
     let file: TaskFile = toml::from_str(text)?;
     name(&file.name)?;
     let schema = file.schema.check("schema.")?;
-    let training = file.training.check(schema.target())?;
     let evaluation = file.evaluation.check(&schema)?;
+    let training = file.training.check(schema.target())?;
     let task = Task {
         name: file.name,
         rounds: integer("rounds", file.rounds, 1..=100_000)?,
