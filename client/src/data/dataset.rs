@@ -11,10 +11,10 @@ use crate::desensitise::Rules;
 /// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category.
 pub struct Dataset {
     schema: Schema,
-    /// Row-major, shape `[rows, number columns]`: on `[0, 1]`, NaN where missing.
+    /// Row-major, shape `[rows, cells of number columns]`: on `[0, 1]`, NaN where missing.
     numbers: Vec<f32>,
     number_count: usize,
-    /// Row-major, shape `[rows, category columns]`: index of the value, or the number of values for the bucket.
+    /// Row-major, shape `[rows, cells of category columns]`: index of the value, or the number of values for the bucket.
     categories: Vec<u16>,
     category_count: usize,
     /// 0 or 1, the number of the class, or the number on `[0, 1]`.
@@ -41,14 +41,14 @@ impl Dataset {
     /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on, and a column that looks
     /// like an identifier.
     pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut, rules: &Rules) -> Result<Self, DataError> {
-        let numbers = |column: &&veilsum_protocol::task::Column| matches!(column.kind, ColumnKind::Number(_));
-        let number_count = schema.columns.iter().filter(numbers).count();
+        let cells = schema.columns.iter().map(|column| column.cells().len());
+        let number_count = number_cells(schema).sum();
         let mut dataset = Self {
             schema: schema.clone(),
             numbers: Vec::new(),
             number_count,
             categories: Vec::new(),
-            category_count: schema.columns.len() - number_count,
+            category_count: cells.sum::<usize>() - number_count,
             labels: Vec::new(),
             held_out: Vec::new(),
             by_time: None,
@@ -208,19 +208,26 @@ impl Dataset {
         &self.labels
     }
 
-    pub(super) fn number_count(&self) -> usize {
-        self.number_count
+    /// How many numbers of a row each number column gives: one, or one a step.
+    pub(super) fn number_cells(&self) -> impl Iterator<Item = usize> {
+        number_cells(&self.schema)
     }
 
-    /// The row's numbers in the schema's order, on `[0, 1]`, NaN where missing.
+    /// The row's numbers in the schema's order, those of a column's steps one after another, on `[0, 1]`, NaN where missing.
     pub(super) fn numbers(&self, row: u32) -> &[f32] {
         let start = row as usize * self.number_count;
         &self.numbers[start..start + self.number_count]
     }
 
-    /// The row's categories in the schema's order.
+    /// The row's categories, likewise.
     pub(super) fn categories(&self, row: u32) -> &[u16] {
         let start = row as usize * self.category_count;
         &self.categories[start..start + self.category_count]
     }
+}
+
+fn number_cells(schema: &Schema) -> impl Iterator<Item = usize> {
+    let numbers = schema.columns.iter();
+    let numbers = numbers.filter(|column| matches!(column.kind, ColumnKind::Number(_)));
+    numbers.map(|column| column.cells().len())
 }

@@ -1,6 +1,6 @@
 use thiserror::Error;
 use veilsum_protocol::model::{InputShape, ModelSpec, Moments, Target};
-use veilsum_protocol::task::{ColumnKind, WhenMissing};
+use veilsum_protocol::task::{Column, ColumnKind, WhenMissing};
 
 use super::Dataset;
 
@@ -27,6 +27,29 @@ pub struct EncodeError {
     pub expected: usize,
 }
 
+/// A column in the rows as they are stored.
+struct Source {
+    /// Its first cell, among the row's numbers or categories.
+    first: usize,
+    /// Whether it has a cell for each step.
+    steps: bool,
+    kind: SourceKind,
+}
+
+#[derive(Clone, Copy)]
+enum SourceKind {
+    Number {
+        /// Which of the moments are its.
+        moments_at: usize,
+        /// Whether an input says that it is missing.
+        flagged: bool,
+    },
+    Category {
+        /// Its inputs.
+        places: usize,
+    },
+}
+
 impl Dataset {
     /// Standardises the numbers by the consortium's moments and lays out the categories one-hot.
     ///
@@ -46,7 +69,7 @@ impl Dataset {
     }
 
     fn encode_as(&self, moments: &Moments, embedded: bool) -> Result<EncodedData, EncodeError> {
-        let expected = self.number_count();
+        let expected = self.schema().standardised().len();
         if moments.mean.len() != expected || moments.std.len() != expected {
             return Err(EncodeError {
                 found: moments.mean.len(),
@@ -54,39 +77,33 @@ impl Dataset {
             });
         }
         let shape = self.schema().input_shape(embedded);
-        let width = shape.width();
-        let mut inputs = Vec::with_capacity(self.len() * width);
+        let steps = self.schema().steps();
+        let embedded = embedded && steps.is_none();
+        let sources = self.sources();
+        let mut inputs = Vec::with_capacity(self.len() * shape.width());
         let mut indices = Vec::new();
         for row in self.all_rows() {
-            let mut numbers = (0..).zip(self.numbers(row));
+            let (numbers, categories) = (self.numbers(row), self.categories(row));
             indices.clear();
-            let mut categories = self.categories(row).iter();
-            for column in &self.schema().columns {
-                match &column.kind {
-                    ColumnKind::Number(number) => {
-                        let (index, &u) = numbers
-                            .next()
-                            .expect("the reader stores a number for each number column");
-                        let standardised = moments.standardise(index, u);
-                        inputs.push(
-                            standardised.expect("as many moments as number columns, by the check above"),
-                        );
-                        if number.when_missing == WhenMissing::Mean {
-                            inputs.push(if u.is_nan() { 1.0 } else { 0.0 });
+            for step in 0..steps.unwrap_or(1) {
+                for source in &sources {
+                    let cell = source.first + if source.steps { step } else { 0 };
+                    match source.kind {
+                        SourceKind::Number { moments_at, flagged } => {
+                            let u = numbers[cell];
+                            let standardised = moments.standardise(moments_at, u);
+                            inputs.push(
+                                standardised.expect("as many moments as number columns, by the check above"),
+                            );
+                            if flagged {
+                                inputs.push(if u.is_nan() { 1.0 } else { 0.0 });
+                            }
                         }
-                    }
-                    ColumnKind::Category(category) => {
-                        let hot = categories
-                            .next()
-                            .expect("the reader stores a value for each category column");
-                        if embedded {
-                            indices.push(f32::from(*hot));
-                            continue;
+                        SourceKind::Category { .. } if embedded => indices.push(f32::from(categories[cell])),
+                        SourceKind::Category { places } => {
+                            let hot = usize::from(categories[cell]);
+                            inputs.extend((0..places).map(|place| if place == hot { 1.0 } else { 0.0 }));
                         }
-                        let places = category.values.len() + usize::from(category.other_bucket);
-                        inputs.extend(
-                            (0..places).map(|place| if place == usize::from(*hot) { 1.0 } else { 0.0 }),
-                        );
                     }
                 }
             }
@@ -98,6 +115,40 @@ impl Dataset {
             labels: self.labels().to_vec(),
             target: self.schema().target(),
         })
+    }
+
+    /// Where each column's cells lie in a row that the reader stored.
+    fn sources(&self) -> Vec<Source> {
+        let (mut number, mut category, mut moments_at) = (0, 0, 0);
+        let columns = self.schema().columns.iter();
+        let source = |column: &Column| {
+            let cells = column.cells().len();
+            let (first, kind) = match &column.kind {
+                ColumnKind::Number(kind) => {
+                    let flagged = kind.when_missing == WhenMissing::Mean;
+                    number += cells;
+                    moments_at += 1;
+                    (
+                        number - cells,
+                        SourceKind::Number {
+                            moments_at: moments_at - 1,
+                            flagged,
+                        },
+                    )
+                }
+                ColumnKind::Category(kind) => {
+                    category += cells;
+                    let places = kind.values.len() + usize::from(kind.other_bucket);
+                    (category - cells, SourceKind::Category { places })
+                }
+            };
+            Source {
+                first,
+                steps: cells > 1,
+                kind,
+            }
+        };
+        columns.map(source).collect()
     }
 
     fn all_rows(&self) -> impl Iterator<Item = u32> {

@@ -26,7 +26,8 @@ pub(super) fn read(
     let table = Table::open(file)?;
     let place = Place { file, schema };
     let mut guard = Guard::new(rules, file, table.header(), schema)?;
-    let positions = place.positions(guard.header(), hold_out)?;
+    let header = guard.header().clone();
+    let positions = place.positions(&header, hold_out)?;
     let columns: Vec<_> = schema.columns.iter().map(CellParser::new).collect();
     let label = CellParser::of_label(schema);
     let mut sides = hold_out.sides(&schema.missing);
@@ -34,7 +35,7 @@ pub(super) fn read(
     // In the thread that reads, as the hash of a row and the look at it take about as long as its cells. The bank's rules come first of all.
     let prepare = |at: At, record: &mut StringRecord| {
         guard.row(record).map_err(|unfit| unfit.at(file, at))?;
-        for &position in &positions.columns {
+        for &(_, position) in &positions.cells {
             sides.cell(cell_of(record, position));
         }
         let own = positions.split.map(|position| cell_of(record, position));
@@ -61,9 +62,10 @@ pub(super) fn read(
         })?;
         numbers.clear();
         categories.clear();
-        for (parser, &position) in columns.iter().zip(&positions.columns) {
-            let parsed = parser.parse(cell_of(record, position), &schema.missing);
-            match parsed.map_err(|wrong| wrong.at(file, at, parser.name()))? {
+        for &(column, position) in &positions.cells {
+            let parsed = columns[column].parse(cell_of(record, position), &schema.missing);
+            let name = || header.get(position).unwrap_or_default();
+            match parsed.map_err(|wrong| wrong.at(file, at, name()))? {
                 Parsed::Number(number) => numbers.push(number),
                 Parsed::Category(category) => categories.push(category),
             }
@@ -108,7 +110,8 @@ impl Place<'_> {
         let wanted = schema
             .columns
             .iter()
-            .map(|column| column.name.as_str())
+            .flat_map(|column| column.cells())
+            .map(String::as_str)
             .chain([schema.label.as_str()])
             .chain(hold_out.column());
         let missing: Vec<_> = wanted
@@ -126,9 +129,7 @@ impl Place<'_> {
             return Err(self.whole(&absent, "every column of the schema", advice));
         }
         let known = |name: &str| {
-            name == schema.label
-                || schema.columns.iter().any(|column| column.name == name)
-                || schema.leave_out.iter().any(|left| left == name)
+            schema.reads(name) || schema.leave_out.iter().any(|left| left == name)
         };
         let extra: Vec<_> = header
             .iter()
@@ -145,10 +146,10 @@ impl Place<'_> {
         }
         let position = |name: &str| *found.get(name).expect("no column is missing, by the check above");
         Ok(Positions {
-            columns: schema
-                .columns
-                .iter()
-                .map(|column| position(&column.name))
+            cells: (0..)
+                .zip(&schema.columns)
+                .flat_map(|(index, column)| column.cells().iter().map(move |cell| (index, cell)))
+                .map(|(index, cell)| (index, position(cell)))
                 .collect(),
             label: position(&schema.label),
             split: hold_out.column().map(position),
@@ -173,7 +174,8 @@ impl Place<'_> {
 
 /// Where the schema's columns stand in the file.
 struct Positions {
-    columns: Vec<usize>,
+    /// Of each cell that is read, the place of its column in the schema, and where it stands.
+    cells: Vec<(usize, usize)>,
     label: usize,
     /// The column that tells which rows are held out.
     split: Option<usize>,

@@ -12,13 +12,16 @@ pub struct Statistics {
 }
 
 impl Dataset {
-    /// The sums over the training rows, of numbers on `[0, 1]`; a missing number is not counted.
+    /// The sums over the training rows and all steps, of numbers on `[0, 1]`; a missing number is not counted.
     pub fn statistics(&self) -> Statistics {
-        let mut columns = vec![ColumnSums::default(); self.number_count()];
+        let mut columns = vec![ColumnSums::default(); self.schema().standardised().len()];
         for row in self.training_rows() {
-            for (sums, &u) in columns.iter_mut().zip(self.numbers(row)) {
-                if !u.is_nan() {
-                    sums.add(f64::from(u));
+            let mut numbers = self.numbers(row).iter();
+            for (sums, cells) in columns.iter_mut().zip(self.number_cells()) {
+                for &u in numbers.by_ref().take(cells) {
+                    if !u.is_nan() {
+                        sums.add(f64::from(u));
+                    }
                 }
             }
         }

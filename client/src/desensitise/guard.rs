@@ -38,8 +38,7 @@ impl<'a> Guard<'a> {
         header: &StringRecord,
         schema: &'a Schema,
     ) -> Result<Self, DataError> {
-        let reads =
-            |name: &str| name == schema.label || schema.columns.iter().any(|column| column.name == name);
+        let reads = |name: &str| schema.reads(name);
         let rule = |name: &str| rules.policy().columns.get(name);
         if let Some(name) = header
             .iter()

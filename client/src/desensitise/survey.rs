@@ -156,7 +156,7 @@ impl<'a> Surveyor<'a> {
     }
 
     fn column(&self, name: &str, before: &Column) -> ColumnReport {
-        let read = name == self.schema.label || self.schema.columns.iter().any(|column| column.name == name);
+        let read = self.schema.reads(name);
         let rule = self.policy.columns.get(name);
         let place = self.applied.header().iter().position(|left| left == name);
         let after = place

@@ -232,6 +232,9 @@ fn schema_body(out: &mut Form, schema: &Schema, column_table: &str) {
     for column in &schema.columns {
         out.push(format_args!("\n[[{column_table}]]\n"));
         out.line("name", text(&column.name));
+        if !column.steps.is_empty() {
+            out.line("steps", list(column.steps.iter().map(|name| text(name))));
+        }
         match &column.kind {
             ColumnKind::Number(number) => {
                 out.line("type", text(if number.integer { "integer" } else { "number" }));

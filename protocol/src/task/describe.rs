@@ -32,8 +32,11 @@ pub(super) fn task(task: &Task) -> String {
         label(&schema.label_kind)
     ));
     let manifest = task.manifest();
+    let steps = schema
+        .steps()
+        .map_or(String::new(), |steps| format!(" at each of {steps} times"));
     say(format!(
-        "  {} parameters from {} inputs",
+        "  {} parameters from {} inputs{steps}",
         manifest.total(),
         schema.inputs().len()
     ));
@@ -60,7 +63,16 @@ pub(super) fn task(task: &Task) -> String {
                 format!("one of {}{other}", kind.values.join(", "))
             }
         };
-        say(format!("  {:width$}  {kind}", column.name));
+        let steps = if column.steps.is_empty() {
+            String::new()
+        } else {
+            format!(
+                ", at {} times: {}",
+                column.steps.len(),
+                column.steps.join(", ")
+            )
+        };
+        say(format!("  {:width$}  {kind}{steps}", column.name));
     }
     let split = &task.evaluation.split;
     let read = split

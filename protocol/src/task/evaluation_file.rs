@@ -81,7 +81,7 @@ fn column(key: &str, found: Option<&str>, schema: &Schema) -> Result<String, Tas
     let found = found.ok_or_else(|| TaskError::invalid(key, "nothing", expected))?;
     words(key, found, NAME)?;
     let left_out = schema.leave_out.iter().any(|name| name == found);
-    if left_out || schema.columns.iter().any(|column| column.name == found) {
+    if left_out || (found != schema.label && schema.reads(found)) {
         return Ok(found.to_owned());
     }
     // Rows that were parted by their label would judge a model by one class.

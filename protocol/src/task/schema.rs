@@ -39,10 +39,23 @@ pub enum LabelKind {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Column {
-    /// Its name in the header of the CSV.
+    /// Its name in the table's header; with [`Column::steps`], the name of what they measure.
     pub name: String,
+    /// The columns of the table that hold it at successive times, oldest first; empty for a column that is one.
+    pub steps: Vec<String>,
     /// What its cells are.
     pub kind: ColumnKind,
+}
+
+impl Column {
+    /// The columns of the table that it is read from.
+    pub fn cells(&self) -> &[String] {
+        if self.steps.is_empty() {
+            std::slice::from_ref(&self.name)
+        } else {
+            &self.steps
+        }
+    }
 }
 
 /// What the cells of a column are.
@@ -143,11 +156,23 @@ impl Schema {
         canonical::schema(self)
     }
 
-    /// The model's inputs, in order: column by column, and within a column the number before its missing flag,
+    /// Whether a column of the table is read, as the label or for the model.
+    pub fn reads(&self, name: &str) -> bool {
+        let mut cells = self.columns.iter().flat_map(Column::cells);
+        name == self.label || cells.any(|cell| cell == name)
+    }
+
+    /// How many steps a row has, if columns stand for successive times. Columns that are one say the same at each step.
+    pub fn steps(&self) -> Option<usize> {
+        let steps = self.columns.iter().map(|column| column.steps.len());
+        steps.max().filter(|steps| *steps > 0)
+    }
+
+    /// The model's inputs, of each step if there are steps, in order: column by column, and within a column the number before its missing flag,
     /// or the categories in the agreed order before the bucket for others.
     pub fn inputs(&self) -> Vec<Input> {
         let mut inputs = Vec::new();
-        for (column, Column { name, kind }) in self.columns.iter().enumerate() {
+        for (column, Column { name, kind, .. }) in self.columns.iter().enumerate() {
             let mut add = |name: String, kind| inputs.push(Input { name, column, kind });
             match kind {
                 ColumnKind::Number(number) => {
@@ -170,8 +195,14 @@ impl Schema {
     }
 
     /// What a model is given of a row: [`Schema::inputs`], or, if it embeds categories, each category as the number of its
-    /// value behind all numbers and flags.
+    /// value behind all numbers and flags. With [`Schema::steps`] it is a sequence, whose categories are not embedded.
     pub fn input_shape(&self, embedded: bool) -> InputShape {
+        if let Some(steps) = self.steps() {
+            return InputShape::Sequence {
+                steps,
+                width: self.inputs().len(),
+            };
+        }
         if !embedded {
             return InputShape::numbers(self.inputs().len());
         }
@@ -199,7 +230,7 @@ impl Schema {
         }
     }
 
-    /// Names of the standardised inputs in order, one for each number column: the statistics round and
+    /// Names of the standardised inputs in order, one for each number column, whatever its steps: the statistics round and
     /// [`crate::model::Moments`] follow it.
     pub fn standardised(&self) -> Vec<&str> {
         let numbers = self

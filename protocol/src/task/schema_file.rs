@@ -13,6 +13,8 @@ use super::{Scale, TaskError};
 pub(super) const NAME: std::ops::RangeInclusive<usize> = 1..=128;
 /// The confusion matrix, which is summed, has the square of so many counts. Two classes are a label of 0 or 1.
 const CLASSES: std::ops::RangeInclusive<usize> = 3..=256;
+/// Numbers that a model is given of one row.
+const INPUTS: std::ops::RangeInclusive<usize> = 1..=65_536;
 /// A whole number up to here is one and only one f64.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Far beyond any money, and small enough that no scale overflows.
@@ -50,6 +52,8 @@ fn empty_cell() -> Vec<String> {
 #[serde(deny_unknown_fields)]
 struct ColumnFile {
     name: String,
+    #[serde(default)]
+    steps: Vec<String>,
     r#type: ColumnType,
     min: Option<f64>,
     max: Option<f64>,
@@ -116,6 +120,16 @@ impl SchemaFile {
                 ));
             }
         }
+        let steps = columns.iter().flat_map(|column| &column.steps);
+        for name in steps {
+            if !seen.insert(name) {
+                return Err(TaskError::invalid(
+                    key("column: steps"),
+                    format!("the column {name:?} a second time"),
+                    "each column once, as label, in leave_out, as a column or as a step",
+                ));
+            }
+        }
         let label_kind = label_kind(prefix, &self.label, self.label_classes, self.label_number)?;
         let schema = Schema {
             version,
@@ -126,7 +140,25 @@ impl SchemaFile {
             columns,
         };
         let inputs = schema.inputs();
-        length(&key("column: the inputs that they give"), &inputs, 1..=65_536)?;
+        length(&key("column: the inputs that they give"), &inputs, INPUTS)?;
+        if let Some(steps) = schema.steps() {
+            let differs = |column: &&Column| !column.steps.is_empty() && column.steps.len() != steps;
+            if let Some(column) = schema.columns.iter().find(differs) {
+                return Err(TaskError::invalid(
+                    format!("{prefix}column {:?}.steps", column.name),
+                    format!("{} columns", column.steps.len()),
+                    format!("{steps}, as another column has: all are of the same times"),
+                ));
+            }
+            let numbers = inputs.len().saturating_mul(steps);
+            if !INPUTS.contains(&numbers) {
+                return Err(TaskError::invalid(
+                    key("column: the inputs that they give at all steps"),
+                    format!("{numbers} numbers"),
+                    format!("{} to {}", INPUTS.start(), INPUTS.end()),
+                ));
+            }
+        }
         let names: Vec<_> = inputs.into_iter().map(|input| input.name).collect();
         unique(&key("column: the inputs that they give"), &names)?;
         Ok(schema)
@@ -157,6 +189,7 @@ fn label_kind(
             // The checks of a column of numbers are those of such a label.
             let column = ColumnFile {
                 name: name.to_owned(),
+                steps: Vec::new(),
                 r#type: ColumnType::Number,
                 min: number.min,
                 max: number.max,
@@ -184,8 +217,16 @@ impl ColumnFile {
             ColumnType::Category => ColumnKind::Category(self.category(&path)?),
             ColumnType::Number | ColumnType::Integer => ColumnKind::Number(self.number(&path)?),
         };
+        if !self.steps.is_empty() {
+            let key = format!("{path}.steps");
+            check_values(&key, &self.steps, 2..=1024)?;
+            for name in &self.steps {
+                words(&key, name, NAME)?;
+            }
+        }
         Ok(Column {
             name: self.name,
+            steps: self.steps,
             kind,
         })
     }
