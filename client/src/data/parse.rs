@@ -128,9 +128,7 @@ impl Place<'_> {
             let absent = format!("no column {} in the header", missing.join(", "));
             return Err(self.whole(&absent, "every column of the schema", advice));
         }
-        let known = |name: &str| {
-            schema.reads(name) || schema.leave_out.iter().any(|left| left == name)
-        };
+        let known = |name: &str| schema.reads(name) || schema.leave_out.iter().any(|left| left == name);
         let extra: Vec<_> = header
             .iter()
             .filter(|name| !known(name))

@@ -69,6 +69,52 @@ fn message(text: &str) -> String {
         .unwrap_or_else(|| panic!("accepted:\n{text}"))
 }
 
+/// Steps in the order of the schema, not of the file; what is one column stands in each of them.
+#[test]
+fn a_sequence_is_encoded_step_by_step() {
+    let schema = Schema::parse(
+        "version = 1\nlabel = \"y\"\n[[column]]\nname = \"a\"\nsteps = [\"a1\", \"a2\", \"a3\"]\ntype = \"number\"\nmin = 0\nmax = 4\n\
+         when_missing = \"mean\"\n[[column]]\nname = \"c\"\ntype = \"category\"\nvalues = [\"u\", \"v\"]\n",
+    )
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.csv");
+    fs::write(&path, "a3,a2,c,y,a1\n3,2,v,1,1\n,4,u,0,0\n").unwrap();
+    let rows = Dataset::read(&path, &schema, &HoldOut::new([0; 32], 0.0), &Rules::none()).unwrap();
+    let sums = rows.statistics().columns;
+    // 1 + 2 + 3 + 0 + 4 fourths.
+    assert_eq!((sums.len(), sums[0].count, sums[0].sum), (1, 5, 5 << 31));
+    let moments = Moments {
+        mean: vec![0.5],
+        std: vec![0.25],
+    };
+    let encoded = rows.encode(&moments).unwrap();
+    assert_eq!(encoded.shape.width(), 12);
+    assert_eq!(
+        encoded.inputs,
+        [
+            -1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, //
+            -2.0, 0.0, 1.0, 0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0,
+        ]
+    );
+    let message = Dataset::read(
+        &{
+            fs::write(&path, "a3,a2,c,y,a1\n3,2,v,1,9\n").unwrap();
+            path
+        },
+        &schema,
+        &HoldOut::new([0; 32], 0.0),
+        &Rules::none(),
+    )
+    .err()
+    .unwrap()
+    .to_string();
+    assert!(
+        message.contains("line 2, column \"a1\": found \"9\""),
+        "{message}"
+    );
+}
+
 #[test]
 fn rows_become_the_model_s_inputs() {
     let dataset = read_bytes(GOOD.as_bytes()).unwrap();

@@ -306,6 +306,7 @@ fn list(items: impl IntoIterator<Item = String>) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::model::InputShape;
 
     const WRITTEN: &str = r#"
         seed = 7
@@ -472,6 +473,28 @@ attempts = 3
             assert_eq!(Schema::parse(&schema).unwrap(), task.schema);
             assert_ne!(normal, NORMAL);
         }
+    }
+
+    #[test]
+    fn steps_of_a_column_have_a_form_of_their_own() {
+        let steps = NORMAL.replace(
+            "name = \"income\"\n",
+            "name = \"income\"\nsteps = [\"may\", \"june\"]\n",
+        );
+        let sequence = |text: &str| {
+            text.replace(
+                "family = \"mlp\"\nhidden = [64, 32]\nactivation = \"relu\"",
+                "family = \"gru\"\nunits = 8",
+            )
+        };
+        let task = Task::parse(&sequence(&steps)).unwrap();
+        // The number, its flag, and two values with a bucket, at two times.
+        assert_eq!(task.input_shape(), InputShape::Sequence { steps: 2, width: 5 });
+        assert_eq!(Task::parse(&task.canonical_text()).unwrap(), task);
+        assert!(task.schema.reads("june") && !task.schema.reads("income"));
+        // A table is no sequence, and a sequence no table that an embedding takes.
+        let error = Task::parse(&sequence(NORMAL)).unwrap_err().to_string();
+        assert!(error.contains("model.family"), "{error}");
     }
 
     #[test]

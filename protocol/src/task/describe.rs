@@ -66,11 +66,7 @@ pub(super) fn task(task: &Task) -> String {
         let steps = if column.steps.is_empty() {
             String::new()
         } else {
-            format!(
-                ", at {} times: {}",
-                column.steps.len(),
-                column.steps.join(", ")
-            )
+            format!(", at {} times: {}", column.steps.len(), column.steps.join(", "))
         };
         say(format!("  {:width$}  {kind}{steps}", column.name));
     }

@@ -428,6 +428,31 @@ values = ["a", "b"]
                 "name = \"c = a\"",
                 "found \"c = a\" a second time",
             ),
+            (
+                "label = \"y\"",
+                "label = \"y\"\nlabel_classes = [\"a\", \"b\"]",
+                "label_classes: found 2 entries, expected 3 to 256",
+            ),
+            (
+                "leave_out = [\"id\"]",
+                "label_number = { min = 0 }",
+                "label_number.max: found nothing, expected the agreed range",
+            ),
+            (
+                "leave_out = [\"id\"]",
+                "label_number = { min = 0, max = 1 }\nlabel_classes = [\"a\", \"b\", \"c\"]",
+                "label_number: found a range beside label_classes",
+            ),
+            (
+                "name = \"x\"",
+                "name = \"x\"\nsteps = [\"y\", \"x1\"]",
+                "column: steps: found the column \"y\" a second time",
+            ),
+            (
+                "name = \"x\"",
+                "name = \"x\"\nsteps = [\"x1\"]",
+                "column \"x\".steps: found 1 entries, expected 2 to 1024",
+            ),
             ("name = \"x\"", "nam = \"x\"", "unknown field `nam`"),
             ("type = \"integer\"", "type = \"int\"", "unknown variant `int`"),
         ] {

@@ -126,6 +126,52 @@ fn classes_and_numbers_are_learned_and_judged_through_sums() {
     assert!(explained[4] > 0.9 && explained[0] < 0.5, "{explained:?}");
 }
 
+/// The label is whether the number of the second month is above that of the first: no model of either alone can tell.
+#[test]
+fn a_sequence_of_columns_is_learned_through_sums() {
+    let schema = "version = 1\nlabel = \"y\"\n[[column]]\nname = \"a\"\nsteps = [\"may\", \"june\"]\n\
+                  type = \"number\"\nmin = 0\nmax = 1000\n[[column]]\nname = \"kind\"\ntype = \"category\"\nvalues = [\"u\", \"v\"]\n";
+    let task = Task::parse(&format!(
+        "name = \"sequence\"\nrounds = 6\nseed = 3\n[schema]\n{}[model]\nfamily = \"gru\"\nunits = 8\n\
+         [training]\noptimiser = \"adam\"\nlearning_rate = 0.05\nbatch_size = 16\nlocal_epochs = 4\n",
+        schema.replace("[[column]]", "[[schema.column]]")
+    ))
+    .unwrap();
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let mut benches: Vec<_> = folders
+        .iter()
+        .map(|folder| {
+            let source = source(folder.path(), 0);
+            let row = |row: u32| {
+                let (may, june) = (row * 377 % 1000, row * 613 % 997);
+                let kind = if row.is_multiple_of(2) { "u" } else { "v" };
+                format!("{june},{},{kind},{may}\n", u8::from(june > may))
+            };
+            std::fs::write(&source.schema, schema).unwrap();
+            std::fs::write(
+                &source.file,
+                "june,y,kind,may\n".to_owned() + &(0..200).map(row).collect::<String>(),
+            )
+            .unwrap();
+            Workbench::new(source)
+        })
+        .collect();
+    let mut state = TaskState::initial(&task);
+    let mut auc = Vec::new();
+    while Plan::new(&task).kind(state.step).is_some() {
+        let (next, outcome) = advance(&mut benches, &task, &state);
+        auc.extend(
+            outcome
+                .metrics
+                .map(|metrics| metrics.figure(Figure::Auc).unwrap()),
+        );
+        // One number column, whatever its steps.
+        assert_eq!(next.moments.as_ref().unwrap().mean.len(), 1);
+        state = next;
+    }
+    assert!(auc[6] > 0.97 && auc[0] < 0.9, "{auc:?}");
+}
+
 #[test]
 fn what_is_wrong_in_the_bank_s_files_is_told_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
