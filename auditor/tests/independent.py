@@ -265,7 +265,12 @@ class Reader:
         elif form == "metrics":
             there = self.number(1)
             must(there <= 1, "metrics that are neither there nor not")
-            return self.form(("u64", "u64", "f64", "f64", "f64", "f64")) if there else None
+            return self.form(("u64", "figures")) if there else None
+        elif form == "figures":
+            figures = [self.form(("u8", "f64")) for _ in range(self.number(4))]
+            numbers = [number for number, _ in figures]
+            must(all(a < b for a, b in zip(numbers, numbers[1:])), "figures that do not ascend")
+            return figures
         elif form in ("digest", "key", "signature", "f64"):
             return self.take(WIDTHS[form])
         else:
