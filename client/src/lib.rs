@@ -7,6 +7,7 @@ pub mod config;
 mod core_dump;
 pub mod data;
 pub mod desensitise;
+mod distinct;
 pub mod enrol;
 pub mod model;
 pub mod participant;

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 
 use super::dates::Dated;
 use super::detect;
-use super::distinct::Distinct;
 use super::hint;
 use super::kind::{Kind, Kinds};
+use crate::distinct::DistinctSketch;
 
 /// Fewer cells do not tell a key from values that happen to differ.
 const LEAST_CELLS_OF_A_KEY: u64 = 50;
 
 /// From this share of different values on a column may be a key. Not 1: a key that was exported twice, or is estimated
-/// ([`Distinct`]), is one all the same.
+/// ([`DistinctSketch`]), is one all the same.
 const KEY: f64 = 0.95;
 
 /// Share of the cells that must have the form of a key.
@@ -49,7 +49,7 @@ pub(super) struct Column {
     /// Cells that could be what the column's name says.
     borne_out: u64,
     example: Option<String>,
-    distinct: Distinct,
+    distinct: DistinctSketch,
     form: Form,
     remembered: HashMap<String, Kinds>,
 }
@@ -87,7 +87,7 @@ impl Column {
             examples: Default::default(),
             borne_out: 0,
             example: None,
-            distinct: Distinct::default(),
+            distinct: DistinctSketch::default(),
             form: Form::default(),
             remembered: HashMap::new(),
         }

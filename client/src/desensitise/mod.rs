@@ -8,7 +8,6 @@ mod anonymity;
 mod column;
 mod dates;
 mod detect;
-mod distinct;
 mod guard;
 mod hint;
 mod key;

@@ -1,23 +1,18 @@
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::distinct::DistinctSketch;
 
 /// Values of a column that are counted one by one, and bytes of their texts.
 const MOST_VALUES: usize = 10_000;
 const MOST_BYTES: usize = 1 << 20;
 
-/// `2^12` registers: a standard error of 1.04 / 64, that is 1.6 %.
-const REGISTER_BITS: u32 = 12;
-
-/// The different values of a column: each with its count while they are few, afterwards how many there are about, by
-/// HyperLogLog (Flajolet et al. 2007).
+/// The different values of a column: each with its count while they are few, afterwards how many there are about.
 pub(super) enum Distinct {
     Few {
         counts: HashMap<Box<str>, u64>,
         bytes: usize,
     },
-    Many {
-        registers: Box<[u8]>,
-    },
+    Many(DistinctSketch),
 }
 
 impl Distinct {
@@ -40,12 +35,12 @@ impl Distinct {
                     counts.insert(value.into(), 1);
                     return;
                 }
-                let mut registers = vec![0; 1 << REGISTER_BITS].into_boxed_slice();
-                counts.keys().for_each(|known| note(&mut registers, known));
-                note(&mut registers, value);
-                *self = Self::Many { registers };
+                let mut sketch = DistinctSketch::default();
+                counts.keys().for_each(|known| sketch.see(known));
+                sketch.see(value);
+                *self = Self::Many(sketch);
             }
-            Self::Many { registers } => note(registers, value),
+            Self::Many(sketch) => sketch.see(value),
         }
     }
 
@@ -53,7 +48,7 @@ impl Distinct {
     pub(super) fn count(&self) -> (u64, bool) {
         match self {
             Self::Few { counts, .. } => (counts.len() as u64, true),
-            Self::Many { registers } => (estimate(registers), false),
+            Self::Many(sketch) => (sketch.count().round() as u64, false),
         }
     }
 
@@ -66,29 +61,6 @@ impl Distinct {
         values.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         Some(values)
     }
-}
-
-fn note(registers: &mut [u8], value: &str) {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    let hash = hasher.finish();
-    let register = (hash >> (64 - REGISTER_BITS)) as usize;
-    // The bit ends the run of zeros where all others are.
-    let rank = (hash << REGISTER_BITS | 1 << (REGISTER_BITS - 1)).leading_zeros() + 1;
-    registers[register] = registers[register].max(rank as u8);
-}
-
-fn estimate(registers: &[u8]) -> u64 {
-    let count = registers.len() as f64;
-    let sum: f64 = registers.iter().map(|rank| 2_f64.powi(-i32::from(*rank))).sum();
-    let raw = 0.7213 / (1.0 + 1.079 / count) * count * count / sum;
-    let empty = registers.iter().filter(|rank| **rank == 0).count();
-    let best = if raw <= 2.5 * count && empty > 0 {
-        count * (count / empty as f64).ln()
-    } else {
-        raw
-    };
-    best.round() as u64
 }
 
 #[cfg(test)]

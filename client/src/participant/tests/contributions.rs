@@ -70,7 +70,29 @@ fn three_banks_sums_lead_from_no_moments_to_a_better_model() {
     );
 }
 
-/// The same three banks, whose label is another than 0 or 1: a class by thirds of the number, or a number that follows it.
+/// Takes three banks with this table through the task: a figure of each state that was judged, and the last state.
+fn judged_by(task: &Task, schema: &str, table: &str, figure: Figure) -> (Vec<f64>, TaskState) {
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let mut benches: Vec<_> = folders
+        .iter()
+        .map(|folder| {
+            let source = source(folder.path(), 0);
+            std::fs::write(&source.schema, schema).unwrap();
+            std::fs::write(&source.file, table).unwrap();
+            Workbench::new(source)
+        })
+        .collect();
+    let mut state = TaskState::initial(task);
+    let mut found = Vec::new();
+    while Plan::new(task).kind(state.step).is_some() {
+        let (next, outcome) = advance(&mut benches, task, &state);
+        found.extend(outcome.metrics.map(|metrics| metrics.figure(figure).unwrap()));
+        state = next;
+    }
+    (found, state)
+}
+
+/// Three banks whose label is another than 0 or 1: a class by thirds of the number, or a number that follows it.
 fn judged(label: &str, of: impl Fn(u32) -> String, figure: Figure) -> Vec<f64> {
     let schema = format!(
         "version = 1\nlabel = \"y\"\n{label}\n[[column]]\nname = \"a\"\ntype = \"number\"\nmin = 0\nmax = 10\n"
@@ -83,28 +105,9 @@ fn judged(label: &str, of: impl Fn(u32) -> String, figure: Figure) -> Vec<f64> {
          [training]\noptimiser = \"adam\"\nlearning_rate = 0.05\nbatch_size = 16\nlocal_epochs = 4\n"
     ))
     .unwrap();
-    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
-    let mut benches: Vec<_> = folders
-        .iter()
-        .map(|folder| {
-            let source = source(folder.path(), 0);
-            let row = |row: u32| format!("{},{}\n", f64::from(row * 7 % 100) / 10.0, of(row * 7 % 100));
-            std::fs::write(&source.schema, &schema).unwrap();
-            std::fs::write(
-                &source.file,
-                "a,y\n".to_owned() + &(0..200).map(row).collect::<String>(),
-            )
-            .unwrap();
-            Workbench::new(source)
-        })
-        .collect();
-    let mut state = TaskState::initial(&task);
-    let mut found = Vec::new();
-    while Plan::new(&task).kind(state.step).is_some() {
-        let (next, outcome) = advance(&mut benches, &task, &state);
-        found.extend(outcome.metrics.map(|metrics| metrics.figure(figure).unwrap()));
-        state = next;
-    }
+    let row = |row: u32| format!("{},{}\n", f64::from(row * 7 % 100) / 10.0, of(row * 7 % 100));
+    let table = "a,y\n".to_owned() + &(0..200).map(row).collect::<String>();
+    let (found, _) = judged_by(&task, &schema, &table, figure);
     found
 }
 
@@ -137,38 +140,15 @@ fn a_sequence_of_columns_is_learned_through_sums() {
         schema.replace("[[column]]", "[[schema.column]]")
     ))
     .unwrap();
-    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
-    let mut benches: Vec<_> = folders
-        .iter()
-        .map(|folder| {
-            let source = source(folder.path(), 0);
-            let row = |row: u32| {
-                let (may, june) = (row * 377 % 1000, row * 613 % 997);
-                let kind = if row.is_multiple_of(2) { "u" } else { "v" };
-                format!("{june},{},{kind},{may}\n", u8::from(june > may))
-            };
-            std::fs::write(&source.schema, schema).unwrap();
-            std::fs::write(
-                &source.file,
-                "june,y,kind,may\n".to_owned() + &(0..200).map(row).collect::<String>(),
-            )
-            .unwrap();
-            Workbench::new(source)
-        })
-        .collect();
-    let mut state = TaskState::initial(&task);
-    let mut auc = Vec::new();
-    while Plan::new(&task).kind(state.step).is_some() {
-        let (next, outcome) = advance(&mut benches, &task, &state);
-        auc.extend(
-            outcome
-                .metrics
-                .map(|metrics| metrics.figure(Figure::Auc).unwrap()),
-        );
-        // One number column, whatever its steps.
-        assert_eq!(next.moments.as_ref().unwrap().mean.len(), 1);
-        state = next;
-    }
+    let row = |row: u32| {
+        let (may, june) = (row * 377 % 1000, row * 613 % 997);
+        let kind = if row.is_multiple_of(2) { "u" } else { "v" };
+        format!("{june},{},{kind},{may}\n", u8::from(june > may))
+    };
+    let table = "june,y,kind,may\n".to_owned() + &(0..200).map(row).collect::<String>();
+    let (auc, last) = judged_by(&task, schema, &table, Figure::Auc);
+    // One number column, whatever its steps.
+    assert_eq!(last.moments.unwrap().mean.len(), 1);
     assert!(auc[6] > 0.97 && auc[0] < 0.9, "{auc:?}");
 }
 

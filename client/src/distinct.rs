@@ -1,4 +1,4 @@
-//! How many different values a column has, in bounded memory.
+//! How many different values a column has, in bounded memory: for the look for keys and for the profile of a table.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -9,12 +9,12 @@ const KEPT: usize = 4096;
 /// The least hashes of the values seen (Bar-Yossef et al. 2002, k minimum values): where the largest of the `k` least of evenly spread hashes
 /// stands, tells how many there are.
 #[derive(Debug, Default)]
-pub(super) struct Distinct {
+pub(crate) struct DistinctSketch {
     least: BTreeSet<u64>,
 }
 
-impl Distinct {
-    pub(super) fn see(&mut self, value: &str) {
+impl DistinctSketch {
+    pub(crate) fn see(&mut self, value: &str) {
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
         let hash = hasher.finish();
@@ -25,7 +25,8 @@ impl Distinct {
         }
     }
 
-    pub(super) fn count(&self) -> f64 {
+    /// How many different values were seen: exact while they are few, else an estimate.
+    pub(crate) fn count(&self) -> f64 {
         match self.least.last() {
             Some(&largest) if self.least.len() == KEPT => {
                 (KEPT - 1) as f64 / (largest as f64 / u64::MAX as f64)
@@ -41,7 +42,7 @@ mod tests {
 
     #[test]
     fn few_values_are_counted_and_many_estimated() {
-        let mut distinct = Distinct::default();
+        let mut distinct = DistinctSketch::default();
         for value in 0..9000 {
             distinct.see(&(value % 3000).to_string());
         }
