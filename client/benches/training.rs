@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use veilsum_client::data::EncodedData;
+use veilsum_client::data::{EncodedData, RowValues};
 use veilsum_client::train::{DeviceChoice, Runtime, TrainingJob, train};
 use veilsum_protocol::model::initialise::initialise;
 use veilsum_protocol::model::{InputShape, ModelSpec, Target};
@@ -260,12 +260,7 @@ fn table(spec: &Spec) -> EncodedData {
     };
     let shape = spec.input_shape();
     let width = shape.width();
-    let mut data = EncodedData {
-        inputs: Vec::with_capacity(spec.rows * width),
-        shape,
-        target: spec.target(),
-        labels: Vec::with_capacity(spec.rows),
-    };
+    let (mut inputs, mut labels) = (Vec::new(), Vec::new());
     for _ in 0..spec.rows {
         let row: Vec<f32> = (0..width).map(|_| uniform()).collect();
         let label = match spec.outputs {
@@ -275,10 +270,15 @@ fn table(spec: &Spec) -> EncodedData {
                 first.max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap().0
             }
         };
-        data.labels.push(f32::from(label));
-        data.inputs.extend(row);
+        labels.push(f32::from(label));
+        inputs.extend(row);
     }
-    data
+    EncodedData {
+        inputs: inputs.into(),
+        shape,
+        target: spec.target(),
+        labels,
+    }
 }
 
 /// What both read; gives the number of parameters.
@@ -290,7 +290,8 @@ fn write(spec: &Spec, folder: &Path) -> usize {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         fs::write(folder.join(name), bytes).unwrap();
     };
-    put("inputs.f32", &data.inputs);
+    let RowValues::Numbers(inputs) = &data.inputs;
+    put("inputs.f32", inputs);
     put("labels.f32", labels);
     put("parameters.f32", &parameters);
     fs::write(folder.join("spec.json"), serde_json::to_vec(spec).unwrap()).unwrap();

@@ -2,13 +2,13 @@ use thiserror::Error;
 use veilsum_protocol::model::{InputShape, ModelSpec, Moments, Target};
 use veilsum_protocol::task::{Column, ColumnKind, WhenMissing};
 
-use super::Dataset;
+use super::{Dataset, RowValues};
 
 /// The model's inputs for every row of a dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodedData {
-    /// Row-major, shape `[rows, width]`, in the order of [`veilsum_protocol::task::Schema::inputs`].
-    pub inputs: Vec<f32>,
+    /// The rows' values, in the order of [`veilsum_protocol::task::Schema::inputs`].
+    pub inputs: RowValues,
     /// What a row of them is.
     pub shape: InputShape,
     /// What is to be predicted, shape `[rows]`: 0 or 1, the number of the class, or the number.
@@ -110,7 +110,7 @@ impl Dataset {
             inputs.extend_from_slice(&indices);
         }
         Ok(EncodedData {
-            inputs,
+            inputs: inputs.into(),
             shape,
             labels: self.labels().to_vec(),
             target: self.schema().target(),

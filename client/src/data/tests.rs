@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use veilsum_protocol::model::{ModelSpec, Moments};
 use veilsum_protocol::task::{Schema, Split};
 
-use super::{DataError, Dataset, HoldOut};
+use super::{DataError, Dataset, HoldOut, RowValues};
 use crate::desensitise::Rules;
 
 const SCHEMA: &str = r#"
@@ -92,10 +92,10 @@ fn a_sequence_is_encoded_step_by_step() {
     assert_eq!(encoded.shape.width(), 12);
     assert_eq!(
         encoded.inputs,
-        [
+        RowValues::Numbers(vec![
             -1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, //
             -2.0, 0.0, 1.0, 0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0,
-        ]
+        ])
     );
     let message = Dataset::read(
         &{
@@ -127,22 +127,22 @@ fn rows_become_the_model_s_inputs() {
     assert_eq!(encoded.shape.width(), schema().inputs().len());
     assert_eq!(encoded.labels, [0.0, 1.0]);
     #[rustfmt::skip]
-    let expected = [
+    let expected = vec![
         // income, missing, north, south, age, clerk, other, debt
         0.5, 0.0, 1.0, 0.0, -1.0, 1.0, 0.0, 0.5,
         0.0, 1.0, 0.0, 1.0,  1.0, 0.0, 1.0, 0.0,
     ];
-    assert_eq!(encoded.inputs, expected);
+    assert_eq!(encoded.inputs, expected.into());
     let embedding = ModelSpec::read("family = \"mlp\"\nhidden = [2]\nembedding = 2").unwrap();
     let embedded = dataset.encode_for(&embedding, &moments).unwrap();
     assert_eq!(embedded.shape, schema().input_shape(true));
     #[rustfmt::skip]
-    let expected = [
+    let expected = vec![
         // income, missing, age, debt, region, job
         0.5, 0.0, -1.0, 0.5, 0.0, 0.0,
         0.0, 1.0,  1.0, 0.0, 1.0, 1.0,
     ];
-    assert_eq!(embedded.inputs, expected);
+    assert_eq!(embedded.inputs, expected.into());
     assert_eq!(dataset.encode_for(&ModelSpec::Logistic, &moments), Ok(encoded));
     let other = Moments {
         mean: vec![0.0; 2],

@@ -37,17 +37,14 @@ fn training(more: &str) -> Task {
 }
 
 fn data(shape: InputShape, target: Target, row: &mut dyn FnMut(&mut Vec<f32>) -> f32) -> EncodedData {
-    let mut data = EncodedData {
-        inputs: Vec::new(),
+    let mut inputs = Vec::new();
+    let labels = (0..400).map(|_| row(&mut inputs)).collect();
+    EncodedData {
+        inputs: inputs.into(),
         shape,
-        labels: Vec::new(),
+        labels,
         target,
-    };
-    for _ in 0..400 {
-        let label = row(&mut data.inputs);
-        data.labels.push(label);
     }
-    data
 }
 
 /// Trains on 300 rows; gives the share of the other 100 that the model is right about.

@@ -28,9 +28,10 @@ impl<'a> Rows<'a> {
         if parameters.len() != total {
             return Err(TrainError::shape("parameters", parameters.len(), total));
         }
-        let cells = data.labels.len() * data.shape.width();
-        if data.inputs.len() != cells {
-            return Err(TrainError::shape("encoded inputs", data.inputs.len(), cells));
+        let (found, expected) = (data.inputs.rows(data.shape.width()), data.labels.len());
+        if found != Some(expected) {
+            let found = found.map_or("part of a row".to_owned(), |rows| rows.to_string());
+            return Err(TrainError::shape("encoded rows", found, expected));
         }
         if let Some(row) = rows.iter().find(|row| **row as usize >= data.labels.len()) {
             return Err(TrainError::shape(
@@ -54,8 +55,7 @@ impl<'a> Rows<'a> {
         self.labels.clear();
         for &row in rows {
             let row = row as usize;
-            self.inputs
-                .extend_from_slice(&self.data.inputs[row * width..(row + 1) * width]);
+            self.data.inputs.append(row, width, &mut self.inputs);
             self.labels.push(self.data.labels[row]);
         }
         let inputs = Tensor::f_from_slice(&self.inputs)?.f_view([to_i64(rows.len()), to_i64(width)])?;

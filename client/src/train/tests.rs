@@ -52,7 +52,7 @@ fn close(found: &[f32], expected: &[f64]) {
 /// Two rows of two inputs: (1, 2) with label 1 and (3, -1) with label 0.
 fn two_rows() -> EncodedData {
     EncodedData {
-        inputs: vec![1.0, 2.0, 3.0, -1.0],
+        inputs: vec![1.0, 2.0, 3.0, -1.0].into(),
         shape: InputShape::numbers(2),
         target: Target::Binary,
         labels: vec![1.0, 0.0],
@@ -83,7 +83,7 @@ fn weight_decay_and_class_weights_by_hand() {
     );
     // With inputs of zero only the decay moves a weight: w - 0.1 * 0.5 * w; the two rows cancel for the bias.
     let zeros = EncodedData {
-        inputs: vec![0.0; 4],
+        inputs: vec![0.0; 4].into(),
         shape: InputShape::numbers(2),
         target: Target::Binary,
         labels: vec![1.0, 0.0],
@@ -102,7 +102,7 @@ fn weight_decay_and_class_weights_by_hand() {
 fn momentum_and_adam_by_hand() {
     // One row of label 1 with inputs 0: the bias b moves by the gradient sigmoid(b) - 1 alone.
     let data = EncodedData {
-        inputs: vec![0.0],
+        inputs: vec![0.0].into(),
         shape: InputShape::numbers(1),
         target: Target::Binary,
         labels: vec![1.0],
@@ -137,17 +137,18 @@ fn exclusive_or() -> (EncodedData, Vec<u32>) {
             .wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 24) as f32 * 2.0 - 1.0
     };
-    let mut data = EncodedData {
-        inputs: Vec::new(),
-        shape: InputShape::numbers(2),
-        target: Target::Binary,
-        labels: Vec::new(),
-    };
+    let (mut inputs, mut labels) = (Vec::new(), Vec::new());
     for _ in 0..400 {
         let (x, y) = (uniform(), uniform());
-        data.inputs.extend([x, y]);
-        data.labels.push(f32::from(u8::from((x > 0.0) != (y > 0.0))));
+        inputs.extend([x, y]);
+        labels.push(f32::from(u8::from((x > 0.0) != (y > 0.0))));
     }
+    let data = EncodedData {
+        inputs: inputs.into(),
+        shape: InputShape::numbers(2),
+        target: Target::Binary,
+        labels,
+    };
     (data, (0..400).collect())
 }
 
@@ -230,7 +231,7 @@ fn fedprox_holds_the_model_near_the_common_one() {
 fn fedprox_by_hand() {
     // Two steps of SGD on zero inputs: the bias moves by g1, then by g2 + mu (b1 - 0).
     let data = EncodedData {
-        inputs: vec![0.0],
+        inputs: vec![0.0].into(),
         shape: InputShape::numbers(1),
         target: Target::Binary,
         labels: vec![1.0],
@@ -248,7 +249,7 @@ fn fedprox_by_hand() {
 #[test]
 fn a_loss_that_is_no_number_is_an_error_with_advice() {
     let data = EncodedData {
-        inputs: vec![1e30, -1e30],
+        inputs: vec![1e30, -1e30].into(),
         shape: InputShape::numbers(1),
         target: Target::Binary,
         labels: vec![0.0, 1.0],
@@ -328,7 +329,7 @@ fn evaluation_by_hand() {
 #[test]
 fn classes_and_numbers_by_hand() {
     let data = |target, labels: &[f32]| EncodedData {
-        inputs: vec![2_f32.ln(); labels.len()],
+        inputs: vec![2_f32.ln(); labels.len()].into(),
         shape: InputShape::numbers(1),
         target,
         labels: labels.to_vec(),

@@ -170,7 +170,7 @@ pub fn pooled(
     let moments = moments_of(banks)?;
     let mut all = Party {
         data: EncodedData {
-            inputs: Vec::new(),
+            inputs: Vec::new().into(),
             shape: task.input_shape(),
             labels: Vec::new(),
             target: task.target(),
