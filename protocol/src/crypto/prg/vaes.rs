@@ -1,7 +1,7 @@
-//! Keystream by VAES on processors without AVX-512 (Zen 3, Alder Lake), folded in registers.
+//! Keystream by VAES in 256-bit registers, folded there.
 //!
-//! The `aes` crate has such code, and its detection (`cpufeatures` 0.3.1) asks for AVX-512 before it takes it. Until that is mended
-//! upstream, this makes masks twice as fast there. Key expansion and encryption: FIPS 197, sections 5.1 and 5.2; the instructions'
+//! The `aes` crate has such code, and its detection (`cpufeatures` 0.3.1) asks for AVX-512 before it takes it; with AVX-512 (Zen 4) its
+//! keystream is half as fast as this one. So this makes masks twice as fast on both. Key expansion and encryption: FIPS 197, sections 5.1 and 5.2; the instructions'
 //! names are those of its steps. They take the same time whatever the key.
 #![allow(unsafe_code)]
 
@@ -27,12 +27,11 @@ const REGISTERS: usize = GROUP_BYTES / size_of::<__m256i>();
 pub(super) struct Keys([[u8; 16]; ROUNDS + 1]);
 
 impl Keys {
-    /// `None` without VAES, or with AVX-512, for which the `aes` crate has faster code.
+    /// `None` without VAES.
     pub(super) fn expand(seed: &Secret) -> Option<Self> {
         let here = is_x86_feature_detected!("vaes")
             && is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("aes")
-            && !is_x86_feature_detected!("avx512f");
+            && is_x86_feature_detected!("aes");
         // SAFETY: the processor has the features.
         here.then(|| unsafe { expand(seed.expose()) })
     }
