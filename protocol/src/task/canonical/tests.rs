@@ -146,8 +146,7 @@ fn labels_of_classes_and_numbers_have_a_form_of_their_own() {
     let label = "label = \"in \\\\ \\\"default\\\"\"\n";
     let classes = format!("{label}label_classes = [\"a\", \"b\", \"c\"]\n");
     let classes = NORMAL.replace(label, &classes);
-    let number =
-        "[schema.label_number]\nmin = -1.0\nmax = 1.0\nscale = \"linear\"\noutside = \"clip\"\n\n";
+    let number = "[schema.label_number]\nmin = -1.0\nmax = 1.0\nscale = \"linear\"\noutside = \"clip\"\n\n";
     let number = NORMAL.replacen("[[schema.column]]", &format!("{number}[[schema.column]]"), 1);
     for (text, target) in [(classes, Target::Classes(3)), (number, Target::Number)] {
         let mut task = text;
