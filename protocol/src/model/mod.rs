@@ -8,6 +8,7 @@ mod metrics;
 mod moments;
 pub mod optimiser;
 pub mod plan;
+mod preparation;
 mod shape;
 mod spec;
 pub mod state;
@@ -15,6 +16,9 @@ pub mod state;
 pub use manifest::{Initial, Manifest, Parameter};
 pub use metrics::{Better, BinarySums, ClassSums, Figure, Metrics, MetricsError, NumberSums, ScoreSums};
 pub use moments::{ColumnSums, MAX_ROWS, Moments, MomentsError};
+pub use preparation::{
+    ColumnCounts, ColumnFigures, Evidence, Preparation, PreparationError, SHOWN_BINS, Spread, bin_of,
+};
 pub use shape::{InputShape, Target};
 pub use spec::{
     Activation, Cell, Cnn, EmbeddingBag, Mlp, ModelSpec, Norm, Recurrent, TextCnn, Transformer, Unfit,

@@ -3,11 +3,11 @@
 use crate::crypto::entropy::Entropy;
 use crate::ids::Digest;
 use crate::model::state::AdvanceError;
-use crate::model::{ColumnSums, ScoreSums, Target};
+use crate::model::{ColumnSums, Preparation, ScoreSums, Target};
 use crate::round::params::RoundKind;
 use crate::secagg::layout::{Layout, Segment, SegmentKind, limbs_for};
 use crate::secagg::quantise::{Digits, QuantiseError, clip_l2};
-use crate::task::Task;
+use crate::task::{Schema, Task};
 
 /// Bits of a count of rows of one bank.
 const COUNT_BITS: u32 = 24;
@@ -24,6 +24,7 @@ pub struct Plan {
     statistics: Layout,
     train: Layout,
     evaluate: Layout,
+    schema: Schema,
     max_weight: u32,
     clip_norm: f32,
 }
@@ -33,7 +34,7 @@ impl Plan {
     pub fn new(task: &Task) -> Self {
         let columns = count(task.schema.standardised().len());
         let mut kinds = Vec::new();
-        if columns > 0 {
+        if columns > 0 || task.preparation.is_some() {
             kinds.push(RoundKind::Statistics);
         }
         kinds.extend(std::iter::repeat_n(RoundKind::Train, task.rounds as usize));
@@ -79,16 +80,26 @@ impl Plan {
         };
         let mut train = vec![parameters, integers("weight", 1, WEIGHT_BITS)];
         train.extend(scores());
+        let mut statistics = vec![
+            integers("count", columns, COUNT_BITS),
+            integers("sum", columns, SUM_BITS),
+            integers("sum-of-squares", columns, SUM_BITS),
+        ];
+        if let Some(preparation) = &task.preparation {
+            let counts = Preparation::segments(&task.schema, preparation.histogram_bins);
+            statistics.extend(
+                counts
+                    .into_iter()
+                    .map(|(name, values)| integers(name, values, COUNT_BITS)),
+            );
+        }
         Self {
             task: task.hash(),
             kinds,
-            statistics: layout(vec![
-                integers("count", columns, COUNT_BITS),
-                integers("sum", columns, SUM_BITS),
-                integers("sum-of-squares", columns, SUM_BITS),
-            ]),
+            statistics: layout(statistics),
             train: layout(train),
             evaluate: layout(scores()),
+            schema: task.schema.clone(),
             max_weight: task.aggregation.max_weight,
             clip_norm: task.encoding.clip_norm as f32,
         }
@@ -134,7 +145,24 @@ impl Plan {
         Digits::with_capacity(layout.digit_bits, layout.lanes())
     }
 
-    /// A bank's part of the statistics round: one [`ColumnSums`] per standardised input.
+    /// A bank's part of the statistics round of a task that prepares: the sums, and the counts of the same rows.
+    ///
+    /// # Errors
+    /// If a sum or a count does not fit: more rows than a bank may count.
+    pub fn prepared_statistics(
+        &self,
+        columns: &[ColumnSums],
+        counts: &Preparation,
+    ) -> Result<Digits, QuantiseError> {
+        let mut digits = self.statistics(columns)?;
+        let limbs = self.statistics.limbs_for(COUNT_BITS);
+        for count in counts.flat(&self.schema).iter().flatten() {
+            digits.push_integer(*count, limbs)?;
+        }
+        Ok(digits)
+    }
+
+    /// A bank's part of the statistics round of a task without preparation: one [`ColumnSums`] per standardised input.
     ///
     /// # Errors
     /// If a sum does not fit: more rows than a bank may count.

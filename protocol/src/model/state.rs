@@ -6,7 +6,9 @@ use crate::ids::Digest;
 use crate::model::initialise::initialise;
 use crate::model::optimiser::OptimiserState;
 use crate::model::plan::Plan;
-use crate::model::{BinarySums, ClassSums, ColumnSums, Metrics, Moments, NumberSums, ScoreSums, Target};
+use crate::model::{
+    BinarySums, ClassSums, ColumnSums, Metrics, Moments, NumberSums, Preparation, ScoreSums, Target,
+};
 use crate::round::params::RoundKind;
 use crate::secagg::layout::Layout;
 use crate::secagg::quantise::real_sum;
@@ -25,6 +27,8 @@ pub struct TaskState {
     pub parameters: Vec<f32>,
     /// The server optimiser's memory.
     pub optimiser: OptimiserState,
+    /// What the columns hold, once the statistics round of a task that prepares is done.
+    pub preparation: Option<Preparation>,
 }
 
 /// What a sum gives beside the next state.
@@ -94,6 +98,7 @@ impl TaskState {
             }),
             optimiser: OptimiserState::new(&task.aggregation.optimiser, parameters.len()),
             parameters,
+            preparation: None,
         }
     }
 
@@ -131,7 +136,9 @@ impl TaskState {
         };
         let outcome = match kind {
             RoundKind::Statistics => {
-                next.moments = Some(moments(layout, sum)?);
+                let columns = column_sums(layout, sum)?;
+                next.preparation = preparation(task, layout, sum, &columns)?;
+                next.moments = Some(Moments::from_sums(&columns).map_err(contradiction)?);
                 Outcome {
                     weight: 0,
                     metrics: None,
@@ -197,11 +204,11 @@ fn small(values: Vec<u128>) -> Result<Vec<u64>, AdvanceError> {
     values.into_iter().map(narrow).collect()
 }
 
-fn moments(layout: &Layout, sum: &[u32]) -> Result<Moments, AdvanceError> {
+fn column_sums(layout: &Layout, sum: &[u32]) -> Result<Vec<ColumnSums>, AdvanceError> {
     let counts = small(integers(layout, sum, "count")?)?;
     let sums = small(integers(layout, sum, "sum")?)?;
     let squares = small(integers(layout, sum, "sum-of-squares")?)?;
-    let columns: Vec<ColumnSums> = counts
+    let columns = counts
         .iter()
         .zip(&sums)
         .zip(&squares)
@@ -209,9 +216,24 @@ fn moments(layout: &Layout, sum: &[u32]) -> Result<Moments, AdvanceError> {
             count,
             sum,
             sum_of_squares,
-        })
-        .collect();
-    Moments::from_sums(&columns).map_err(contradiction)
+        });
+    Ok(columns.collect())
+}
+
+/// The counts of a task that prepares; `columns` are the sums of the same rows.
+fn preparation(
+    task: &Task,
+    layout: &Layout,
+    sum: &[u32],
+    columns: &[ColumnSums],
+) -> Result<Option<Preparation>, AdvanceError> {
+    let Some(spec) = &task.preparation else {
+        return Ok(None);
+    };
+    let read = |name| small(integers(layout, sum, name)?);
+    let counts = Preparation::from_sums(&task.schema, spec.histogram_bins, read)?;
+    counts.check(&task.schema, columns).map_err(contradiction)?;
+    Ok(Some(counts))
 }
 
 /// What a sum says of the model's predictions, from the segments that [`Plan`] lays out for the target.

@@ -17,6 +17,8 @@ pub struct Task {
     pub archive_rounds: Option<u32>,
     /// The banks' rows.
     pub schema: Schema,
+    /// What the statistics round counts of the columns beside their moments; `None`: nothing.
+    pub preparation: Option<PreparationSpec>,
     /// The model.
     pub model: ModelSpec,
     /// How a bank trains.
@@ -29,6 +31,14 @@ pub struct Task {
     pub evaluation: Evaluation,
     /// How long a phase may last.
     pub deadlines: Deadlines,
+}
+
+/// What the consortium learns of its columns before it trains, see [`crate::model::Preparation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PreparationSpec {
+    /// Bins of a number column's histogram, of equal width on its scale.
+    pub histogram_bins: u32,
 }
 
 /// How the sum of updates becomes the next model.

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use crate::model::{Activation, Cell, ModelSpec, Norm, Target};
 
 use super::{
-    Aggregation, ColumnKind, LabelKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale, Schedule,
-    ServerOptimiser, Split, Task, TrainingSpec, Weighting, WhenMissing,
+    Aggregation, ColumnEncoding, ColumnKind, LabelKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale,
+    Schedule, ServerOptimiser, Split, Task, TrainingSpec, Weighting, WhenMissing,
 };
 
 fn label(kind: &LabelKind) -> String {
@@ -68,7 +68,8 @@ pub(super) fn task(task: &Task) -> String {
         } else {
             format!(", at {} times: {}", column.steps.len(), column.steps.join(", "))
         };
-        say(format!("  {:width$}  {kind}{steps}", column.name));
+        let encoding = encoding(column.encoding);
+        say(format!("  {:width$}  {kind}{steps}{encoding}", column.name));
     }
     let split = &task.evaluation.split;
     let read = split
@@ -117,6 +118,17 @@ pub(super) fn task(task: &Task) -> String {
         "  once: how many training rows there are; for each of the {numbers} number columns the count, the sum and \
          the sum of squares of its values"
     ));
+    if let Some(preparation) = &task.preparation {
+        let by_label = match task.target() {
+            Target::Binary => ", by label",
+            Target::Classes(_) | Target::Number => "",
+        };
+        say(format!(
+            "  once: how many cells of each number column lie in each of {} steps of its range or are missing, and how many of each category \
+             column have which value{by_label}",
+            preparation.histogram_bins
+        ));
+    }
     say(format!(
         "  each round: the change of the {} parameters, cut to length {} and to +-{} each, in {} bits",
         manifest.total(),
@@ -262,6 +274,19 @@ fn number(column: &NumberColumn) -> String {
         words.push_str("; may be missing");
     }
     words
+}
+
+fn encoding(encoding: ColumnEncoding) -> String {
+    match encoding {
+        ColumnEncoding::Plain => String::new(),
+        ColumnEncoding::Quantiles { bins } => {
+            format!(", given as one of {bins} bins with about as many rows each")
+        }
+        ColumnEncoding::BinEvidence { bins } => {
+            format!(", given as the weight of evidence of one of {bins} bins with about as many rows each")
+        }
+        ColumnEncoding::ValueEvidence => ", given as the weight of evidence of its value".to_owned(),
+    }
 }
 
 fn training(spec: &TrainingSpec) -> String {

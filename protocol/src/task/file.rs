@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::evaluation_file::EvaluationFile;
 use super::model_file::ModelFile;
+use super::preparation_file::{self, PreparationFile};
 use super::ranges::{integer, real, unused, zero_or};
 use super::schema_file::SchemaFile;
 use super::training_file::TrainingFile;
@@ -17,6 +18,7 @@ struct TaskFile {
     seed: i64,
     archive_rounds: Option<i64>,
     schema: SchemaFile,
+    preparation: Option<PreparationFile>,
     model: ModelFile,
     training: TrainingFile,
     #[serde(default)]
@@ -95,6 +97,7 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
             .archive_rounds
             .map(|rounds| integer("archive_rounds", rounds, 1..=1_000_000))
             .transpose()?,
+        preparation: preparation_file::check(file.preparation, &schema)?,
         schema,
         model: file.model.check()?,
         training,

@@ -12,6 +12,7 @@ mod error;
 mod evaluation_file;
 mod file;
 mod model_file;
+mod preparation_file;
 mod ranges;
 mod scale;
 mod schema;
@@ -19,12 +20,14 @@ mod schema_file;
 mod training;
 mod training_file;
 
-pub use definition::{Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Split, Task, Weighting};
+pub use definition::{
+    Aggregation, Deadlines, Encoding, Evaluation, PreparationSpec, ServerOptimiser, Split, Task, Weighting,
+};
 pub use error::TaskError;
 pub use scale::Scale;
 pub use schema::{
-    CategoryColumn, Column, ColumnKind, Input, InputKind, LabelKind, NumberColumn, Outside, Schema,
-    WhenMissing,
+    CategoryColumn, Column, ColumnEncoding, ColumnKind, Input, InputKind, LabelKind, NumberColumn, Outside,
+    Schema, WhenMissing,
 };
 pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};
 

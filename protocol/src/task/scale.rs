@@ -28,6 +28,17 @@ impl Scale {
         let (low, high) = (self.apply(min), self.apply(max));
         ((self.apply(x) - low) / (high - low)).clamp(0.0, 1.0)
     }
+
+    /// The value that lies at `u` between `min` and `max` on this scale, for those who read: the exponential is the platform's.
+    pub fn value(self, u: f64, min: f64, max: f64) -> f64 {
+        let (low, high) = (self.apply(min), self.apply(max));
+        let scaled = low + u * (high - low);
+        match self {
+            Self::Linear => scaled,
+            Self::Log => scaled.abs().exp_m1().copysign(scaled),
+        }
+        .clamp(min, max)
+    }
 }
 
 #[cfg(test)]
@@ -43,5 +54,19 @@ mod tests {
         assert!((Scale::Log.unit(9.0, 0.0, 99.0) - 0.5).abs() < 1e-15);
         assert!((Scale::Log.unit(-9.0, -99.0, 99.0) - 0.25).abs() < 1e-15);
         assert_eq!(Scale::Log.apply(0.0), 0.0);
+    }
+
+    #[test]
+    fn a_value_is_where_it_came_from() {
+        assert_eq!(Scale::Linear.value(0.25, -5.0, 15.0), 0.0);
+        assert!((Scale::Log.value(0.5, 0.0, 99.0) - 9.0).abs() < 1e-12);
+        assert!((Scale::Log.value(0.25, -99.0, 99.0) + 9.0).abs() < 1e-12);
+        for scale in [Scale::Linear, Scale::Log] {
+            let ends = [0.0, 1.0].map(|u| scale.value(u, -3.0, 1e7));
+            assert!(
+                (ends[0] + 3.0).abs() < 1e-12 && (ends[1] - 1e7).abs() < 1e-6,
+                "{ends:?}"
+            );
+        }
     }
 }

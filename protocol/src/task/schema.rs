@@ -45,6 +45,8 @@ pub struct Column {
     pub steps: Vec<String>,
     /// What its cells are.
     pub kind: ColumnKind,
+    /// What the model is given of it.
+    pub encoding: ColumnEncoding,
 }
 
 impl Column {
@@ -65,6 +67,26 @@ pub enum ColumnKind {
     Number(NumberColumn),
     /// One of a list of values; gives one input for each.
     Category(CategoryColumn),
+}
+
+/// What the model is given of a column. All but the first follow from what the consortium counted, see [`crate::model::Preparation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ColumnEncoding {
+    /// A number standardised, a category one-hot or embedded.
+    #[default]
+    Plain,
+    /// A number as the one of so many quantile bins that holds it, one-hot; none of them when it is missing.
+    Quantiles {
+        /// Bins.
+        bins: u16,
+    },
+    /// A number as the weight of evidence of its quantile bin; missing ones are a bin of their own.
+    BinEvidence {
+        /// Bins beside that of missing ones.
+        bins: u16,
+    },
+    /// A category as the weight of evidence of its value.
+    ValueEvidence,
 }
 
 /// A column of numbers.
@@ -140,6 +162,10 @@ pub enum InputKind {
     Category(usize),
     /// 1 when the category is none of the agreed ones, else 0.
     OtherCategory,
+    /// 1 when the number lies in this quantile bin of the consortium, from 0; else 0.
+    QuantileBin(u16),
+    /// The weight of evidence of the number's quantile bin, or of the category.
+    Evidence,
 }
 
 impl Schema {
@@ -172,11 +198,22 @@ impl Schema {
     /// or the categories in the agreed order before the bucket for others.
     pub fn inputs(&self) -> Vec<Input> {
         let mut inputs = Vec::new();
-        for (column, Column { name, kind, .. }) in self.columns.iter().enumerate() {
+        for (column, described) in self.columns.iter().enumerate() {
+            let Column { name, kind, .. } = described;
             let mut add = |name: String, kind| inputs.push(Input { name, column, kind });
+            if let ColumnEncoding::BinEvidence { .. } | ColumnEncoding::ValueEvidence = described.encoding {
+                add(format!("{name} as evidence"), InputKind::Evidence);
+                continue;
+            }
             match kind {
                 ColumnKind::Number(number) => {
-                    add(name.clone(), InputKind::Standardised);
+                    if let ColumnEncoding::Quantiles { bins } = described.encoding {
+                        for bin in 0..bins {
+                            add(format!("{name} in bin {}", bin + 1), InputKind::QuantileBin(bin));
+                        }
+                    } else {
+                        add(name.clone(), InputKind::Standardised);
+                    }
                     if number.when_missing == WhenMissing::Mean {
                         add(format!("{name} is missing"), InputKind::Missing);
                     }
@@ -206,12 +243,13 @@ impl Schema {
         if !embedded {
             return InputShape::numbers(self.inputs().len());
         }
-        let number = |input: &&Input| matches!(input.kind, InputKind::Standardised | InputKind::Missing);
+        let number =
+            |input: &&Input| !matches!(input.kind, InputKind::Category(_) | InputKind::OtherCategory);
         let places = self.columns.iter().filter_map(|column| match &column.kind {
-            ColumnKind::Category(category) => {
+            ColumnKind::Category(category) if column.encoding == ColumnEncoding::Plain => {
                 Some(category.values.len() + usize::from(category.other_bucket))
             }
-            ColumnKind::Number(_) => None,
+            ColumnKind::Number(_) | ColumnKind::Category(_) => None,
         });
         InputShape::Table {
             numbers: self.inputs().iter().filter(number).count(),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::ranges::{integer, length, real, trimmed, unique, words};
 use super::schema::{
-    CategoryColumn, Column, ColumnKind, LabelKind, NumberColumn, Outside, Schema, WhenMissing,
+    CategoryColumn, Column, ColumnEncoding, ColumnKind, LabelKind, NumberColumn, Outside, Schema, WhenMissing,
 };
 use super::{Scale, TaskError};
 
@@ -62,6 +62,15 @@ struct ColumnFile {
     when_missing: Option<WhenMissing>,
     values: Option<Vec<String>>,
     other: Option<OtherFile>,
+    encoding: Option<EncodingFile>,
+    bins: Option<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum EncodingFile {
+    Quantiles,
+    Woe,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -139,6 +148,7 @@ impl SchemaFile {
             missing: self.missing,
             columns,
         };
+        evidence_needs_two_labels(prefix, &schema)?;
         let inputs = schema.inputs();
         length(&key("column: the inputs that they give"), &inputs, INPUTS)?;
         if let Some(steps) = schema.steps() {
@@ -162,6 +172,25 @@ impl SchemaFile {
         let names: Vec<_> = inputs.into_iter().map(|input| input.name).collect();
         unique(&key("column: the inputs that they give"), &names)?;
         Ok(schema)
+    }
+}
+
+/// A weight of evidence compares the rows of two labels.
+fn evidence_needs_two_labels(prefix: &str, schema: &Schema) -> Result<(), TaskError> {
+    let evidence = |column: &&Column| {
+        let encoding = column.encoding;
+        matches!(
+            encoding,
+            ColumnEncoding::BinEvidence { .. } | ColumnEncoding::ValueEvidence
+        )
+    };
+    match schema.columns.iter().find(evidence) {
+        Some(column) if schema.label_kind != LabelKind::Binary => Err(TaskError::invalid(
+            format!("{prefix}column {:?}.encoding", column.name),
+            "\"woe\" beside a label of classes or numbers",
+            "a label of 0 or 1, or another encoding",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -198,6 +227,8 @@ fn label_kind(
                 when_missing: None,
                 values: None,
                 other: None,
+                encoding: None,
+                bins: None,
             };
             let path = format!("{prefix}label_number");
             Ok(LabelKind::Number(column.number(&path)?))
@@ -225,9 +256,36 @@ impl ColumnFile {
             }
         }
         Ok(Column {
+            encoding: self.encoding(&path)?,
             name: self.name,
             steps: self.steps,
             kind,
+        })
+    }
+
+    fn encoding(&self, path: &str) -> Result<ColumnEncoding, TaskError> {
+        let bins = || integer(&format!("{path}.bins"), self.bins.unwrap_or(10), 2..=100);
+        let is_category = self.r#type == ColumnType::Category;
+        if is_category || self.encoding.is_none() {
+            refuse(
+                path,
+                "bins",
+                self.bins.is_some(),
+                "only a number with an encoding has it",
+            )?;
+        }
+        Ok(match self.encoding {
+            None => ColumnEncoding::Plain,
+            Some(EncodingFile::Quantiles) if is_category => {
+                return Err(TaskError::invalid(
+                    format!("{path}.encoding"),
+                    "\"quantiles\"",
+                    "\"woe\", or none: a category has no quantiles",
+                ));
+            }
+            Some(EncodingFile::Quantiles) => ColumnEncoding::Quantiles { bins: bins()? },
+            Some(EncodingFile::Woe) if is_category => ColumnEncoding::ValueEvidence,
+            Some(EncodingFile::Woe) => ColumnEncoding::BinEvidence { bins: bins()? },
         })
     }
 

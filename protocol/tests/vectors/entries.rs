@@ -396,6 +396,7 @@ fn named() -> Vec<Value> {
             &TaskState {
                 task: digest(1),
                 step: 2,
+                preparation: None,
                 moments: Some(Moments {
                     mean: vec![0.25, 0.5],
                     std: vec![0.125, 1.0],

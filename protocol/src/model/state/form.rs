@@ -1,12 +1,16 @@
 //! A state's canonical form.
 
 use super::TaskState;
-use crate::model::Moments;
 use crate::model::optimiser::OptimiserState;
+use crate::model::{Moments, Preparation};
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 
 /// Numbers that are laid out at once.
 const BLOCK: usize = 4096;
+
+/// Parts that only some tasks have stand behind the others, each after its number, in ascending order. A task without one keeps the form
+/// that it had before there was such a part.
+const PREPARATION: u8 = 1;
 
 /// A list of numbers. There are millions of them, so they are laid out in blocks.
 fn write_floats(w: &mut Writer, values: &[f32]) {
@@ -42,10 +46,13 @@ impl Canonical for TaskState {
         write_floats(w, &self.parameters);
         write_floats(w, &self.optimiser.momentum);
         write_floats(w, &self.optimiser.variance);
+        if let Some(preparation) = &self.preparation {
+            preparation.write(w.u8(PREPARATION));
+        }
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
+        let mut state = Self {
             task: r.digest("task")?,
             step: r.u32("step")?,
             moments: r
@@ -61,6 +68,14 @@ impl Canonical for TaskState {
                 momentum: read_floats(r, "momentum")?,
                 variance: read_floats(r, "variance")?,
             },
-        })
+            preparation: None,
+        };
+        while r.left() > 0 {
+            match r.u8("part")? {
+                PREPARATION => state.preparation = Some(Preparation::read(r)?),
+                other => return Err(DecodeError::value("part", format!("{other} is unknown"))),
+            }
+        }
+        Ok(state)
     }
 }

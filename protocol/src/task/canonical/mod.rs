@@ -29,6 +29,11 @@ pub(super) fn task(task: &Task) -> String {
     }
     out.table("schema");
     schema::body(&mut out, &task.schema, "schema.column");
+    // A task without it has the form that it had before there was such a table.
+    if let Some(preparation) = &task.preparation {
+        out.table("preparation");
+        out.line("histogram_bins", preparation.histogram_bins);
+    }
     out.table("model");
     model::body(&mut out, &task.model);
     out.table("training");

@@ -1,4 +1,6 @@
-use super::super::{ColumnKind, LabelKind, NumberColumn, Outside, Scale, Schema, WhenMissing};
+use super::super::{
+    ColumnEncoding, ColumnKind, LabelKind, NumberColumn, Outside, Scale, Schema, WhenMissing,
+};
 use super::{Form, list, real, text};
 
 /// The lines of a schema; `column_table` is the name of its columns' tables.
@@ -44,6 +46,23 @@ pub(super) fn body(out: &mut Form, schema: &Schema, column_table: &str) {
                 );
             }
         }
+        encoding(out, column.encoding);
+    }
+}
+
+/// A column that is given to the model as it is has the form that it had before there was another way.
+fn encoding(out: &mut Form, encoding: ColumnEncoding) {
+    match encoding {
+        ColumnEncoding::Plain => {}
+        ColumnEncoding::Quantiles { bins } => {
+            out.line("encoding", text("quantiles"));
+            out.line("bins", bins);
+        }
+        ColumnEncoding::BinEvidence { bins } => {
+            out.line("encoding", text("woe"));
+            out.line("bins", bins);
+        }
+        ColumnEncoding::ValueEvidence => out.line("encoding", text("woe")),
     }
 }
 
