@@ -11,7 +11,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, AppError};
-use crate::command::{check, data, status, table, tasks};
+use crate::command::{check, columns, data, status, table, tasks};
 use crate::core_dump;
 use crate::enrol::{EnrolError, init};
 
@@ -61,6 +61,13 @@ enum Command {
         /// Agree without being asked
         #[arg(long)]
         yes: bool,
+        /// Name of the task, or 4 or more of the first characters of its hash
+        task: String,
+    },
+    /// Show what the consortium knows of a task's columns, from sums over all banks
+    Columns {
+        #[command(flatten)]
+        bank: Folder,
         /// Name of the task, or 4 or more of the first characters of its hash
         task: String,
     },
@@ -238,6 +245,10 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
                         .join("\n")
                 }
             })?;
+        }
+        Command::Columns { bank, task } => {
+            let report = columns::columns(&bank.dir, task)?;
+            print(cli.json, &report, || report.text())?;
         }
         Command::Approve { bank, yes, task } => {
             let approved = tasks::approve(&bank.dir, task, *yes)?;

@@ -1,6 +1,7 @@
 //! The commands of the bank's operator.
 
 pub(crate) mod check;
+pub(crate) mod columns;
 pub(crate) mod data;
 pub(crate) mod status;
 pub(crate) mod table;

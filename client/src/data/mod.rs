@@ -11,6 +11,7 @@ mod encode;
 mod error;
 pub(crate) mod moment;
 mod parse;
+mod preparation;
 mod row_values;
 mod schema;
 mod source;

@@ -6,7 +6,7 @@ use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::model::{ModelSpec, Moments};
+use veilsum_protocol::model::{ModelSpec, Moments, Preparation};
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::secagg::quantise::{Digits, QuantiseError};
 use veilsum_protocol::task::{Task, Weighting};
@@ -85,7 +85,14 @@ struct Loaded {
     rows: Dataset,
     training: Vec<u32>,
     held_out: Vec<u32>,
-    encoded: Option<(Moments, EncodedData)>,
+    encoded: Option<Encoded>,
+}
+
+/// The rows as the model takes them, and what of the consortium's they were made with.
+struct Encoded {
+    moments: Moments,
+    preparation: Option<Preparation>,
+    data: EncodedData,
 }
 
 /// The bank's rows, read once for a task, and what is computed of them.
@@ -114,11 +121,15 @@ impl Workbench {
         let loaded = self.load(step.task)?;
         let (task, plan, state) = (step.task, step.plan, step.state);
         if step.kind == RoundKind::Statistics {
-            return Ok(plan.statistics(&loaded.rows.statistics().columns)?);
+            let columns = loaded.rows.statistics().columns;
+            return Ok(match &task.preparation {
+                None => plan.statistics(&columns)?,
+                Some(spec) => plan.prepared_statistics(&columns, &loaded.rows.counts(spec.histogram_bins))?,
+            });
         }
         let moments = state.moments.as_ref().ok_or(ContributionError::NoMoments)?;
-        loaded.encode(&task.model, moments)?;
-        let Some((_, data)) = &loaded.encoded else {
+        loaded.encode(&task.model, moments, state.preparation.as_ref())?;
+        let Some(Encoded { data, .. }) = &loaded.encoded else {
             return Err(ContributionError::NoMoments);
         };
         let scores = evaluate(
@@ -182,9 +193,20 @@ impl Workbench {
 }
 
 impl Loaded {
-    fn encode(&mut self, model: &ModelSpec, moments: &Moments) -> Result<(), EncodeError> {
-        if self.encoded.as_ref().is_none_or(|(known, _)| known != moments) {
-            self.encoded = Some((moments.clone(), self.rows.encode_for(model, moments)?));
+    fn encode(
+        &mut self,
+        model: &ModelSpec,
+        moments: &Moments,
+        preparation: Option<&Preparation>,
+    ) -> Result<(), EncodeError> {
+        let known = self.encoded.as_ref();
+        let same = |known: &Encoded| known.moments == *moments && known.preparation.as_ref() == preparation;
+        if !known.is_some_and(same) {
+            self.encoded = Some(Encoded {
+                data: self.rows.encode_prepared(model, moments, preparation)?,
+                moments: moments.clone(),
+                preparation: preparation.cloned(),
+            });
         }
         Ok(())
     }

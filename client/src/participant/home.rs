@@ -53,7 +53,7 @@ impl Home {
         Ok(Self {
             state: StateFile::open(state.join("participant.state"))?,
             rounds: RoundFiles::open(state.join("rounds"))?,
-            states: States::open(state.join("states"))?,
+            states: Self::states(state)?,
             tasks: Self::tasks(state)?,
             receipts: ReceiptFiles::open(state.join("receipts"))?,
             evidence: EvidenceFiles::new(state.join("evidence")),
@@ -68,6 +68,14 @@ impl Home {
     /// If the folders cannot be made.
     pub fn tasks(state: &Path) -> Result<Tasks, FileError> {
         Tasks::open(state.join("tasks"), state.join("approvals"))
+    }
+
+    /// Derived states in the folder `state`, whether a daemon runs there or not.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn states(state: &Path) -> Result<States, FileError> {
+        States::open(state.join("states"))
     }
 
     /// The file in which the daemon says what it is doing.

@@ -10,8 +10,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use veilsum_protocol::ids::Digest;
+use veilsum_protocol::model::Moments;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::task::{InputKind, Task};
+use veilsum_protocol::task::{ColumnEncoding, ColumnKind, InputKind, Task};
 
 use crate::model::{Snapshot, SnapshotError};
 
@@ -47,7 +48,7 @@ struct Description {
 }
 
 /// One input of the model. A number is put on `[0, 1]` by its column's range and scale in `task.toml`, then becomes
-/// `(u - mean) / std`.
+/// `(u - mean) / std`, or 1 where it lies in a quantile bin, or the weight of its quantile bin.
 #[derive(Debug, Serialize, Deserialize)]
 struct Input {
     name: String,
@@ -55,6 +56,26 @@ struct Input {
     mean: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     std: Option<f32>,
+    /// Of a quantile bin: from here on the input is 1, and below `below`; a bin without either holds nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    below: Option<f64>,
+    /// Of a weight of evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evidence: Option<Weights>,
+}
+
+/// Weights of evidence: of a category's values in their order, the bucket last; of a number's quantile bins.
+#[derive(Debug, Serialize, Deserialize)]
+struct Weights {
+    weights: Vec<f64>,
+    /// Where each quantile bin begins and ends on `[0, 1]`; the last one holds 1, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ranges: Option<Vec<Option<[f64; 2]>>>,
+    /// Of a number without a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    missing: Option<f64>,
 }
 
 /// The folder of all tasks' models.
@@ -90,6 +111,9 @@ impl ModelFiles {
         let Some(moments) = &state.moments else {
             return Ok(());
         };
+        if task.preparation.is_some() && state.preparation.is_none() {
+            return Ok(());
+        }
         let model = Snapshot {
             task: state.task,
             version,
@@ -97,18 +121,7 @@ impl ModelFiles {
             moments: moments.clone(),
         }
         .to_bytes(task)?;
-        let mut figures = moments.mean.iter().zip(&moments.std);
-        let inputs = task.schema.inputs().into_iter().map(|input| {
-            let figures = match input.kind {
-                InputKind::Standardised => figures.next(),
-                _ => None,
-            };
-            Input {
-                name: input.name,
-                mean: figures.map(|(mean, _)| *mean),
-                std: figures.map(|(_, std)| *std),
-            }
-        });
+        let inputs = inputs(task, state, moments);
         let description = Description {
             task: task.name.clone(),
             task_sha256: state.task.to_hex(),
@@ -117,7 +130,7 @@ impl ModelFiles {
             state_sha256: hash.to_hex(),
             model_sha256: Digest::of(&model).to_hex(),
             label: task.schema.label.clone(),
-            inputs: inputs.collect(),
+            inputs,
         };
         let folder = self.folder_of(task)?;
         let (path, text) = (folder.join("task.toml"), task.canonical_text());
@@ -148,10 +161,66 @@ impl ModelFiles {
     }
 }
 
+fn inputs(task: &Task, state: &TaskState, moments: &Moments) -> Vec<Input> {
+    let columns = &task.schema.columns;
+    let number = |at: usize| {
+        matches!(
+            columns.get(at).map(|column| &column.kind),
+            Some(ColumnKind::Number(_))
+        )
+    };
+    let inputs = task.schema.inputs().into_iter().map(|input| {
+        let counts = state.preparation.as_ref();
+        let counts = counts.and_then(|preparation| preparation.columns.get(input.column));
+        let mut described = Input {
+            name: input.name,
+            mean: None,
+            std: None,
+            from: None,
+            below: None,
+            evidence: None,
+        };
+        let encoding = columns.get(input.column).map(|column| column.encoding);
+        match (input.kind, encoding) {
+            (InputKind::Standardised, _) => {
+                let at = (0..input.column).filter(|at| number(*at)).count();
+                described.mean = moments.mean.get(at).copied();
+                described.std = moments.std.get(at).copied();
+            }
+            (InputKind::QuantileBin(bin), Some(ColumnEncoding::Quantiles { bins })) => {
+                let ranges = counts.map(|counts| counts.quantile_ranges(bins));
+                let range = ranges.and_then(|ranges| ranges.get(usize::from(bin)).copied().flatten());
+                [described.from, described.below] = range.map_or([None; 2], |range| range.map(Some));
+            }
+            (InputKind::Evidence, Some(ColumnEncoding::BinEvidence { bins })) => {
+                described.evidence = counts.and_then(|counts| {
+                    let mut weights = counts.bin_evidence(bins)?.weights;
+                    Some(Weights {
+                        missing: weights.pop(),
+                        weights,
+                        ranges: Some(counts.quantile_ranges(bins)),
+                    })
+                });
+            }
+            (InputKind::Evidence, _) => {
+                described.evidence = counts.and_then(|counts| {
+                    Some(Weights {
+                        weights: counts.value_evidence()?.weights,
+                        ranges: None,
+                        missing: None,
+                    })
+                });
+            }
+            _ => {}
+        }
+        described
+    });
+    inputs.collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use veilsum_protocol::model::Moments;
     use veilsum_protocol::wire::canonical::Canonical as _;
 
     use super::*;

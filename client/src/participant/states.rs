@@ -118,6 +118,7 @@ mod tests {
             task: Digest::of(b"task"),
             step,
             moments: None,
+            preparation: None,
             parameters: vec![0.5, -1.0],
             optimiser: OptimiserState {
                 momentum: Vec::new(),

@@ -58,18 +58,23 @@ impl Histogram {
         }
     }
 
-    /// The bars as blocks of a terminal, of eight heights; a bar with anything in it is seen.
+    /// The bars as [`blocks`].
     pub(super) fn blocks(&self) -> String {
-        const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-        let most = self.counts.iter().copied().fold(0.0, f64::max);
-        let block = |count: &f64| {
-            if *count <= 0.0 {
-                return ' ';
-            }
-            BLOCKS[((count / most * 8.0).ceil() as usize).clamp(1, 8) - 1]
-        };
-        self.counts.iter().map(block).collect()
+        blocks(&self.counts)
     }
+}
+
+/// Counts as blocks of a terminal, of eight heights; one above 0 is seen.
+pub(crate) fn blocks(counts: &[f64]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = counts.iter().copied().fold(0.0, f64::max);
+    let block = |count: &f64| {
+        if *count <= 0.0 {
+            return ' ';
+        }
+        BLOCKS[((count / most * 8.0).ceil() as usize).clamp(1, 8) - 1]
+    };
+    counts.iter().map(block).collect()
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ use crate::data::{DataError, Table, trimmed};
 use column::ColumnSurvey;
 
 pub(crate) use draft::draft;
+pub(crate) use histogram::blocks;
 pub(crate) use page::page;
-pub(crate) use profile::Profile;
+pub(crate) use profile::{Profile, figure, shown};
 
 /// A table, looked at from its first row to its last.
 pub(crate) struct Survey {

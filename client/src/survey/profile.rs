@@ -240,7 +240,7 @@ impl Column {
 }
 
 /// A text as it may be shown in a terminal or on a page: its beginning, with control characters escaped.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let quoted = quoted(text);
     let inner = quoted.strip_prefix('"').unwrap_or(&quoted);
     match inner.strip_suffix("\"...") {
@@ -250,7 +250,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// A number in as many digits as a reader needs.
-pub(super) fn figure(x: f64) -> String {
+pub(crate) fn figure(x: f64) -> String {
     let size = x.abs();
     if x == 0.0 {
         return "0".to_owned();

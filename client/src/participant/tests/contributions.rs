@@ -152,6 +152,55 @@ fn a_sequence_of_columns_is_learned_through_sums() {
     assert!(auc[6] > 0.97 && auc[0] < 0.9, "{auc:?}");
 }
 
+/// A scorecard: whether the number is far from the middle, and whether the region is known. No straight line through the number tells, but the
+/// weight of evidence of its quantile bin does.
+#[test]
+fn a_scorecard_is_learned_through_sums() {
+    let column = |encoding: &str| {
+        format!(
+            "version = 1\nlabel = \"y\"\n[[column]]\nname = \"a\"\ntype = \"number\"\nmin = 0\nmax = 1000\nwhen_missing = \"mean\"\n\
+             {encoding}\n[[column]]\nname = \"region\"\ntype = \"category\"\nvalues = [\"u\", \"v\"]\nother = \"bucket\"\n\
+             encoding = \"woe\"\n"
+        )
+    };
+    let auc = |encoding: &str| {
+        let schema = column(encoding);
+        let task = Task::parse(&format!(
+            "name = \"scorecard\"\nrounds = 6\nseed = 3\n[preparation]\nhistogram_bins = 20\n[schema]\n{}\
+             [model]\nfamily = \"logistic\"\n[training]\noptimiser = \"adam\"\nlearning_rate = 0.05\nbatch_size = 16\nlocal_epochs = 4\n",
+            schema.replace("[[column]]", "[[schema.column]]")
+        ))
+        .unwrap();
+        let row = |row: u32| {
+            let number = row * 377 % 1000;
+            let far = number.abs_diff(500) > 250;
+            let number = if row.is_multiple_of(20) {
+                String::new()
+            } else {
+                number.to_string()
+            };
+            format!(
+                "{number},{},{}\n",
+                u8::from(far),
+                ["u", "v", "w"][row as usize % 3]
+            )
+        };
+        let table = "a,y,region\n".to_owned() + &(0..300).map(row).collect::<String>();
+        judged_by(&task, &schema, &table, Figure::Auc)
+    };
+    let (evidence, state) = auc("encoding = \"woe\"\nbins = 20");
+    assert!(evidence[6] > 0.93, "{evidence:?}");
+    let (quantiles, _) = auc("encoding = \"quantiles\"\nbins = 20");
+    assert!(quantiles[6] > 0.93, "{quantiles:?}");
+    let (plain, _) = auc("");
+    assert!(plain[6] < 0.8, "{plain:?}");
+    // Counts of three banks with the same training rows each.
+    let counts = state.preparation.unwrap();
+    let rows: u64 = counts.rows.iter().sum();
+    assert!(rows > 600 && rows.is_multiple_of(3), "{rows}");
+    assert!(counts.columns[0].bin_evidence(10).unwrap().information_value > 1.0);
+}
+
 #[test]
 fn what_is_wrong_in_the_bank_s_files_is_told_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
