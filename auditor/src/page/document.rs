@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::curve::CurveError;
 use super::facts::Facts;
 use super::words::{counted, grouped, utc};
-use super::{Page, banks, checks, members, models, rounds};
+use super::{Page, banks, checks, columns, members, models, rounds};
 use crate::verify::report::{Check, CheckReport, Report};
 
 const STYLE: &str = include_str!("style.css");
@@ -18,6 +18,7 @@ pub(super) fn render(page: &Page<'_>, facts: &Facts<'_>) -> Result<String, Curve
     let report = &page.audited.report;
     let told = page.is_true_copy();
     let origin = page.audit.key.name();
+    let columns = columns::section(&page.audited.prepared);
     let models = models::section(facts)?;
     let document = html! {
         (DOCTYPE)
@@ -38,11 +39,12 @@ pub(super) fn render(page: &Page<'_>, facts: &Facts<'_>) -> Result<String, Curve
                 }
                 main #main {
                     (verdict(page, report))
-                    @if told { (contents(models.is_some())) }
+                    @if told { (contents(columns.is_some(), models.is_some())) }
                     @if report.findings() > 0 { (checks::section(report)) }
                     @if told {
                         (rounds::section(facts))
                         (banks::section(facts))
+                        @if let Some(columns) = &columns { (columns) }
                         @if let Some(models) = &models { (models) }
                     }
                     @if report.findings() == 0 { (checks::section(report)) }
@@ -75,12 +77,13 @@ fn short(report: &Report) -> &'static str {
     }
 }
 
-fn contents(models: bool) -> Markup {
+fn contents(columns: bool, models: bool) -> Markup {
     html! {
         nav aria-label="On this page" {
             ul {
                 li { a href="#rounds" { "Rounds" } }
                 li { a href="#banks" { "Banks" } }
+                @if columns { li { a href="#columns" { "Columns" } } }
                 @if models { li { a href="#models" { "Models" } } }
                 li { a href="#checks" { "Checks" } }
                 li { a href="#members" { "Rosters, tasks, keys" } }

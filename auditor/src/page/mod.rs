@@ -2,7 +2,7 @@
 //!
 //! * `facts`: what the log says, sorted as the page shows it.
 //! * `document`: the page from top to bottom, and the verdict at its head.
-//! * `rounds`, `banks`, `models`, `checks`, `members`: its sections.
+//! * `rounds`, `banks`, `columns`, `models`, `checks`, `members`: its sections.
 //! * `strip`: rounds as columns, drawn together where there are many.
 //! * `curve`: a figure by step.
 //! * `words`: numbers and times in words.
@@ -11,6 +11,7 @@
 
 mod banks;
 mod checks;
+mod columns;
 mod curve;
 mod document;
 mod facts;

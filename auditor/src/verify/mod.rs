@@ -39,7 +39,7 @@ pub use self::agreement::{Contradiction, HeldCheckpoint, Known};
 use self::archive::{Archive, ArchiveError};
 use self::history::{History, Stage};
 use self::record::RoundRecord;
-use self::replay::Replayed;
+use self::replay::{Prepared, Replayed};
 use self::report::{Check, CheckReport, Ledger, Place, Report};
 pub use self::retention::LetGo;
 pub use self::tell::{Ending, Figures, Opening, ToldRound};
@@ -113,6 +113,8 @@ pub struct Audited {
     /// Pairs of signed notes that prove what was found.
     pub contradictions: Vec<Contradiction>,
     pub(crate) history: History,
+    /// What the published sums tell of tasks' columns, as far as their states were derived.
+    pub(crate) prepared: Vec<Prepared>,
 }
 
 impl Audited {
@@ -170,7 +172,7 @@ fn pass(audit: &Audit, known: &Known, progress: &mut impl FnMut(Progress)) -> Re
         Ok((log, history, replayed))
     });
     match read {
-        Ok((log, history, replayed)) => {
+        Ok((log, history, mut replayed)) => {
             let root_at = |size| log.root_at(size).ok().flatten();
             let contradictions = agreement::check(known, &audit.key, log.head(), root_at, &mut good);
             witnesses::receipts(
@@ -181,7 +183,11 @@ fn pass(audit: &Audit, known: &Known, progress: &mut impl FnMut(Progress)) -> Re
                 root_at,
                 &mut good,
             );
+            let prepared = replayed
+                .as_mut()
+                .map(|replayed| std::mem::take(&mut replayed.prepared));
             Ok(Audited {
+                prepared: prepared.unwrap_or_default(),
                 report: report(log.checkpoint().size, &history, replayed, good),
                 head: Some(log.head().clone()),
                 contradictions,
@@ -205,6 +211,7 @@ fn pass(audit: &Audit, known: &Known, progress: &mut impl FnMut(Progress)) -> Re
                 contradictions: contradictions.collect(),
                 report: report(0, &History::default(), None, ledger),
                 head,
+                prepared: Vec::new(),
                 history: History::default(),
             })
         }

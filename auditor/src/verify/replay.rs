@@ -6,15 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use veilsum_protocol::crypto::signing::VerifyingKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::entry::{AbortReason, RoundOpen, RoundResult};
+use veilsum_protocol::model::Preparation;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::context::Context;
+use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::round::recover::Recovery;
 use veilsum_protocol::secagg::accumulate::Accumulator;
 use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::secagg::pack;
 use veilsum_protocol::secagg::ring::Ring;
-use veilsum_protocol::task::Task;
+use veilsum_protocol::task::{Schema, Task};
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Bundle, MESSAGE_LIMIT, Rejection};
 use veilsum_protocol::wire::signed::Signed;
@@ -38,6 +40,7 @@ pub(crate) struct Replay<'a> {
     /// By round and releasing bank: whose shares left, and whether they were of the self-mask.
     released: BTreeMap<(Round, BankIndex), Vec<(BankIndex, bool)>>,
     replayed: usize,
+    prepared: Vec<Prepared>,
     retention: Retention<'a>,
 }
 
@@ -46,6 +49,15 @@ pub(crate) struct Replayed {
     /// Rounds whose sum was computed again.
     pub(crate) sums: usize,
     pub(crate) let_go: Vec<LetGo>,
+    pub(crate) prepared: Vec<Prepared>,
+}
+
+/// What a task's statistics round told of its columns.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) task: String,
+    pub(crate) schema: Schema,
+    pub(crate) counts: Preparation,
 }
 
 /// A task, as far as its states were derived.
@@ -94,6 +106,7 @@ impl<'a> Replay<'a> {
             tasks: BTreeMap::new(),
             released: BTreeMap::new(),
             replayed: 0,
+            prepared: Vec::new(),
             retention: Retention::new(log),
         }
     }
@@ -107,6 +120,7 @@ impl<'a> Replay<'a> {
         Replayed {
             sums: self.replayed,
             let_go: self.retention.finish(&mut ledger.notes),
+            prepared: self.prepared,
         }
     }
 
@@ -455,7 +469,21 @@ impl<'a> Replay<'a> {
                 derivation.state = Some(next);
             }
         }
-        if !ledger.settle(Check::DerivedState, place, problems.into_vec()) {
+        let holds = ledger.settle(Check::DerivedState, place, problems.into_vec());
+        if let Some(counts) = derivation
+            .state
+            .as_ref()
+            .and_then(|state| state.preparation.as_ref())
+            && holds
+            && parts.open.kind == RoundKind::Statistics
+        {
+            self.prepared.push(Prepared {
+                task: derivation.task.name.clone(),
+                schema: derivation.task.schema.clone(),
+                counts: counts.clone(),
+            });
+        }
+        if !holds {
             derivation.state = None;
             ledger.notes.push(format!(
                 "the states of task {:?} after round {} were not derived",
