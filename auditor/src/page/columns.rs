@@ -118,7 +118,8 @@ fn spread(column: &ColumnFigures) -> Markup {
             }
         }
         Spread::Category(values) => {
-            let mut sorted: Vec<_> = values.iter().collect();
+            // A place whose value was not found says nothing.
+            let mut sorted: Vec<_> = values.iter().filter(|(_, count)| *count > 0).collect();
             sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             let bars: Vec<u64> = sorted.iter().take(VALUES).map(|(_, count)| *count).collect();
             let titles: Vec<String> = sorted
@@ -133,7 +134,7 @@ fn spread(column: &ColumnFigures) -> Markup {
                     span.wrap {
                         @if let Some((value, count)) = most { (value) " " (share(*count, column.cells)) }
                     }
-                    span { (counted(values.len(), "value", "values")) }
+                    span { (counted(sorted.len(), "value", "values")) }
                 }
             }
         }

@@ -93,7 +93,7 @@ fn column(rounds: &[RoundFact<'_>], range: Range<usize>) -> Column {
     };
     let of_kind = |kind| {
         move |round: &RoundFact<'_>| {
-            round.kind == Some(kind) && matches!(round.outcome, Outcome::Result { .. })
+            round.kind.map(class) == Some(class(kind)) && matches!(round.outcome, Outcome::Result { .. })
         }
     };
     let mut pieces: Vec<Piece> = [RoundKind::Statistics, RoundKind::Train, RoundKind::Evaluate]
@@ -140,7 +140,8 @@ fn single(round: &RoundFact<'_>) -> Piece {
 
 fn class(kind: RoundKind) -> &'static str {
     match kind {
-        RoundKind::Statistics => "statistics",
+        // What comes before training, drawn as one kind.
+        RoundKind::Statistics | RoundKind::Support | RoundKind::Vocabulary => "statistics",
         RoundKind::Train => "train",
         RoundKind::Evaluate => "evaluate",
     }

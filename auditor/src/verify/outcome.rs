@@ -74,7 +74,7 @@ fn result(round: &RoundHistory, open: &Logged<RoundOpen>, logged: &Logged<RoundR
     problems.unless_equal("step", result.step, open.value.step);
     let survivors = round.survivors.as_ref().map_or(0, |list| list.value.len());
     problems.unless_equal("a sum of survivors:", usize::from(result.survivors), survivors);
-    let measured = result.kind != RoundKind::Statistics;
+    let measured = result.kind.is_measured();
     problems.unless(
         result.metrics.is_some() == measured,
         || format!("a {} round with metrics: {}", result.kind.name(), !measured),

@@ -477,9 +477,14 @@ impl<'a> Replay<'a> {
             && holds
             && parts.open.kind == RoundKind::Statistics
         {
+            let found = derivation
+                .state
+                .as_ref()
+                .and_then(|state| state.vocabularies.as_ref());
+            let schema = derivation.task.schema.with_found(found);
             self.prepared.push(Prepared {
                 task: derivation.task.name.clone(),
-                schema: derivation.task.schema.clone(),
+                schema,
                 counts: counts.clone(),
             });
         }

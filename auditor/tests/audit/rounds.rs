@@ -280,6 +280,7 @@ impl World {
                     .unwrap()
             }
             RoundKind::Evaluate => plan.evaluate(&scores).unwrap(),
+            RoundKind::Support | RoundKind::Vocabulary => panic!("no step of this task"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::{ColumnFigures, Preparation, Spread};
-use veilsum_protocol::task::Task;
+use veilsum_protocol::task::Schema;
 
 use crate::app::{self, AppError};
 use crate::cli::Failure;
@@ -83,17 +83,18 @@ pub(crate) fn columns(dir: &Path, wanted: &str) -> Result<Report, Failure> {
     let state = states
         .load(&hash, known.step, &state)
         .map_err(|error| Failure::try_again(format!("{error}; if the daemon has just gone on, try again")))?;
+    let schema = task.schema.with_found(state.vocabularies.as_ref());
     state
         .preparation
-        .map(|preparation| Report::of(&task, &preparation))
+        .map(|preparation| Report::of(&task.name, &schema, &preparation))
         .ok_or_else(not_yet)
 }
 
 impl Report {
-    fn of(task: &Task, preparation: &Preparation) -> Self {
-        let figures = preparation.figures(&task.schema);
+    fn of(task: &str, schema: &Schema, preparation: &Preparation) -> Self {
+        let figures = preparation.figures(schema);
         Self {
-            task: task.name.clone(),
+            task: task.to_owned(),
             rows: preparation.rows.iter().sum(),
             positives: preparation.rows.get(1).copied(),
             columns: figures.into_iter().map(Column::of).collect(),
@@ -190,6 +191,8 @@ impl Column {
             );
         }
         let mut values: Vec<_> = self.values.iter().flatten().collect();
+        // A place whose value was not found says nothing.
+        values.retain(|(_, count)| *count > 0);
         values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let share = |count: u64| format!("{:.1} %", 100.0 * count as f64 / self.cells.max(1) as f64);
         let mut words: Vec<_> = values
@@ -207,6 +210,8 @@ impl Column {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use veilsum_protocol::task::Task;
+
     use super::*;
 
     const TASK: &str = r#"
@@ -242,7 +247,7 @@ mod tests {
             counts.count_number(0, label, u);
             counts.count_value(1, label, row % 2);
         }
-        let report = Report::of(&task, &counts);
+        let report = Report::of(&task.name, &task.schema, &counts);
         let text = report.text();
         let mut lines = text.lines();
         assert_eq!(
@@ -257,7 +262,7 @@ mod tests {
         let figures: Vec<_> = a.split_whitespace().skip(3).take(3).collect();
         assert_eq!(figures, ["2", "4", "6"]);
         let region = lines.next().unwrap();
-        assert!(region.ends_with("n 60.0 %, s 40.0 %, another 0.0 %"), "{region}");
+        assert!(region.ends_with("n 60.0 %, s 40.0 %"), "{region}");
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(
             json["columns"][0]["numbers"]["histogram"],

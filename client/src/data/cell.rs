@@ -213,7 +213,7 @@ impl Category<'_> {
         };
         match place {
             Some(index) => Ok(Parsed::Category(to_u16(index))),
-            None if self.kind.other_bucket => Ok(Parsed::Category(to_u16(values.len()))),
+            None if self.kind.other_bucket => Ok(Parsed::Category(to_u16(self.kind.bucket()))),
             None => Err(Wrong {
                 found: if is_missing() { nothing(text) } else { quoted(text) },
                 expected: format!("one of {}", values.join(", ")),

@@ -5,7 +5,7 @@ use veilsum_protocol::task::{ColumnKind, LabelKind, Schema};
 
 use super::moment::Moment;
 use super::split::{Side, first_held_out};
-use super::{DataError, HoldOut, parse};
+use super::{DataError, HoldOut, OpenValues, parse};
 use crate::desensitise::Rules;
 
 /// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category.
@@ -22,6 +22,8 @@ pub struct Dataset {
     held_out: Vec<bool>,
     /// The rows to train on in the order of time, where the split is by time.
     by_time: Option<Vec<u32>>,
+    /// Of categories whose values the banks find out.
+    open: OpenValues,
 }
 
 /// One row as the reader hands it over.
@@ -52,14 +54,17 @@ impl Dataset {
             labels: Vec::new(),
             held_out: Vec::new(),
             by_time: None,
+            open: OpenValues::default(),
         };
         let mut moments = Vec::new();
-        parse::read(file, schema, hold_out, rules, &mut |row| {
+        let mut open = OpenValues::of(schema);
+        parse::read(file, schema, hold_out, rules, &mut open, &mut |row| {
             if let Side::At(moment) = row.side {
                 moments.push(moment);
             }
             dataset.push(row);
         })?;
+        dataset.open = open;
         if let Some(share) = hold_out.latest() {
             dataset.part_by_time(file, &moments, share)?;
         }
@@ -88,6 +93,7 @@ impl Dataset {
                 "the task holds out the latest rows: export rows of a longer time",
             )
         })?;
+        self.open.keep_before(first);
         for (held_out, moment) in self.held_out.iter_mut().zip(moments) {
             *held_out = *moment >= first;
         }
@@ -198,6 +204,11 @@ impl Dataset {
             .zip(&self.held_out)
             .filter(move |(_, held)| **held == held_out)
             .map(|(row, _)| row)
+    }
+
+    /// The bank's own values of each of [`Schema::open_columns`] in the rows to train on, the most frequent first.
+    pub fn open_values(&self) -> Vec<Vec<String>> {
+        self.open.values()
     }
 
     pub(super) fn schema(&self) -> &Schema {

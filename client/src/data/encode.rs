@@ -199,7 +199,7 @@ impl Dataset {
                 }
                 ColumnKind::Category(kind) => {
                     category += cells;
-                    let places = kind.values.len() + usize::from(kind.other_bucket);
+                    let places = kind.places();
                     (category - cells, SourceKind::Category { places })
                 }
             };

@@ -12,15 +12,16 @@ use super::error::At;
 use super::moment::Moment;
 use super::source::Table;
 use super::split::Side;
-use super::{DataError, HoldOut};
+use super::{DataError, HoldOut, OpenValues};
 use crate::desensitise::{Guard, Rules};
 
-/// Reads `file` from its first row to its last and hands each to `sink`.
+/// Reads `file` from its first row to its last and hands each to `sink`, and the cells of open categories to `open`.
 pub(super) fn read(
     file: &Path,
     schema: &Schema,
     hold_out: &HoldOut,
     rules: &Rules,
+    open: &mut OpenValues,
     sink: &mut dyn FnMut(Row<'_>),
 ) -> Result<(), DataError> {
     let table = Table::open(file)?;
@@ -63,7 +64,9 @@ pub(super) fn read(
         numbers.clear();
         categories.clear();
         for &(column, position) in &positions.cells {
-            let parsed = columns[column].parse(cell_of(record, position), &schema.missing);
+            let cell = cell_of(record, position);
+            open.see(column, cell, &schema.missing, side);
+            let parsed = columns[column].parse(cell, &schema.missing);
             let name = || header.get(position).unwrap_or_default();
             match parsed.map_err(|wrong| wrong.at(file, at, name()))? {
                 Parsed::Number(number) => numbers.push(number),

@@ -6,7 +6,7 @@ use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::model::{ModelSpec, Moments, Preparation};
+use veilsum_protocol::model::{ModelSpec, Moments, Preparation, Vocabularies};
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::secagg::quantise::{Digits, QuantiseError};
 use veilsum_protocol::task::{Task, Weighting};
@@ -34,6 +34,9 @@ pub enum ContributionError {
     /// A train or evaluate round before the moments are known.
     #[error("the task's inputs have no moments yet")]
     NoMoments,
+    /// A vocabulary round before it is known which values have support.
+    #[error("the task has no table of the support round yet")]
+    NoSupport,
 }
 
 /// Where the bank's rows are and where they are computed with.
@@ -57,11 +60,16 @@ impl Source {
     /// # Errors
     /// The first thing that does not fit, with file, line and column.
     pub fn read(&self, task: &Task) -> Result<Dataset, DataError> {
-        self.read_under(&self.policy.rules()?, task)
+        self.read_under(&self.policy.rules()?, task, None)
     }
 
-    fn read_under(&self, rules: &Rules, task: &Task) -> Result<Dataset, DataError> {
-        let schema = read_schema(&self.schema, &task.schema)?;
+    fn read_under(
+        &self,
+        rules: &Rules,
+        task: &Task,
+        found: Option<&Vocabularies>,
+    ) -> Result<Dataset, DataError> {
+        let schema = read_schema(&self.schema, &task.schema)?.with_found(found);
         let hold_out = HoldOut::of(self.salt, &task.evaluation.split);
         Dataset::read(&self.file, &schema, &hold_out, rules)
     }
@@ -82,6 +90,8 @@ pub struct Step<'a> {
 struct Loaded {
     task: Digest,
     rules: Rules,
+    /// What the banks had found of the task's vocabularies when the rows were read.
+    found: Option<Vocabularies>,
     rows: Dataset,
     training: Vec<u32>,
     held_out: Vec<u32>,
@@ -118,8 +128,21 @@ impl Workbench {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Digits, ContributionError> {
         let runtime = self.source.runtime;
-        let loaded = self.load(step.task)?;
         let (task, plan, state) = (step.task, step.plan, step.state);
+        let agreed = state
+            .vocabularies
+            .as_ref()
+            .filter(|found| found.agreed().is_some());
+        let loaded = self.load(task, agreed)?;
+        if step.kind == RoundKind::Support {
+            return Ok(plan.support(&loaded.rows.open_values())?);
+        }
+        if step.kind == RoundKind::Vocabulary {
+            let Some(Vocabularies::Supported(supported)) = &state.vocabularies else {
+                return Err(ContributionError::NoSupport);
+            };
+            return Ok(plan.vocabulary(supported, &loaded.rows.open_values())?);
+        }
         if step.kind == RoundKind::Statistics {
             let columns = loaded.rows.statistics().columns;
             return Ok(match &task.preparation {
@@ -169,18 +192,22 @@ impl Workbench {
         Ok(plan.train(&mut update, weight, &scores, entropy)?)
     }
 
-    fn load(&mut self, task: &Task) -> Result<&mut Loaded, DataError> {
+    /// `found`: the values that the banks agreed on, once they have.
+    fn load(&mut self, task: &Task, found: Option<&Vocabularies>) -> Result<&mut Loaded, DataError> {
         let hash = task.hash();
         // The policy as it is now: what the operator has changed counts for the next order.
         let rules = self.source.policy.rules()?;
-        let same = |loaded: &Loaded| loaded.task == hash && loaded.rules.is_same(&rules);
+        let same = |loaded: &Loaded| {
+            loaded.task == hash && loaded.rules.is_same(&rules) && loaded.found.as_ref() == found
+        };
         let loaded = match self.loaded.take().filter(same) {
             Some(loaded) => loaded,
             None => {
-                let rows = self.source.read_under(&rules, task)?;
+                let rows = self.source.read_under(&rules, task, found)?;
                 Loaded {
                     task: hash,
                     rules,
+                    found: found.cloned(),
                     training: rows.training_rows().collect(),
                     held_out: rows.held_out_rows().collect(),
                     rows,

@@ -111,7 +111,12 @@ impl ModelFiles {
         let Some(moments) = &state.moments else {
             return Ok(());
         };
-        if task.preparation.is_some() && state.preparation.is_none() {
+        let found = state
+            .vocabularies
+            .as_ref()
+            .is_some_and(|found| found.agreed().is_some());
+        let unfound = !found && task.schema.open_columns().next().is_some();
+        if unfound || (task.preparation.is_some() && state.preparation.is_none()) {
             return Ok(());
         }
         let model = Snapshot {
@@ -162,14 +167,15 @@ impl ModelFiles {
 }
 
 fn inputs(task: &Task, state: &TaskState, moments: &Moments) -> Vec<Input> {
-    let columns = &task.schema.columns;
+    let schema = task.schema.with_found(state.vocabularies.as_ref());
+    let columns = &schema.columns;
     let number = |at: usize| {
         matches!(
             columns.get(at).map(|column| &column.kind),
             Some(ColumnKind::Number(_))
         )
     };
-    let inputs = task.schema.inputs().into_iter().map(|input| {
+    let inputs = schema.inputs().into_iter().map(|input| {
         let counts = state.preparation.as_ref();
         let counts = counts.and_then(|preparation| preparation.columns.get(input.column));
         let mut described = Input {

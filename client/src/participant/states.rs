@@ -119,6 +119,7 @@ mod tests {
             step,
             moments: None,
             preparation: None,
+            vocabularies: None,
             parameters: vec![0.5, -1.0],
             optimiser: OptimiserState {
                 momentum: Vec::new(),

@@ -174,6 +174,10 @@ pub(super) fn derived(result: &RoundResult, plan: &Plan, cohort: Option<usize>) 
         .map(|metrics| format!("; model {model} before it: {}", figures(metrics)));
     let figures = figures.unwrap_or_default();
     match result.kind {
+        RoundKind::Support => format!("{banks} sums are in; which cells have support derived and checked"),
+        RoundKind::Vocabulary => {
+            format!("{banks} sums are in; the values that enough banks have derived and checked")
+        }
         RoundKind::Statistics => {
             format!("{banks} sums are in; the inputs' moments derived and checked")
         }

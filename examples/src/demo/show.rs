@@ -291,6 +291,9 @@ fn weakest(consortium: &Consortium, supply: &Supply) -> Option<String> {
 
 fn line(story: &RoundStory, all: usize, rounds: u32) -> String {
     let what = match story.kind {
+        RoundKind::Support | RoundKind::Vocabulary => {
+            format!("{}: values that enough banks have", story.kind.name())
+        }
         RoundKind::Statistics => "statistics: sums of every column".to_owned(),
         RoundKind::Train => format!("training {:>2} of {rounds}", story.step),
         RoundKind::Evaluate => "evaluation of the last model".to_owned(),

@@ -12,6 +12,7 @@ mod preparation;
 mod shape;
 mod spec;
 pub mod state;
+mod vocabulary;
 
 pub use manifest::{Initial, Manifest, Parameter};
 pub use metrics::{Better, BinarySums, ClassSums, Figure, Metrics, MetricsError, NumberSums, ScoreSums};
@@ -23,3 +24,4 @@ pub use shape::{InputShape, Target};
 pub use spec::{
     Activation, Cell, Cnn, EmbeddingBag, Mlp, ModelSpec, Norm, Recurrent, TextCnn, Transformer, Unfit,
 };
+pub use vocabulary::{Support, Vocabularies};

@@ -3,11 +3,12 @@
 use crate::crypto::entropy::Entropy;
 use crate::ids::Digest;
 use crate::model::state::AdvanceError;
-use crate::model::{ColumnSums, Preparation, ScoreSums, Target};
+use crate::model::vocabulary::Table;
+use crate::model::{ColumnSums, Preparation, ScoreSums, Support, Target};
 use crate::round::params::RoundKind;
 use crate::secagg::layout::{Layout, Segment, SegmentKind, limbs_for};
 use crate::secagg::quantise::{Digits, QuantiseError, clip_l2};
-use crate::task::{Schema, Task};
+use crate::task::{Schema, Task, VocabularySpec};
 
 /// Bits of a count of rows of one bank.
 const COUNT_BITS: u32 = 24;
@@ -24,6 +25,8 @@ pub struct Plan {
     statistics: Layout,
     train: Layout,
     evaluate: Layout,
+    support: Layout,
+    vocabulary: Layout,
     schema: Schema,
     max_weight: u32,
     clip_norm: f32,
@@ -34,6 +37,10 @@ impl Plan {
     pub fn new(task: &Task) -> Self {
         let columns = count(task.schema.standardised().len());
         let mut kinds = Vec::new();
+        let open: Vec<_> = task.schema.open_columns().map(|(_, spec)| spec).collect();
+        if !open.is_empty() {
+            kinds.extend([RoundKind::Support, RoundKind::Vocabulary]);
+        }
         if columns > 0 || task.preparation.is_some() {
             kinds.push(RoundKind::Statistics);
         }
@@ -93,7 +100,14 @@ impl Plan {
                     .map(|(name, values)| integers(name, values, COUNT_BITS)),
             );
         }
+        let of_open = |size: fn(VocabularySpec) -> usize| count(open.iter().map(|spec| size(*spec)).sum());
         Self {
+            support: layout(vec![integers("cells", of_open(Support::size), 1)]),
+            vocabulary: layout(vec![
+                integers("counts", of_open(Table::cells), COUNT_BITS),
+                integers("bytes", of_open(Table::bytes), COUNT_BITS),
+                integers("checks", of_open(Table::cells), SUM_BITS),
+            ]),
             task: task.hash(),
             kinds,
             statistics: layout(statistics),
@@ -132,6 +146,8 @@ impl Plan {
             RoundKind::Statistics => &self.statistics,
             RoundKind::Train => &self.train,
             RoundKind::Evaluate => &self.evaluate,
+            RoundKind::Support => &self.support,
+            RoundKind::Vocabulary => &self.vocabulary,
         }
     }
 
@@ -143,6 +159,48 @@ impl Plan {
     fn digits(&self, kind: RoundKind) -> Digits {
         let layout = self.layout(kind);
         Digits::with_capacity(layout.digit_bits, layout.lanes())
+    }
+
+    /// A bank's part of the support round: `values` are its own, for each of [`Schema::open_columns`], the most frequent first.
+    ///
+    /// # Errors
+    /// Never: a cell is 0 or 1.
+    pub fn support(&self, values: &[Vec<String>]) -> Result<Digits, QuantiseError> {
+        let mut digits = self.digits(RoundKind::Support);
+        for ((column, spec), values) in self.schema.open_columns().zip(values) {
+            for cell in Support::part(spec, &self.task, column, values) {
+                digits.push_integer(cell, 1)?;
+            }
+        }
+        Ok(digits)
+    }
+
+    /// A bank's part of the vocabulary round: those of the same values that `supported`, from the support round, lets through.
+    ///
+    /// # Errors
+    /// If a sum does not fit: far more values in one cell than a task has.
+    pub fn vocabulary(&self, supported: &[Support], values: &[Vec<String>]) -> Result<Digits, QuantiseError> {
+        let columns = self.schema.open_columns().zip(values).zip(supported);
+        let tables = columns.map(|(((column, spec), values), support)| {
+            Table::part(spec, &self.task, column, values, support)
+        });
+        let tables: Vec<_> = tables.collect();
+        let mut digits = self.digits(RoundKind::Vocabulary);
+        let limbs = |bits| self.vocabulary.limbs_for(bits);
+        let sums = [
+            (
+                tables.iter().flat_map(|table| &table.counts).collect::<Vec<_>>(),
+                COUNT_BITS,
+            ),
+            (tables.iter().flat_map(|table| &table.bytes).collect(), COUNT_BITS),
+            (tables.iter().flat_map(|table| &table.checks).collect(), SUM_BITS),
+        ];
+        for (sums, bits) in sums {
+            for sum in sums {
+                digits.push_integer(*sum, limbs(bits))?;
+            }
+        }
+        Ok(digits)
     }
 
     /// A bank's part of the statistics round of a task that prepares: the sums, and the counts of the same rows.

@@ -8,6 +8,7 @@ use crate::model::optimiser::OptimiserState;
 use crate::model::plan::Plan;
 use crate::model::{
     BinarySums, ClassSums, ColumnSums, Metrics, Moments, NumberSums, Preparation, ScoreSums, Target,
+    Vocabularies,
 };
 use crate::round::params::RoundKind;
 use crate::secagg::layout::Layout;
@@ -29,6 +30,8 @@ pub struct TaskState {
     pub optimiser: OptimiserState,
     /// What the columns hold, once the statistics round of a task that prepares is done.
     pub preparation: Option<Preparation>,
+    /// What the banks have found of the values of categories that the task leaves to them.
+    pub vocabularies: Option<Vocabularies>,
 }
 
 /// What a sum gives beside the next state.
@@ -99,6 +102,7 @@ impl TaskState {
             optimiser: OptimiserState::new(&task.aggregation.optimiser, parameters.len()),
             parameters,
             preparation: None,
+            vocabularies: None,
         }
     }
 
@@ -135,6 +139,13 @@ impl TaskState {
             ..self.clone()
         };
         let outcome = match kind {
+            RoundKind::Support | RoundKind::Vocabulary => {
+                next.vocabularies = Some(vocabularies(kind, task, layout, sum, survivors)?);
+                Outcome {
+                    weight: 0,
+                    metrics: None,
+                }
+            }
             RoundKind::Statistics => {
                 let columns = column_sums(layout, sum)?;
                 next.preparation = preparation(task, layout, sum, &columns)?;
@@ -218,6 +229,33 @@ fn column_sums(layout: &Layout, sum: &[u32]) -> Result<Vec<ColumnSums>, AdvanceE
             sum_of_squares,
         });
     Ok(columns.collect())
+}
+
+fn vocabularies(
+    kind: RoundKind,
+    task: &Task,
+    layout: &Layout,
+    sum: &[u32],
+    survivors: u16,
+) -> Result<Vocabularies, AdvanceError> {
+    let read = |name| small(integers(layout, sum, name)?);
+    if kind == RoundKind::Vocabulary {
+        let (counts, bytes, checks) = (read("counts")?, read("bytes")?, read("checks")?);
+        return Ok(Vocabularies::found(
+            &task.schema,
+            &task.hash(),
+            counts,
+            bytes,
+            checks,
+        ));
+    }
+    let cells = read("cells")?;
+    match cells.iter().find(|cell| **cell > u64::from(survivors)) {
+        None => Ok(Vocabularies::supported(&task.schema, &cells)),
+        Some(cell) => Err(AdvanceError::Sums(format!(
+            "a cell has values of {cell} banks, expected at most {survivors}; some bank contributed other than it should"
+        ))),
+    }
 }
 
 /// The counts of a task that prepares; `columns` are the sums of the same rows.

@@ -123,6 +123,10 @@ pub enum RoundKind {
     Train,
     /// Metrics alone.
     Evaluate,
+    /// How many banks have values in which cells of categories that have no agreed values yet.
+    Support,
+    /// The values of such categories that enough banks have.
+    Vocabulary,
 }
 
 impl RoundKind {
@@ -132,7 +136,14 @@ impl RoundKind {
             Self::Statistics => "statistics",
             Self::Train => "train",
             Self::Evaluate => "evaluate",
+            Self::Support => "support",
+            Self::Vocabulary => "vocabulary",
         }
+    }
+
+    /// Whether a round of this kind scores the model that it starts from.
+    pub fn is_measured(self) -> bool {
+        matches!(self, Self::Train | Self::Evaluate)
     }
 
     pub(crate) fn write(self, writer: &mut Writer) {
@@ -140,6 +151,8 @@ impl RoundKind {
             Self::Statistics => 1,
             Self::Train => 2,
             Self::Evaluate => 3,
+            Self::Support => 4,
+            Self::Vocabulary => 5,
         });
     }
 
@@ -148,6 +161,8 @@ impl RoundKind {
             1 => Ok(Self::Statistics),
             2 => Ok(Self::Train),
             3 => Ok(Self::Evaluate),
+            4 => Ok(Self::Support),
+            5 => Ok(Self::Vocabulary),
             other => Err(DecodeError::value("round kind", format!("{other} is unknown"))),
         }
     }

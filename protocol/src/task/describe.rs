@@ -5,8 +5,8 @@ use std::fmt::Write;
 use crate::model::{Activation, Cell, ModelSpec, Norm, Target};
 
 use super::{
-    Aggregation, ColumnEncoding, ColumnKind, LabelKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale,
-    Schedule, ServerOptimiser, Split, Task, TrainingSpec, Weighting, WhenMissing,
+    Aggregation, CategoryColumn, ColumnEncoding, ColumnKind, LabelKind, LocalOptimiser, Loss, NumberColumn,
+    Outside, Scale, Schedule, ServerOptimiser, Split, Task, TrainingSpec, Weighting, WhenMissing,
 };
 
 fn label(kind: &LabelKind) -> String {
@@ -54,6 +54,14 @@ pub(super) fn task(task: &Task) -> String {
     for column in &schema.columns {
         let kind = match &column.kind {
             ColumnKind::Number(kind) => number(kind),
+            ColumnKind::Category(CategoryColumn {
+                vocabulary: Some(vocabulary),
+                ..
+            }) => format!(
+                "one of at most {} values, which the banks find out first: those that at least {} banks have; any other value \
+                 counts as one more",
+                vocabulary.most, vocabulary.support
+            ),
             ColumnKind::Category(kind) => {
                 let other = if kind.other_bucket {
                     "; any other value counts as one more"
@@ -113,6 +121,15 @@ pub(super) fn task(task: &Task) -> String {
         "\nWhat leaves the bank, always under masks, so that only the sum over the banks can be seen"
             .to_owned(),
     );
+    if schema.open_columns().next().is_some() {
+        let names = schema.open_columns().filter_map(|(at, _)| schema.columns.get(at));
+        let names: Vec<_> = names.map(|column| column.name.as_str()).collect();
+        say(format!(
+            "  once: which cells of a table your values of {} fall into; then those of the values whose cells enough banks have. \
+             Who guesses a value that few banks have can test the guess",
+            names.join(", ")
+        ));
+    }
     let numbers = schema.standardised().len();
     say(format!(
         "  once: how many training rows there are; for each of the {numbers} number columns the count, the sum and \

@@ -27,7 +27,7 @@ pub use error::TaskError;
 pub use scale::Scale;
 pub use schema::{
     CategoryColumn, Column, ColumnEncoding, ColumnKind, Input, InputKind, LabelKind, NumberColumn, Outside,
-    Schema, WhenMissing,
+    Schema, VocabularySpec, WhenMissing,
 };
 pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};
 

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use crate::model::{InputShape, Target};
+use crate::model::{InputShape, Target, Vocabularies};
 
 use super::{Scale, TaskError, canonical, schema_file};
 
@@ -115,6 +115,38 @@ pub struct CategoryColumn {
     pub values: Vec<String>,
     /// Whether any other value, and a missing one, counts as one more category; it is an error otherwise.
     pub other_bucket: bool,
+    /// The banks find the values out among each other before they train; `values` is empty until then.
+    pub vocabulary: Option<VocabularySpec>,
+}
+
+/// Which values the banks find out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VocabularySpec {
+    /// How many banks must have a value.
+    pub support: u16,
+    /// Values at most. The model has an input for each, whether it is found or not.
+    pub most: u16,
+}
+
+impl CategoryColumn {
+    /// Where the bucket for other values stands, behind the values.
+    pub fn bucket(&self) -> usize {
+        self.vocabulary
+            .map_or(self.values.len(), |vocabulary| usize::from(vocabulary.most))
+    }
+
+    /// Values, found or not, and the bucket.
+    pub fn places(&self) -> usize {
+        self.bucket() + usize::from(self.other_bucket)
+    }
+
+    /// What each place stands for in words.
+    pub fn place_names(&self) -> Vec<String> {
+        let values = self.values.iter().cloned();
+        let not_found = (self.values.len()..self.bucket()).map(|at| format!("value {}, not found", at + 1));
+        let other = self.other_bucket.then(|| "another".to_owned());
+        values.chain(not_found).chain(other).collect()
+    }
 }
 
 /// What a number outside the agreed range does.
@@ -222,6 +254,10 @@ impl Schema {
                     for (index, value) in category.values.iter().enumerate() {
                         add(format!("{name} = {value}"), InputKind::Category(index));
                     }
+                    for index in category.values.len()..category.bucket() {
+                        let name = format!("{name}, value {} of those found", index + 1);
+                        add(name, InputKind::Category(index));
+                    }
                     if category.other_bucket {
                         add(format!("{name} is another"), InputKind::OtherCategory);
                     }
@@ -247,7 +283,7 @@ impl Schema {
             |input: &&Input| !matches!(input.kind, InputKind::Category(_) | InputKind::OtherCategory);
         let places = self.columns.iter().filter_map(|column| match &column.kind {
             ColumnKind::Category(category) if column.encoding == ColumnEncoding::Plain => {
-                Some(category.values.len() + usize::from(category.other_bucket))
+                Some(category.places())
             }
             ColumnKind::Number(_) | ColumnKind::Category(_) => None,
         });
@@ -255,6 +291,31 @@ impl Schema {
             numbers: self.inputs().iter().filter(number).count(),
             categories: places.collect(),
         }
+    }
+
+    /// The categories whose values the banks find out, with their places in the schema.
+    pub fn open_columns(&self) -> impl Iterator<Item = (usize, VocabularySpec)> {
+        let columns = self.columns.iter().enumerate();
+        columns.filter_map(|(at, column)| match &column.kind {
+            ColumnKind::Category(category) => category.vocabulary.map(|vocabulary| (at, vocabulary)),
+            ColumnKind::Number(_) => None,
+        })
+    }
+
+    /// The schema with the values that the banks have found, as far as they have.
+    pub fn with_found(&self, found: Option<&Vocabularies>) -> Self {
+        let mut schema = self.clone();
+        let found = found.and_then(Vocabularies::agreed).unwrap_or_default();
+        for ((at, _), values) in self.open_columns().zip(found) {
+            if let Some(Column {
+                kind: ColumnKind::Category(category),
+                ..
+            }) = schema.columns.get_mut(at)
+            {
+                category.values.clone_from(values);
+            }
+        }
+        schema
     }
 
     /// What a model of such rows predicts.

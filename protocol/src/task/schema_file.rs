@@ -6,13 +6,16 @@ use serde::Deserialize;
 
 use super::ranges::{integer, length, real, trimmed, unique, words};
 use super::schema::{
-    CategoryColumn, Column, ColumnEncoding, ColumnKind, LabelKind, NumberColumn, Outside, Schema, WhenMissing,
+    CategoryColumn, Column, ColumnEncoding, ColumnKind, LabelKind, NumberColumn, Outside, Schema,
+    VocabularySpec, WhenMissing,
 };
 use super::{Scale, TaskError};
 
 pub(super) const NAME: std::ops::RangeInclusive<usize> = 1..=128;
 /// The confusion matrix, which is summed, has the square of so many counts. Two classes are a label of 0 or 1.
 const CLASSES: std::ops::RangeInclusive<usize> = 3..=256;
+/// Values of all vocabularies of a task: the first of the rounds that find them has 4096 lanes for each.
+const MOST_FOUND: usize = 4096;
 /// Numbers that a model is given of one row.
 const INPUTS: std::ops::RangeInclusive<usize> = 1..=65_536;
 /// A whole number up to here is one and only one f64.
@@ -62,8 +65,16 @@ struct ColumnFile {
     when_missing: Option<WhenMissing>,
     values: Option<Vec<String>>,
     other: Option<OtherFile>,
+    vocabulary: Option<VocabularyFile>,
     encoding: Option<EncodingFile>,
     bins: Option<i64>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VocabularyFile {
+    support: i64,
+    most: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -149,6 +160,17 @@ impl SchemaFile {
             columns,
         };
         evidence_needs_two_labels(prefix, &schema)?;
+        let found: usize = schema
+            .open_columns()
+            .map(|(_, vocabulary)| usize::from(vocabulary.most))
+            .sum();
+        if found > MOST_FOUND {
+            return Err(TaskError::invalid(
+                key("column: vocabulary.most"),
+                format!("{found} in all columns together"),
+                format!("at most {MOST_FOUND}"),
+            ));
+        }
         let inputs = schema.inputs();
         length(&key("column: the inputs that they give"), &inputs, INPUTS)?;
         if let Some(steps) = schema.steps() {
@@ -212,6 +234,7 @@ fn label_kind(
             Ok(LabelKind::Classes(CategoryColumn {
                 values,
                 other_bucket: false,
+                vocabulary: None,
             }))
         }
         (None, Some(number)) => {
@@ -227,6 +250,7 @@ fn label_kind(
                 when_missing: None,
                 values: None,
                 other: None,
+                vocabulary: None,
                 encoding: None,
                 bins: None,
             };
@@ -292,6 +316,12 @@ impl ColumnFile {
     fn number(&self, path: &str) -> Result<NumberColumn, TaskError> {
         refuse(path, "values", self.values.is_some(), "only a category has it")?;
         refuse(path, "other", self.other.is_some(), "only a category has it")?;
+        refuse(
+            path,
+            "vocabulary",
+            self.vocabulary.is_some(),
+            "only a category has it",
+        )?;
         let integer = self.r#type == ColumnType::Integer;
         let end = |key: &str, found: Option<f64>| {
             let key = format!("{path}.{key}");
@@ -343,13 +373,46 @@ impl ColumnFile {
             self.when_missing.is_some(),
             "a category has `other = \"bucket\"` for it",
         )?;
+        if let Some(file) = self.vocabulary {
+            return self.open(path, file);
+        }
         let key = format!("{path}.values");
         let values = self.values.clone();
         let values =
             values.ok_or_else(|| TaskError::invalid(&key, "nothing", "the list of agreed values"))?;
         let other_bucket = self.other == Some(OtherFile::Bucket);
         check_values(&key, &values, if other_bucket { 1 } else { 2 }..=1000)?;
-        Ok(CategoryColumn { values, other_bucket })
+        Ok(CategoryColumn {
+            values,
+            other_bucket,
+            vocabulary: None,
+        })
+    }
+
+    /// A category whose values the banks find out. What they do not find needs a place, so there is always a bucket.
+    fn open(&self, path: &str, file: VocabularyFile) -> Result<CategoryColumn, TaskError> {
+        refuse(
+            path,
+            "values",
+            self.values.is_some(),
+            "the banks find them out (vocabulary)",
+        )?;
+        if self.other == Some(OtherFile::Refuse) {
+            return Err(TaskError::invalid(
+                format!("{path}.other"),
+                "\"refuse\" beside vocabulary",
+                "\"bucket\", or nothing, which is the same: values that are not found count as one more",
+            ));
+        }
+        let vocabulary = VocabularySpec {
+            support: integer(&format!("{path}.vocabulary.support"), file.support, 3..=500)?,
+            most: integer(&format!("{path}.vocabulary.most"), file.most, 2..=1000)?,
+        };
+        Ok(CategoryColumn {
+            values: Vec::new(),
+            other_bucket: true,
+            vocabulary: Some(vocabulary),
+        })
     }
 }
 

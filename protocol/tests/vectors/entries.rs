@@ -397,6 +397,7 @@ fn named() -> Vec<Value> {
                 task: digest(1),
                 step: 2,
                 preparation: None,
+                vocabularies: None,
                 moments: Some(Moments {
                     mean: vec![0.25, 0.5],
                     std: vec![0.125, 1.0],

@@ -121,6 +121,7 @@ pub fn contribution(bank: BankIndex, kind: RoundKind, step: u32) -> Contribution
             scores: scores(i, step),
         },
         RoundKind::Evaluate => Contribution::Evaluate(scores(i, step)),
+        RoundKind::Support | RoundKind::Vocabulary => panic!("no step of this task"),
     }
 }
 

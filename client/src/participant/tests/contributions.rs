@@ -2,11 +2,12 @@
 
 use veilsum_protocol::crypto::entropy::SystemEntropy;
 use veilsum_protocol::ids::Round;
-use veilsum_protocol::model::Figure;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::{Outcome, TaskState};
+use veilsum_protocol::model::{Figure, Vocabularies};
 use veilsum_protocol::secagg::quantise::Digits;
 use veilsum_protocol::task::Task;
+use veilsum_protocol::wire::canonical::Canonical as _;
 
 use super::scene::{source, task};
 use crate::participant::contribution::{ContributionError, Step, Workbench};
@@ -199,6 +200,60 @@ fn a_scorecard_is_learned_through_sums() {
     let rows: u64 = counts.rows.iter().sum();
     assert!(rows > 600 && rows.is_multiple_of(3), "{rows}");
     assert!(counts.columns[0].bin_evidence(10).unwrap().information_value > 1.0);
+}
+
+/// The label follows the job, of which nobody told the task anything. A job of one bank alone is in no state.
+#[test]
+fn values_of_a_category_are_found_and_learned_through_sums() {
+    let schema = "version = 1\nlabel = \"y\"\n[[column]]\nname = \"job\"\ntype = \"category\"\n\
+                  vocabulary = { support = 3, most = 4 }\n[[column]]\nname = \"a\"\ntype = \"number\"\nmin = 0\nmax = 44\n";
+    let task = Task::parse(&format!(
+        "name = \"jobs\"\nrounds = 4\nseed = 3\n[preparation]\n[schema]\n{}[model]\nfamily = \"logistic\"\n\
+         [training]\noptimiser = \"adam\"\nlearning_rate = 0.05\nbatch_size = 16\nlocal_epochs = 4\n",
+        schema.replace("[[column]]", "[[schema.column]]")
+    ))
+    .unwrap();
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let bench = |(bank, folder): (usize, &tempfile::TempDir)| {
+        let source = source(folder.path(), 0);
+        std::fs::write(&source.schema, schema).unwrap();
+        let own = format!("only at {bank}");
+        let row = |row: usize| {
+            let job = ["nurse", "clerk", own.as_str()][row % 3];
+            format!("{job},{},{}\n", row * 7 % 45, u8::from(job == "nurse"))
+        };
+        let table = "job,a,y\n".to_owned() + &(0..90).map(row).collect::<String>();
+        std::fs::write(&source.file, table).unwrap();
+        Workbench::new(source)
+    };
+    let mut benches: Vec<_> = folders.iter().enumerate().map(bench).collect();
+    let mut state = TaskState::initial(&task);
+    let mut auc = Vec::new();
+    while Plan::new(&task).kind(state.step).is_some() {
+        let (next, outcome) = advance(&mut benches, &task, &state);
+        auc.extend(outcome.metrics.and_then(|metrics| metrics.figure(Figure::Auc)));
+        state = next;
+        let bytes = state.to_bytes();
+        assert!(
+            !bytes.windows(4).any(|window| window == b"only"),
+            "step {}",
+            state.step
+        );
+    }
+    let found = state
+        .vocabularies
+        .as_ref()
+        .and_then(Vocabularies::agreed)
+        .unwrap();
+    assert_eq!(found, [["clerk", "nurse"]]);
+    // Places of values that were not found are empty; a third of the rows has another one.
+    let counts = state.preparation.unwrap().columns[0].by_place();
+    assert_eq!((counts.len(), &counts[2..4]), (5, &[0, 0][..]));
+    assert!(
+        counts.iter().filter(|count| **count > 0).count() == 3,
+        "{counts:?}"
+    );
+    assert!(auc[auc.len() - 1] > 0.99, "{auc:?}");
 }
 
 #[test]

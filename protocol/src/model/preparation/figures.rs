@@ -74,8 +74,7 @@ impl Preparation {
                 }
             }
             ColumnKind::Category(category) => {
-                let other = category.other_bucket.then(|| "another".to_owned());
-                let names = category.values.iter().cloned().chain(other);
+                let names = category.place_names().into_iter();
                 ColumnFigures {
                     name: column.name.clone(),
                     cells: counts.cells(),

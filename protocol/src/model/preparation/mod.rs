@@ -69,7 +69,7 @@ fn labels(target: Target) -> usize {
 fn places(kind: &ColumnKind, bins: u32) -> usize {
     match kind {
         ColumnKind::Number(_) => bins as usize,
-        ColumnKind::Category(category) => category.values.len() + usize::from(category.other_bucket),
+        ColumnKind::Category(category) => category.places(),
     }
 }
 

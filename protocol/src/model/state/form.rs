@@ -2,7 +2,7 @@
 
 use super::TaskState;
 use crate::model::optimiser::OptimiserState;
-use crate::model::{Moments, Preparation};
+use crate::model::{Moments, Preparation, Vocabularies};
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 
 /// Numbers that are laid out at once.
@@ -11,6 +11,7 @@ const BLOCK: usize = 4096;
 /// Parts that only some tasks have stand behind the others, each after its number, in ascending order. A task without one keeps the form
 /// that it had before there was such a part.
 const PREPARATION: u8 = 1;
+const VOCABULARIES: u8 = 2;
 
 /// A list of numbers. There are millions of them, so they are laid out in blocks.
 fn write_floats(w: &mut Writer, values: &[f32]) {
@@ -49,6 +50,9 @@ impl Canonical for TaskState {
         if let Some(preparation) = &self.preparation {
             preparation.write(w.u8(PREPARATION));
         }
+        if let Some(vocabularies) = &self.vocabularies {
+            vocabularies.write(w.u8(VOCABULARIES));
+        }
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -69,10 +73,12 @@ impl Canonical for TaskState {
                 variance: read_floats(r, "variance")?,
             },
             preparation: None,
+            vocabularies: None,
         };
         while r.left() > 0 {
             match r.u8("part")? {
                 PREPARATION => state.preparation = Some(Preparation::read(r)?),
+                VOCABULARIES => state.vocabularies = Some(Vocabularies::read(r)?),
                 other => return Err(DecodeError::value("part", format!("{other} is unknown"))),
             }
         }

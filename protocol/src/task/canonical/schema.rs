@@ -1,5 +1,5 @@
 use super::super::{
-    ColumnEncoding, ColumnKind, LabelKind, NumberColumn, Outside, Scale, Schema, WhenMissing,
+    ColumnEncoding, ColumnKind, LabelKind, NumberColumn, Outside, Scale, Schema, VocabularySpec, WhenMissing,
 };
 use super::{Form, list, real, text};
 
@@ -39,7 +39,15 @@ pub(super) fn body(out: &mut Form, schema: &Schema, column_table: &str) {
             }
             ColumnKind::Category(category) => {
                 out.line("type", text("category"));
-                out.line("values", list(category.values.iter().map(|value| text(value))));
+                match category.vocabulary {
+                    None => out.line("values", list(category.values.iter().map(|value| text(value)))),
+                    Some(VocabularySpec { support, most }) => {
+                        out.line(
+                            "vocabulary",
+                            format_args!("{{ support = {support}, most = {most} }}"),
+                        );
+                    }
+                }
                 out.line(
                     "other",
                     text(if category.other_bucket { "bucket" } else { "refuse" }),

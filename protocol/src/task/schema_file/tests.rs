@@ -128,6 +128,45 @@ fn each_mistake_is_named() {
             "name = \"x\"\nsteps = [\"x1\"]",
             "column \"x\".steps: found 1 entries, expected 2 to 1024",
         ),
+        (
+            "values = [\"a\", \"b\"]",
+            "values = [\"a\", \"b\"]\nvocabulary = { support = 3, most = 5 }",
+            "column \"c\".values: found a value, expected none: the banks find them out",
+        ),
+        (
+            "values = [\"a\", \"b\"]",
+            "vocabulary = { support = 2, most = 5 }",
+            "column \"c\".vocabulary.support: 2 is out of range, expected 3..=500",
+        ),
+        (
+            "values = [\"a\", \"b\"]",
+            "vocabulary = { support = 3, most = 1001 }",
+            "column \"c\".vocabulary.most: 1001 is out of range, expected 2..=1000",
+        ),
+        (
+            "values = [\"a\", \"b\"]",
+            "vocabulary = { support = 3 }",
+            "missing field `most`",
+        ),
+        (
+            "values = [\"a\", \"b\"]",
+            "other = \"refuse\"\nvocabulary = { support = 3, most = 5 }",
+            "column \"c\".other: found \"refuse\" beside vocabulary",
+        ),
+        (
+            "min = -3",
+            "min = -3\nvocabulary = { support = 3, most = 5 }",
+            "column \"x\".vocabulary: found a value, expected none: only a category has it",
+        ),
+        (
+            "type = \"category\"\nvalues = [\"a\", \"b\"]",
+            "type = \"category\"\nvocabulary = { support = 3, most = 1000 }\n[[column]]\nname = \"d\"\ntype = \"category\"\n\
+             vocabulary = { support = 3, most = 1000 }\n[[column]]\nname = \"e\"\ntype = \"category\"\n\
+             vocabulary = { support = 3, most = 1000 }\n[[column]]\nname = \"f\"\ntype = \"category\"\n\
+             vocabulary = { support = 3, most = 1000 }\n[[column]]\nname = \"g\"\ntype = \"category\"\n\
+             vocabulary = { support = 3, most = 1000 }",
+            "column: vocabulary.most: found 5000 in all columns together, expected at most 4096",
+        ),
         ("name = \"x\"", "nam = \"x\"", "unknown field `nam`"),
         ("type = \"integer\"", "type = \"int\"", "unknown variant `int`"),
     ] {
