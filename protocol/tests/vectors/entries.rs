@@ -490,8 +490,8 @@ fn bad_entries() -> Vec<Value> {
             "value: survivors",
         ),
         entry(
-            "round kind 4",
-            &with(&opened, TYPE_AT + 49, &[4]),
+            "round kind 6",
+            &with(&opened, TYPE_AT + 49, &[6]),
             "value: round kind",
         ),
         entry(
