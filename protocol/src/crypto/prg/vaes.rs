@@ -126,9 +126,7 @@ fn fold_groups<W: Word, const MINUS: bool>(
     words: &mut [W::Group],
 ) {
     const {
-        assert!(
-            size_of::<W::Group>() == GROUP_BYTES && size_of::<[Block; GROUP_BLOCKS]>() == GROUP_BYTES
-        );
+        assert!(size_of::<W::Group>() == GROUP_BYTES && size_of::<[Block; GROUP_BLOCKS]>() == GROUP_BYTES);
     }
     let mut keys = [_mm256_setzero_si256(); ROUNDS + 1];
     for (wide, key) in keys.iter_mut().zip(&schedule.0) {
