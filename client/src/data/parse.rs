@@ -38,6 +38,7 @@ pub(super) fn read(
             label: CellParser::of_label(schema),
             sides: hold_out.sides(&schema.missing),
             hold_out,
+            first_moment: None,
             guard: Guard::new(rules, file, table.header(), schema)?,
         })
     });
@@ -57,8 +58,7 @@ pub(super) fn read(
             if let Side::At(moment) = side
                 && !first_moment.get_or_insert(*moment).is_of(*moment)
             {
-                let expected = "a time of the kind that the first row has";
-                return Err(place.no_side(*at, hold_out, moment.kind().to_owned(), expected));
+                return Err(place.no_side(*at, hold_out, moment.kind().to_owned(), OTHER_KIND));
             }
         }
         sink(rows);
@@ -67,6 +67,8 @@ pub(super) fn read(
     let guards = parsers.into_iter().map(|parser| parser.guard);
     guards.fold(guard, Guard::merge).finish()
 }
+
+const OTHER_KIND: &str = "a time of the kind that the first row has";
 
 /// Parses the rows that one thread is dealt.
 struct Parser<'a> {
@@ -77,6 +79,8 @@ struct Parser<'a> {
     label: CellParser<'a>,
     sides: Sides<'a>,
     hold_out: &'a HoldOut,
+    /// The first time that this thread saw.
+    first_moment: Option<Moment>,
     guard: Guard<'a>,
 }
 
@@ -107,10 +111,14 @@ impl Worker for Parser<'_> {
             },
         );
         let own = positions.split.map(|position| cell_of(record, position));
-        let side = self.sides.side(own);
-        let side = side.map_err(|expected| {
-            place.no_side(at, self.hold_out, quoted(own.unwrap_or_default()), expected)
-        })?;
+        let no_side =
+            |expected: &str| place.no_side(at, self.hold_out, quoted(own.unwrap_or_default()), expected);
+        let side = self.sides.side(own).map_err(no_side)?;
+        if let Side::At(moment) = side
+            && !self.first_moment.get_or_insert(moment).is_of(moment)
+        {
+            return Err(no_side(OTHER_KIND));
+        }
         rows.sides.push((at, side));
         Ok(())
     }
