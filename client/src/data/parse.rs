@@ -9,6 +9,7 @@ use veilsum_protocol::task::Schema;
 use super::cell::{CellParser, Parsed, quoted, trimmed};
 use super::dataset::Row;
 use super::error::At;
+use super::groups::GroupReader;
 use super::moment::Moment;
 use super::source::Table;
 use super::split::Side;
@@ -32,11 +33,22 @@ pub(super) fn read(
     let label = CellParser::of_label(schema);
     let mut sides = hold_out.sides(&schema.missing);
     let mut first_moment: Option<Moment> = None;
+    let sequence = schema.sequence.as_ref().zip(positions.group);
+    let mut groups = sequence.map(|(sequence, positions)| {
+        GroupReader::new(file, sequence, &schema.missing, positions, hold_out.salt())
+    });
     // In the thread that reads, as the hash of a row and the look at it take about as long as its cells. The bank's rules come first of all.
     let prepare = |at: At, record: &mut StringRecord| {
         guard.row(record).map_err(|unfit| unfit.at(file, at))?;
-        for &(_, position) in &positions.cells {
-            sides.cell(cell_of(record, position));
+        let group = groups.as_mut().map(|groups| {
+            sides.cell(groups.key(record));
+            groups.read(at, record)
+        });
+        let group = group.transpose()?;
+        if group.is_none() {
+            for &(_, position) in &positions.cells {
+                sides.cell(cell_of(record, position));
+            }
         }
         let own = positions.split.map(|position| cell_of(record, position));
         let side = sides
@@ -47,11 +59,11 @@ pub(super) fn read(
         {
             return Err(place.no_side(at, hold_out, own, "a time of the kind that the first row has"));
         }
-        Ok(side)
+        Ok((side, group))
     };
     let (mut numbers, mut categories) = (Vec::new(), Vec::new());
     let mut count = 0_u32;
-    table.for_each(prepare, |at, record, side| {
+    table.for_each(prepare, |at, record, (side, group)| {
         // Rows are numbered with 32 bits.
         count = count.checked_add(1).ok_or_else(|| {
             place.whole(
@@ -65,21 +77,22 @@ pub(super) fn read(
         for &(column, position) in &positions.cells {
             let parsed = columns[column].parse(cell_of(record, position), &schema.missing);
             let name = || header.get(position).unwrap_or_default();
-            match parsed.map_err(|wrong| wrong.at(file, at, name()))? {
-                Parsed::Number(number) => numbers.push(number),
-                Parsed::Category(category) => categories.push(category),
-            }
+            let parsed = parsed.map_err(|wrong| wrong.at(file, at, name()))?;
+            columns[column].lay(parsed, &mut numbers, &mut categories);
         }
         let parsed = label.parse(cell_of(record, positions.label), &schema.missing);
         let label = match parsed.map_err(|wrong| wrong.at(file, at, label.name()))? {
             Parsed::Number(number) => number,
             Parsed::Category(class) => f32::from(class),
+            // No label is a date.
+            Parsed::Date(_) => f32::NAN,
         };
         sink(Row {
             numbers: &numbers,
             categories: &categories,
             label,
             side,
+            group,
         });
         Ok(())
     })?;
@@ -113,7 +126,13 @@ impl Place<'_> {
             .flat_map(|column| column.cells())
             .map(String::as_str)
             .chain([schema.label.as_str()])
-            .chain(hold_out.column());
+            .chain(hold_out.column())
+            .chain(
+                schema
+                    .sequence
+                    .iter()
+                    .flat_map(|of| [of.key.as_str(), of.time.as_str()]),
+            );
         let missing: Vec<_> = wanted
             .filter(|name| !found.contains_key(name))
             .map(|n| format!("{n:?}"))
@@ -151,6 +170,10 @@ impl Place<'_> {
                 .collect(),
             label: position(&schema.label),
             split: hold_out.column().map(position),
+            group: schema
+                .sequence
+                .as_ref()
+                .map(|of| (position(&of.key), position(&of.time))),
         })
     }
 
@@ -177,4 +200,6 @@ struct Positions {
     label: usize,
     /// The column that tells which rows are held out.
     split: Option<usize>,
+    /// The columns that group rows and order those of a group.
+    group: Option<(usize, usize)>,
 }
