@@ -5,6 +5,7 @@ use veilsum_protocol::model::MAX_ROWS;
 use veilsum_protocol::task::{Examples, LabelKind, Schema};
 
 use super::date::SECOND;
+use super::error::At;
 use super::groups::{Groups, InGroup};
 use super::layout::Layout;
 use super::moment::Moment;
@@ -17,12 +18,7 @@ use crate::desensitise::Rules;
 pub struct Dataset {
     schema: Schema,
     layout: Layout,
-    /// Row-major, shape `[rows, numbers of the layout]`: on `[0, 1]`, NaN where missing; those of cycles on `[-1, 1]`.
-    numbers: Vec<f32>,
-    /// Row-major, shape `[rows, categories of the layout]`: index of the value, or the number of values for the bucket.
-    categories: Vec<u16>,
-    /// 0 or 1, the number of the class, or the number on `[0, 1]`.
-    labels: Vec<f32>,
+    cells: Cells,
     held_out: Vec<bool>,
     /// The rows to train on in the order of time, where the split is by time.
     by_time: Option<Vec<u32>>,
@@ -30,14 +26,33 @@ pub struct Dataset {
     windows: Option<Arc<Windows>>,
 }
 
-/// One row as the reader hands it over.
-pub(super) struct Row<'a> {
-    pub(super) numbers: &'a [f32],
-    pub(super) categories: &'a [u16],
-    pub(super) label: f32,
-    pub(super) side: Side,
-    /// Where rows are grouped.
-    pub(super) group: Option<InGroup>,
+/// The cells of rows.
+#[derive(Default)]
+pub(super) struct Cells {
+    /// Row-major, shape `[rows, numbers of the layout]`: on `[0, 1]`, NaN where missing; those of cycles on `[-1, 1]`.
+    pub(super) numbers: Vec<f32>,
+    /// Row-major, shape `[rows, categories of the layout]`: index of the value, or the number of values for the bucket.
+    pub(super) categories: Vec<u16>,
+    /// 0 or 1, the number of the class, or the number on `[0, 1]`.
+    pub(super) labels: Vec<f32>,
+}
+
+impl Cells {
+    fn append(&mut self, more: &Self) {
+        self.numbers.extend_from_slice(&more.numbers);
+        self.categories.extend_from_slice(&more.categories);
+        self.labels.extend_from_slice(&more.labels);
+    }
+}
+
+/// Rows that follow each other, as the reader hands them over.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) cells: Cells,
+    /// Where each row stands in the file, and what it says of its own side.
+    pub(super) sides: Vec<(At, Side)>,
+    /// Where rows are grouped, what each says of its group.
+    pub(super) groups: Vec<InGroup>,
 }
 
 impl Dataset {
@@ -52,23 +67,23 @@ impl Dataset {
         let mut dataset = Self {
             schema: schema.clone(),
             layout: Layout::of(schema),
-            numbers: Vec::new(),
-            categories: Vec::new(),
-            labels: Vec::new(),
+            cells: Cells::default(),
             held_out: Vec::new(),
             by_time: None,
             windows: None,
         };
         let mut moments = Vec::new();
         let mut groups = Groups::default();
-        parse::read(file, schema, hold_out, rules, &mut |row| {
-            if let Side::At(moment) = row.side {
-                moments.push(moment);
+        parse::read(file, schema, hold_out, rules, &mut |rows| {
+            dataset.cells.append(&rows.cells);
+            rows.groups.iter().for_each(|row| groups.push(*row));
+            for (_, side) in &rows.sides {
+                if let Side::At(moment) = side {
+                    moments.push(*moment);
+                }
+                // The last row tells of rows with a moment; they count as held out until then.
+                dataset.held_out.push(*side != Side::Training);
             }
-            if let Some(group) = row.group {
-                groups.push(group);
-            }
-            dataset.push(row);
         })?;
         if let Some(sequence) = &schema.sequence {
             dataset.group(groups, sequence.steps);
@@ -80,18 +95,10 @@ impl Dataset {
         Ok(dataset)
     }
 
-    fn push(&mut self, row: Row<'_>) {
-        self.numbers.extend_from_slice(row.numbers);
-        self.categories.extend_from_slice(row.categories);
-        self.labels.push(row.label);
-        // The last row tells of rows with a moment; they count as held out until then.
-        self.held_out.push(row.side != Side::Training);
-    }
-
     /// Joins rows to sequences, and tells each how long before it the row before it was, if it has a place for that.
     fn group(&mut self, groups: Groups, steps: usize) {
         let (since, width) = (self.layout.since, self.layout.numbers);
-        let numbers = &mut self.numbers;
+        let numbers = &mut self.cells.numbers;
         let windows = groups.finish(steps, |row, before, this| {
             if let (Some(since), Moment::Date(before), Moment::Date(this)) = (since, before, this) {
                 let seconds = (this - before) as f64 / SECOND as f64;
@@ -132,7 +139,7 @@ impl Dataset {
             Err(DataError::whole(file, found, expected, advice))
         };
         let label = &self.schema.label;
-        if self.labels.is_empty() {
+        if self.cells.labels.is_empty() {
             return refuse(
                 "a header and no row",
                 "at least one row below it".to_owned(),
@@ -151,7 +158,10 @@ impl Dataset {
         }
         if self.training_rows().next().is_none() {
             return refuse(
-                &format!("{} rows, all of which fall to the hold-out", self.labels.len()),
+                &format!(
+                    "{} rows, all of which fall to the hold-out",
+                    self.cells.labels.len()
+                ),
                 "rows to train on".to_owned(),
                 "a bank needs more rows to take part",
             );
@@ -169,7 +179,7 @@ impl Dataset {
 
     /// How many rows, held out or not.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.cells.labels.len()
     }
 
     /// How many examples have label 1.
@@ -179,7 +189,7 @@ impl Dataset {
 
     /// The labels of the rows that are examples, held out or not.
     fn examples(&self) -> impl Iterator<Item = f32> {
-        let labels = (0..).zip(&self.labels);
+        let labels = (0..).zip(&self.cells.labels);
         labels
             .filter(|(row, _)| self.is_example(*row))
             .map(|(_, label)| *label)
@@ -217,7 +227,7 @@ impl Dataset {
 
     /// Whether there is no row; a dataset that was read has at least two.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.cells.labels.is_empty()
     }
 
     /// The rows to train on, by position in the file from 0; in the order of time where the split is by time, else in
@@ -261,7 +271,7 @@ impl Dataset {
     }
 
     pub(super) fn labels(&self) -> &[f32] {
-        &self.labels
+        &self.cells.labels
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -275,12 +285,12 @@ impl Dataset {
     /// The row's numbers in the schema's order, those of a column's steps one after another, on `[0, 1]`, NaN where missing.
     pub(super) fn numbers(&self, row: u32) -> &[f32] {
         let start = row as usize * self.layout.numbers;
-        &self.numbers[start..start + self.layout.numbers]
+        &self.cells.numbers[start..start + self.layout.numbers]
     }
 
     /// The row's categories, likewise.
     pub(super) fn categories(&self, row: u32) -> &[u16] {
         let start = row as usize * self.layout.categories;
-        &self.categories[start..start + self.layout.categories]
+        &self.cells.categories[start..start + self.layout.categories]
     }
 }

@@ -20,7 +20,7 @@ const KEY_HEAD: &[u8] = b"veilsum/v1/group\0";
 pub(super) struct InGroup {
     /// 128 bits of the key's hash under the bank's salt: no two keys of a file share them.
     key: u128,
-    moment: Moment,
+    pub(super) moment: Moment,
 }
 
 /// Reads keys and times. A key is in memory for as long as its row; what stays is its hash.
@@ -32,7 +32,6 @@ pub(super) struct GroupReader<'a> {
     positions: (usize, usize),
     /// Has taken what comes before each key.
     head: Context,
-    first: Option<Moment>,
 }
 
 impl<'a> GroupReader<'a> {
@@ -52,7 +51,6 @@ impl<'a> GroupReader<'a> {
             missing,
             positions,
             head,
-            first: None,
         }
     }
 
@@ -62,42 +60,24 @@ impl<'a> GroupReader<'a> {
     }
 
     /// # Errors
-    /// A row without a key, or whose time is none or of another kind than the first row's.
-    pub(super) fn read(&mut self, at: At, record: &StringRecord) -> Result<InGroup, DataError> {
+    /// A row without a key or a time.
+    pub(super) fn read(&self, at: At, record: &StringRecord) -> Result<InGroup, DataError> {
         let key = self.key(record);
         let none = |cell: &str| cell.is_empty() || self.missing.iter().any(|missing| missing == cell);
-        let wrong = |column: &str, found: String, expected: &str, advice| DataError::Cell {
-            file: self.file.to_owned(),
-            at,
-            column: column.into(),
-            found,
-            expected: expected.to_owned(),
-            advice,
-        };
         if none(key) {
             // Not the cell itself: whatever stands in a column of keys is not shown.
-            return Err(wrong(
-                &self.sequence.key,
-                "no value".to_owned(),
-                "the key of the row's group",
-                "the schema groups the rows by this column: fill it in every row, or leave out rows without a key",
-            ));
+            return Err(DataError::Cell {
+                file: self.file.to_owned(),
+                at,
+                column: self.sequence.key.as_str().into(),
+                found: "no value".to_owned(),
+                expected: "the key of the row's group".to_owned(),
+                advice: "the schema groups the rows by this column: fill it in every row, or leave out rows without a key",
+            });
         }
         let time = trimmed(record.get(self.positions.1).unwrap_or_default());
         let moment = Some(time).filter(|time| !none(time)).and_then(Moment::parse);
-        let unfit = |expected| {
-            wrong(
-                &self.sequence.time,
-                quoted(time),
-                expected,
-                "the schema orders a group's rows by this column: fill it in every row, in one way",
-            )
-        };
-        let moment = moment.ok_or_else(|| unfit(EXPECTED))?;
-        if self.first.is_some_and(|first| !first.is_of(moment)) {
-            return Err(unfit("a time of the kind that the first row has"));
-        }
-        self.first = Some(moment);
+        let moment = moment.ok_or_else(|| no_time(self.file, self.sequence, at, quoted(time), EXPECTED))?;
         let mut hash = self.head.clone();
         hash.update(key.as_bytes());
         let bytes = hash.finish();
@@ -106,6 +86,18 @@ impl<'a> GroupReader<'a> {
             key: key.fold(0, |key, byte| key << 8 | u128::from(*byte)),
             moment,
         })
+    }
+}
+
+/// A cell that does not order its row.
+pub(super) fn no_time(file: &Path, sequence: &Sequence, at: At, found: String, expected: &str) -> DataError {
+    DataError::Cell {
+        file: file.to_owned(),
+        at,
+        column: sequence.time.as_str().into(),
+        found,
+        expected: expected.to_owned(),
+        advice: "the schema orders a group's rows by this column: fill it in every row, in one way",
     }
 }
 

@@ -2,101 +2,142 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::thread;
 
 use csv::StringRecord;
 use veilsum_protocol::task::Schema;
 
 use super::cell::{CellParser, Parsed, quoted, trimmed};
-use super::dataset::Row;
+use super::dataset::Rows;
 use super::error::At;
-use super::groups::GroupReader;
+use super::groups::{self, GroupReader};
 use super::moment::Moment;
-use super::source::Table;
-use super::split::Side;
+use super::source::{Table, Worker};
+use super::split::{Side, Sides};
 use super::{DataError, HoldOut};
 use crate::desensitise::{Guard, Rules};
 
-/// Reads `file` from its first row to its last and hands each to `sink`.
+/// Reads `file` from its first row to its last and hands them to `sink`, many at a time. Every processor takes part.
 pub(super) fn read(
     file: &Path,
     schema: &Schema,
     hold_out: &HoldOut,
     rules: &Rules,
-    sink: &mut dyn FnMut(Row<'_>),
+    sink: &mut dyn FnMut(Rows),
 ) -> Result<(), DataError> {
     let table = Table::open(file)?;
     let place = Place { file, schema };
-    let mut guard = Guard::new(rules, file, table.header(), schema)?;
+    let guard = Guard::new(rules, file, table.header(), schema)?;
     let header = guard.header().clone();
     let positions = place.positions(&header, hold_out)?;
-    let columns: Vec<_> = schema.columns.iter().map(CellParser::new).collect();
-    let label = CellParser::of_label(schema);
-    let mut sides = hold_out.sides(&schema.missing);
-    let mut first_moment: Option<Moment> = None;
-    let sequence = schema.sequence.as_ref().zip(positions.group);
-    let mut groups = sequence.map(|(sequence, positions)| {
-        GroupReader::new(file, sequence, &schema.missing, positions, hold_out.salt())
+    let workers = (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| {
+        Ok(Parser {
+            place: &place,
+            header: &header,
+            positions: &positions,
+            columns: schema.columns.iter().map(CellParser::new).collect(),
+            label: CellParser::of_label(schema),
+            sides: hold_out.sides(&schema.missing),
+            hold_out,
+            groups: schema
+                .sequence
+                .as_ref()
+                .zip(positions.group)
+                .map(|(sequence, group)| {
+                    GroupReader::new(file, sequence, &schema.missing, group, hold_out.salt())
+                }),
+            guard: Guard::new(rules, file, table.header(), schema)?,
+        })
     });
-    // In the thread that reads, as the hash of a row and the look at it take about as long as its cells. The bank's rules come first of all.
-    let prepare = |at: At, record: &mut StringRecord| {
-        guard.row(record).map_err(|unfit| unfit.at(file, at))?;
-        let group = groups.as_mut().map(|groups| {
-            sides.cell(groups.key(record));
-            groups.read(at, record)
-        });
-        let group = group.transpose()?;
-        if group.is_none() {
-            for &(_, position) in &positions.cells {
-                sides.cell(cell_of(record, position));
-            }
-        }
-        let own = positions.split.map(|position| cell_of(record, position));
-        let side = sides
-            .side(own)
-            .map_err(|expected| place.no_side(at, hold_out, own, expected))?;
-        if let Side::At(moment) = side
-            && !first_moment.get_or_insert(moment).is_of(moment)
-        {
-            return Err(place.no_side(at, hold_out, own, "a time of the kind that the first row has"));
-        }
-        Ok((side, group))
-    };
-    let (mut numbers, mut categories) = (Vec::new(), Vec::new());
-    let mut count = 0_u32;
-    table.for_each(prepare, |at, record, (side, group)| {
+    let workers = workers.collect::<Result<Vec<_>, DataError>>()?;
+    let (mut count, mut first_moment, mut first_in_group) = (0_u32, None::<Moment>, None::<Moment>);
+    let parsers = table.share(workers, |rows: Rows| {
         // Rows are numbered with 32 bits.
-        count = count.checked_add(1).ok_or_else(|| {
+        let more = u32::try_from(rows.sides.len()).ok();
+        count = more.and_then(|more| count.checked_add(more)).ok_or_else(|| {
             place.whole(
                 "more than 4294967295 rows",
                 "no more than that",
                 "draw a sample of the rows",
             )
         })?;
-        numbers.clear();
-        categories.clear();
-        for &(column, position) in &positions.cells {
-            let parsed = columns[column].parse(cell_of(record, position), &schema.missing);
-            let name = || header.get(position).unwrap_or_default();
-            let parsed = parsed.map_err(|wrong| wrong.at(file, at, name()))?;
-            columns[column].lay(parsed, &mut numbers, &mut categories);
+        for (at, side) in &rows.sides {
+            if let Side::At(moment) = side
+                && !first_moment.get_or_insert(*moment).is_of(*moment)
+            {
+                let expected = "a time of the kind that the first row has";
+                return Err(place.no_side(*at, hold_out, moment.kind().to_owned(), expected));
+            }
         }
-        let parsed = label.parse(cell_of(record, positions.label), &schema.missing);
-        let label = match parsed.map_err(|wrong| wrong.at(file, at, label.name()))? {
-            Parsed::Number(number) => number,
-            Parsed::Category(class) => f32::from(class),
-            // No label is a date.
-            Parsed::Date(_) => f32::NAN,
-        };
-        sink(Row {
-            numbers: &numbers,
-            categories: &categories,
-            label,
-            side,
-            group,
-        });
+        for ((at, _), row) in rows.sides.iter().zip(&rows.groups) {
+            let is_first_s = first_in_group.get_or_insert(row.moment).is_of(row.moment);
+            if let (false, Some(sequence)) = (is_first_s, &schema.sequence) {
+                let found = row.moment.kind().to_owned();
+                let expected = "a time of the kind that the first row has";
+                return Err(groups::no_time(file, sequence, *at, found, expected));
+            }
+        }
+        sink(rows);
         Ok(())
     })?;
-    guard.finish()
+    let guards = parsers.into_iter().map(|parser| parser.guard);
+    guards.fold(guard, Guard::merge).finish()
+}
+
+/// Parses the rows that one thread is dealt.
+struct Parser<'a> {
+    place: &'a Place<'a>,
+    header: &'a StringRecord,
+    positions: &'a Positions,
+    columns: Vec<CellParser<'a>>,
+    label: CellParser<'a>,
+    sides: Sides<'a>,
+    hold_out: &'a HoldOut,
+    groups: Option<GroupReader<'a>>,
+    guard: Guard<'a>,
+}
+
+impl Worker for Parser<'_> {
+    type Made = Rows;
+
+    fn row(&mut self, at: At, record: &mut StringRecord, rows: &mut Rows) -> Result<(), DataError> {
+        let (place, positions) = (self.place, self.positions);
+        let (file, missing) = (place.file, &place.schema.missing);
+        // The bank's rules come first of all.
+        self.guard.row(record).map_err(|unfit| unfit.at(file, at))?;
+        if let Some(groups) = &self.groups {
+            // All rows of a group are on one side.
+            self.sides.cell(groups.key(record));
+            rows.groups.push(groups.read(at, record)?);
+        }
+        let cells = &mut rows.cells;
+        for &(column, position) in &positions.cells {
+            let cell = cell_of(record, position);
+            if self.groups.is_none() {
+                self.sides.cell(cell);
+            }
+            let parsed = self.columns[column].parse(cell, missing);
+            let name = || self.header.get(position).unwrap_or_default();
+            let parsed = parsed.map_err(|wrong| wrong.at(file, at, name()))?;
+            self.columns[column].lay(parsed, &mut cells.numbers, &mut cells.categories);
+        }
+        let parsed = self.label.parse(cell_of(record, positions.label), missing);
+        cells.labels.push(
+            match parsed.map_err(|wrong| wrong.at(file, at, self.label.name()))? {
+                Parsed::Number(number) => number,
+                Parsed::Category(class) => f32::from(class),
+                // No label is a date.
+                Parsed::Date(_) => f32::NAN,
+            },
+        );
+        let own = positions.split.map(|position| cell_of(record, position));
+        let side = self.sides.side(own);
+        let side = side.map_err(|expected| {
+            place.no_side(at, self.hold_out, quoted(own.unwrap_or_default()), expected)
+        })?;
+        rows.sides.push((at, side));
+        Ok(())
+    }
 }
 
 fn cell_of(record: &StringRecord, position: usize) -> &str {
@@ -177,12 +218,12 @@ impl Place<'_> {
         })
     }
 
-    fn no_side(&self, at: At, hold_out: &HoldOut, own: Option<&str>, expected: &str) -> DataError {
+    fn no_side(&self, at: At, hold_out: &HoldOut, found: String, expected: &str) -> DataError {
         DataError::Cell {
             file: self.file.to_owned(),
             at,
             column: hold_out.column().unwrap_or_default().into(),
-            found: quoted(own.unwrap_or_default()),
+            found,
             expected: expected.to_owned(),
             advice: "the task parts training from held-out rows by this column: fill it in every row, in one way",
         }

@@ -4,6 +4,7 @@
 mod ahead;
 mod csv;
 mod parquet;
+mod shared;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -16,6 +17,7 @@ use super::DataError;
 use super::error::At;
 use csv::CsvRows;
 use parquet::ParquetRows;
+pub(crate) use shared::Worker;
 
 /// Bytes of the longest row. A row is held in memory, so that a file without line ends must not be one.
 const LONGEST_ROW: u64 = 16 << 20;
