@@ -6,9 +6,12 @@
 
 mod cell;
 mod dataset;
+mod date;
 pub(crate) mod decimal;
 mod encode;
 mod error;
+mod groups;
+mod layout;
 pub(crate) mod moment;
 mod parse;
 mod row_values;
@@ -16,16 +19,19 @@ mod schema;
 mod source;
 mod split;
 mod statistics;
+mod windows;
 
 pub(crate) use cell::{quoted, trimmed};
 pub use dataset::Dataset;
 pub use encode::{EncodeError, EncodedData};
 pub use error::{At, DataError};
-pub use row_values::RowValues;
+pub use row_values::{RowValues, SequenceValues};
 pub use schema::read_schema;
 pub(crate) use source::Table;
 pub use split::HoldOut;
 pub use statistics::Statistics;
 
+#[cfg(test)]
+mod sequence_tests;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use crate::model::{Activation, Cell, ModelSpec, Norm, Target};
 
 use super::{
-    Aggregation, ColumnKind, LabelKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale, Schedule,
-    ServerOptimiser, Split, Task, TrainingSpec, Weighting, WhenMissing,
+    Aggregation, Column, ColumnKind, DateColumn, Examples, LabelKind, LocalOptimiser, Loss, NumberColumn,
+    Outside, Scale, Schedule, Schema, Sequence, ServerOptimiser, Split, Task, TrainingSpec, Weighting,
+    WhenMissing,
 };
 
 fn label(kind: &LabelKind) -> String {
@@ -32,9 +33,11 @@ pub(super) fn task(task: &Task) -> String {
         label(&schema.label_kind)
     ));
     let manifest = task.manifest();
-    let steps = schema
-        .steps()
-        .map_or(String::new(), |steps| format!(" at each of {steps} times"));
+    let steps = match (&schema.sequence, schema.steps()) {
+        (Some(sequence), _) => format!(" and a mark of each of up to {} rows", sequence.steps),
+        (None, Some(steps)) => format!(" at each of {steps} times"),
+        (None, None) => String::new(),
+    };
     say(format!(
         "  {} parameters from {} inputs{steps}",
         manifest.total(),
@@ -62,6 +65,7 @@ pub(super) fn task(task: &Task) -> String {
                 };
                 format!("one of {}{other}", kind.values.join(", "))
             }
+            ColumnKind::Date(kind) => date(kind),
         };
         let steps = if column.steps.is_empty() {
             String::new()
@@ -69,6 +73,9 @@ pub(super) fn task(task: &Task) -> String {
             format!(", at {} times: {}", column.steps.len(), column.steps.join(", "))
         };
         say(format!("  {:width$}  {kind}{steps}", column.name));
+    }
+    if let Some(sequence) = &schema.sequence {
+        self::sequence(sequence, schema).into_iter().for_each(&mut say);
     }
     let split = &task.evaluation.split;
     let read = split
@@ -94,7 +101,15 @@ pub(super) fn task(task: &Task) -> String {
     say(match split {
         Split::Hash { share } => {
             let share = percent(*share);
-            format!("  about {share} of your rows are held out: the model never learns from them")
+            match &schema.sequence {
+                None => {
+                    format!("  about {share} of your rows are held out: the model never learns from them")
+                }
+                Some(sequence) => format!(
+                    "  the rows of about {share} of the values of {} are held out: the model never learns from them",
+                    sequence.key
+                ),
+            }
         }
         Split::Column { column, held_out } => format!(
             "  your rows with {} in {column} are held out: the model never learns from them",
@@ -106,6 +121,9 @@ pub(super) fn task(task: &Task) -> String {
             percent(*share)
         ),
     });
+    if schema.sequence.is_some() && !matches!(split, Split::Hash { .. }) {
+        say("  a held-out row is judged by the rows before it too, among them ones that the model learned from".to_owned());
+    }
     say(format!("  {}", aggregation(&task.aggregation)));
 
     say(
@@ -113,8 +131,14 @@ pub(super) fn task(task: &Task) -> String {
             .to_owned(),
     );
     let numbers = schema.standardised().len();
+    let dates = |column: &Column| matches!(column.kind, ColumnKind::Date(_));
+    let of = if schema.columns.iter().any(dates) {
+        "inputs that are numbers, dates or times between rows"
+    } else {
+        "number columns"
+    };
     say(format!(
-        "  once: how many training rows there are; for each of the {numbers} number columns the count, the sum and \
+        "  once: how many training rows there are; for each of the {numbers} {of} the count, the sum and \
          the sum of squares of its values"
     ));
     say(format!(
@@ -227,6 +251,31 @@ fn model(spec: &ModelSpec) -> String {
     }
 }
 
+/// How rows become sequences.
+fn sequence(sequence: &Sequence, schema: &Schema) -> Vec<String> {
+    let Sequence { key, time, steps, .. } = sequence;
+    let examples = match sequence.examples {
+        Examples::Every => "every row is predicted by itself",
+        Examples::Last => "the last row of each group is predicted by itself",
+    };
+    let before = match steps - 1 {
+        1 => "the one row".to_owned(),
+        before => format!("up to {before} rows"),
+    };
+    let mut lines = vec![format!(
+        "  read to group your rows, kept as a hash under a secret of yours while reading, and never given to the model: {key}"
+    )];
+    if !schema.trains_on(time) {
+        lines.push(format!(
+            "  read to order your rows, and never given to the model: {time}"
+        ));
+    }
+    lines.push(format!(
+        "  {examples} and by {before} of the same {key} before it, in the order of {time}"
+    ));
+    lines
+}
+
 fn sizes(sizes: &[u32]) -> String {
     let sizes: Vec<_> = sizes.iter().map(u32::to_string).collect();
     sizes.join(", ")
@@ -257,6 +306,25 @@ fn number(column: &NumberColumn) -> String {
     }
     if column.scale == Scale::Log {
         words.push_str(", on a logarithmic scale");
+    }
+    if column.when_missing == WhenMissing::Mean {
+        words.push_str("; may be missing");
+    }
+    words
+}
+
+fn date(column: &DateColumn) -> String {
+    let (min, max) = column.range();
+    let mut words = format!("date from {min} to {max}");
+    if column.outside == Outside::Clip {
+        words.push_str(", cut off at these");
+    }
+    if !column.cycles.is_empty() {
+        let cycles: Vec<_> = column.cycles.iter().map(|cycle| cycle.name()).collect();
+        words.push_str(&format!(", with its place in the {}", cycles.join(", the ")));
+    }
+    if column.since_previous {
+        words.push_str(", and the time since the row before");
     }
     if column.when_missing == WhenMissing::Mean {
         words.push_str("; may be missing");

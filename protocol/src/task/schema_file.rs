@@ -1,5 +1,9 @@
 //! From a schema's TOML to a checked [`Schema`].
 
+mod date;
+mod end;
+mod sequence;
+
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
@@ -8,7 +12,10 @@ use super::ranges::{integer, length, real, trimmed, unique, words};
 use super::schema::{
     CategoryColumn, Column, ColumnKind, LabelKind, NumberColumn, Outside, Schema, WhenMissing,
 };
-use super::{Scale, TaskError};
+use super::{Cycle, Scale, TaskError};
+use date::SinceFile;
+use end::End;
+use sequence::SequenceFile;
 
 pub(super) const NAME: std::ops::RangeInclusive<usize> = 1..=128;
 /// The confusion matrix, which is summed, has the square of so many counts. Two classes are a label of 0 or 1.
@@ -31,6 +38,7 @@ pub(super) struct SchemaFile {
     leave_out: Vec<String>,
     #[serde(default = "empty_cell")]
     missing: Vec<String>,
+    sequence: Option<SequenceFile>,
     column: Vec<ColumnFile>,
 }
 
@@ -55,13 +63,15 @@ struct ColumnFile {
     #[serde(default)]
     steps: Vec<String>,
     r#type: ColumnType,
-    min: Option<f64>,
-    max: Option<f64>,
+    min: Option<End>,
+    max: Option<End>,
     scale: Option<Scale>,
     outside: Option<Outside>,
     when_missing: Option<WhenMissing>,
     values: Option<Vec<String>>,
     other: Option<OtherFile>,
+    cycles: Option<Vec<Cycle>>,
+    since: Option<SinceFile>,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -70,6 +80,7 @@ enum ColumnType {
     Number,
     Integer,
     Category,
+    Date,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -131,12 +142,29 @@ impl SchemaFile {
             }
         }
         let label_kind = label_kind(prefix, &self.label, self.label_classes, self.label_number)?;
+        let sequence = self
+            .sequence
+            .map(|sequence| sequence.check(&key("sequence"), &self.label, &self.leave_out, &columns))
+            .transpose()?;
+        let time = sequence.as_ref().map(|sequence| sequence.time.as_str());
+        let of_no_row = |column: &&Column| match &column.kind {
+            ColumnKind::Date(date) => date.since_previous && time != Some(column.name.as_str()),
+            ColumnKind::Number(_) | ColumnKind::Category(_) => false,
+        };
+        if let Some(column) = columns.iter().find(of_no_row) {
+            return Err(TaskError::invalid(
+                format!("{prefix}column {:?}.since", column.name),
+                "a value",
+                format!("none: only the column that {prefix}sequence.time names has a row before"),
+            ));
+        }
         let schema = Schema {
             version,
             label: self.label,
             label_kind,
             leave_out: self.leave_out,
             missing: self.missing,
+            sequence,
             columns,
         };
         let inputs = schema.inputs();
@@ -150,14 +178,14 @@ impl SchemaFile {
                     format!("{steps}, as another column has: all are of the same times"),
                 ));
             }
-            let numbers = inputs.len().saturating_mul(steps);
-            if !INPUTS.contains(&numbers) {
-                return Err(TaskError::invalid(
-                    key("column: the inputs that they give at all steps"),
-                    format!("{numbers} numbers"),
-                    format!("{} to {}", INPUTS.start(), INPUTS.end()),
-                ));
-            }
+        }
+        let numbers = schema.input_shape(false).width();
+        if !INPUTS.contains(&numbers) {
+            return Err(TaskError::invalid(
+                key("column: the inputs that they give at all steps"),
+                format!("{numbers} numbers"),
+                format!("{} to {}", INPUTS.start(), INPUTS.end()),
+            ));
         }
         let names: Vec<_> = inputs.into_iter().map(|input| input.name).collect();
         unique(&key("column: the inputs that they give"), &names)?;
@@ -191,13 +219,15 @@ fn label_kind(
                 name: name.to_owned(),
                 steps: Vec::new(),
                 r#type: ColumnType::Number,
-                min: number.min,
-                max: number.max,
+                min: number.min.map(End::Number),
+                max: number.max.map(End::Number),
                 scale: number.scale,
                 outside: number.outside,
                 when_missing: None,
                 values: None,
                 other: None,
+                cycles: None,
+                since: None,
             };
             let path = format!("{prefix}label_number");
             Ok(LabelKind::Number(column.number(&path)?))
@@ -216,6 +246,7 @@ impl ColumnFile {
         let kind = match self.r#type {
             ColumnType::Category => ColumnKind::Category(self.category(&path)?),
             ColumnType::Number | ColumnType::Integer => ColumnKind::Number(self.number(&path)?),
+            ColumnType::Date => ColumnKind::Date(self.date(&path)?),
         };
         if !self.steps.is_empty() {
             let key = format!("{path}.steps");
@@ -234,11 +265,21 @@ impl ColumnFile {
     fn number(&self, path: &str) -> Result<NumberColumn, TaskError> {
         refuse(path, "values", self.values.is_some(), "only a category has it")?;
         refuse(path, "other", self.other.is_some(), "only a category has it")?;
+        self.refuse_dates(path)?;
         let integer = self.r#type == ColumnType::Integer;
-        let end = |key: &str, found: Option<f64>| {
+        let end = |key: &str, found: &Option<End>| {
             let key = format!("{path}.{key}");
-            let found =
-                found.ok_or_else(|| TaskError::invalid(&key, "nothing", "the agreed range of the column"))?;
+            let found = match found {
+                None => {
+                    return Err(TaskError::invalid(
+                        &key,
+                        "nothing",
+                        "the agreed range of the column",
+                    ));
+                }
+                Some(End::Number(number)) => *number,
+                Some(text) => return Err(TaskError::invalid(key, text.to_string(), "a number")),
+            };
             let found = real(&key, found, -HUGE..=HUGE)?;
             if integer && (found.fract() != 0.0 || found.abs() > EXACT) {
                 return Err(TaskError::invalid(key, format!("{found:?}"), "a whole number"));
@@ -246,7 +287,7 @@ impl ColumnFile {
             // Minus zero would be a second spelling of zero in the canonical form.
             Ok(if found == 0.0 { 0.0 } else { found })
         };
-        let (min, max) = (end("min", self.min)?, end("max", self.max)?);
+        let (min, max) = (end("min", &self.min)?, end("max", &self.max)?);
         if min >= max {
             return Err(TaskError::invalid(
                 format!("{path}.max"),
@@ -274,7 +315,8 @@ impl ColumnFile {
     }
 
     fn category(&self, path: &str) -> Result<CategoryColumn, TaskError> {
-        let only = "only a number or an integer has it";
+        let only = "only a number or a date has it";
+        self.refuse_dates(path)?;
         refuse(path, "min", self.min.is_some(), only)?;
         refuse(path, "max", self.max.is_some(), only)?;
         refuse(path, "scale", self.scale.is_some(), only)?;
