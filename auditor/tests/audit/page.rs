@@ -27,7 +27,7 @@ pub(crate) fn page(world: &World, archive: bool) -> String {
             audited: &audited,
             now: OffsetDateTime::from_unix_timestamp(1_700_010_000).unwrap(),
         };
-        page.render().unwrap()
+        page.render()
     })
 }
 
