@@ -5,7 +5,7 @@
 //! * `rounds`: rounds through their checks while the log is read.
 //! * `agreement`: the log against heads of it that were seen before or elsewhere.
 //! * `membership`, `opening`, `collection`, `outcome`: the checks that need the log alone; `apart` spreads those with signatures.
-//! * `archive`, `bundles`, `directories`, `replay`, `judged`, `retention`, `told_archive`: those that need the coordinator's archive.
+//! * `archive`, `bundles`, `directories`, `replay`, `judged`, `published`, `retention`, `told_archive`: those that need the coordinator's archive.
 
 pub mod agreement;
 mod apart;
@@ -19,6 +19,7 @@ mod judged;
 mod membership;
 mod opening;
 mod outcome;
+mod published;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub mod report;
@@ -41,6 +42,7 @@ pub use self::agreement::{Contradiction, HeldCheckpoint, Known};
 use self::archive::{Archive, ArchiveError};
 use self::history::{History, Stage};
 pub use self::judged::Judged;
+pub use self::published::published_scores;
 use self::record::RoundRecord;
 use self::replay::Replayed;
 use self::report::{Check, CheckReport, Ledger, Place, Report};

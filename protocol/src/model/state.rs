@@ -220,8 +220,12 @@ fn moments(layout: &Layout, sum: &[u32]) -> Result<Moments, AdvanceError> {
     Moments::from_sums(&columns).map_err(contradiction)
 }
 
-/// What a sum says of the model's predictions, from the segments that [`Plan`] lays out for the target.
-fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, AdvanceError> {
+/// What a sum says of the model's predictions, from the segments that [`Plan`] lays out for the target. The figures are
+/// [`ScoreSums::metrics`], which checks the counts against each other.
+///
+/// # Errors
+/// If the sum is not of this layout, or the layout has no scores, as that of a statistics round.
+pub fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, AdvanceError> {
     let many = |name| small(integers(layout, sum, name)?);
     let one = |name| Ok::<_, AdvanceError>(many(name)?.first().copied().unwrap_or(0));
     Ok(match target {
