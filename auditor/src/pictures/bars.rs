@@ -8,7 +8,7 @@ use super::frame::{Axis, Scale, WIDTH, number, rect, text, ticks};
 const STEP: f64 = 34.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 46.0;
-const RIGHT: f64 = 16.0;
+const RIGHT: f64 = 24.0;
 /// Of a letter, about.
 const LETTER: f64 = 7.6;
 const LONGEST: usize = 18;
@@ -20,6 +20,13 @@ pub(super) struct Bar {
     pub(super) value: Option<f64>,
     pub(super) words: String,
     pub(super) class: &'static str,
+}
+
+impl Bar {
+    /// Whether its colour is too near to the paper's for words in that.
+    fn faint(&self) -> bool {
+        self.class.contains("p-faint")
+    }
 }
 
 /// Bars from 0 to `end` of the axis, and a line across them with its words. Gives the drawing and its height.
@@ -42,16 +49,8 @@ pub(super) fn draw(bars: &[Bar], end: f64, axis: &Axis<'_>, mark: Option<(f64, &
             }
         }
         @for (bar, row) in bars.iter().zip(0_u32..) {
-            @let top = TOP + STEP * f64::from(row) + 5.0;
-            @let middle = top + (STEP - 10.0) / 2.0 + 5.0;
-            (text(left - 8.0, middle, "end", "p-ink", &short(&bar.name)))
-            @let tip = bar.value.map_or(left, |value| x.at(value));
-            @if bar.value.is_some() { (rect((left, top), (tip - left, STEP - 10.0), bar.class)) }
-            @let room = LETTER * bar.words.chars().count() as f64 + 10.0;
-            @if tip + room <= right {
-                (text(tip + 7.0, middle, "start", if bar.value.is_some() { "p-ink" } else { "p-soft" }, &bar.words))
-            } @else {
-                (text(tip - 7.0, middle, "end", "p-on", &bar.words))
+            @if let Some(value) = bar.value {
+                (rect((left, TOP + STEP * f64::from(row) + 5.0), (x.at(value) - left, STEP - 10.0), bar.class))
             }
         }
         @if let Some((value, words)) = mark {
@@ -60,9 +59,25 @@ pub(super) fn draw(bars: &[Bar], end: f64, axis: &Axis<'_>, mark: Option<(f64, &
             @let anchor = if x.at(value) > (left + right) / 2.0 { "end" } else { "start" };
             (text(x.at(value), TOP - 10.0, anchor, "p-soft", words))
         }
+        @for (bar, row) in bars.iter().zip(0_u32..) { (words(bar, TOP + STEP * (f64::from(row) + 0.5) + 5.0, x)) }
         (text((left + right) / 2.0, bottom + 38.0, "middle", "p-soft", axis.name))
     };
     (drawing, bottom + BOTTOM)
+}
+
+/// A bar's name before it, and what it says behind its tip, or within it if there is no room.
+fn words(bar: &Bar, height: f64, x: Scale) -> Markup {
+    let (left, right) = x.ends();
+    let tip = bar.value.map_or(left, |value| x.at(value));
+    let room = LETTER * bar.words.chars().count() as f64 + 10.0;
+    html! {
+        (text(left - 8.0, height, "end", "p-ink", &short(&bar.name)))
+        @if tip + room <= right {
+            (text(tip + 7.0, height, "start", if bar.value.is_some() { "p-ink p-halo" } else { "p-soft p-halo" }, &bar.words))
+        } @else {
+            (text(tip - 7.0, height, "end", if bar.faint() { "p-ink" } else { "p-on" }, &bar.words))
+        }
+    }
 }
 
 fn short(name: &str) -> String {

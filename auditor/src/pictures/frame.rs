@@ -40,6 +40,11 @@ impl Scale {
         }
     }
 
+    /// Where it begins and ends on the drawing.
+    pub(super) fn ends(self) -> (f64, f64) {
+        (self.start, self.end)
+    }
+
     /// What lies outside is drawn at the nearer end.
     pub(super) fn at(self, value: f64) -> f64 {
         let value = if value.is_finite() { value } else { self.low };
@@ -132,7 +137,7 @@ impl Frame {
                 }
             }
             (text((left + right) / 2.0, bottom + 38.0, "middle", "p-soft", x.name))
-            (text(4.0, top - 13.0, "start", "p-soft", y.name))
+            @if !y.name.is_empty() { (text(4.0, top - 13.0, "start", "p-soft", y.name)) }
         }
     }
 
@@ -187,9 +192,9 @@ impl Frame {
         let middle = (self.x.start + self.x.end) / 2.0;
         let height = (height + 5.0).clamp(self.y.end + 14.0, self.y.start - 6.0);
         if at <= middle {
-            text(at + 10.0, height, "start", "p-ink", words)
+            text(at + 10.0, height, "start", "p-ink p-halo", words)
         } else {
-            text(at - 10.0, height, "end", "p-ink", words)
+            text(at - 10.0, height, "end", "p-ink p-halo", words)
         }
     }
 

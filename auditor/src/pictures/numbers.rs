@@ -21,7 +21,7 @@ pub(super) fn errors(task: &Task, sums: &NumberSums, metrics: &Metrics) -> Pictu
     };
     let (rmse, mae) = (metrics.figure(Figure::Rmse), metrics.figure(Figure::Mae));
     let words = |value: f64| match unit {
-        Some(unit) => format!("{value:.4}, that is {}", rounded(value * unit)),
+        Some(unit) => format!("{value:.4} ({})", rounded(value * unit)),
         None => format!("{value:.4}"),
     };
     let bar = |name: &str, value: Option<f64>, class| Bar {
@@ -60,9 +60,10 @@ pub(super) fn errors(task: &Task, sums: &NumberSums, metrics: &Metrics) -> Pictu
     Picture::half(
         "Errors",
         format!(
-            "Over {} rows {explained}. Above: the error of predicting the labels' mean for every row. Single predictions are not drawn: only sums leave the \
+            "Over {} rows {explained}.{} Above: the error of predicting the labels' mean for every row. Single predictions are not drawn: only sums leave the \
              banks.",
-            sums.rows
+            sums.rows,
+            unit.map_or("", |_| " In brackets the error in the label's own unit.")
         ),
         svg(
             WIDTH,

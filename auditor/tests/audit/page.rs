@@ -95,6 +95,32 @@ fn the_page_says_what_was_and_was_not_checked() {
 }
 
 #[test]
+fn pictures_follow_from_the_sums_and_only_from_those() {
+    let world = story();
+    let drawn = ["ROC curve", "Kolmogorov-Smirnov", "Confusion matrix", "Brier score 0."];
+    let whole = page(&world, true);
+    for words in drawn {
+        assert!(whole.contains(words), "{words}");
+    }
+    assert!(whole.contains("From the sum of step 1, of the model from which it began:"));
+    let alone = page(&world, false);
+    assert!(!drawn.iter().any(|words| alone.contains(words)));
+    assert!(alone.contains("follow from the sums themselves, which the archive holds"));
+    // The figures by step are the log's.
+    assert!(alone.contains("AUC by step"));
+    // Of a sum that does not give what the log says nothing is drawn.
+    let mut world = story();
+    world.change(|entry| match entry {
+        Entry::Result(result) if result.metrics.is_some() => {
+            result.metrics.as_mut().unwrap().rows += 1;
+            true
+        }
+        _ => false,
+    });
+    assert!(!page(&world, true).contains("ROC curve"));
+}
+
+#[test]
 fn a_finding_stands_at_the_head_with_its_evidence() {
     let mut world = story();
     world.files.retain(|path, _| !path.ends_with("3.json"));
