@@ -160,7 +160,7 @@ impl Matrix<'_> {
         let longest = self
             .names
             .iter()
-            .map(|name| short(name).chars().count())
+            .map(|name| short(name).chars().count() + if few { 2 } else { 0 })
             .max()
             .unwrap_or(1) as f64;
         let width = if few { WIDTH } else { WIDE };
@@ -196,6 +196,9 @@ impl Matrix<'_> {
         let middle = |at: usize, start: f64, step: f64| start + (at as f64 + 0.5) * step;
         let named = (0..self.classes()).step_by(place.every);
         let flat = self.classes() <= FEW;
+        // Columns too narrow for names have numbers, and the lines say whose.
+        let fits = |name: &String| across > 7.6 * short(name).chars().count() as f64;
+        let numbered = flat && !self.names.iter().all(fits);
         let size = format!("font-size:{}px", number(place.font));
         let inside = html! {
             (rect((left, top), (across * classes, down * classes), "p-sheet"))
@@ -203,12 +206,13 @@ impl Matrix<'_> {
             g style=(size) {
                 @for class in named {
                     @let name = short(self.name(class));
-                    (text(left - 8.0, middle(class, top, down) + place.font * 0.35, "end", "p-soft", &name))
+                    @let line = if numbered { format!("{} {name}", class + 1) } else { name.clone() };
+                    (text(left - 8.0, middle(class, top, down) + place.font * 0.35, "end", "p-soft", &line))
                     @let x = middle(class, left, across);
-                    @if flat && across > 7.0 * name.chars().count() as f64 {
-                        (text(x, top - 8.0, "middle", "p-soft", &name))
-                    } @else if flat {
+                    @if numbered {
                         (text(x, top - 8.0, "middle", "p-soft", &(class + 1).to_string()))
+                    } @else if flat {
+                        (text(x, top - 8.0, "middle", "p-soft", &name))
                     } @else {
                         @let x = x + place.font * 0.35;
                         g transform={ "rotate(-90 " (number(x)) " " (number(top - 8.0)) ")" } {
@@ -282,7 +286,7 @@ impl Matrix<'_> {
 
 /// A name that fits beside the cells.
 fn short(name: &str) -> String {
-    const MOST: usize = 22;
+    const MOST: usize = 20;
     if name.chars().count() <= MOST {
         return name.to_owned();
     }

@@ -25,14 +25,14 @@ fn task(other: &str) -> Task {
     .unwrap()
 }
 
-/// The risk follows the number, which is higher among the men. Every 50th row is of neither group.
+/// The risk follows the number, which is higher among the men and differs from row to row, so that rows are held out one by one. Every 50th row is of neither group.
 fn table(rows: u32) -> String {
     let row = |row: u32| {
         let sex = ["f", "m"][(row % 2) as usize];
         let number = (row * 37 % 60) + if sex == "m" { 40 } else { 0 };
         let default = u8::from(number + row * 53 % 30 > 65);
         let sex = if row % 50 == 9 { "" } else { sex };
-        format!("{sex},{},{default}\n", f64::from(number) / 10.0)
+        format!("{sex},{},{default}\n", f64::from(number) / 10.0 + f64::from(row) * 1e-5)
     };
     "sex,a,y\n".to_owned() + &(0..rows).map(row).collect::<String>()
 }
@@ -71,7 +71,7 @@ fn the_last_model_is_judged_by_the_groups_of_held_out_rows() {
     let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
     let sources: Vec<_> = folders
         .iter()
-        .zip([300, 500, 900])
+        .zip([600, 1000, 1800])
         .map(|(folder, rows)| bank(folder.path(), rows))
         .collect();
     // How many rows of each group are held out, by the table's own texts.
