@@ -97,7 +97,12 @@ fn the_page_says_what_was_and_was_not_checked() {
 #[test]
 fn pictures_follow_from_the_sums_and_only_from_those() {
     let world = story();
-    let drawn = ["ROC curve", "Kolmogorov-Smirnov", "Confusion matrix", "Brier score 0."];
+    let drawn = [
+        "ROC curve",
+        "Kolmogorov-Smirnov",
+        "Confusion matrix",
+        "Brier score 0.",
+    ];
     let whole = page(&world, true);
     for words in drawn {
         assert!(whole.contains(words), "{words}");

@@ -29,10 +29,13 @@ fn task(other: &str) -> Task {
 fn table(rows: u32) -> String {
     let row = |row: u32| {
         let sex = ["f", "m"][(row % 2) as usize];
-        let number = (row * 37 % 60) + if sex == "m" { 40 } else { 0 };
-        let default = u8::from(number + row * 53 % 30 > 65);
+        let number = (row * 37 % 60) + if sex == "m" { 25 } else { 0 };
+        let default = u8::from(number + row / 60 * 7 % 30 > 60);
         let sex = if row % 50 == 9 { "" } else { sex };
-        format!("{sex},{},{default}\n", f64::from(number) / 10.0 + f64::from(row) * 1e-5)
+        format!(
+            "{sex},{},{default}\n",
+            f64::from(number) / 10.0 + f64::from(row) * 1e-5
+        )
     };
     "sex,a,y\n".to_owned() + &(0..rows).map(row).collect::<String>()
 }
