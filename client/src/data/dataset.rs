@@ -2,13 +2,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use veilsum_protocol::model::MAX_ROWS;
-use veilsum_protocol::task::{Examples, LabelKind, Schema};
+use veilsum_protocol::task::{Examples, Groups, LabelKind, Schema};
 
 use super::date::SECOND;
 use super::error::At;
-use super::groups::{Groups, InGroup};
 use super::layout::Layout;
 use super::moment::Moment;
+use super::series::{AllSeries, InSeries};
 use super::split::{Side, first_held_out};
 use super::windows::Windows;
 use super::{DataError, HoldOut, parse};
@@ -20,6 +20,8 @@ pub struct Dataset {
     layout: Layout,
     cells: Cells,
     held_out: Vec<bool>,
+    /// Of each row, where the model is judged by group; else empty.
+    groups: Vec<u8>,
     /// The rows to train on in the order of time, where the split is by time.
     by_time: Option<Vec<u32>>,
     /// Where rows are grouped, those that each of them is judged by.
@@ -51,8 +53,10 @@ pub(super) struct Rows {
     pub(super) cells: Cells,
     /// Where each row stands in the file, and what it says of its own side.
     pub(super) sides: Vec<(At, Side)>,
-    /// Where rows are grouped, what each says of its group.
-    pub(super) groups: Vec<InGroup>,
+    /// Where rows make series, what each says of its own.
+    pub(super) series: Vec<InSeries>,
+    /// Where the model is judged by group, each row's.
+    pub(super) groups: Vec<u8>,
 }
 
 impl Dataset {
@@ -64,19 +68,35 @@ impl Dataset {
     /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on, and a column that looks
     /// like an identifier.
     pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut, rules: &Rules) -> Result<Self, DataError> {
+        Self::read_by_group(file, schema, hold_out, None, rules)
+    }
+
+    /// Reads a table like [`Dataset::read`], and of each row which of `groups` it is of.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`], and for a row that is of no group.
+    pub fn read_by_group(
+        file: &Path,
+        schema: &Schema,
+        hold_out: &HoldOut,
+        groups: Option<&Groups>,
+        rules: &Rules,
+    ) -> Result<Self, DataError> {
         let mut dataset = Self {
             schema: schema.clone(),
             layout: Layout::of(schema),
             cells: Cells::default(),
             held_out: Vec::new(),
+            groups: Vec::new(),
             by_time: None,
             windows: None,
         };
         let mut moments = Vec::new();
-        let mut groups = Groups::default();
-        parse::read(file, schema, hold_out, rules, &mut |rows| {
+        let mut series = AllSeries::default();
+        parse::read(file, schema, hold_out, groups, rules, &mut |rows| {
             dataset.cells.append(&rows.cells);
-            rows.groups.iter().for_each(|row| groups.push(*row));
+            rows.series.iter().for_each(|row| series.push(*row));
+            dataset.groups.extend_from_slice(&rows.groups);
             for (_, side) in &rows.sides {
                 if let Side::At(moment) = side {
                     moments.push(*moment);
@@ -86,7 +106,7 @@ impl Dataset {
             }
         })?;
         if let Some(sequence) = &schema.sequence {
-            dataset.group(groups, sequence.steps);
+            dataset.join(series, sequence.steps);
         }
         if let Some(share) = hold_out.latest() {
             dataset.part_by_time(file, &moments, share)?;
@@ -96,10 +116,10 @@ impl Dataset {
     }
 
     /// Joins rows to sequences, and tells each how long before it the row before it was, if it has a place for that.
-    fn group(&mut self, groups: Groups, steps: usize) {
+    fn join(&mut self, series: AllSeries, steps: usize) {
         let (since, width) = (self.layout.since, self.layout.numbers);
         let numbers = &mut self.cells.numbers;
-        let windows = groups.finish(steps, |row, before, this| {
+        let windows = series.finish(steps, |row, before, this| {
             if let (Some(since), Moment::Date(before), Moment::Date(this)) = (since, before, this) {
                 let seconds = (this - before) as f64 / SECOND as f64;
                 numbers[row as usize * width + since.at] = (seconds.ln_1p() / since.most).min(1.0) as f32;
@@ -247,6 +267,11 @@ impl Dataset {
     /// The rows that are held out, by position in the file from 0. There may be none.
     pub fn held_out_rows(&self) -> impl Iterator<Item = u32> {
         self.rows_where(true)
+    }
+
+    /// The group of each row, in the order of the file; empty where the model is not judged by group.
+    pub fn groups(&self) -> &[u8] {
+        &self.groups
     }
 
     fn rows_where(&self, held_out: bool) -> impl Iterator<Item = u32> {

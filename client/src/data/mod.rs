@@ -16,6 +16,7 @@ pub(crate) mod moment;
 mod parse;
 mod row_values;
 mod schema;
+mod series;
 mod source;
 mod split;
 mod statistics;

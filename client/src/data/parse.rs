@@ -5,13 +5,14 @@ use std::path::Path;
 use std::thread;
 
 use csv::StringRecord;
-use veilsum_protocol::task::Schema;
+use veilsum_protocol::task::{Groups, Schema};
 
 use super::cell::{CellParser, Parsed, quoted, trimmed};
 use super::dataset::Rows;
 use super::error::At;
-use super::groups::{self, GroupReader};
+use super::groups::group;
 use super::moment::Moment;
+use super::series::{self, SeriesReader};
 use super::source::{Table, Worker};
 use super::split::{Side, Sides};
 use super::{DataError, HoldOut};
@@ -22,14 +23,16 @@ pub(super) fn read(
     file: &Path,
     schema: &Schema,
     hold_out: &HoldOut,
+    groups: Option<&Groups>,
     rules: &Rules,
     sink: &mut dyn FnMut(Rows),
 ) -> Result<(), DataError> {
     let table = Table::open(file)?;
     let place = Place { file, schema };
-    let guard = Guard::new(rules, file, table.header(), schema)?;
+    let group_column = groups.map(|groups| groups.column.as_str());
+    let guard = Guard::new(rules, file, table.header(), schema, group_column)?;
     let header = guard.header().clone();
-    let positions = place.positions(&header, hold_out)?;
+    let positions = place.positions(&header, hold_out, group_column)?;
     let workers = (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| {
         Ok(Parser {
             place: &place,
@@ -40,18 +43,19 @@ pub(super) fn read(
             sides: hold_out.sides(&schema.missing),
             hold_out,
             first_moment: None,
-            groups: schema
+            series: schema
                 .sequence
                 .as_ref()
-                .zip(positions.group)
-                .map(|(sequence, group)| {
-                    GroupReader::new(file, sequence, &schema.missing, group, hold_out.salt())
+                .zip(positions.series)
+                .map(|(sequence, series)| {
+                    SeriesReader::new(file, sequence, &schema.missing, series, hold_out.salt())
                 }),
-            guard: Guard::new(rules, file, table.header(), schema)?,
+            group: groups.zip(positions.group),
+            guard: Guard::new(rules, file, table.header(), schema, group_column)?,
         })
     });
     let workers = workers.collect::<Result<Vec<_>, DataError>>()?;
-    let (mut count, mut first_moment, mut first_in_group) = (0_u32, None::<Moment>, None::<Moment>);
+    let (mut count, mut first_moment, mut first_of_series) = (0_u32, None::<Moment>, None::<Moment>);
     let parsers = table.share(workers, |rows: Rows| {
         // Rows are numbered with 32 bits.
         let more = u32::try_from(rows.sides.len()).ok();
@@ -69,12 +73,11 @@ pub(super) fn read(
                 return Err(place.no_side(*at, hold_out, moment.kind().to_owned(), OTHER_KIND));
             }
         }
-        for ((at, _), row) in rows.sides.iter().zip(&rows.groups) {
-            let is_first_s = first_in_group.get_or_insert(row.moment).is_of(row.moment);
+        for ((at, _), row) in rows.sides.iter().zip(&rows.series) {
+            let is_first_s = first_of_series.get_or_insert(row.moment).is_of(row.moment);
             if let (false, Some(sequence)) = (is_first_s, &schema.sequence) {
                 let found = row.moment.kind().to_owned();
-                let expected = "a time of the kind that the first row has";
-                return Err(groups::no_time(file, sequence, *at, found, expected));
+                return Err(series::no_time(file, sequence, *at, found, OTHER_KIND));
             }
         }
         sink(rows);
@@ -97,7 +100,9 @@ struct Parser<'a> {
     hold_out: &'a HoldOut,
     /// The first time that this thread saw.
     first_moment: Option<Moment>,
-    groups: Option<GroupReader<'a>>,
+    series: Option<SeriesReader<'a>>,
+    /// Where the model is judged by group, and by which column.
+    group: Option<(&'a Groups, usize)>,
     guard: Guard<'a>,
 }
 
@@ -109,15 +114,19 @@ impl Worker for Parser<'_> {
         let (file, missing) = (place.file, &place.schema.missing);
         // The bank's rules come first of all.
         self.guard.row(record).map_err(|unfit| unfit.at(file, at))?;
-        if let Some(groups) = &self.groups {
-            // All rows of a group are on one side.
-            self.sides.cell(groups.key(record));
-            rows.groups.push(groups.read(at, record)?);
+        if let Some(series) = &self.series {
+            // All rows of a series are on one side.
+            self.sides.cell(series.key(record));
+            rows.series.push(series.read(at, record)?);
+        }
+        if let Some((groups, position)) = self.group {
+            rows.groups
+                .push(group(groups, cell_of(record, position), file, at)?);
         }
         let cells = &mut rows.cells;
         for &(column, position) in &positions.cells {
             let cell = cell_of(record, position);
-            if self.groups.is_none() {
+            if self.series.is_none() {
                 self.sides.cell(cell);
             }
             let parsed = self.columns[column].parse(cell, missing);
@@ -160,7 +169,12 @@ struct Place<'a> {
 
 impl Place<'_> {
     /// Finds the schema's columns in the header, which must hold each of them once and nothing unknown.
-    fn positions(&self, header: &StringRecord, hold_out: &HoldOut) -> Result<Positions, DataError> {
+    fn positions(
+        &self,
+        header: &StringRecord,
+        hold_out: &HoldOut,
+        group: Option<&str>,
+    ) -> Result<Positions, DataError> {
         let mut found = BTreeMap::new();
         for (position, name) in header.iter().enumerate() {
             if found.insert(name, position).is_some() {
@@ -181,7 +195,8 @@ impl Place<'_> {
                     .sequence
                     .iter()
                     .flat_map(|of| [of.key.as_str(), of.time.as_str()]),
-            );
+            )
+            .chain(group);
         let missing: Vec<_> = wanted
             .filter(|name| !found.contains_key(name))
             .map(|n| format!("{n:?}"))
@@ -219,7 +234,8 @@ impl Place<'_> {
                 .collect(),
             label: position(&schema.label),
             split: hold_out.column().map(position),
-            group: schema
+            group: group.map(position),
+            series: schema
                 .sequence
                 .as_ref()
                 .map(|of| (position(&of.key), position(&of.time))),
@@ -249,6 +265,8 @@ struct Positions {
     label: usize,
     /// The column that tells which rows are held out.
     split: Option<usize>,
-    /// The columns that group rows and order those of a group.
-    group: Option<(usize, usize)>,
+    /// The column that tells a row's group.
+    group: Option<usize>,
+    /// The columns that tell which series a row is of, and where in it.
+    series: Option<(usize, usize)>,
 }

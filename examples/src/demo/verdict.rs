@@ -16,7 +16,7 @@ use super::outage::Outage;
 use super::show::Options;
 use super::supply::Supply;
 use super::trial::TestFold;
-use super::{DemoError, Narrator, page, tamper};
+use super::{DemoError, Narrator, page, published, tamper};
 use crate::report::{Check, Incident, Report, Role, TableRow};
 use crate::score::{Score, calibration, score};
 use crate::table::{grouped, results};
@@ -103,6 +103,7 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
             grouped(test.len())
         ),
         calibration: calibration(&scores, &labels, CALIBRATION_POINTS).map_err(DemoError::trial)?,
+        published: published::pictures(played)?,
         incidents: played.outage.as_ref().map(incidents).unwrap_or_default(),
         checkpoint: played.history.checkpoint().to_owned(),
         checks: checks.clone(),

@@ -1,5 +1,6 @@
 //! What a report tells, as plain values.
 
+use super::published::Published;
 use crate::score::CalibrationPoint;
 
 /// Everything that the page shows.
@@ -25,6 +26,8 @@ pub struct Report {
     pub judged: String,
     /// Calibration of the federated model, by rising prediction.
     pub calibration: Vec<CalibrationPoint>,
+    /// What the consortium's sums show.
+    pub published: Published,
     /// What went wrong, or was made to, and when.
     pub incidents: Vec<Incident>,
     /// The log's last checkpoint, verbatim.

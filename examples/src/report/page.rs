@@ -1,6 +1,7 @@
 //! The page: sections from top to bottom.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use veilsum_auditor::pictures;
 
 use super::chart::{self, ChartError, Picture, References};
 use super::input::{Report, Role, TableRow};
@@ -35,7 +36,7 @@ impl Report {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     title { (title) }
-                    style { (PreEscaped(STYLE)) }
+                    style { (PreEscaped(STYLE)) (PreEscaped(pictures::STYLE)) }
                 }
                 body {
                     header {
@@ -54,6 +55,7 @@ impl Report {
                         @if auc.is_some() || loss.is_some() { (self.curves_section(auc.as_ref(), loss.as_ref())) }
                         @if !self.rounds.is_empty() { (self.participation_section()) }
                         @if let Some(picture) = &calibration { (self.calibration_section(picture)) }
+                        @if let Some(section) = self.published.section() { (section) }
                         @if !self.checks.is_empty() || !self.checkpoint.is_empty() { (self.proof_section()) }
                         @if !self.rounds.is_empty() { (self.rounds_section()) }
                     }

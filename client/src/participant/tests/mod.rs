@@ -4,5 +4,6 @@
 
 mod contributions;
 mod following;
+mod groups;
 mod scene;
 mod sequences;
