@@ -134,7 +134,7 @@ impl Matrix<'_> {
     fn worst(&self) -> String {
         let mut wrong = self.cells();
         wrong.retain(|cell| cell.seen != cell.taken);
-        wrong.sort_by(|one, other| other.count.cmp(&one.count));
+        wrong.sort_by_key(|cell| std::cmp::Reverse(cell.count));
         let told: Vec<String> = wrong
             .iter()
             .take(TOLD)

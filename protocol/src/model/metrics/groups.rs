@@ -176,29 +176,9 @@ impl BinarySums {
         if self.groups.is_empty() {
             return Ok(());
         }
-        let labels: [(u8, &[u64], fn(&GroupSums) -> &[u64]); 2] = [
-            (0, &self.negatives, |group| &group.negatives),
-            (1, &self.positives, |group| &group.positives),
-        ];
-        for (label, whole, histogram) in labels {
-            for (bin, &all) in whole.iter().enumerate() {
-                let counts: Vec<u64> = self
-                    .groups
-                    .iter()
-                    .filter_map(|group| histogram(group).get(bin).copied())
-                    .collect();
-                let counted = total(&counts);
-                if counted != u128::from(all) {
-                    return Err(MetricsError::Groups {
-                        label,
-                        bin,
-                        counted,
-                        all,
-                    });
-                }
-            }
-        }
-        Ok(())
+        let of = |histogram: fn(&GroupSums) -> &Vec<u64>| self.groups.iter().map(histogram).collect();
+        whole(0, &self.negatives, of(|group| &group.negatives))?;
+        whole(1, &self.positives, of(|group| &group.positives))
     }
 
     /// The figures over the groups.
@@ -220,6 +200,23 @@ impl BinarySums {
             ),
         ]
     }
+}
+
+/// The parts of a histogram add up to it, bin by bin.
+fn whole(label: u8, all: &[u64], parts: Vec<&Vec<u64>>) -> Result<(), MetricsError> {
+    for (bin, &all) in all.iter().enumerate() {
+        let counts: Vec<u64> = parts.iter().filter_map(|part| part.get(bin).copied()).collect();
+        let counted = total(&counts);
+        if counted != u128::from(all) {
+            return Err(MetricsError::Groups {
+                label,
+                bin,
+                counted,
+                all,
+            });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
