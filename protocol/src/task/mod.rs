@@ -23,8 +23,8 @@ pub use definition::{Aggregation, Deadlines, Encoding, Evaluation, ServerOptimis
 pub use error::TaskError;
 pub use scale::Scale;
 pub use schema::{
-    CategoryColumn, Column, ColumnKind, Input, InputKind, LabelKind, NumberColumn, Outside, Schema,
-    WhenMissing,
+    CategoryColumn, Column, ColumnKind, ImageColumn, Input, InputKind, LabelKind, NumberColumn, Outside,
+    Schema, TextColumn, Tokeniser, WhenMissing,
 };
 pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};
 
