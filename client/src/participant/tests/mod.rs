@@ -5,3 +5,4 @@
 mod contributions;
 mod following;
 mod scene;
+mod texts_and_images;
