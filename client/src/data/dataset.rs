@@ -3,6 +3,7 @@ use std::path::Path;
 use veilsum_protocol::model::MAX_ROWS;
 use veilsum_protocol::task::{ColumnKind, LabelKind, Schema};
 
+use super::error::At;
 use super::moment::Moment;
 use super::split::{Side, first_held_out};
 use super::{DataError, DataFiles, HoldOut, RowValues, images, parse};
@@ -12,37 +13,45 @@ use crate::desensitise::Rules;
 /// longest text, 1 for each value of an image.
 pub struct Dataset {
     schema: Schema,
-    /// Row-major, shape `[rows, cells of number columns]`: on `[0, 1]`, NaN where missing.
-    numbers: Vec<f32>,
+    cells: Cells,
     number_count: usize,
-    /// Row-major, shape `[rows, cells of category columns]`: index of the value, or the number of values for the bucket.
-    categories: Vec<u16>,
     category_count: usize,
     /// Where a row is a text or an image, all of it.
     whole: Option<RowValues>,
-    /// 0 or 1, the number of the class, or the number on `[0, 1]`.
-    labels: Vec<f32>,
     held_out: Vec<bool>,
     /// The rows to train on in the order of time, where the split is by time.
     by_time: Option<Vec<u32>>,
 }
 
-/// One row as the reader hands it over.
-pub(super) struct Row<'a> {
-    pub(super) numbers: &'a [f32],
-    pub(super) categories: &'a [u16],
-    pub(super) whole: Whole<'a>,
-    pub(super) label: f32,
-    pub(super) side: Side,
+/// The cells of rows.
+#[derive(Default)]
+pub(super) struct Cells {
+    /// Row-major, shape `[rows, cells of number columns]`: on `[0, 1]`, NaN where missing.
+    pub(super) numbers: Vec<f32>,
+    /// Row-major, shape `[rows, cells of category columns]`: index of the value, or the number of values for the bucket.
+    pub(super) categories: Vec<u16>,
+    /// 0 or 1, the number of the class, or the number on `[0, 1]`.
+    pub(super) labels: Vec<f32>,
 }
 
-/// A row that is one text or image.
-#[derive(Clone, Copy)]
-pub(super) enum Whole<'a> {
-    /// It is a row of a table.
-    None,
-    Tokens(&'a [u32]),
-    Pixels(&'a [u8]),
+impl Cells {
+    fn append(&mut self, more: &Self) {
+        self.numbers.extend_from_slice(&more.numbers);
+        self.categories.extend_from_slice(&more.categories);
+        self.labels.extend_from_slice(&more.labels);
+    }
+}
+
+/// Rows that follow each other, as the reader hands them over.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) cells: Cells,
+    /// Of texts, shape `[rows, tokens]`.
+    pub(super) tokens: Vec<u32>,
+    /// Of images, shape `[rows, channels, height, width]`.
+    pub(super) pixels: Vec<u8>,
+    /// Where each row stands in the file, and what it says of its own side.
+    pub(super) sides: Vec<(At, Side)>,
 }
 
 impl Dataset {
@@ -74,21 +83,26 @@ impl Dataset {
         };
         let mut dataset = Self {
             schema: schema.clone(),
-            numbers: Vec::new(),
+            cells: Cells::default(),
             number_count: of(|kind| matches!(kind, ColumnKind::Number(_))),
-            categories: Vec::new(),
             category_count: of(|kind| matches!(kind, ColumnKind::Category(_))),
             whole: RowValues::of(schema),
-            labels: Vec::new(),
             held_out: Vec::new(),
             by_time: None,
         };
         let mut moments = Vec::new();
-        let mut sink = |row: Row<'_>| {
-            if let Side::At(moment) = row.side {
-                moments.push(moment);
+        let mut sink = |rows: Rows| {
+            dataset.cells.append(&rows.cells);
+            if let Some(whole) = &mut dataset.whole {
+                whole.push(&rows);
             }
-            dataset.push(row);
+            for (_, side) in &rows.sides {
+                if let Side::At(moment) = side {
+                    moments.push(*moment);
+                }
+                // The last row tells of rows with a moment; they count as held out until then.
+                dataset.held_out.push(*side != Side::Training);
+            }
         };
         match (schema.image(), &files.labels) {
             (Some(image), _) => images::read(files, schema, image, hold_out, rules, &mut sink)?,
@@ -107,17 +121,6 @@ impl Dataset {
         }
         dataset.check_whole(file)?;
         Ok(dataset)
-    }
-
-    fn push(&mut self, row: Row<'_>) {
-        self.numbers.extend_from_slice(row.numbers);
-        self.categories.extend_from_slice(row.categories);
-        if let Some(whole) = &mut self.whole {
-            whole.push(row.whole);
-        }
-        self.labels.push(row.label);
-        // The last row tells of rows with a moment; they count as held out until then.
-        self.held_out.push(row.side != Side::Training);
     }
 
     fn part_by_time(&mut self, file: &Path, moments: &[Moment], share: f64) -> Result<(), DataError> {
@@ -149,7 +152,7 @@ impl Dataset {
             Err(DataError::whole(file, found, expected, advice))
         };
         let label = &self.schema.label;
-        if self.labels.is_empty() {
+        if self.cells.labels.is_empty() {
             return refuse(
                 "a header and no row",
                 "at least one row below it".to_owned(),
@@ -157,18 +160,21 @@ impl Dataset {
             );
         }
         let positives = self.positives();
-        let of_one_class = positives == 0 || positives == self.labels.len();
+        let of_one_class = positives == 0 || positives == self.cells.labels.len();
         if self.schema.label_kind == LabelKind::Binary && of_one_class {
             let only = if positives == 0 { 0 } else { 1 };
             return refuse(
-                &format!("only the label {only} in all {} rows", self.labels.len()),
+                &format!("only the label {only} in all {} rows", self.cells.labels.len()),
                 format!("rows of both classes in column {label:?}"),
                 "check how the label was exported; a bank with one class only cannot take part",
             );
         }
         if self.training_rows().next().is_none() {
             return refuse(
-                &format!("{} rows, all of which fall to the hold-out", self.labels.len()),
+                &format!(
+                    "{} rows, all of which fall to the hold-out",
+                    self.cells.labels.len()
+                ),
                 "rows to train on".to_owned(),
                 "a bank needs more rows to take part",
             );
@@ -186,12 +192,12 @@ impl Dataset {
 
     /// How many rows, held out or not.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.cells.labels.len()
     }
 
     /// How many rows have label 1.
     pub fn positives(&self) -> usize {
-        self.labels.iter().filter(|label| **label == 1.0).count()
+        self.cells.labels.iter().filter(|label| **label == 1.0).count()
     }
 
     /// The labels, for the bank's own operator.
@@ -206,7 +212,10 @@ impl Dataset {
             }
             LabelKind::Classes(classes) => {
                 let mut seen = vec![false; classes.values.len()];
-                self.labels.iter().for_each(|label| seen[*label as usize] = true);
+                self.cells
+                    .labels
+                    .iter()
+                    .for_each(|label| seen[*label as usize] = true);
                 let seen = seen.iter().filter(|seen| **seen).count();
                 format!("{seen} of the {} classes", classes.values.len())
             }
@@ -216,7 +225,7 @@ impl Dataset {
 
     /// Whether there is no row; a dataset that was read has at least two.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.cells.labels.is_empty()
     }
 
     /// The rows to train on, by position in the file from 0; in the order of time where the split is by time, else in
@@ -255,7 +264,7 @@ impl Dataset {
     }
 
     pub(super) fn labels(&self) -> &[f32] {
-        &self.labels
+        &self.cells.labels
     }
 
     /// How many numbers of a row each number column gives: one, or one a step.
@@ -266,13 +275,13 @@ impl Dataset {
     /// The row's numbers in the schema's order, those of a column's steps one after another, on `[0, 1]`, NaN where missing.
     pub(super) fn numbers(&self, row: u32) -> &[f32] {
         let start = row as usize * self.number_count;
-        &self.numbers[start..start + self.number_count]
+        &self.cells.numbers[start..start + self.number_count]
     }
 
     /// The row's categories, likewise.
     pub(super) fn categories(&self, row: u32) -> &[u16] {
         let start = row as usize * self.category_count;
-        &self.categories[start..start + self.category_count]
+        &self.cells.categories[start..start + self.category_count]
     }
 }
 

@@ -5,20 +5,23 @@ use std::path::Path;
 use csv::StringRecord;
 use veilsum_protocol::task::{ImageColumn, LabelKind, Schema};
 
-use super::dataset::{Row, Whole};
+use super::dataset::Rows;
 use super::error::At;
 use super::source::{Idx, times};
 use super::{DataError, DataFiles, HoldOut};
 use crate::desensitise::Rules;
 
-/// Reads `files` from the first image to the last and hands each to `sink`.
+/// Images that are handed over at a time.
+const AT_ONCE: usize = 256;
+
+/// Reads `files` from the first image to the last and hands them to `sink`, many at a time.
 pub(super) fn read(
     files: &DataFiles,
     schema: &Schema,
     image: &ImageColumn,
     hold_out: &HoldOut,
     rules: &Rules,
-    sink: &mut dyn FnMut(Row<'_>),
+    sink: &mut dyn FnMut(Rows),
 ) -> Result<(), DataError> {
     if let Some(column) = hold_out.column() {
         return Err(DataError::whole(
@@ -75,6 +78,7 @@ pub(super) fn read(
         LabelKind::Binary | LabelKind::Number(_) => 2,
     };
     let mut sides = hold_out.sides(&schema.missing);
+    let mut rows = Rows::default();
     while let Some((number, pixels)) = images.read()? {
         let Some((_, &[label])) = labels.read()? else {
             return Err(DataError::whole(
@@ -97,14 +101,14 @@ pub(super) fn read(
         let side = sides
             .side(None)
             .map_err(|expected| DataError::whole(&files.file, "images", expected, "split by hash"))?;
-        sink(Row {
-            numbers: &[],
-            categories: &[],
-            whole: Whole::Pixels(pixels),
-            label: f32::from(label),
-            side,
-        });
+        rows.pixels.extend_from_slice(pixels);
+        rows.cells.labels.push(f32::from(label));
+        rows.sides.push((At::Image(number.into()), side));
+        if rows.sides.len() == AT_ONCE {
+            sink(std::mem::take(&mut rows));
+        }
     }
+    sink(rows);
     // What stands behind the last label is told.
     labels.read()?;
     Ok(())

@@ -27,6 +27,14 @@ impl Moment {
         date(text).map(Self::Date)
     }
 
+    /// What it is, in words.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Number(_) => "a number",
+            Self::Date(_) => "a date",
+        }
+    }
+
     /// Whether both are numbers, or both dates.
     pub(crate) fn is_of(self, other: Self) -> bool {
         matches!(

@@ -2,103 +2,127 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::thread;
 
 use csv::StringRecord;
 use veilsum_protocol::task::Schema;
 
 use super::cell::{CellParser, Parsed, quoted, trimmed};
-use super::dataset::{Row, Whole};
+use super::dataset::Rows;
 use super::error::At;
 use super::moment::Moment;
-use super::source::Table;
-use super::split::Side;
+use super::source::{Table, Worker};
+use super::split::{Side, Sides};
 use super::token::Tokens;
 use super::{DataError, HoldOut};
 use crate::desensitise::{Guard, Rules};
 
-/// Reads `file` from its first row to its last and hands each to `sink`.
+/// Reads `file` from its first row to its last and hands them to `sink`, many at a time. Every processor takes part.
 pub(super) fn read(
     file: &Path,
     schema: &Schema,
     hold_out: &HoldOut,
     rules: &Rules,
-    sink: &mut dyn FnMut(Row<'_>),
+    sink: &mut dyn FnMut(Rows),
 ) -> Result<(), DataError> {
     let table = Table::open(file)?;
     let place = Place { file, schema };
-    let mut guard = Guard::new(rules, file, table.header(), schema)?;
+    let guard = Guard::new(rules, file, table.header(), schema)?;
     let header = guard.header().clone();
     let positions = place.positions(&header, hold_out)?;
-    let columns: Vec<_> = schema.columns.iter().filter_map(CellParser::new).collect();
-    // The one column of a schema of texts.
-    let text = schema.text().map(Tokens::new);
-    let label = CellParser::of_label(schema);
-    let mut sides = hold_out.sides(&schema.missing);
-    let mut first_moment: Option<Moment> = None;
-    // In the thread that reads, as the hash of a row and the look at it take about as long as its cells. The bank's rules come first of all.
-    let prepare = |at: At, record: &mut StringRecord| {
-        guard.row(record).map_err(|unfit| unfit.at(file, at))?;
-        for &(_, position) in &positions.cells {
-            sides.cell(cell_of(record, position));
-        }
-        let own = positions.split.map(|position| cell_of(record, position));
-        let side = sides
-            .side(own)
-            .map_err(|expected| place.no_side(at, hold_out, own, expected))?;
-        if let Side::At(moment) = side
-            && !first_moment.get_or_insert(moment).is_of(moment)
-        {
-            return Err(place.no_side(at, hold_out, own, "a time of the kind that the first row has"));
-        }
-        Ok(side)
-    };
-    let (mut numbers, mut categories, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
-    let mut count = 0_u32;
-    table.for_each(prepare, |at, record, side| {
+    let workers = (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| {
+        Ok(Parser {
+            place: &place,
+            header: &header,
+            positions: &positions,
+            columns: schema.columns.iter().filter_map(CellParser::new).collect(),
+            text: schema.text().map(Tokens::new),
+            label: CellParser::of_label(schema),
+            sides: hold_out.sides(&schema.missing),
+            hold_out,
+            guard: Guard::new(rules, file, table.header(), schema)?,
+        })
+    });
+    let workers = workers.collect::<Result<Vec<_>, DataError>>()?;
+    let (mut count, mut first_moment) = (0_u32, None::<Moment>);
+    let parsers = table.share(workers, |rows: Rows| {
         // Rows are numbered with 32 bits.
-        count = count.checked_add(1).ok_or_else(|| {
+        let more = u32::try_from(rows.sides.len()).ok();
+        count = more.and_then(|more| count.checked_add(more)).ok_or_else(|| {
             place.whole(
                 "more than 4294967295 rows",
                 "no more than that",
                 "draw a sample of the rows",
             )
         })?;
-        numbers.clear();
-        categories.clear();
-        tokens.clear();
-        for &(column, position) in &positions.cells {
-            if let Some(text) = &text {
-                let cell = cell_of(record, position);
-                let missing = schema.missing.iter().any(|missing| missing == cell);
-                text.append(if missing { "" } else { cell }, &mut tokens);
-                continue;
-            }
-            let parsed = columns[column].parse(cell_of(record, position), &schema.missing);
-            let name = || header.get(position).unwrap_or_default();
-            match parsed.map_err(|wrong| wrong.at(file, at, name()))? {
-                Parsed::Number(number) => numbers.push(number),
-                Parsed::Category(category) => categories.push(category),
+        for (at, side) in &rows.sides {
+            if let Side::At(moment) = side
+                && !first_moment.get_or_insert(*moment).is_of(*moment)
+            {
+                let expected = "a time of the kind that the first row has";
+                return Err(place.no_side(*at, hold_out, moment.kind().to_owned(), expected));
             }
         }
-        let parsed = label.parse(cell_of(record, positions.label), &schema.missing);
-        let label = match parsed.map_err(|wrong| wrong.at(file, at, label.name()))? {
-            Parsed::Number(number) => number,
-            Parsed::Category(class) => f32::from(class),
-        };
-        sink(Row {
-            numbers: &numbers,
-            categories: &categories,
-            whole: if text.is_some() {
-                Whole::Tokens(&tokens)
-            } else {
-                Whole::None
-            },
-            label,
-            side,
-        });
+        sink(rows);
         Ok(())
     })?;
-    guard.finish()
+    let guards = parsers.into_iter().map(|parser| parser.guard);
+    guards.fold(guard, Guard::merge).finish()
+}
+
+/// Parses the rows that one thread is dealt.
+struct Parser<'a> {
+    place: &'a Place<'a>,
+    header: &'a StringRecord,
+    positions: &'a Positions,
+    columns: Vec<CellParser<'a>>,
+    /// Of the one column of a schema of texts.
+    text: Option<Tokens<'a>>,
+    label: CellParser<'a>,
+    sides: Sides<'a>,
+    hold_out: &'a HoldOut,
+    guard: Guard<'a>,
+}
+
+impl Worker for Parser<'_> {
+    type Made = Rows;
+
+    fn row(&mut self, at: At, record: &mut StringRecord, rows: &mut Rows) -> Result<(), DataError> {
+        let (place, positions) = (self.place, self.positions);
+        let (file, missing) = (place.file, &place.schema.missing);
+        // The bank's rules come first of all.
+        self.guard.row(record).map_err(|unfit| unfit.at(file, at))?;
+        let cells = &mut rows.cells;
+        for &(column, position) in &positions.cells {
+            let cell = cell_of(record, position);
+            self.sides.cell(cell);
+            if let Some(text) = &self.text {
+                let nothing = missing.iter().any(|missing| missing == cell);
+                text.append(if nothing { "" } else { cell }, &mut rows.tokens);
+                continue;
+            }
+            let parsed = self.columns[column].parse(cell, missing);
+            let name = || self.header.get(position).unwrap_or_default();
+            match parsed.map_err(|wrong| wrong.at(file, at, name()))? {
+                Parsed::Number(number) => cells.numbers.push(number),
+                Parsed::Category(category) => cells.categories.push(category),
+            }
+        }
+        let parsed = self.label.parse(cell_of(record, positions.label), missing);
+        cells.labels.push(
+            match parsed.map_err(|wrong| wrong.at(file, at, self.label.name()))? {
+                Parsed::Number(number) => number,
+                Parsed::Category(class) => f32::from(class),
+            },
+        );
+        let own = positions.split.map(|position| cell_of(record, position));
+        let side = self.sides.side(own);
+        let side = side.map_err(|expected| {
+            place.no_side(at, self.hold_out, quoted(own.unwrap_or_default()), expected)
+        })?;
+        rows.sides.push((at, side));
+        Ok(())
+    }
 }
 
 fn cell_of(record: &StringRecord, position: usize) -> &str {
@@ -169,12 +193,12 @@ impl Place<'_> {
         })
     }
 
-    fn no_side(&self, at: At, hold_out: &HoldOut, own: Option<&str>, expected: &str) -> DataError {
+    fn no_side(&self, at: At, hold_out: &HoldOut, found: String, expected: &str) -> DataError {
         DataError::Cell {
             file: self.file.to_owned(),
             at,
             column: hold_out.column().unwrap_or_default().into(),
-            found: quoted(own.unwrap_or_default()),
+            found,
             expected: expected.to_owned(),
             advice: "the task parts training from held-out rows by this column: fill it in every row, in one way",
         }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use veilsum_protocol::task::Schema;
 
-use super::dataset::Whole;
+use super::dataset::Rows;
 
 /// The values of many rows, kept in the fewest bytes that hold them; a model is given `f32`. Copies share the values of texts and images.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,16 +31,16 @@ impl RowValues {
         schema.image().map(|_| Self::Pixels(Arc::default()))
     }
 
-    /// Appends a row of the schema that these values are [of](Self::of).
-    pub(super) fn push(&mut self, row: Whole<'_>) {
-        match (self, row) {
-            (Self::ShortTokens(values), Whole::Tokens(tokens)) => {
-                let short = tokens.iter().filter_map(|token| u16::try_from(*token).ok());
+    /// Puts rows of the schema that these values are [of](Self::of) behind them.
+    pub(super) fn push(&mut self, rows: &Rows) {
+        match self {
+            Self::Numbers(_) => {}
+            Self::ShortTokens(values) => {
+                let short = rows.tokens.iter().filter_map(|token| u16::try_from(*token).ok());
                 Arc::make_mut(values).extend(short);
             }
-            (Self::Tokens(values), Whole::Tokens(tokens)) => Arc::make_mut(values).extend_from_slice(tokens),
-            (Self::Pixels(values), Whole::Pixels(pixels)) => Arc::make_mut(values).extend_from_slice(pixels),
-            _ => unreachable!("the reader gives rows of the schema's kind"),
+            Self::Tokens(values) => Arc::make_mut(values).extend_from_slice(&rows.tokens),
+            Self::Pixels(values) => Arc::make_mut(values).extend_from_slice(&rows.pixels),
         }
     }
 

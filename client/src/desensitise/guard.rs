@@ -8,7 +8,7 @@ use veilsum_protocol::task::Schema;
 use super::column::{Column, Looks};
 use super::policy::{Policy, Rule};
 use super::rules::{Applied, Rules, Unfit};
-use crate::data::{At, DataError};
+use crate::data::{At, DataError, trimmed};
 
 /// For the rows of one table.
 pub struct Guard<'a> {
@@ -16,6 +16,8 @@ pub struct Guard<'a> {
     table: &'a Path,
     policy_file: &'a Path,
     schema: &'a Schema,
+    /// Whether a text that stands for no value begins with a digit. Most cells do, and need not be compared then.
+    digits_are_missing: bool,
     watched: Vec<Watched>,
 }
 
@@ -69,6 +71,10 @@ impl<'a> Guard<'a> {
             table,
             policy_file: rules.file(),
             schema,
+            digits_are_missing: schema
+                .missing
+                .iter()
+                .any(|missing| missing.starts_with(|first: char| first.is_ascii_digit())),
             watched,
         })
     }
@@ -85,12 +91,24 @@ impl<'a> Guard<'a> {
     pub fn row(&mut self, record: &mut StringRecord) -> Result<(), Unfit> {
         self.rules.apply(record)?;
         for watched in &mut self.watched {
-            let cell = record.get(watched.position).unwrap_or_default().trim();
-            if !cell.is_empty() && !self.schema.missing.iter().any(|missing| missing == cell) {
+            let cell = trimmed(record.get(watched.position).unwrap_or_default());
+            let Some(first) = cell.as_bytes().first() else {
+                continue;
+            };
+            let may_be_missing = self.digits_are_missing || !first.is_ascii_digit();
+            if !(may_be_missing && self.schema.missing.iter().any(|missing| missing == cell)) {
                 watched.column.see(cell);
             }
         }
         Ok(())
+    }
+
+    /// Takes what the guard of other rows of the same table saw.
+    pub fn merge(mut self, other: Self) -> Self {
+        for (watched, more) in self.watched.iter_mut().zip(other.watched) {
+            watched.column.merge(more.column);
+        }
+        self
     }
 
     /// After the last row: nothing of the table may be used if a column that is read looks like an identifier.

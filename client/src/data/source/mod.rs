@@ -5,6 +5,7 @@ mod ahead;
 mod csv;
 mod idx;
 mod parquet;
+mod shared;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -17,6 +18,7 @@ use super::DataError;
 use super::error::At;
 use csv::CsvRows;
 use parquet::ParquetRows;
+pub(crate) use shared::Worker;
 
 pub(crate) use idx::{Idx, times};
 
