@@ -159,6 +159,7 @@ impl Report {
             let mark = match column.verdict {
                 Verdict::Read => "ok      ",
                 Verdict::Allowed => "allowed ",
+                Verdict::Sequence => "sequence",
                 Verdict::Refused => "REFUSED ",
                 Verdict::NotRead => "not read",
             };

@@ -1,11 +1,16 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use veilsum_protocol::model::MAX_ROWS;
-use veilsum_protocol::task::{ColumnKind, LabelKind, Schema};
+use veilsum_protocol::task::{Examples, LabelKind, Schema};
 
+use super::date::SECOND;
 use super::error::At;
+use super::groups::{Groups, InGroup};
+use super::layout::Layout;
 use super::moment::Moment;
 use super::split::{Side, first_held_out};
+use super::windows::Windows;
 use super::{DataError, DataFiles, HoldOut, RowValues, images, parse};
 use crate::desensitise::Rules;
 
@@ -13,22 +18,23 @@ use crate::desensitise::Rules;
 /// longest text, 1 for each value of an image.
 pub struct Dataset {
     schema: Schema,
+    layout: Layout,
     cells: Cells,
-    number_count: usize,
-    category_count: usize,
     /// Where a row is a text or an image, all of it.
     whole: Option<RowValues>,
     held_out: Vec<bool>,
     /// The rows to train on in the order of time, where the split is by time.
     by_time: Option<Vec<u32>>,
+    /// Where rows are grouped, those that each of them is judged by.
+    windows: Option<Arc<Windows>>,
 }
 
 /// The cells of rows.
 #[derive(Default)]
 pub(super) struct Cells {
-    /// Row-major, shape `[rows, cells of number columns]`: on `[0, 1]`, NaN where missing.
+    /// Row-major, shape `[rows, numbers of the layout]`: on `[0, 1]`, NaN where missing; those of cycles on `[-1, 1]`.
     pub(super) numbers: Vec<f32>,
-    /// Row-major, shape `[rows, cells of category columns]`: index of the value, or the number of values for the bucket.
+    /// Row-major, shape `[rows, categories of the layout]`: index of the value, or the number of values for the bucket.
     pub(super) categories: Vec<u16>,
     /// 0 or 1, the number of the class, or the number on `[0, 1]`.
     pub(super) labels: Vec<f32>,
@@ -52,6 +58,8 @@ pub(super) struct Rows {
     pub(super) pixels: Vec<u8>,
     /// Where each row stands in the file, and what it says of its own side.
     pub(super) sides: Vec<(At, Side)>,
+    /// Where rows are grouped, what each says of its group.
+    pub(super) groups: Vec<InGroup>,
 }
 
 impl Dataset {
@@ -77,25 +85,23 @@ impl Dataset {
         rules: &Rules,
     ) -> Result<Self, DataError> {
         let file = &files.file;
-        let of = |wanted: fn(&ColumnKind) -> bool| {
-            let columns = schema.columns.iter().filter(move |column| wanted(&column.kind));
-            columns.map(|column| column.cells().len()).sum()
-        };
         let mut dataset = Self {
             schema: schema.clone(),
+            layout: Layout::of(schema),
             cells: Cells::default(),
-            number_count: of(|kind| matches!(kind, ColumnKind::Number(_))),
-            category_count: of(|kind| matches!(kind, ColumnKind::Category(_))),
             whole: RowValues::of(schema),
             held_out: Vec::new(),
             by_time: None,
+            windows: None,
         };
         let mut moments = Vec::new();
+        let mut groups = Groups::default();
         let mut sink = |rows: Rows| {
             dataset.cells.append(&rows.cells);
             if let Some(whole) = &mut dataset.whole {
                 whole.push(&rows);
             }
+            rows.groups.iter().for_each(|row| groups.push(*row));
             for (_, side) in &rows.sides {
                 if let Side::At(moment) = side {
                     moments.push(*moment);
@@ -116,6 +122,9 @@ impl Dataset {
                 ));
             }
         }
+        if let Some(sequence) = &schema.sequence {
+            dataset.group(groups, sequence.steps);
+        }
         if let Some(share) = hold_out.latest() {
             dataset.part_by_time(file, &moments, share)?;
         }
@@ -123,12 +132,27 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// Joins rows to sequences, and tells each how long before it the row before it was, if it has a place for that.
+    fn group(&mut self, groups: Groups, steps: usize) {
+        let (since, width) = (self.layout.since, self.layout.numbers);
+        let numbers = &mut self.cells.numbers;
+        let windows = groups.finish(steps, |row, before, this| {
+            if let (Some(since), Moment::Date(before), Moment::Date(this)) = (since, before, this) {
+                let seconds = (this - before) as f64 / SECOND as f64;
+                numbers[row as usize * width + since.at] = (seconds.ln_1p() / since.most).min(1.0) as f32;
+            }
+        });
+        self.windows = Some(Arc::new(windows));
+    }
+
     fn part_by_time(&mut self, file: &Path, moments: &[Moment], share: f64) -> Result<(), DataError> {
         // A file without rows is told by the check of the whole.
         if moments.is_empty() {
             return Ok(());
         }
-        let first = first_held_out(moments, share).ok_or_else(|| {
+        let of_examples = (0..).zip(moments).filter(|(row, _)| self.is_example(*row));
+        let of_examples: Vec<Moment> = of_examples.map(|(_, moment)| *moment).collect();
+        let first = first_held_out(&of_examples, share).ok_or_else(|| {
             DataError::whole(
                 file,
                 "rows of one time only",
@@ -140,7 +164,7 @@ impl Dataset {
             *held_out = *moment >= first;
         }
         let mut training: Vec<(Moment, u32)> = moments.iter().copied().zip(0..).collect();
-        training.retain(|(moment, _)| *moment < first);
+        training.retain(|(moment, row)| *moment < first && self.is_example(*row));
         // Rows of one moment stay in the order of the file.
         training.sort_unstable();
         self.by_time = Some(training.into_iter().map(|(_, row)| row).collect());
@@ -159,12 +183,12 @@ impl Dataset {
                 "export the data again",
             );
         }
-        let positives = self.positives();
-        let of_one_class = positives == 0 || positives == self.cells.labels.len();
+        let (positives, examples) = (self.positives(), self.examples().count());
+        let of_one_class = positives == 0 || positives == examples;
         if self.schema.label_kind == LabelKind::Binary && of_one_class {
             let only = if positives == 0 { 0 } else { 1 };
             return refuse(
-                &format!("only the label {only} in all {} rows", self.cells.labels.len()),
+                &format!("only the label {only} in all {examples} rows"),
                 format!("rows of both classes in column {label:?}"),
                 "check how the label was exported; a bank with one class only cannot take part",
             );
@@ -179,7 +203,7 @@ impl Dataset {
                 "a bank needs more rows to take part",
             );
         }
-        let training = self.training_rows().count();
+        let training = self.own_training_rows().count();
         if training > MAX_ROWS as usize {
             return refuse(
                 &format!("{training} rows to train on"),
@@ -195,9 +219,27 @@ impl Dataset {
         self.cells.labels.len()
     }
 
-    /// How many rows have label 1.
+    /// How many examples have label 1.
     pub fn positives(&self) -> usize {
-        self.cells.labels.iter().filter(|label| **label == 1.0).count()
+        self.examples().filter(|label| *label == 1.0).count()
+    }
+
+    /// The labels of the rows that are examples, held out or not.
+    fn examples(&self) -> impl Iterator<Item = f32> {
+        let labels = (0..).zip(&self.cells.labels);
+        labels
+            .filter(|(row, _)| self.is_example(*row))
+            .map(|(_, label)| *label)
+    }
+
+    /// Whether the row's label is learned or asked about; else it is but a step before another row.
+    fn is_example(&self, row: u32) -> bool {
+        match (&self.schema.sequence, &self.windows) {
+            (Some(sequence), Some(windows)) if sequence.examples == Examples::Last => {
+                windows.is_last(row as usize)
+            }
+            _ => true,
+        }
     }
 
     /// The labels, for the bank's own operator.
@@ -207,15 +249,12 @@ impl Dataset {
                 let positives = self.positives();
                 format!(
                     "{positives} with label 1 and {} with label 0",
-                    self.len() - positives
+                    self.examples().count() - positives
                 )
             }
             LabelKind::Classes(classes) => {
                 let mut seen = vec![false; classes.values.len()];
-                self.cells
-                    .labels
-                    .iter()
-                    .for_each(|label| seen[*label as usize] = true);
+                self.examples().for_each(|label| seen[label as usize] = true);
                 let seen = seen.iter().filter(|seen| **seen).count();
                 format!("{seen} of the {} classes", classes.values.len())
             }
@@ -229,7 +268,7 @@ impl Dataset {
     }
 
     /// The rows to train on, by position in the file from 0; in the order of time where the split is by time, else in
-    /// that of the file.
+    /// that of the file. Rows that are but steps before another are none of them.
     pub fn training_rows(&self) -> impl Iterator<Item = u32> {
         let by_time = self.by_time.as_deref().unwrap_or_default().iter().copied();
         let as_in_file = self.by_time.is_none();
@@ -248,6 +287,16 @@ impl Dataset {
     }
 
     fn rows_where(&self, held_out: bool) -> impl Iterator<Item = u32> {
+        let of_side = self.side(held_out);
+        of_side.filter(|row| self.is_example(*row))
+    }
+
+    /// The rows on the side of training, each once, whether they are examples or steps before one.
+    pub(super) fn own_training_rows(&self) -> impl Iterator<Item = u32> {
+        self.side(false)
+    }
+
+    fn side(&self, held_out: bool) -> impl Iterator<Item = u32> {
         (0_u32..)
             .zip(&self.held_out)
             .filter(move |(_, held)| **held == held_out)
@@ -267,26 +316,23 @@ impl Dataset {
         &self.cells.labels
     }
 
-    /// How many numbers of a row each number column gives: one, or one a step.
-    pub(super) fn number_cells(&self) -> impl Iterator<Item = usize> {
-        number_cells(&self.schema)
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(super) fn windows(&self) -> Option<&Arc<Windows>> {
+        self.windows.as_ref()
     }
 
     /// The row's numbers in the schema's order, those of a column's steps one after another, on `[0, 1]`, NaN where missing.
     pub(super) fn numbers(&self, row: u32) -> &[f32] {
-        let start = row as usize * self.number_count;
-        &self.cells.numbers[start..start + self.number_count]
+        let start = row as usize * self.layout.numbers;
+        &self.cells.numbers[start..start + self.layout.numbers]
     }
 
     /// The row's categories, likewise.
     pub(super) fn categories(&self, row: u32) -> &[u16] {
-        let start = row as usize * self.category_count;
-        &self.cells.categories[start..start + self.category_count]
+        let start = row as usize * self.layout.categories;
+        &self.cells.categories[start..start + self.layout.categories]
     }
-}
-
-fn number_cells(schema: &Schema) -> impl Iterator<Item = usize> {
-    let numbers = schema.columns.iter();
-    let numbers = numbers.filter(|column| matches!(column.kind, ColumnKind::Number(_)));
-    numbers.map(|column| column.cells().len())
 }

@@ -1,8 +1,9 @@
+use std::sync::Arc;
+
+use super::layout::{Layout, Place, PlaceKind};
+use super::{Dataset, RowValues};
 use thiserror::Error;
 use veilsum_protocol::model::{InputShape, ModelSpec, Moments, Target};
-use veilsum_protocol::task::{Column, ColumnKind, WhenMissing};
-
-use super::{Dataset, RowValues};
 
 /// The model's inputs for every row of a dataset.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,35 +20,14 @@ pub struct EncodedData {
 
 /// Moments that belong to another schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("found moments of {found} columns, expected {expected}, one for each number column of the schema")]
+#[error(
+    "found moments of {found} columns, expected {expected}, one for each standardised input of the schema"
+)]
 pub struct EncodeError {
     /// Columns that the moments have.
     pub found: usize,
-    /// Number columns of the schema.
+    /// Standardised inputs of the schema.
     pub expected: usize,
-}
-
-/// A column in the rows as they are stored.
-struct Source {
-    /// Its first cell, among the row's numbers or categories.
-    first: usize,
-    /// Whether it has a cell for each step.
-    steps: bool,
-    kind: SourceKind,
-}
-
-#[derive(Clone, Copy)]
-enum SourceKind {
-    Number {
-        /// Which of the moments are its.
-        moments_at: usize,
-        /// Whether an input says that it is missing.
-        flagged: bool,
-    },
-    Category {
-        /// Its inputs.
-        places: usize,
-    },
 }
 
 impl Dataset {
@@ -76,92 +56,86 @@ impl Dataset {
                 expected,
             });
         }
-        let shape = self.schema().input_shape(embedded);
         if let Some(whole) = self.whole() {
             return Ok(EncodedData {
                 inputs: whole.clone(),
-                shape,
+                shape: self.schema().input_shape(embedded),
                 labels: self.labels().to_vec(),
                 target: self.schema().target(),
             });
         }
         let steps = self.schema().steps();
-        let embedded = embedded && steps.is_none();
-        let sources = self.sources();
-        let mut inputs = Vec::with_capacity(self.len() * shape.width());
-        let mut indices = Vec::new();
-        for row in self.all_rows() {
-            let (numbers, categories) = (self.numbers(row), self.categories(row));
-            indices.clear();
-            for step in 0..steps.unwrap_or(1) {
-                for source in &sources {
-                    let cell = source.first + if source.steps { step } else { 0 };
-                    match source.kind {
-                        SourceKind::Number { moments_at, flagged } => {
-                            let u = numbers[cell];
-                            let standardised = moments.standardise(moments_at, u);
-                            inputs.push(
-                                standardised.expect("as many moments as number columns, by the check above"),
-                            );
-                            if flagged {
-                                inputs.push(if u.is_nan() { 1.0 } else { 0.0 });
-                            }
-                        }
-                        SourceKind::Category { .. } if embedded => indices.push(f32::from(categories[cell])),
-                        SourceKind::Category { places } => {
-                            let hot = usize::from(categories[cell]);
-                            inputs.extend((0..places).map(|place| if place == hot { 1.0 } else { 0.0 }));
-                        }
-                    }
-                }
-            }
-            inputs.extend_from_slice(&indices);
+        let encoder = Encoder {
+            layout: self.layout(),
+            moments,
+            steps: steps.unwrap_or(1),
+            embedded: embedded && steps.is_none() && self.windows().is_none(),
+        };
+        let mut inputs = Vec::with_capacity(self.len() * self.schema().inputs().len() * encoder.steps);
+        for row in (0_u32..).take(self.len()) {
+            encoder.append(self.numbers(row), self.categories(row), &mut inputs);
         }
         Ok(EncodedData {
-            inputs: inputs.into(),
-            shape,
+            inputs: match self.windows() {
+                Some(windows) => RowValues::of_windows(inputs, Arc::clone(windows)),
+                None => inputs.into(),
+            },
+            shape: self.schema().input_shape(embedded),
             labels: self.labels().to_vec(),
             target: self.schema().target(),
         })
     }
+}
 
-    /// Where each column's cells lie in a row that the reader stored.
-    fn sources(&self) -> Vec<Source> {
-        let (mut number, mut category, mut moments_at) = (0, 0, 0);
-        let columns = self.schema().columns.iter();
-        let source = |column: &Column| {
-            let cells = column.cells().len();
-            let (first, kind) = match &column.kind {
-                // The row as a whole.
-                ColumnKind::Text(_) | ColumnKind::Image(_) => return None,
-                ColumnKind::Number(kind) => {
-                    let flagged = kind.when_missing == WhenMissing::Mean;
-                    number += cells;
-                    moments_at += 1;
-                    (
-                        number - cells,
-                        SourceKind::Number {
-                            moments_at: moments_at - 1,
-                            flagged,
-                        },
-                    )
+/// From a row as the bank keeps it to what the model is given of it.
+struct Encoder<'a> {
+    layout: &'a Layout,
+    moments: &'a Moments,
+    /// Of a row; 1 if it has none.
+    steps: usize,
+    /// Whether categories stand as the numbers of their values behind all numbers.
+    embedded: bool,
+}
+
+impl Encoder<'_> {
+    fn append(&self, numbers: &[f32], categories: &[u16], inputs: &mut Vec<f32>) {
+        for step in 0..self.steps {
+            for place in &self.layout.columns {
+                // A column that is one says the same at each step.
+                let cell = place.first + if place.cells > 1 { step * place.stride } else { 0 };
+                match place.kind {
+                    PlaceKind::Category { .. } if self.embedded => {}
+                    PlaceKind::Category { places } => {
+                        let hot = usize::from(categories[cell]);
+                        inputs.extend((0..places).map(|place| if place == hot { 1.0 } else { 0.0 }));
+                    }
+                    PlaceKind::Number { flagged, .. } | PlaceKind::Date { flagged, .. } => {
+                        self.append_numbers(place, flagged, &numbers[cell..cell + place.stride], inputs);
+                    }
                 }
-                ColumnKind::Category(kind) => {
-                    category += cells;
-                    let places = kind.values.len() + usize::from(kind.other_bucket);
-                    (category - cells, SourceKind::Category { places })
-                }
-            };
-            Some(Source {
-                first,
-                steps: cells > 1,
-                kind,
-            })
-        };
-        columns.filter_map(source).collect()
+            }
+        }
+        if self.embedded {
+            let columns = self.layout.columns.iter();
+            let embedded = columns.filter(|place| matches!(place.kind, PlaceKind::Category { .. }));
+            inputs.extend(embedded.map(|place| f32::from(categories[place.first])));
+        }
     }
 
-    fn all_rows(&self) -> impl Iterator<Item = u32> {
-        (0_u32..).take(self.len())
+    /// The numbers of a cell; those of a flagged one have behind the first whether it is missing.
+    fn append_numbers(&self, place: &Place, flagged: bool, cell: &[f32], inputs: &mut Vec<f32>) {
+        let mut standardised = place.standardised().peekable();
+        for (behind, &number) in cell.iter().enumerate() {
+            match standardised.next_if(|(at, _)| *at == behind) {
+                Some((_, moments_at)) => {
+                    let standardised = self.moments.standardise(moments_at, number);
+                    inputs.push(standardised.expect("as many moments as inputs, by the check above"));
+                }
+                None => inputs.push(number),
+            }
+            if flagged && behind == 0 {
+                inputs.push(if number.is_nan() { 1.0 } else { 0.0 });
+            }
+        }
     }
 }

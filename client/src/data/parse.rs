@@ -10,6 +10,7 @@ use veilsum_protocol::task::Schema;
 use super::cell::{CellParser, Parsed, quoted, trimmed};
 use super::dataset::Rows;
 use super::error::At;
+use super::groups::{self, GroupReader};
 use super::moment::Moment;
 use super::source::{Table, Worker};
 use super::split::{Side, Sides};
@@ -40,11 +41,19 @@ pub(super) fn read(
             label: CellParser::of_label(schema),
             sides: hold_out.sides(&schema.missing),
             hold_out,
+            first_moment: None,
+            groups: schema
+                .sequence
+                .as_ref()
+                .zip(positions.group)
+                .map(|(sequence, group)| {
+                    GroupReader::new(file, sequence, &schema.missing, group, hold_out.salt())
+                }),
             guard: Guard::new(rules, file, table.header(), schema)?,
         })
     });
     let workers = workers.collect::<Result<Vec<_>, DataError>>()?;
-    let (mut count, mut first_moment) = (0_u32, None::<Moment>);
+    let (mut count, mut first_moment, mut first_in_group) = (0_u32, None::<Moment>, None::<Moment>);
     let parsers = table.share(workers, |rows: Rows| {
         // Rows are numbered with 32 bits.
         let more = u32::try_from(rows.sides.len()).ok();
@@ -59,8 +68,15 @@ pub(super) fn read(
             if let Side::At(moment) = side
                 && !first_moment.get_or_insert(*moment).is_of(*moment)
             {
+                return Err(place.no_side(*at, hold_out, moment.kind().to_owned(), OTHER_KIND));
+            }
+        }
+        for ((at, _), row) in rows.sides.iter().zip(&rows.groups) {
+            let is_first_s = first_in_group.get_or_insert(row.moment).is_of(row.moment);
+            if let (false, Some(sequence)) = (is_first_s, &schema.sequence) {
+                let found = row.moment.kind().to_owned();
                 let expected = "a time of the kind that the first row has";
-                return Err(place.no_side(*at, hold_out, moment.kind().to_owned(), expected));
+                return Err(groups::no_time(file, sequence, *at, found, expected));
             }
         }
         sink(rows);
@@ -69,6 +85,8 @@ pub(super) fn read(
     let guards = parsers.into_iter().map(|parser| parser.guard);
     guards.fold(guard, Guard::merge).finish()
 }
+
+const OTHER_KIND: &str = "a time of the kind that the first row has";
 
 /// Parses the rows that one thread is dealt.
 struct Parser<'a> {
@@ -81,6 +99,9 @@ struct Parser<'a> {
     label: CellParser<'a>,
     sides: Sides<'a>,
     hold_out: &'a HoldOut,
+    /// The first time that this thread saw.
+    first_moment: Option<Moment>,
+    groups: Option<GroupReader<'a>>,
     guard: Guard<'a>,
 }
 
@@ -92,10 +113,17 @@ impl Worker for Parser<'_> {
         let (file, missing) = (place.file, &place.schema.missing);
         // The bank's rules come first of all.
         self.guard.row(record).map_err(|unfit| unfit.at(file, at))?;
+        if let Some(groups) = &self.groups {
+            // All rows of a group are on one side.
+            self.sides.cell(groups.key(record));
+            rows.groups.push(groups.read(at, record)?);
+        }
         let cells = &mut rows.cells;
         for &(column, position) in &positions.cells {
             let cell = cell_of(record, position);
-            self.sides.cell(cell);
+            if self.groups.is_none() {
+                self.sides.cell(cell);
+            }
             if let Some(text) = &self.text {
                 let nothing = missing.iter().any(|missing| missing == cell);
                 text.append(if nothing { "" } else { cell }, &mut rows.tokens);
@@ -103,23 +131,27 @@ impl Worker for Parser<'_> {
             }
             let parsed = self.columns[column].parse(cell, missing);
             let name = || self.header.get(position).unwrap_or_default();
-            match parsed.map_err(|wrong| wrong.at(file, at, name()))? {
-                Parsed::Number(number) => cells.numbers.push(number),
-                Parsed::Category(category) => cells.categories.push(category),
-            }
+            let parsed = parsed.map_err(|wrong| wrong.at(file, at, name()))?;
+            self.columns[column].lay(parsed, &mut cells.numbers, &mut cells.categories);
         }
         let parsed = self.label.parse(cell_of(record, positions.label), missing);
         cells.labels.push(
             match parsed.map_err(|wrong| wrong.at(file, at, self.label.name()))? {
                 Parsed::Number(number) => number,
                 Parsed::Category(class) => f32::from(class),
+                // No label is a date.
+                Parsed::Date(_) => f32::NAN,
             },
         );
         let own = positions.split.map(|position| cell_of(record, position));
-        let side = self.sides.side(own);
-        let side = side.map_err(|expected| {
-            place.no_side(at, self.hold_out, quoted(own.unwrap_or_default()), expected)
-        })?;
+        let no_side =
+            |expected: &str| place.no_side(at, self.hold_out, quoted(own.unwrap_or_default()), expected);
+        let side = self.sides.side(own).map_err(no_side)?;
+        if let Side::At(moment) = side
+            && !self.first_moment.get_or_insert(moment).is_of(moment)
+        {
+            return Err(no_side(OTHER_KIND));
+        }
         rows.sides.push((at, side));
         Ok(())
     }
@@ -152,7 +184,13 @@ impl Place<'_> {
             .flat_map(|column| column.cells())
             .map(String::as_str)
             .chain([schema.label.as_str()])
-            .chain(hold_out.column());
+            .chain(hold_out.column())
+            .chain(
+                schema
+                    .sequence
+                    .iter()
+                    .flat_map(|of| [of.key.as_str(), of.time.as_str()]),
+            );
         let missing: Vec<_> = wanted
             .filter(|name| !found.contains_key(name))
             .map(|n| format!("{n:?}"))
@@ -190,6 +228,10 @@ impl Place<'_> {
                 .collect(),
             label: position(&schema.label),
             split: hold_out.column().map(position),
+            group: schema
+                .sequence
+                .as_ref()
+                .map(|of| (position(&of.key), position(&of.time))),
         })
     }
 
@@ -216,4 +258,6 @@ struct Positions {
     label: usize,
     /// The column that tells which rows are held out.
     split: Option<usize>,
+    /// The columns that group rows and order those of a group.
+    group: Option<(usize, usize)>,
 }

@@ -10,14 +10,18 @@ use super::moment::{EXPECTED, Moment};
 ///
 /// By hash, a row is held out by its own cells under a salt that only the bank knows. So the choice is the same in
 /// every round and after every restart, does not depend on the order of the file, cannot be guessed from outside,
-/// and rows that look alike are on the same side: none is learned and then asked about. By column, a cell says it. By
-/// time, the latest rows are held out, which is known once the last row was read.
+/// and rows that look alike are on the same side: none is learned and then asked about. Where rows are grouped by a key, the
+/// key is hashed instead, so that a group is on one side. By column, a cell says it. By time, the latest rows are held out,
+/// which is known once the last row was read.
 #[derive(Clone)]
-pub struct HoldOut(Kind);
+pub struct HoldOut {
+    salt: [u8; 32],
+    kind: Kind,
+}
 
 #[derive(Clone)]
 enum Kind {
-    Hash { salt: [u8; 32], share: f64 },
+    Hash { share: f64 },
     Column { column: String, held_out: Vec<String> },
     Time { column: String, share: f64 },
 }
@@ -34,21 +38,30 @@ pub(super) enum Side {
 impl HoldOut {
     /// `share` of the rows by hash, in `[0, 1]`; `salt` is the bank's own secret.
     pub fn new(salt: [u8; 32], share: f64) -> Self {
-        Self(Kind::Hash { salt, share })
+        Self {
+            salt,
+            kind: Kind::Hash { share },
+        }
     }
 
     /// As the task says; `salt` is the bank's own secret.
     pub fn of(salt: [u8; 32], split: &Split) -> Self {
-        Self(match split.clone() {
-            Split::Hash { share } => Kind::Hash { salt, share },
+        let kind = match split.clone() {
+            Split::Hash { share } => Kind::Hash { share },
             Split::Column { column, held_out } => Kind::Column { column, held_out },
             Split::Time { column, share } => Kind::Time { column, share },
-        })
+        };
+        Self { salt, kind }
+    }
+
+    /// The bank's own secret.
+    pub(super) fn salt(&self) -> &[u8; 32] {
+        &self.salt
     }
 
     /// The column that has to be read for it.
     pub(super) fn column(&self) -> Option<&str> {
-        match &self.0 {
+        match &self.kind {
             Kind::Hash { .. } => None,
             Kind::Column { column, .. } | Kind::Time { column, .. } => Some(column),
         }
@@ -56,8 +69,8 @@ impl HoldOut {
 
     /// Tells of one row after the other on which side it is.
     pub(super) fn sides<'a>(&'a self, missing: &'a [String]) -> Sides<'a> {
-        let key = match &self.0 {
-            Kind::Hash { salt, share } if *share > 0.0 => Some(hash_key(salt)),
+        let key = match &self.kind {
+            Kind::Hash { share } if *share > 0.0 => Some(hash_key(&self.salt)),
             _ => None,
         };
         Sides {
@@ -70,7 +83,7 @@ impl HoldOut {
 
     /// The share of the rows that are held out by time; `None` where single rows tell their side.
     pub(super) fn latest(&self) -> Option<f64> {
-        match self.0 {
+        match self.kind {
             Kind::Time { share, .. } => Some(share),
             Kind::Hash { .. } | Kind::Column { .. } => None,
         }
@@ -100,7 +113,7 @@ pub(super) struct Sides<'a> {
 
 impl Sides<'_> {
     /// Takes a cell of the row. They are those that the model sees, in the schema's order, without label and left-out
-    /// columns: an account number would make equal rows look different.
+    /// columns: an account number would make equal rows look different. Of a row in a group it is the key alone.
     pub(super) fn cell(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
@@ -121,8 +134,8 @@ impl Sides<'_> {
         let own = own.unwrap_or_default();
         let told = || !own.is_empty() && self.missing.iter().all(|missing| missing != own);
         let by = |held_out| if held_out { Side::HeldOut } else { Side::Training };
-        match &self.hold_out.0 {
-            Kind::Hash { share, .. } => {
+        match &self.hold_out.kind {
+            Kind::Hash { share } => {
                 let held_out = self.key.is_some_and(|key| draws(&key, &self.message, *share));
                 self.message.clear();
                 Ok(by(held_out))

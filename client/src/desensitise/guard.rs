@@ -58,7 +58,7 @@ impl<'a> Guard<'a> {
             .header()
             .iter()
             .enumerate()
-            .filter(|(_, name)| reads(name) && !matches!(rule(name), Some(Rule::Allow(_))))
+            .filter(|(_, name)| schema.trains_on(name) && !matches!(rule(name), Some(Rule::Allow(_))))
             .map(|(position, name)| Watched {
                 name: name.to_owned(),
                 position,

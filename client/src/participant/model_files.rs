@@ -100,7 +100,7 @@ impl ModelFiles {
         let mut figures = moments.mean.iter().zip(&moments.std);
         let inputs = task.schema.inputs().into_iter().map(|input| {
             let figures = match input.kind {
-                InputKind::Standardised => figures.next(),
+                InputKind::Standardised | InputKind::SincePrevious => figures.next(),
                 _ => None,
             };
             Input {

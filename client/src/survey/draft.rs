@@ -5,12 +5,14 @@
 
 use std::fmt::Write as _;
 
+use time::OffsetDateTime;
 use veilsum_protocol::task::Schema;
 
 use super::Survey;
 use super::column::{ColumnSurvey, Nature, Numbers};
 use super::range::{magnitudes, outwards};
 use crate::data::DataError;
+use crate::data::moment::Moment;
 
 /// Rows that a category value must have to stand in the draft: a rarer one may point at a person.
 const FEWEST: u64 = 10;
@@ -98,7 +100,7 @@ pub(crate) fn draft(survey: &Survey, label: Option<&str>) -> Result<String, Data
     if chosen == 0 {
         return Err(whole(
             "no column that a model could be given".to_owned(),
-            "numbers or categories beside the label",
+            "numbers, dates or categories beside the label",
             "look at `veilsum-client data profile`, and write the schema by hand",
         ));
     }
@@ -232,9 +234,7 @@ fn choose(column: &ColumnSurvey, missing: &[String]) -> Choice {
     match column.nature() {
         Nature::Nothing => leave_out("no value in any row"),
         _ if distinct == 1 => leave_out("one value in all rows; another bank may have others"),
-        Nature::Date => {
-            leave_out("dates: no input of a model, but a task may split by them (evaluation.time_column)")
-        }
+        Nature::Date => date(column),
         Nature::Number { whole } => match column.numbers() {
             Some(numbers) => number(column, &numbers, whole, missing),
             None => leave_out("no value in any row"),
@@ -297,6 +297,41 @@ fn number(column: &ColumnSurvey, numbers: &Numbers, whole: bool, missing: &[Stri
     if column.strays() > 0 {
         why.push(
             "Some cells hold a text: mend them, or list the text under missing if it means \"no value\"."
+                .to_owned(),
+        );
+    }
+    Choice::Column { lines, why }
+}
+
+fn date(column: &ColumnSurvey) -> Choice {
+    let year = |end: &Option<(Moment, String)>| match end {
+        Some((Moment::Date(at), _)) => OffsetDateTime::from_unix_timestamp(at.div_euclid(1_000_000))
+            .ok()
+            .map(OffsetDateTime::year),
+        _ => None,
+    };
+    let years = year(&column.earliest).zip(year(&column.latest));
+    let Some((first, last)) = years.filter(|(first, last)| *first >= 0 && *last < 9999) else {
+        return Choice::LeaveOut {
+            why: "dates before the year 0 or after 9998, for which a schema has no range".to_owned(),
+        };
+    };
+    let mut why = vec![
+        "Dates, over whole years. cycles = [\"week\", \"year\"] would give the place in these, too; a task may also split by dates"
+            .to_owned(),
+        "(evaluation.time_column), or order rows of one key by them ([sequence]).".to_owned(),
+    ];
+    let mut lines = format!(
+        "type = \"date\"\nmin = \"{first:04}-01-01\"\nmax = \"{:04}-01-01\"\n",
+        last + 1
+    );
+    if column.missing() > 0 {
+        why.push("when_missing = \"mean\": some rows have no date; one more input tells that.".to_owned());
+        lines.push_str("when_missing = \"mean\"\n");
+    }
+    if column.strays() > 0 {
+        why.push(
+            "Some cells hold no date: mend them, or list the text under missing if it means \"no value\"."
                 .to_owned(),
         );
     }

@@ -48,7 +48,7 @@ fn the_draft_is_a_schema_by_which_the_table_can_be_read() {
     for part in [
         "label = \"default\"",
         "\"ID\", # looks like a key",
-        "\"opened\", # dates: no input of a model, but a task may split by them (evaluation.time_column)",
+        "name = \"opened\"\ntype = \"date\"\nmin = \"2023-01-01\"\nmax = \"2024-01-01\"\n",
         "\"country\", # one value in all rows",
         "\"note\", # texts that hardly repeat",
         "missing = [\"\", \"NA\"]",

@@ -7,8 +7,8 @@ use std::fmt::Write;
 use crate::model::{Activation, Cell, ModelSpec, Norm, Target};
 
 use super::{
-    Aggregation, LabelKind, LocalOptimiser, Loss, Schedule, ServerOptimiser, Split, Task, TrainingSpec,
-    Weighting,
+    Aggregation, Column, ColumnKind, Examples, LabelKind, LocalOptimiser, Loss, Schedule, Schema, Sequence,
+    ServerOptimiser, Split, Task, TrainingSpec, Weighting,
 };
 
 fn label(kind: &LabelKind) -> String {
@@ -59,6 +59,9 @@ pub(super) fn task(task: &Task) -> String {
         };
         say(format!("  {:width$}  {kind}{steps}", column.name));
     }
+    if let Some(sequence) = &schema.sequence {
+        self::sequence(sequence, schema).into_iter().for_each(&mut say);
+    }
     let split = &task.evaluation.split;
     let read = split
         .column()
@@ -83,7 +86,15 @@ pub(super) fn task(task: &Task) -> String {
     say(match split {
         Split::Hash { share } => {
             let share = percent(*share);
-            format!("  about {share} of your rows are held out: the model never learns from them")
+            match &schema.sequence {
+                None => {
+                    format!("  about {share} of your rows are held out: the model never learns from them")
+                }
+                Some(sequence) => format!(
+                    "  the rows of about {share} of the values of {} are held out: the model never learns from them",
+                    sequence.key
+                ),
+            }
         }
         Split::Column { column, held_out } => format!(
             "  your rows with {} in {column} are held out: the model never learns from them",
@@ -95,6 +106,9 @@ pub(super) fn task(task: &Task) -> String {
             percent(*share)
         ),
     });
+    if schema.sequence.is_some() && !matches!(split, Split::Hash { .. }) {
+        say("  a held-out row is judged by the rows before it too, among them ones that the model learned from".to_owned());
+    }
     say(format!("  {}", aggregation(&task.aggregation)));
 
     say(
@@ -102,10 +116,16 @@ pub(super) fn task(task: &Task) -> String {
             .to_owned(),
     );
     let numbers = schema.standardised().len();
+    let dates = |column: &Column| matches!(column.kind, ColumnKind::Date(_));
+    let of = if schema.columns.iter().any(dates) {
+        "inputs that are numbers, dates or times between rows"
+    } else {
+        "number columns"
+    };
     // Without such columns there is no statistics round.
     if numbers > 0 {
         say(format!(
-            "  once: how many training rows there are; for each of the {numbers} number columns the count, the sum and \
+            "  once: how many training rows there are; for each of the {numbers} {of} the count, the sum and \
              the sum of squares of its values"
         ));
     }
@@ -217,6 +237,31 @@ fn model(spec: &ModelSpec) -> String {
             dropout(transformer.dropout)
         ),
     }
+}
+
+/// How rows become sequences.
+fn sequence(sequence: &Sequence, schema: &Schema) -> Vec<String> {
+    let Sequence { key, time, steps, .. } = sequence;
+    let examples = match sequence.examples {
+        Examples::Every => "every row is predicted by itself",
+        Examples::Last => "the last row of each group is predicted by itself",
+    };
+    let before = match steps - 1 {
+        1 => "the one row".to_owned(),
+        before => format!("up to {before} rows"),
+    };
+    let mut lines = vec![format!(
+        "  read to group your rows, kept as a hash under a secret of yours while reading, and never given to the model: {key}"
+    )];
+    if !schema.trains_on(time) {
+        lines.push(format!(
+            "  read to order your rows, and never given to the model: {time}"
+        ));
+    }
+    lines.push(format!(
+        "  {examples} and by {before} of the same {key} before it, in the order of {time}"
+    ));
+    lines
 }
 
 fn sizes(sizes: &[u32]) -> String {

@@ -87,6 +87,14 @@ fn column(key: &str, found: Option<&str>, schema: &Schema) -> Result<String, Tas
     let expected = "a column of the schema, or one of its leave_out";
     let found = found.ok_or_else(|| TaskError::invalid(key, "nothing", expected))?;
     words(key, found, NAME)?;
+    if schema
+        .sequence
+        .as_ref()
+        .is_some_and(|sequence| sequence.key == found)
+    {
+        // Its values would stand in a task that everybody reads.
+        return Err(TaskError::invalid(key, "the key of the sequences", expected));
+    }
     let left_out = schema.leave_out.iter().any(|name| name == found);
     if left_out || (found != schema.label && schema.reads(found)) {
         return Ok(found.to_owned());

@@ -6,6 +6,7 @@
 //! approvals, in the log and in what the masks are bound to.
 
 mod canonical;
+mod date;
 mod definition;
 mod describe;
 mod error;
@@ -16,9 +17,11 @@ mod ranges;
 mod scale;
 mod schema;
 mod schema_file;
+mod sequence;
 mod training;
 mod training_file;
 
+pub use date::{Cycle, DateColumn};
 pub use definition::{Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Split, Task, Weighting};
 pub use error::TaskError;
 pub use scale::Scale;
@@ -26,6 +29,7 @@ pub use schema::{
     CategoryColumn, Column, ColumnKind, ImageColumn, Input, InputKind, LabelKind, NumberColumn, Outside,
     Schema, TextColumn, Tokeniser, WhenMissing,
 };
+pub use sequence::{Examples, Sequence};
 pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};
 
 #[cfg(test)]

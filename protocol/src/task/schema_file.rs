@@ -1,6 +1,9 @@
 //! From a schema's TOML to a checked [`Schema`].
 
+mod date;
+mod end;
 mod image;
+mod sequence;
 mod text;
 
 use std::collections::BTreeSet;
@@ -11,7 +14,10 @@ use super::ranges::{integer, length, real, trimmed, unique, words};
 use super::schema::{
     CategoryColumn, Column, ColumnKind, LabelKind, NumberColumn, Outside, Schema, WhenMissing,
 };
-use super::{Scale, TaskError};
+use super::{Cycle, Scale, TaskError};
+use date::SinceFile;
+use end::End;
+use sequence::SequenceFile;
 
 pub(super) const NAME: std::ops::RangeInclusive<usize> = 1..=128;
 /// The confusion matrix, which is summed, has the square of so many counts. Two classes are a label of 0 or 1.
@@ -34,6 +40,7 @@ pub(super) struct SchemaFile {
     leave_out: Vec<String>,
     #[serde(default = "empty_cell")]
     missing: Vec<String>,
+    sequence: Option<SequenceFile>,
     column: Vec<ColumnFile>,
 }
 
@@ -58,13 +65,15 @@ struct ColumnFile {
     #[serde(default)]
     steps: Vec<String>,
     r#type: ColumnType,
-    min: Option<f64>,
-    max: Option<f64>,
+    min: Option<End>,
+    max: Option<End>,
     scale: Option<Scale>,
     outside: Option<Outside>,
     when_missing: Option<WhenMissing>,
     values: Option<Vec<String>>,
     other: Option<OtherFile>,
+    cycles: Option<Vec<Cycle>>,
+    since: Option<SinceFile>,
     tokens: Option<i64>,
     words: Option<i64>,
     buckets: Option<i64>,
@@ -80,6 +89,7 @@ enum ColumnType {
     Number,
     Integer,
     Category,
+    Date,
     Text,
     Image,
 }
@@ -143,12 +153,29 @@ impl SchemaFile {
             }
         }
         let label_kind = label_kind(prefix, &self.label, self.label_classes, self.label_number)?;
+        let sequence = self
+            .sequence
+            .map(|sequence| sequence.check(&key("sequence"), &self.label, &self.leave_out, &columns))
+            .transpose()?;
+        let time = sequence.as_ref().map(|sequence| sequence.time.as_str());
+        let of_no_row = |column: &&Column| match &column.kind {
+            ColumnKind::Date(date) => date.since_previous && time != Some(column.name.as_str()),
+            _ => false,
+        };
+        if let Some(column) = columns.iter().find(of_no_row) {
+            return Err(TaskError::invalid(
+                format!("{prefix}column {:?}.since", column.name),
+                "a value",
+                format!("none: only the column that {prefix}sequence.time names has a row before"),
+            ));
+        }
         let schema = Schema {
             version,
             label: self.label,
             label_kind,
             leave_out: self.leave_out,
             missing: self.missing,
+            sequence,
             columns,
         };
         alone(prefix, &schema)?;
@@ -163,14 +190,14 @@ impl SchemaFile {
                     format!("{steps}, as another column has: all are of the same times"),
                 ));
             }
-            let numbers = inputs.len().saturating_mul(steps);
-            if !INPUTS.contains(&numbers) {
-                return Err(TaskError::invalid(
-                    key("column: the inputs that they give at all steps"),
-                    format!("{numbers} numbers"),
-                    format!("{} to {}", INPUTS.start(), INPUTS.end()),
-                ));
-            }
+        }
+        let numbers = schema.input_shape(false).width();
+        if !INPUTS.contains(&numbers) {
+            return Err(TaskError::invalid(
+                key("column: the inputs that they give at all steps"),
+                format!("{numbers} numbers"),
+                format!("{} to {}", INPUTS.start(), INPUTS.end()),
+            ));
         }
         let names: Vec<_> = inputs.into_iter().map(|input| input.name).collect();
         unique(&key("column: the inputs that they give"), &names)?;
@@ -204,13 +231,15 @@ fn label_kind(
                 name: name.to_owned(),
                 steps: Vec::new(),
                 r#type: ColumnType::Number,
-                min: number.min,
-                max: number.max,
+                min: number.min.map(End::Number),
+                max: number.max.map(End::Number),
                 scale: number.scale,
                 outside: number.outside,
                 when_missing: None,
                 values: None,
                 other: None,
+                cycles: None,
+                since: None,
                 tokens: None,
                 words: None,
                 buckets: None,
@@ -236,6 +265,7 @@ impl ColumnFile {
         let kind = match self.r#type {
             ColumnType::Category => ColumnKind::Category(self.category(&path)?),
             ColumnType::Number | ColumnType::Integer => ColumnKind::Number(self.number(&path)?),
+            ColumnType::Date => ColumnKind::Date(self.date(&path)?),
             ColumnType::Text => ColumnKind::Text(self.text(&path)?),
             ColumnType::Image => ColumnKind::Image(self.image(&path)?),
         };
@@ -256,13 +286,23 @@ impl ColumnFile {
     fn number(&self, path: &str) -> Result<NumberColumn, TaskError> {
         refuse(path, "values", self.values.is_some(), "only a category has it")?;
         refuse(path, "other", self.other.is_some(), "only a category has it")?;
+        self.refuse_dates(path)?;
         self.refuse_keys_of_texts(path)?;
         self.refuse_keys_of_images(path)?;
         let integer = self.r#type == ColumnType::Integer;
-        let end = |key: &str, found: Option<f64>| {
+        let end = |key: &str, found: &Option<End>| {
             let key = format!("{path}.{key}");
-            let found =
-                found.ok_or_else(|| TaskError::invalid(&key, "nothing", "the agreed range of the column"))?;
+            let found = match found {
+                None => {
+                    return Err(TaskError::invalid(
+                        &key,
+                        "nothing",
+                        "the agreed range of the column",
+                    ));
+                }
+                Some(End::Number(number)) => *number,
+                Some(text) => return Err(TaskError::invalid(key, text.to_string(), "a number")),
+            };
             let found = real(&key, found, -HUGE..=HUGE)?;
             if integer && (found.fract() != 0.0 || found.abs() > EXACT) {
                 return Err(TaskError::invalid(key, format!("{found:?}"), "a whole number"));
@@ -270,7 +310,7 @@ impl ColumnFile {
             // Minus zero would be a second spelling of zero in the canonical form.
             Ok(if found == 0.0 { 0.0 } else { found })
         };
-        let (min, max) = (end("min", self.min)?, end("max", self.max)?);
+        let (min, max) = (end("min", &self.min)?, end("max", &self.max)?);
         if min >= max {
             return Err(TaskError::invalid(
                 format!("{path}.max"),
@@ -311,11 +351,12 @@ impl ColumnFile {
         ] {
             refuse(path, key, present, what)?;
         }
-        Ok(())
+        self.refuse_dates(path)
     }
 
     fn category(&self, path: &str) -> Result<CategoryColumn, TaskError> {
-        let only = "only a number or an integer has it";
+        let only = "only a number or a date has it";
+        self.refuse_dates(path)?;
         refuse(path, "min", self.min.is_some(), only)?;
         refuse(path, "max", self.max.is_some(), only)?;
         refuse(path, "scale", self.scale.is_some(), only)?;
@@ -352,6 +393,13 @@ fn alone(prefix: &str, schema: &Schema) -> Result<(), TaskError> {
             format!("{prefix}column"),
             format!("{what} beside {} other columns", schema.columns.len() - 1),
             format!("{what} as the only column: a model takes a text, an image or a table"),
+        ));
+    }
+    if schema.sequence.is_some() {
+        return Err(TaskError::invalid(
+            format!("{prefix}sequence"),
+            format!("a sequence of rows, each {what}"),
+            "none: a model takes a text or an image alone",
         ));
     }
     if schema.image().is_none() {

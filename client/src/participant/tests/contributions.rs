@@ -71,7 +71,7 @@ fn three_banks_sums_lead_from_no_moments_to_a_better_model() {
 }
 
 /// Takes three banks with this table through the task: a figure of each state that was judged, and the last state.
-fn judged_by(task: &Task, schema: &str, table: &str, figure: Figure) -> (Vec<f64>, TaskState) {
+pub(super) fn judged_by(task: &Task, schema: &str, table: &str, figure: Figure) -> (Vec<f64>, TaskState) {
     let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
     let mut benches: Vec<_> = folders
         .iter()

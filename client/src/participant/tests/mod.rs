@@ -5,4 +5,5 @@
 mod contributions;
 mod following;
 mod scene;
+mod sequences;
 mod texts_and_images;

@@ -1,7 +1,8 @@
 //! What is read of a bank's file, column by column.
 
 use super::super::{
-    ColumnKind, ImageColumn, NumberColumn, Outside, Scale, Schema, TextColumn, Tokeniser, WhenMissing,
+    ColumnKind, DateColumn, ImageColumn, NumberColumn, Outside, Scale, Schema, TextColumn, Tokeniser,
+    WhenMissing,
 };
 
 pub(super) fn kind(kind: &ColumnKind) -> String {
@@ -15,6 +16,7 @@ pub(super) fn kind(kind: &ColumnKind) -> String {
             };
             format!("one of {}{other}", column.values.join(", "))
         }
+        ColumnKind::Date(column) => date(column),
         ColumnKind::Text(column) => text(column),
         ColumnKind::Image(column) => image(column),
     }
@@ -28,9 +30,11 @@ pub(super) fn inputs(schema: &Schema) -> String {
     if let Some(image) = schema.image() {
         return format!("the {} numbers of each image", image.bytes());
     }
-    let steps = schema
-        .steps()
-        .map_or(String::new(), |steps| format!(" at each of {steps} times"));
+    let steps = match (&schema.sequence, schema.steps()) {
+        (Some(sequence), _) => format!(" and a mark of each of up to {} rows", sequence.steps),
+        (None, Some(steps)) => format!(" at each of {steps} times"),
+        (None, None) => String::new(),
+    };
     format!("{} inputs{steps}", schema.inputs().len())
 }
 
@@ -72,6 +76,25 @@ fn number(column: &NumberColumn) -> String {
     }
     if column.scale == Scale::Log {
         words.push_str(", on a logarithmic scale");
+    }
+    if column.when_missing == WhenMissing::Mean {
+        words.push_str("; may be missing");
+    }
+    words
+}
+
+fn date(column: &DateColumn) -> String {
+    let (min, max) = column.range();
+    let mut words = format!("date from {min} to {max}");
+    if column.outside == Outside::Clip {
+        words.push_str(", cut off at these");
+    }
+    if !column.cycles.is_empty() {
+        let cycles: Vec<_> = column.cycles.iter().map(|cycle| cycle.name()).collect();
+        words.push_str(&format!(", with its place in the {}", cycles.join(", the ")));
+    }
+    if column.since_previous {
+        words.push_str(", and the time since the row before");
     }
     if column.when_missing == WhenMissing::Mean {
         words.push_str("; may be missing");
