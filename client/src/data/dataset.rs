@@ -11,14 +11,17 @@ use super::moment::Moment;
 use super::series::{AllSeries, InSeries};
 use super::split::{Side, first_held_out};
 use super::windows::Windows;
-use super::{DataError, HoldOut, parse};
+use super::{DataError, DataFiles, HoldOut, RowValues, images, parse};
 use crate::desensitise::Rules;
 
-/// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category.
+/// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category, 2 or 4 for each token of the
+/// longest text, 1 for each value of an image.
 pub struct Dataset {
     schema: Schema,
     layout: Layout,
     cells: Cells,
+    /// Where a row is a text or an image, all of it.
+    whole: Option<RowValues>,
     held_out: Vec<bool>,
     /// Of each row, where the model is judged by group; else empty.
     groups: Vec<u8>,
@@ -51,6 +54,10 @@ impl Cells {
 #[derive(Default)]
 pub(super) struct Rows {
     pub(super) cells: Cells,
+    /// Of texts, shape `[rows, tokens]`.
+    pub(super) tokens: Vec<u32>,
+    /// Of images, shape `[rows, channels, height, width]`.
+    pub(super) pixels: Vec<u8>,
     /// Where each row stands in the file, and what it says of its own side.
     pub(super) sides: Vec<(At, Side)>,
     /// Where rows make series, what each says of its own.
@@ -68,24 +75,26 @@ impl Dataset {
     /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on, and a column that looks
     /// like an identifier.
     pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut, rules: &Rules) -> Result<Self, DataError> {
-        Self::read_by_group(file, schema, hold_out, None, rules)
+        Self::read_files(&file.to_owned().into(), schema, hold_out, None, rules)
     }
 
-    /// Reads a table like [`Dataset::read`], and of each row which of `groups` it is of.
+    /// The same, or, for a schema of images, two IDX files; and of each row of a table which of `groups` it is of.
     ///
     /// # Errors
-    /// As [`Dataset::read`], and for a row that is of no group.
-    pub fn read_by_group(
-        file: &Path,
+    /// As [`Dataset::read`]; also a file of labels beside a table, images without one, and a row that is of no group.
+    pub fn read_files(
+        files: &DataFiles,
         schema: &Schema,
         hold_out: &HoldOut,
         groups: Option<&Groups>,
         rules: &Rules,
     ) -> Result<Self, DataError> {
+        let file = &files.file;
         let mut dataset = Self {
             schema: schema.clone(),
             layout: Layout::of(schema),
             cells: Cells::default(),
+            whole: RowValues::of(schema),
             held_out: Vec::new(),
             groups: Vec::new(),
             by_time: None,
@@ -93,8 +102,11 @@ impl Dataset {
         };
         let mut moments = Vec::new();
         let mut series = AllSeries::default();
-        parse::read(file, schema, hold_out, groups, rules, &mut |rows| {
+        let mut sink = |rows: Rows| {
             dataset.cells.append(&rows.cells);
+            if let Some(whole) = &mut dataset.whole {
+                whole.push(&rows);
+            }
             rows.series.iter().for_each(|row| series.push(*row));
             dataset.groups.extend_from_slice(&rows.groups);
             for (_, side) in &rows.sides {
@@ -104,7 +116,19 @@ impl Dataset {
                 // The last row tells of rows with a moment; they count as held out until then.
                 dataset.held_out.push(*side != Side::Training);
             }
-        })?;
+        };
+        match (schema.image(), &files.labels) {
+            (Some(image), _) => images::read(files, schema, image, hold_out, rules, &mut sink)?,
+            (None, None) => parse::read(file, schema, hold_out, groups, rules, &mut sink)?,
+            (None, Some(labels)) => {
+                return Err(DataError::whole(
+                    labels,
+                    "a file of labels beside a table",
+                    "the labels in the table's own column",
+                    "leave data.labels out of bank.toml: only images have it",
+                ));
+            }
+        }
         if let Some(sequence) = &schema.sequence {
             dataset.join(series, sequence.steps);
         }
@@ -293,6 +317,11 @@ impl Dataset {
 
     pub(super) fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// All that the model is given of the rows, where a row is a text or an image.
+    pub(super) fn whole(&self) -> Option<&RowValues> {
+        self.whole.as_ref()
     }
 
     pub(super) fn labels(&self) -> &[f32] {

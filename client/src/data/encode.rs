@@ -56,6 +56,14 @@ impl Dataset {
                 expected,
             });
         }
+        if let Some(whole) = self.whole() {
+            return Ok(EncodedData {
+                inputs: whole.clone(),
+                shape: self.schema().input_shape(embedded),
+                labels: self.labels().to_vec(),
+                target: self.schema().target(),
+            });
+        }
         let steps = self.schema().steps();
         let encoder = Encoder {
             layout: self.layout(),

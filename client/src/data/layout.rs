@@ -94,6 +94,8 @@ impl Layout {
                 };
                 (1 + 2 * date.cycles.len() + since, kind)
             }
+            // The row as a whole, of which it has no cells.
+            ColumnKind::Text(_) | ColumnKind::Image(_) => return,
             ColumnKind::Category(category) => {
                 let places = category.values.len() + usize::from(category.other_bucket);
                 (1, PlaceKind::Category { places })

@@ -1,4 +1,4 @@
-//! From rows of texts to rows of numbers and categories: which cell stands where, and on which side a row is.
+//! From rows of texts to rows of numbers, categories and tokens: which cell stands where, and on which side a row is.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,6 +15,7 @@ use super::moment::Moment;
 use super::series::{self, SeriesReader};
 use super::source::{Table, Worker};
 use super::split::{Side, Sides};
+use super::token::Tokens;
 use super::{DataError, HoldOut};
 use crate::desensitise::{Guard, Rules};
 
@@ -38,7 +39,8 @@ pub(super) fn read(
             place: &place,
             header: &header,
             positions: &positions,
-            columns: schema.columns.iter().map(CellParser::new).collect(),
+            columns: schema.columns.iter().filter_map(CellParser::new).collect(),
+            text: schema.text().map(Tokens::new),
             label: CellParser::of_label(schema),
             sides: hold_out.sides(&schema.missing),
             hold_out,
@@ -95,6 +97,8 @@ struct Parser<'a> {
     header: &'a StringRecord,
     positions: &'a Positions,
     columns: Vec<CellParser<'a>>,
+    /// Of the one column of a schema of texts.
+    text: Option<Tokens<'a>>,
     label: CellParser<'a>,
     sides: Sides<'a>,
     hold_out: &'a HoldOut,
@@ -128,6 +132,11 @@ impl Worker for Parser<'_> {
             let cell = cell_of(record, position);
             if self.series.is_none() {
                 self.sides.cell(cell);
+            }
+            if let Some(text) = &self.text {
+                let nothing = missing.iter().any(|missing| missing == cell);
+                text.append(if nothing { "" } else { cell }, &mut rows.tokens);
+                continue;
             }
             let parsed = self.columns[column].parse(cell, missing);
             let name = || self.header.get(position).unwrap_or_default();

@@ -1,13 +1,14 @@
 //! A task in plain words, for the person who answers for a bank's data.
 
+mod columns;
+
 use std::fmt::Write;
 
 use crate::model::{Activation, Cell, ModelSpec, Norm, Target};
 
 use super::{
-    Aggregation, Column, ColumnKind, DateColumn, Examples, Groups, LabelKind, LocalOptimiser, Loss,
-    NumberColumn, Outside, Scale, Schedule, Schema, Sequence, ServerOptimiser, Split, Task, TrainingSpec,
-    Weighting, WhenMissing,
+    Aggregation, Column, ColumnKind, Examples, Groups, LabelKind, LocalOptimiser, Loss, Schedule, Schema, Sequence,
+    ServerOptimiser, Split, Task, TrainingSpec, Weighting,
 };
 
 fn label(kind: &LabelKind) -> String {
@@ -33,15 +34,10 @@ pub(super) fn task(task: &Task) -> String {
         label(&schema.label_kind)
     ));
     let manifest = task.manifest();
-    let steps = match (&schema.sequence, schema.steps()) {
-        (Some(sequence), _) => format!(" and a mark of each of up to {} rows", sequence.steps),
-        (None, Some(steps)) => format!(" at each of {steps} times"),
-        (None, None) => String::new(),
-    };
     say(format!(
-        "  {} parameters from {} inputs{steps}",
+        "  {} parameters from {}",
         manifest.total(),
-        schema.inputs().len()
+        columns::inputs(schema)
     ));
 
     say(format!(
@@ -55,18 +51,7 @@ pub(super) fn task(task: &Task) -> String {
         .max()
         .unwrap_or(0);
     for column in &schema.columns {
-        let kind = match &column.kind {
-            ColumnKind::Number(kind) => number(kind),
-            ColumnKind::Category(kind) => {
-                let other = if kind.other_bucket {
-                    "; any other value counts as one more"
-                } else {
-                    ""
-                };
-                format!("one of {}{other}", kind.values.join(", "))
-            }
-            ColumnKind::Date(kind) => date(kind),
-        };
+        let kind = columns::kind(&column.kind);
         let steps = if column.steps.is_empty() {
             String::new()
         } else {
@@ -148,10 +133,13 @@ pub(super) fn task(task: &Task) -> String {
     } else {
         "number columns"
     };
-    say(format!(
-        "  once: how many training rows there are; for each of the {numbers} {of} the count, the sum and \
-         the sum of squares of its values"
-    ));
+    // Without such columns there is no statistics round.
+    if numbers > 0 {
+        say(format!(
+            "  once: how many training rows there are; for each of the {numbers} {of} the count, the sum and \
+             the sum of squares of its values"
+        ));
+    }
     say(format!(
         "  each round: the change of the {} parameters, cut to length {} and to +-{} each, in {} bits",
         manifest.total(),
@@ -334,40 +322,6 @@ fn dropout(share: f64) -> String {
             percent(share)
         ),
     }
-}
-
-fn number(column: &NumberColumn) -> String {
-    let kind = if column.integer { "whole number" } else { "number" };
-    let mut words = format!("{kind} from {} to {}", column.min, column.max);
-    if column.outside == Outside::Clip {
-        words.push_str(", cut off at these");
-    }
-    if column.scale == Scale::Log {
-        words.push_str(", on a logarithmic scale");
-    }
-    if column.when_missing == WhenMissing::Mean {
-        words.push_str("; may be missing");
-    }
-    words
-}
-
-fn date(column: &DateColumn) -> String {
-    let (min, max) = column.range();
-    let mut words = format!("date from {min} to {max}");
-    if column.outside == Outside::Clip {
-        words.push_str(", cut off at these");
-    }
-    if !column.cycles.is_empty() {
-        let cycles: Vec<_> = column.cycles.iter().map(|cycle| cycle.name()).collect();
-        words.push_str(&format!(", with its place in the {}", cycles.join(", the ")));
-    }
-    if column.since_previous {
-        words.push_str(", and the time since the row before");
-    }
-    if column.when_missing == WhenMissing::Mean {
-        words.push_str("; may be missing");
-    }
-    words
 }
 
 fn training(spec: &TrainingSpec) -> String {

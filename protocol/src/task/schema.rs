@@ -1,8 +1,14 @@
+mod image;
+mod text;
+
 use serde::Deserialize;
 
 use crate::model::{InputShape, Target};
 
 use super::{Cycle, DateColumn, Scale, Sequence, TaskError, canonical, schema_file};
+
+pub use image::ImageColumn;
+pub use text::{TextColumn, Tokeniser};
 
 /// The columns of the banks' rows, and what the model is given of them.
 ///
@@ -69,6 +75,10 @@ pub enum ColumnKind {
     Category(CategoryColumn),
     /// A moment; gives a standardised input, two for each cycle, and one for the time since the row before.
     Date(DateColumn),
+    /// A text; the only column of its schema.
+    Text(TextColumn),
+    /// An image; the only column of its schema.
+    Image(ImageColumn),
 }
 
 /// A column of numbers.
@@ -121,7 +131,7 @@ pub enum WhenMissing {
     Mean,
 }
 
-/// One number that the model is given of a row.
+/// One number that the model is given of a row; or all of them, where a row is a text or an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Input {
@@ -151,6 +161,10 @@ pub enum InputKind {
     Category(usize),
     /// 1 when the category is none of the agreed ones, else 0.
     OtherCategory,
+    /// The token numbers of a text.
+    Tokens,
+    /// The values of an image, on `[0, 1]`.
+    Pixels,
 }
 
 impl Schema {
@@ -221,6 +235,8 @@ impl Schema {
                         add(format!("{name} since previous"), InputKind::SincePrevious);
                     }
                 }
+                ColumnKind::Text(_) => add(name.clone(), InputKind::Tokens),
+                ColumnKind::Image(_) => add(name.clone(), InputKind::Pixels),
             }
         }
         inputs
@@ -228,8 +244,14 @@ impl Schema {
 
     /// What a model is given of a row: [`Schema::inputs`], or, if it embeds categories, each category as the number of its
     /// value behind all numbers and flags. With [`Schema::steps`] or [`Schema::sequence`] it is a sequence, whose categories are not
-    /// embedded.
+    /// embedded. A text or an image is the whole row.
     pub fn input_shape(&self, embedded: bool) -> InputShape {
+        if let Some(text) = self.text() {
+            return text.shape();
+        }
+        if let Some(image) = self.image() {
+            return image.shape();
+        }
         if let Some(sequence) = &self.sequence {
             return InputShape::Sequence {
                 steps: sequence.steps,
@@ -251,12 +273,28 @@ impl Schema {
             ColumnKind::Category(category) => {
                 Some(category.values.len() + usize::from(category.other_bucket))
             }
-            ColumnKind::Number(_) | ColumnKind::Date(_) => None,
+            ColumnKind::Number(_) | ColumnKind::Date(_) | ColumnKind::Text(_) | ColumnKind::Image(_) => None,
         });
         InputShape::Table {
             numbers: self.inputs().iter().filter(number).count(),
             categories: places.collect(),
         }
+    }
+
+    /// The text that a row is, if it is one.
+    pub fn text(&self) -> Option<&TextColumn> {
+        self.columns.iter().find_map(|column| match &column.kind {
+            ColumnKind::Text(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// The image that a row is, if it is one.
+    pub fn image(&self) -> Option<&ImageColumn> {
+        self.columns.iter().find_map(|column| match &column.kind {
+            ColumnKind::Image(image) => Some(image),
+            _ => None,
+        })
     }
 
     /// What a model of such rows predicts.

@@ -7,3 +7,4 @@ mod following;
 mod groups;
 mod scene;
 mod sequences;
+mod texts_and_images;

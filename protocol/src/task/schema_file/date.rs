@@ -30,6 +30,8 @@ impl ColumnFile {
     pub(super) fn date(&self, path: &str) -> Result<DateColumn, TaskError> {
         refuse(path, "values", self.values.is_some(), "only a category has it")?;
         refuse(path, "other", self.other.is_some(), "only a category has it")?;
+        self.refuse_keys_of_texts(path)?;
+        self.refuse_keys_of_images(path)?;
         refuse(
             path,
             "scale",
