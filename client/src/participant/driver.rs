@@ -32,6 +32,7 @@ use super::channel::Channel;
 use super::error::DriverError;
 use super::home::Home;
 use super::jobs::{self, Base, Derivation, Done};
+use super::own;
 use super::round_files::MaskedFile;
 use super::scribe::{Model, Scribe};
 use super::states::StateError;
@@ -60,9 +61,9 @@ enum Input {
 }
 
 /// A task whose text is here.
-struct Known {
-    task: Arc<Task>,
-    plan: Arc<Plan>,
+pub(super) struct Known {
+    pub(super) task: Arc<Task>,
+    pub(super) plan: Arc<Plan>,
     /// The newest state that was derived or read in this run.
     state: Option<(Digest, Arc<TaskState>)>,
 }
@@ -388,6 +389,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
 
     fn news(&mut self, news: News) -> Result<(), DriverError> {
         let (News::Progress(round, _)
+        | News::Note(round, _)
         | News::Computed(round)
         | News::NoData(round, _)
         | News::Failed(round, _)) = &news;
@@ -406,6 +408,11 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     at.epoch, at.epochs, at.mean_loss
                 );
                 self.parts.voice.tell(Some(round), &text);
+            }
+            News::Note(_, text) => {
+                self.parts
+                    .voice
+                    .mention(&format!("round {round}: {}", shown(&text)));
             }
             News::NoData(_, problem) => {
                 self.no_data(round, problem);
@@ -456,10 +463,12 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         if home.models.is_of(task, hash) {
             return Ok(());
         }
+        let state = home.states.load(&plan.task(), step, hash)?;
         self.scribe.model(Model {
             task: Arc::new(task.clone()),
-            version: voice::version(plan, step),
-            state: Arc::new(home.states.load(&plan.task(), step, hash)?),
+            version: u64::from(state.trained(plan)),
+            personal: own::personal(plan, &state, &home.own),
+            state: Arc::new(state),
             hash: *hash,
         });
         Ok(())
@@ -541,6 +550,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             self.deferred = Some((open, result));
             return Ok(());
         };
+        let in_sum = self.parts.participant.is_in_sum(result.round);
         let base = Base {
             task: known.task.clone(),
             plan: known.plan.clone(),
@@ -548,6 +558,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             open,
             result,
             states: self.parts.home.states.clone(),
+            own: self.parts.home.own.clone(),
+            in_sum,
         };
         self.held = true;
         self.jobs.spawn(jobs::derive(
@@ -562,24 +574,26 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         self.held = false;
         let round = derivation.result.round;
         let known = self.tasks.get_mut(&derivation.task);
-        if let (Some(known), Some(hash), Some(state)) = (known, derivation.hash, derivation.state) {
+        if let (Some(known), Some(next), Some(state)) = (known, derivation.next, derivation.state) {
+            let hash = next.hash;
             known.state = Some((hash, state.clone()));
+            let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
+            let text = voice::derived(&derivation.result, known, &state, cohort);
+            self.parts.voice.tell(Some(round), &text);
             self.scribe.model(Model {
                 task: known.task.clone(),
-                version: voice::version(&known.plan, state.step),
+                version: u64::from(state.trained(&known.plan)),
                 state,
                 hash,
+                personal: derivation.personal,
             });
-            let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
-            let text = voice::derived(&derivation.result, &known.plan, cohort);
-            self.parts.voice.tell(Some(round), &text);
         }
         if let Some(objection) = derivation.objection {
             self.parts.voice.mention(&format!("round {round}: {objection}"));
         }
         self.step(Event::Derived {
             round,
-            state: derivation.hash,
+            state: derivation.next,
         });
     }
 }
