@@ -5,6 +5,7 @@ use veilsum_auditor::verify;
 use veilsum_auditor::verify::report::Check;
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::round::params::RoundKind;
+use veilsum_protocol::wire::canonical::Canonical;
 
 use crate::rounds::{End, Script};
 use crate::world::{TASK, World};

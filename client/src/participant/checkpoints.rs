@@ -23,7 +23,7 @@ pub struct Keeping<'a> {
     pub own: &'a OwnFiles,
     /// The round.
     pub round: Round,
-    /// Least time between two checkpoints.
+    /// Least time between two checkpoints; zero: one behind each pass.
     pub pause: Duration,
     /// Takes what the operator should know.
     pub tell: &'a mut dyn FnMut(String),
@@ -109,7 +109,9 @@ impl<'a, 'b> Keeper<'a, 'b> {
             ));
             self.keeping = None;
         }
-        self.pause = self.pause.max(begun.elapsed() * SHARE);
+        if !self.pause.is_zero() {
+            self.pause = self.pause.max(begun.elapsed().saturating_mul(SHARE));
+        }
         self.last = Instant::now();
         Ok(())
     }

@@ -35,12 +35,14 @@ use super::jobs::{self, Base, Derivation, Done};
 use super::own;
 use super::round_files::MaskedFile;
 use super::scribe::{Model, Scribe};
-use super::states::StateError;
 use super::tasks;
 use super::trainer::{News, Order, Trainer};
 use super::voice::{self, Voice};
 
+pub(super) use self::known::Known;
+
 mod following;
+mod known;
 mod tell;
 
 /// Inputs that wait; when there are more, the link waits too.
@@ -58,14 +60,6 @@ enum Input {
     Approved(Digest),
     News(News),
     Masked(Round, MaskedFile),
-}
-
-/// A task whose text is here.
-pub(super) struct Known {
-    pub(super) task: Arc<Task>,
-    pub(super) plan: Arc<Plan>,
-    /// The newest state that was derived or read in this run.
-    state: Option<(Digest, Arc<TaskState>)>,
 }
 
 /// What a driver is made of.
@@ -595,19 +589,5 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             round,
             state: derivation.next,
         });
-    }
-}
-
-impl Known {
-    /// The state that a round starts from.
-    fn state_at(&mut self, home: &Home, open: &RoundOpen) -> Result<Arc<TaskState>, StateError> {
-        if let Some((hash, state)) = &self.state
-            && *hash == open.state
-        {
-            return Ok(state.clone());
-        }
-        let state = Arc::new(home.states.load(&open.task, open.step, &open.state)?);
-        self.state = Some((open.state, state.clone()));
-        Ok(state)
     }
 }

@@ -63,7 +63,7 @@ fn from_any_pass_it_goes_on_to_the_same_bits() {
             runtime: Runtime::start(DeviceChoice::Cpu, 1).unwrap(),
         };
         let mut kept = Vec::new();
-        let mut keep = |between: &Between<'_>| {
+        let mut keep = |between: &Between<'_>| -> Result<(), TrainError> {
             kept.push(between.checkpoint()?);
             Ok(())
         };

@@ -184,18 +184,14 @@ fn scaffold_comes_to_the_optimum_that_fedavg_drifts_away_from() {
     let own = desks
         .each_ref()
         .map(|desk| desk.own.load(&task.hash(), 2).unwrap().unwrap());
-    for at in 0..2 {
-        let gradient = curvatures[at] * (optimum - optima[at]);
-        assert!(
-            (f64::from(own[at][0]) - gradient).abs() < 5e-3,
-            "{own:?} {gradient}"
-        );
+    for ((own, curvature), end) in own.iter().zip(curvatures).zip(optima) {
+        let gradient = curvature * (optimum - end);
+        assert!((f64::from(own[0]) - gradient).abs() < 5e-3, "{own:?} {gradient}");
     }
-    for at in 0..2 {
-        let mean = (own[0][at] + own[1][at]) / 2.0;
+    for ((one, other), common) in own[0].iter().zip(own[1].iter()).zip(&scaffold.control) {
         assert!(
-            (mean - scaffold.control[at]).abs() < 1e-5,
-            "{mean} {:?}",
+            ((one + other) / 2.0 - common).abs() < 1e-5,
+            "{own:?} {:?}",
             scaffold.control
         );
     }
@@ -250,7 +246,12 @@ fn banks_with_opposite_labels_learn_with_personal_outputs_and_cannot_without() {
         let training =
             format!("optimiser = \"adam\"\nlearning_rate = 0.02\nbatch_size = 16\nlocal_epochs = 3\n{more}");
         let rest = "[aggregation]\nweighting = \"equal\"\nmax_weight = 1";
-        let task = task(BINARY, "family = \"mlp\"\nhidden = [4]", &training, rest);
+        let task = task(
+            BINARY,
+            "family = \"mlp\"\nhidden = [4]\nactivation = \"tanh\"",
+            &training,
+            rest,
+        );
         let mut desks = [true, false].map(|above| Desk::new(BINARY, &labels(above)));
         let (states, outcomes) = run(&mut desks, &task);
         let auc = outcomes
