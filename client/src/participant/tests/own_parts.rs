@@ -23,6 +23,7 @@ struct Desk {
     bench: Workbench,
     files: RoundFiles,
     own: OwnFiles,
+    pause: Duration,
     notes: Vec<String>,
 }
 
@@ -36,6 +37,7 @@ impl Desk {
             bench: Workbench::new(source),
             files: RoundFiles::open(folder.path().join("rounds")).unwrap(),
             own: OwnFiles::new(folder.path().join("own")),
+            pause: Duration::from_secs(3600),
             notes: Vec::new(),
             folder,
         }
@@ -65,7 +67,7 @@ impl Desk {
             files: &self.files,
             own: &self.own,
             round: Round(round),
-            pause: Duration::ZERO,
+            pause: self.pause,
             tell: &mut |note| notes.push(note),
         };
         let digits = self
@@ -311,6 +313,7 @@ fn a_bank_that_starts_again_goes_on_behind_the_last_pass_and_comes_to_the_same_d
     );
     let start = || Desk::new(BINARY, &labels(true));
     let mut desk = start();
+    desk.pause = Duration::ZERO;
     let (state, _) = play(
         std::slice::from_mut(&mut desk),
         &task,
