@@ -388,7 +388,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         ..Status::default()
     };
     let voice = Voice::new(say, home.status.clone(), status);
-    let trainer = Trainer::start(source, home.rounds.clone()).map_err(AppError::System)?;
+    let trainer = Trainer::start(source, home.rounds.clone(), home.own.clone()).map_err(AppError::System)?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

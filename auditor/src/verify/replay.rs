@@ -8,7 +8,7 @@ use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::entry::{AbortReason, RoundOpen, RoundResult};
 use veilsum_protocol::model::ScoreSums;
 use veilsum_protocol::model::plan::Plan;
-use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::model::state::{TaskState, Turnout};
 use veilsum_protocol::round::context::Context;
 use veilsum_protocol::round::recover::Recovery;
 use veilsum_protocol::secagg::accumulate::Accumulator;
@@ -131,7 +131,7 @@ impl<'a> Replay<'a> {
         let Some(Some(derivation)) = self.tasks.get(&open.value.task) else {
             return;
         };
-        let Some((ring, lanes)) = round_plan(round, open, &derivation.plan, ledger) else {
+        let Some((ring, lanes)) = round_plan(round, open, derivation, ledger) else {
             return;
         };
         let Some(cohort) = &round.cohort else {
@@ -183,6 +183,20 @@ impl<'a> Replay<'a> {
             let has_result = round.result.is_some();
             self.retention
                 .gone(task, &derivation.task, round.round, has_result);
+        }
+    }
+
+    /// Whether the training of a round's task may stop early; true where its text cannot be had.
+    pub(crate) fn stops_early(
+        &mut self,
+        history: &History,
+        open: &Logged<RoundOpen>,
+        ledger: &mut Ledger,
+    ) -> bool {
+        self.task(history, open, ledger);
+        match self.tasks.get(&open.value.task) {
+            Some(Some(derivation)) => derivation.task.early_stopping.is_some(),
+            _ => true,
         }
     }
 
@@ -446,7 +460,11 @@ impl<'a> Replay<'a> {
         problems.unless_equal("a round from state", parts.open.state, state.hash());
         problems.unless_equal("step", parts.open.step, state.step);
         let survivors = u16::try_from(parts.survivors.len()).unwrap_or(u16::MAX);
-        match state.advance(&derivation.task, &derivation.plan, &sum, survivors) {
+        let turnout = Turnout {
+            survivors,
+            banks: parts.open.thresholds.banks,
+        };
+        match state.advance(&derivation.task, &derivation.plan, &sum, turnout) {
             Err(error) => problems.unless(
                 false,
                 || format!("a result whose sum gives no next state: {error}"),
@@ -535,7 +553,7 @@ fn bad_shares(round: Round, gone: bool, recovered: Option<Result<Masks, Rejectio
 fn round_plan(
     round: &RoundHistory,
     logged: &Logged<RoundOpen>,
-    plan: &Plan,
+    Derivation { plan, state, .. }: &Derivation,
     ledger: &mut Ledger,
 ) -> Option<(Ring, usize)> {
     let open = &logged.value;
@@ -551,6 +569,9 @@ fn round_plan(
             })
         },
     );
+    if let Some(state) = state {
+        problems.unless_equal("step", open.step, state.step);
+    }
     problems.unless_equal("layout", open.layout, layout.digest());
     problems.unless_equal("digit bits", open.digit_bits, layout.digit_bits);
     let place = Place::of(round.round, logged.index);

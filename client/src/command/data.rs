@@ -44,7 +44,13 @@ pub(crate) fn survey(config: &Config) -> Result<Report, DataError> {
     };
     if schema.image().is_some() {
         // Both files are read, and a policy with rules for columns is refused.
-        let rows = Dataset::read_files(&app::files(config), &schema, &HoldOut::new([0; 32], 0.0), None, &rules)?;
+        let rows = Dataset::read_files(
+            &app::files(config),
+            &schema,
+            &HoldOut::new([0; 32], 0.0),
+            None,
+            &rules,
+        )?;
         let survey = Survey {
             rows: rows.len() as u64,
             columns: Vec::new(),

@@ -15,7 +15,7 @@ use veilsum_protocol::task::{InputKind, Task};
 
 use crate::model::{Snapshot, SnapshotError};
 
-use super::durable::{FileError, PUBLIC, make_folder, replace};
+use super::durable::{FileError, PRIVATE, PUBLIC, make_folder, replace};
 
 /// A model could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,9 @@ struct Description {
     state_sha256: String,
     /// Of `model.safetensors`, so that a reader sees whether the two belong together.
     model_sha256: String,
+    /// Groups of parameters that are this bank's own: other banks have other values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    personal: Vec<String>,
     label: String,
     inputs: Vec<Input>,
 }
@@ -87,13 +90,32 @@ impl ModelFiles {
         state: &TaskState,
         hash: &Digest,
     ) -> Result<(), ModelFileError> {
+        self.write_personal(task, version, state, hash, None)
+    }
+
+    /// The same with the bank's personal parameters in the place of model 0's, if the task has some.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn write_personal(
+        &self,
+        task: &Task,
+        version: u64,
+        state: &TaskState,
+        hash: &Digest,
+        personal: Option<&[f32]>,
+    ) -> Result<(), ModelFileError> {
         let Some(moments) = &state.moments else {
             return Ok(());
         };
+        let mut parameters = state.parameters.clone();
+        if let Some(personal) = personal {
+            task.shared().put_personal(personal, &mut parameters);
+        }
         let model = Snapshot {
             task: state.task,
             version,
-            parameters: state.parameters.clone(),
+            parameters,
             moments: moments.clone(),
         }
         .to_bytes(task)?;
@@ -116,6 +138,7 @@ impl ModelFiles {
             step: state.step,
             state_sha256: hash.to_hex(),
             model_sha256: Digest::of(&model).to_hex(),
+            personal: personal.map_or_else(Vec::new, |_| task.training.personal.clone()),
             label: task.schema.label.clone(),
             inputs: inputs.collect(),
         };
@@ -124,7 +147,9 @@ impl ModelFiles {
         if !fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
             replace(&path, PUBLIC, text.as_bytes())?;
         }
-        replace(&folder.join("model.safetensors"), PUBLIC, &model)?;
+        // What is the bank's own says as much about its rows as an update.
+        let mode = if personal.is_some() { PRIVATE } else { PUBLIC };
+        replace(&folder.join("model.safetensors"), mode, &model)?;
         let description = serde_json::to_vec_pretty(&description)?;
         Ok(replace(&folder.join("model.json"), PUBLIC, &description)?)
     }

@@ -9,8 +9,10 @@ mod moments;
 pub mod optimiser;
 pub mod plan;
 mod shape;
+mod shared;
 mod spec;
 pub mod state;
+mod stopping;
 
 pub use manifest::{Initial, Manifest, Parameter};
 pub use metrics::{
@@ -19,6 +21,8 @@ pub use metrics::{
 };
 pub use moments::{ColumnSums, MAX_ROWS, Moments, MomentsError};
 pub use shape::{InputShape, Target};
+pub use shared::{Shared, is_in_group};
 pub use spec::{
     Activation, Cell, Cnn, EmbeddingBag, Mlp, ModelSpec, Norm, Recurrent, TextCnn, Transformer, Unfit,
 };
+pub use stopping::{Stopping, TrainingEnd};

@@ -5,9 +5,9 @@ mod form;
 use crate::ids::Digest;
 use crate::model::initialise::initialise;
 use crate::model::optimiser::OptimiserState;
-use crate::model::plan::Plan;
+use crate::model::plan::{CONTROLS, Plan};
 use crate::model::{
-    BinarySums, ClassSums, ColumnSums, GroupSums, Metrics, Moments, NumberSums, ScoreSums, Target,
+    BinarySums, ClassSums, ColumnSums, GroupSums, Metrics, Moments, NumberSums, ScoreSums, Stopping, Target,
 };
 use crate::round::params::RoundKind;
 use crate::secagg::layout::Layout;
@@ -27,6 +27,29 @@ pub struct TaskState {
     pub parameters: Vec<f32>,
     /// The server optimiser's memory.
     pub optimiser: OptimiserState,
+    /// Of a task with control variates: the server's control `c`, as long as the parameters; else empty.
+    pub control: Vec<f32>,
+    /// Of a task with early stopping: the models that were judged.
+    pub stopping: Option<Stopping>,
+}
+
+/// How many of the banks a sum is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turnout {
+    /// `m`: banks in the sum.
+    pub survivors: u16,
+    /// `n`: banks of the roster in that round.
+    pub banks: u16,
+}
+
+impl From<u16> for Turnout {
+    /// Every bank is in the sum.
+    fn from(banks: u16) -> Self {
+        Self {
+            survivors: banks,
+            banks,
+        }
+    }
 }
 
 /// What a sum gives beside the next state.
@@ -96,12 +119,17 @@ impl TaskState {
                 mean: Vec::new(),
                 std: Vec::new(),
             }),
-            optimiser: OptimiserState::new(&task.aggregation.optimiser, parameters.len()),
+            optimiser: OptimiserState::new(&task.aggregation.optimiser, task.shared().len()),
+            control: match task.training.control_variates {
+                true => vec![0.0; parameters.len()],
+                false => Vec::new(),
+            },
+            stopping: task.early_stopping.as_ref().map(|_| Stopping::default()),
             parameters,
         }
     }
 
-    /// The state after the step that `sum` is the outcome of. `sum`: one value a lane, layout order, of `survivors` banks.
+    /// The state after the step that `sum` is the outcome of. `sum`: one value a lane, layout order, of so many banks.
     ///
     /// # Errors
     /// If the sum cannot come from honest contributions.
@@ -110,8 +138,9 @@ impl TaskState {
         task: &Task,
         plan: &Plan,
         sum: &[u32],
-        survivors: u16,
+        turnout: impl Into<Turnout>,
     ) -> Result<(Self, Outcome), AdvanceError> {
+        let turnout @ Turnout { survivors, .. } = turnout.into();
         let kind = plan.kind(self.step).ok_or(AdvanceError::NoStep(self.step))?;
         let layout = plan.layout(kind);
         if sum.len() != layout.lanes() {
@@ -171,22 +200,72 @@ impl TaskState {
                     .map(|lane| real_sum(*lane, survivors, layout.digit_bits, layout.range) / share)
                     .collect();
                 plan.check_average(&average, survivors, share)?;
-                let aggregation = &task.aggregation;
-                next.optimiser.step(
-                    &aggregation.optimiser,
-                    aggregation.learning_rate,
-                    &mut next.parameters,
-                    &average,
-                );
+                next.move_by(task, plan, &average);
+                next.move_control(plan, sum, turnout)?;
                 let scores = scores(task.target(), layout, sum)?;
+                let metrics = scores.metrics().map_err(contradiction)?;
+                if let (Some(rules), Some(stopping)) = (&task.early_stopping, &mut next.stopping) {
+                    let is_over = stopping.judge(
+                        rules,
+                        plan.train_round(self.step),
+                        metrics.figure(rules.figure),
+                        &self.parameters,
+                        &mut next.parameters,
+                        next.step == plan.last_step(),
+                    );
+                    if is_over {
+                        next.step = plan.last_step();
+                    }
+                }
                 Outcome {
                     weight,
-                    metrics: Some(scores.metrics().map_err(contradiction)?),
+                    metrics: Some(metrics),
                     scores: Some(scores),
                 }
             }
         };
         Ok((next, outcome))
+    }
+
+    /// The server's step by the average update of the parameters that the banks share.
+    fn move_by(&mut self, task: &Task, plan: &Plan, average: &[f64]) {
+        let aggregation = &task.aggregation;
+        let (optimiser, eta) = (&aggregation.optimiser, aggregation.learning_rate);
+        let shared = plan.shared();
+        if shared.is_all() {
+            return self.optimiser.step(optimiser, eta, &mut self.parameters, average);
+        }
+        let mut values = shared.take(&self.parameters);
+        self.optimiser.step(optimiser, eta, &mut values, average);
+        shared.put(&values, &mut self.parameters);
+    }
+
+    /// `c <- c + (m/n) * (average change of the survivors' controls)` (Karimireddy et al. 2020, algorithm 1, line 17). One addition of
+    /// doubles for each parameter, rounded to `f32`.
+    fn move_control(&mut self, plan: &Plan, sum: &[u32], turnout: Turnout) -> Result<(), AdvanceError> {
+        let (Some(range), layout) = (plan.control_range(), plan.layout(RoundKind::Train)) else {
+            return Ok(());
+        };
+        let Turnout { survivors, banks } = turnout;
+        let lanes = layout.segment(sum, CONTROLS).unwrap_or_default();
+        let total = |lane: &u32| real_sum(*lane, survivors, layout.digit_bits, range);
+        let average: Vec<f64> = lanes
+            .iter()
+            .map(|lane| total(lane) / f64::from(survivors))
+            .collect();
+        plan.check_controls(&average, survivors)?;
+        for (control, lane) in self.control.iter_mut().zip(lanes) {
+            *control = (f64::from(*control) + total(lane) / f64::from(banks.max(survivors))) as f32;
+        }
+        Ok(())
+    }
+
+    /// How many training rounds are behind the model.
+    pub fn trained(&self, plan: &Plan) -> u32 {
+        match self.stopping.as_ref().and_then(|stopping| stopping.end) {
+            Some(end) => end.kept,
+            None => plan.train_round(self.step),
+        }
     }
 }
 

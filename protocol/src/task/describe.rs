@@ -7,8 +7,8 @@ use std::fmt::Write;
 use crate::model::{Activation, Cell, ModelSpec, Norm, Target};
 
 use super::{
-    Aggregation, Column, ColumnKind, Examples, Groups, LabelKind, LocalOptimiser, Loss, Schedule, Schema, Sequence,
-    ServerOptimiser, Split, Task, TrainingSpec, Weighting,
+    Aggregation, Column, ColumnKind, EarlyStopping, Examples, Groups, Keep, LabelKind, LocalOptimiser, Loss,
+    Schedule, Schema, Sequence, ServerOptimiser, Split, Task, TrainingSpec, Weighting,
 };
 
 fn label(kind: &LabelKind) -> String {
@@ -121,6 +121,19 @@ pub(super) fn task(task: &Task) -> String {
     if let Some(groups) = groups {
         say(format!("  {}", judged_by(groups)));
     }
+    let shared = task.shared();
+    if !shared.is_all() {
+        say(format!(
+            "  {} of the {} parameters are your bank's own ({}): they are trained and kept in your bank, judged with your rows, and never leave \
+             it; in the model that everybody can read they have the values of the beginning",
+            manifest.total() - shared.len(),
+            manifest.total(),
+            task.training.personal.join(", ")
+        ));
+    }
+    if let Some(stopping) = &task.early_stopping {
+        say(format!("  {}", early_stopping(stopping)));
+    }
 
     say(
         "\nWhat leaves the bank, always under masks, so that only the sum over the banks can be seen"
@@ -141,12 +154,24 @@ pub(super) fn task(task: &Task) -> String {
         ));
     }
     say(format!(
-        "  each round: the change of the {} parameters, cut to length {} and to +-{} each, in {} bits",
-        manifest.total(),
+        "  each round: the change of {}, cut to length {} and to +-{} each, in {} bits",
+        if shared.is_all() {
+            format!("the {} parameters", shared.len())
+        } else {
+            format!("the {} parameters that the banks share", shared.len())
+        },
         task.encoding.clip_norm,
         task.encoding.range,
         task.encoding.bits
     ));
+    if let Some(range) = task.encoding.control_range {
+        say(format!(
+            "  each round: the change of your rows' mean gradient, {} numbers, cut to length {} and to +-{range} each, in {} bits",
+            shared.len(),
+            task.encoding.clip_norm * range / task.encoding.range,
+            task.encoding.bits
+        ));
+    }
     say(format!(
         "  for judging the model: {}",
         match task.target() {
@@ -394,6 +419,11 @@ fn training(spec: &TrainingSpec) -> String {
     if let Some(norm) = spec.clip_gradient_norm {
         words.push_str(&format!(", gradients cut to length {norm}"));
     }
+    if spec.control_variates {
+        words.push_str(
+            ", each step corrected by how your rows' mean gradient differs from the banks' (SCAFFOLD); what it was is kept in your bank",
+        );
+    }
     words
 }
 
@@ -415,6 +445,25 @@ fn aggregation(spec: &Aggregation) -> String {
         ServerOptimiser::FedAdagrad { .. } => "FedAdagrad",
     };
     format!("the banks' changes become the next model by {optimiser}; {weighting}")
+}
+
+fn early_stopping(stopping: &EarlyStopping) -> String {
+    let by = match stopping.least_gain {
+        0.0 => String::new(),
+        gain => format!(" by more than {gain}"),
+    };
+    let at_the_end = match stopping.keep {
+        Keep::Best => "",
+        Keep::Last => " (the last one, if all rounds are used)",
+    };
+    format!(
+        "training ends early when {} over the banks' held-out rows has not become better{by} for {} in a row; the best model is kept{at_the_end}",
+        stopping.figure.title(),
+        match stopping.patience {
+            1 => "one round".to_owned(),
+            rounds => format!("{rounds} rounds"),
+        }
+    )
 }
 
 fn percent(share: f64) -> String {

@@ -5,10 +5,13 @@
 //! the same have the same [`Task::canonical_text`], whose SHA-256 ([`Task::hash`]) is the task's name in
 //! approvals, in the log and in what the masks are bound to.
 
+mod aggregation_file;
 mod canonical;
 mod date;
 mod definition;
 mod describe;
+mod early_stopping;
+mod early_stopping_file;
 mod error;
 mod evaluation_file;
 mod file;
@@ -25,6 +28,7 @@ mod training_file;
 
 pub use date::{Cycle, DateColumn};
 pub use definition::{Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Split, Task, Weighting};
+pub use early_stopping::{EarlyStopping, Keep};
 pub use error::TaskError;
 pub use groups::Groups;
 pub use scale::Scale;

@@ -10,7 +10,7 @@ use veilsum_protocol::task::Task;
 
 use super::scene::{source, task};
 use crate::participant::contribution::{ContributionError, Step, Workbench};
-use crate::participant::{News, Order, RoundFiles, Trainer};
+use crate::participant::{News, Order, OwnFiles, RoundFiles, Trainer};
 
 fn added(parts: &[Digits]) -> Vec<u32> {
     let lanes = parts[0].lanes().len();
@@ -220,7 +220,8 @@ async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let files = RoundFiles::open(folder.path().join("rounds")).unwrap();
     let source = source(folder.path(), 40);
     let data = source.files.file.clone();
-    let mut trainer = Trainer::start(source, files).unwrap();
+    let own = OwnFiles::new(folder.path().join("own"));
+    let mut trainer = Trainer::start(source, files, own.clone()).unwrap();
     let order = |round| Order {
         round: Round(round),
         kind: Plan::new(&task()).kind(0).unwrap(),
@@ -235,6 +236,7 @@ async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let other = Trainer::start(
         super::scene::source(folder.path(), 40),
         RoundFiles::open(folder.path().join("rounds")).unwrap(),
+        own,
     );
     let mut other = other.unwrap();
     std::fs::remove_file(data).unwrap();

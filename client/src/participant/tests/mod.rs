@@ -5,6 +5,7 @@
 mod contributions;
 mod following;
 mod groups;
+mod own_parts;
 mod scene;
 mod sequences;
 mod texts_and_images;

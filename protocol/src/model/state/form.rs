@@ -1,12 +1,16 @@
 //! A state's canonical form.
 
 use super::TaskState;
-use crate::model::Moments;
 use crate::model::optimiser::OptimiserState;
+use crate::model::{Moments, Stopping, TrainingEnd};
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 
 /// Numbers that are laid out at once.
 const BLOCK: usize = 4096;
+
+/// Parts that stand behind the others, ascending, each only in the states of tasks that have it.
+const STOPPING: u8 = 1;
+const CONTROL: u8 = 2;
 
 /// A list of numbers. There are millions of them, so they are laid out in blocks.
 fn write_floats(w: &mut Writer, values: &[f32]) {
@@ -30,6 +34,34 @@ fn read_floats(r: &mut Reader<'_>, what: &'static str) -> Result<Vec<f32>, Decod
         .collect())
 }
 
+fn write_stopping(w: &mut Writer, stopping: &Stopping) {
+    w.list(stopping.best.iter(), |w, best| {
+        w.f64(*best);
+    });
+    w.u32(stopping.best_round).u32(stopping.waited);
+    write_floats(w, &stopping.parameters);
+    w.list(stopping.end.iter(), |w, end| {
+        w.u32(end.rounds).u32(end.kept);
+    });
+}
+
+fn read_stopping(r: &mut Reader<'_>) -> Result<Stopping, DecodeError> {
+    Ok(Stopping {
+        best: r.list(8, "best figure", |r| r.f64("best figure"))?.pop(),
+        best_round: r.u32("round of the best model")?,
+        waited: r.u32("models since")?,
+        parameters: read_floats(r, "parameters of the best model")?,
+        end: r
+            .list(8, "end of training", |r| {
+                Ok(TrainingEnd {
+                    rounds: r.u32("rounds")?,
+                    kept: r.u32("rounds of the kept model")?,
+                })
+            })?
+            .pop(),
+    })
+}
+
 impl Canonical for TaskState {
     const KIND: &'static str = "task-state";
 
@@ -42,10 +74,19 @@ impl Canonical for TaskState {
         write_floats(w, &self.parameters);
         write_floats(w, &self.optimiser.momentum);
         write_floats(w, &self.optimiser.variance);
+        // A state without one of these has the form that it had before there were any.
+        if let Some(stopping) = &self.stopping {
+            w.u8(STOPPING);
+            write_stopping(w, stopping);
+        }
+        if !self.control.is_empty() {
+            w.u8(CONTROL);
+            write_floats(w, &self.control);
+        }
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
+        let mut state = Self {
             task: r.digest("task")?,
             step: r.u32("step")?,
             moments: r
@@ -61,6 +102,16 @@ impl Canonical for TaskState {
                 momentum: read_floats(r, "momentum")?,
                 variance: read_floats(r, "variance")?,
             },
-        })
+            stopping: None,
+            control: Vec::new(),
+        };
+        while r.left() > 0 {
+            match r.u8("part")? {
+                STOPPING => state.stopping = Some(read_stopping(r)?),
+                CONTROL => state.control = read_floats(r, "control")?,
+                other => return Err(DecodeError::value("part", format!("{other} is unknown"))),
+            }
+        }
+        Ok(state)
     }
 }

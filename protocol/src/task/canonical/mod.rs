@@ -40,8 +40,15 @@ pub(super) fn task(task: &Task) -> String {
     out.line("bits", task.encoding.bits);
     out.line("range", real(task.encoding.range));
     out.line("clip_norm", real(task.encoding.clip_norm));
+    if let Some(range) = task.encoding.control_range {
+        out.line("control_range", real(range));
+    }
     out.table("evaluation");
     evaluation_body(&mut out, &task.evaluation);
+    if let Some(stopping) = &task.early_stopping {
+        out.table("early_stopping");
+        training::early_stopping(&mut out, stopping);
+    }
 
     let deadlines = &task.deadlines;
     out.table("deadlines");
