@@ -98,7 +98,8 @@ impl Printer<'_> {
     fn identity_card(&mut self) {
         let [left, top, right, bottom] = self.paper(0.88, 0.56);
         let tint = between(self.rng, 0.6, 0.8);
-        self.block([left, top, right, top + between(self.rng, 0.07, 0.12)], tint);
+        let band = between(self.rng, 0.07, 0.12);
+        self.block([left, top, right, top + band], tint);
         let photo = between(self.rng, 0.2, 0.26);
         // Photos stand on the left; on some cards on the right.
         let (photo_left, text) = if chance(self.rng, 0.8) {
@@ -173,12 +174,8 @@ impl Printer<'_> {
             } else {
                 self.frame([left + 0.26, at, right - 0.05, at + 0.08], PAPER);
                 if chance(self.rng, 0.6) {
-                    self.words(
-                        left + 0.29,
-                        right - between(self.rng, 0.1, 0.25),
-                        at + 0.03,
-                        0.025,
-                    );
+let end = right - between(self.rng, 0.1, 0.25);
+                    self.words(left + 0.29, end, at + 0.03, 0.025);
                 }
             }
             at += between(self.rng, 0.1, 0.13);
@@ -188,12 +185,8 @@ impl Printer<'_> {
     fn letter(&mut self) {
         let [left, top, right, bottom] = self.paper(0.68, 0.94);
         self.lines(3, [left + 0.06, left + 0.3], top + 0.07, 0.045);
-        self.words(
-            right - 0.22,
-            right - 0.06,
-            top + between(self.rng, 0.2, 0.24),
-            0.022,
-        );
+        let date = top + between(self.rng, 0.2, 0.24);
+        self.words(right - 0.22, right - 0.06, date, 0.022);
         let mut at = top + between(self.rng, 0.28, 0.33);
         for _ in 0..whole(self.rng, 2, 3) {
             let count = whole(self.rng, 3, 4);
@@ -232,7 +225,8 @@ impl Printer<'_> {
     fn statement(&mut self) {
         let [left, top, right, bottom] = self.paper(0.68, 0.94);
         let tint = between(self.rng, 0.35, 0.6);
-        self.block([left, top, right, top + between(self.rng, 0.08, 0.12)], tint);
+        let band = between(self.rng, 0.08, 0.12);
+        self.block([left, top, right, top + band], tint);
         let mut at = top + between(self.rng, 0.16, 0.22);
         let ink = self.ink();
         let begin = at;

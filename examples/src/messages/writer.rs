@@ -17,14 +17,16 @@ const SLIP: f64 = 0.5;
 
 pub(super) fn message(rng: &mut ChaCha8Rng, intent: usize, chinese: f64) -> Message {
     let text = if chance(rng, chinese) {
-        let body = filled(rng, one_of(rng, &CHINESE[intent]), &CHINESE_WORDS);
+        let phrase = one_of(rng, &CHINESE[intent]);
+        let body = filled(rng, phrase, &CHINESE_WORDS);
         let mut text = framed(rng, &CHINESE_BEFORE, &body, &CHINESE_AFTER, "");
         if chance(rng, 0.2) {
             text = without_one(rng, &text);
         }
         text
     } else {
-        let body = filled(rng, one_of(rng, &ENGLISH[intent]), &ENGLISH_WORDS);
+        let phrase = one_of(rng, &ENGLISH[intent]);
+        let body = filled(rng, phrase, &ENGLISH_WORDS);
         let mut text = framed(rng, &ENGLISH_BEFORE, &body, &ENGLISH_AFTER, " ");
         if chance(rng, 0.3) {
             text = text.to_lowercase();
