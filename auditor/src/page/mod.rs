@@ -2,16 +2,14 @@
 //!
 //! * `facts`: what the log says, sorted as the page shows it.
 //! * `document`: the page from top to bottom, and the verdict at its head.
-//! * `rounds`, `banks`, `models`, `checks`, `members`: its sections.
+//! * `rounds`, `banks`, `models`, `checks`, `members`: its sections; the models' pictures are those of [`crate::pictures`].
 //! * `strip`: rounds as columns, drawn together where there are many.
-//! * `curve`: a figure by step.
 //! * `words`: numbers and times in words.
 //!
 //! All text goes through maud, which escapes it; a log's names are what others wrote.
 
 mod banks;
 mod checks;
-mod curve;
 mod document;
 mod facts;
 mod members;
@@ -20,7 +18,6 @@ mod rounds;
 mod strip;
 mod words;
 
-pub use curve::CurveError;
 pub(crate) use words::utc;
 
 use time::OffsetDateTime;
@@ -44,10 +41,7 @@ pub struct Page<'a> {
 
 impl Page<'_> {
     /// The page as HTML.
-    ///
-    /// # Errors
-    /// If a curve cannot be drawn.
-    pub fn render(&self) -> Result<String, CurveError> {
+    pub fn render(&self) -> String {
         document::render(self, &Facts::of(&self.audited.history))
     }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use veilsum_protocol::crypto::signing::VerifyingKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::entry::{AbortReason, RoundOpen, RoundResult};
+use veilsum_protocol::model::ScoreSums;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::context::Context;
@@ -23,6 +24,7 @@ use veilsum_protocol::wire::statement::{Release, ReleasedShare};
 use super::archive::Archive;
 use super::bundles;
 use super::history::{History, Logged, RoundHistory};
+use super::judged::Judged;
 use super::report::{Check, Ledger, Place, Problems};
 use super::retention::{Leave, LetGo, Retention};
 use crate::source::LogReader;
@@ -46,6 +48,8 @@ pub(crate) struct Replayed {
     /// Rounds whose sum was computed again.
     pub(crate) sums: usize,
     pub(crate) let_go: Vec<LetGo>,
+    /// By task.
+    pub(crate) judged: BTreeMap<Digest, Judged>,
 }
 
 /// A task, as far as its states were derived.
@@ -54,6 +58,8 @@ struct Derivation {
     plan: Plan,
     /// None once a sum could not be had, or did not give the published state.
     state: Option<TaskState>,
+    /// The last sums of scores, with their step.
+    scores: Option<(u32, ScoreSums)>,
 }
 
 /// What a round's sum is made of.
@@ -104,9 +110,15 @@ impl<'a> Replay<'a> {
 
     /// Tells of the rounds whose files are gone by the rule, and what came of the replay.
     pub(crate) fn finish(self, ledger: &mut Ledger) -> Replayed {
+        let judged = self.tasks.into_iter().filter_map(|(hash, derivation)| {
+            let Derivation { task, scores, .. } = derivation?;
+            let (step, scores) = scores?;
+            Some((hash, Judged { task, step, scores }))
+        });
         Replayed {
             sums: self.replayed,
             let_go: self.retention.finish(&mut ledger.notes),
+            judged: judged.collect(),
         }
     }
 
@@ -202,6 +214,7 @@ impl<'a> Replay<'a> {
                 Some(Derivation {
                     plan: Plan::new(&task),
                     state: Some(TaskState::initial(&task)),
+                    scores: None,
                     task,
                 })
             }
@@ -428,6 +441,7 @@ impl<'a> Replay<'a> {
             ));
             return;
         };
+        let mut scores = None;
         let mut problems = Problems::new();
         problems.unless_equal("a round from state", parts.open.state, state.hash());
         problems.unless_equal("step", parts.open.step, state.step);
@@ -453,9 +467,12 @@ impl<'a> Replay<'a> {
                     || format!("{:?}", outcome.metrics),
                 );
                 derivation.state = Some(next);
+                scores = outcome.scores.map(|scores| (published.step, scores));
             }
         }
-        if !ledger.settle(Check::DerivedState, place, problems.into_vec()) {
+        if ledger.settle(Check::DerivedState, place, problems.into_vec()) {
+            derivation.scores = scores.or(derivation.scores.take());
+        } else {
             derivation.state = None;
             ledger.notes.push(format!(
                 "the states of task {:?} after round {} were not derived",

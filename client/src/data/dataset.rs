@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use veilsum_protocol::model::MAX_ROWS;
-use veilsum_protocol::task::{ColumnKind, LabelKind, Schema};
+use veilsum_protocol::task::{ColumnKind, Groups, LabelKind, Schema};
 
 use super::moment::Moment;
 use super::split::{Side, first_held_out};
@@ -20,6 +20,8 @@ pub struct Dataset {
     /// 0 or 1, the number of the class, or the number on `[0, 1]`.
     labels: Vec<f32>,
     held_out: Vec<bool>,
+    /// Of each row, where the model is judged by group; else empty.
+    groups: Vec<u8>,
     /// The rows to train on in the order of time, where the split is by time.
     by_time: Option<Vec<u32>>,
 }
@@ -30,6 +32,7 @@ pub(super) struct Row<'a> {
     pub(super) categories: &'a [u16],
     pub(super) label: f32,
     pub(super) side: Side,
+    pub(super) group: Option<u8>,
 }
 
 impl Dataset {
@@ -41,6 +44,20 @@ impl Dataset {
     /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on, and a column that looks
     /// like an identifier.
     pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut, rules: &Rules) -> Result<Self, DataError> {
+        Self::read_by_group(file, schema, hold_out, None, rules)
+    }
+
+    /// Reads a table like [`Dataset::read`], and of each row which of `groups` it is of.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`], and for a row that is of no group.
+    pub fn read_by_group(
+        file: &Path,
+        schema: &Schema,
+        hold_out: &HoldOut,
+        groups: Option<&Groups>,
+        rules: &Rules,
+    ) -> Result<Self, DataError> {
         let cells = schema.columns.iter().map(|column| column.cells().len());
         let number_count = number_cells(schema).sum();
         let mut dataset = Self {
@@ -51,10 +68,11 @@ impl Dataset {
             category_count: cells.sum::<usize>() - number_count,
             labels: Vec::new(),
             held_out: Vec::new(),
+            groups: Vec::new(),
             by_time: None,
         };
         let mut moments = Vec::new();
-        parse::read(file, schema, hold_out, rules, &mut |row| {
+        parse::read(file, schema, hold_out, groups, rules, &mut |row| {
             if let Side::At(moment) = row.side {
                 moments.push(moment);
             }
@@ -73,6 +91,7 @@ impl Dataset {
         self.labels.push(row.label);
         // The last row tells of rows with a moment; they count as held out until then.
         self.held_out.push(row.side != Side::Training);
+        self.groups.extend(row.group);
     }
 
     fn part_by_time(&mut self, file: &Path, moments: &[Moment], share: f64) -> Result<(), DataError> {
@@ -191,6 +210,11 @@ impl Dataset {
     /// The rows that are held out, by position in the file from 0. There may be none.
     pub fn held_out_rows(&self) -> impl Iterator<Item = u32> {
         self.rows_where(true)
+    }
+
+    /// The group of each row, in the order of the file; empty where the model is not judged by group.
+    pub fn groups(&self) -> &[u8] {
+        &self.groups
     }
 
     fn rows_where(&self, held_out: bool) -> impl Iterator<Item = u32> {

@@ -9,6 +9,7 @@ mod dataset;
 pub(crate) mod decimal;
 mod encode;
 mod error;
+mod groups;
 pub(crate) mod moment;
 mod parse;
 mod row_values;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use csv::StringRecord;
-use veilsum_protocol::task::Schema;
+use veilsum_protocol::task::{Groups, Schema};
 
 use super::cell::{CellParser, Parsed, quoted, trimmed};
 use super::dataset::Row;
 use super::error::At;
+use super::groups::group;
 use super::moment::Moment;
 use super::source::Table;
 use super::split::Side;
@@ -20,14 +21,16 @@ pub(super) fn read(
     file: &Path,
     schema: &Schema,
     hold_out: &HoldOut,
+    groups: Option<&Groups>,
     rules: &Rules,
     sink: &mut dyn FnMut(Row<'_>),
 ) -> Result<(), DataError> {
     let table = Table::open(file)?;
     let place = Place { file, schema };
-    let mut guard = Guard::new(rules, file, table.header(), schema)?;
+    let group_column = groups.map(|groups| groups.column.as_str());
+    let mut guard = Guard::new(rules, file, table.header(), schema, group_column)?;
     let header = guard.header().clone();
-    let positions = place.positions(&header, hold_out)?;
+    let positions = place.positions(&header, hold_out, group_column)?;
     let columns: Vec<_> = schema.columns.iter().map(CellParser::new).collect();
     let label = CellParser::of_label(schema);
     let mut sides = hold_out.sides(&schema.missing);
@@ -75,11 +78,14 @@ pub(super) fn read(
             Parsed::Number(number) => number,
             Parsed::Category(class) => f32::from(class),
         };
+        let own = groups.zip(positions.group);
+        let group = own.map(|(groups, position)| group(groups, cell_of(record, position), file, at));
         sink(Row {
             numbers: &numbers,
             categories: &categories,
             label,
             side,
+            group: group.transpose()?,
         });
         Ok(())
     })?;
@@ -97,8 +103,14 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Finds the schema's columns in the header, which must hold each of them once and nothing unknown.
-    fn positions(&self, header: &StringRecord, hold_out: &HoldOut) -> Result<Positions, DataError> {
+    /// Finds the schema's columns in the header, which must hold each of them once and nothing unknown, and those that
+    /// the task reads beside them.
+    fn positions(
+        &self,
+        header: &StringRecord,
+        hold_out: &HoldOut,
+        group: Option<&str>,
+    ) -> Result<Positions, DataError> {
         let mut found = BTreeMap::new();
         for (position, name) in header.iter().enumerate() {
             if found.insert(name, position).is_some() {
@@ -113,7 +125,8 @@ impl Place<'_> {
             .flat_map(|column| column.cells())
             .map(String::as_str)
             .chain([schema.label.as_str()])
-            .chain(hold_out.column());
+            .chain(hold_out.column())
+            .chain(group);
         let missing: Vec<_> = wanted
             .filter(|name| !found.contains_key(name))
             .map(|n| format!("{n:?}"))
@@ -151,6 +164,7 @@ impl Place<'_> {
                 .collect(),
             label: position(&schema.label),
             split: hold_out.column().map(position),
+            group: group.map(position),
         })
     }
 
@@ -177,4 +191,6 @@ struct Positions {
     label: usize,
     /// The column that tells which rows are held out.
     split: Option<usize>,
+    /// The column that tells a row's group.
+    group: Option<usize>,
 }

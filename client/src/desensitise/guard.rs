@@ -28,7 +28,7 @@ struct Watched {
 }
 
 impl<'a> Guard<'a> {
-    /// For the rows under `header`, of which `schema` names those that are read.
+    /// For the rows under `header`, of which `schema` names those that are read; `also` is one that the task reads beside them.
     ///
     /// # Errors
     /// A policy that does not fit the table, or that drops a column which the schema reads.
@@ -37,8 +37,9 @@ impl<'a> Guard<'a> {
         table: &'a Path,
         header: &StringRecord,
         schema: &'a Schema,
+        also: Option<&str>,
     ) -> Result<Self, DataError> {
-        let reads = |name: &str| schema.reads(name);
+        let reads = |name: &str| schema.reads(name) || also == Some(name);
         let rule = |name: &str| rules.policy().columns.get(name);
         if let Some(name) = header
             .iter()
@@ -47,7 +48,10 @@ impl<'a> Guard<'a> {
             return Err(DataError::File {
                 file: rules.file().to_owned(),
                 found: format!("rule \"drop\" for column {name:?}"),
-                expected: "it to be read, as the schema says".to_owned(),
+                expected: format!(
+                    "it to be read, as the {} says",
+                    if schema.reads(name) { "schema" } else { "task" }
+                ),
                 advice: "take part only in tasks that do not read it, or choose another rule",
             });
         }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::data::{DataError, Dataset, EncodeError, EncodedData, HoldOut, read_schema};
 use crate::desensitise::{PolicySource, Rules};
-use crate::train::{Progress, Runtime, TrainError, TrainingJob, evaluate, train};
+use crate::train::{ByGroup, Progress, Runtime, TrainError, TrainingJob, evaluate_by_group, train};
 
 /// Why there is no contribution. For the bank's own operator: the coordinator only sees that the bank is not ready.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,8 @@ impl Source {
     fn read_under(&self, rules: &Rules, task: &Task) -> Result<Dataset, DataError> {
         let schema = read_schema(&self.schema, &task.schema)?;
         let hold_out = HoldOut::of(self.salt, &task.evaluation.split);
-        Dataset::read(&self.file, &schema, &hold_out, rules)
+        let groups = task.evaluation.groups.as_ref();
+        Dataset::read_by_group(&self.file, &schema, &hold_out, groups, rules)
     }
 }
 
@@ -121,12 +122,20 @@ impl Workbench {
         let Some((_, data)) = &loaded.encoded else {
             return Err(ContributionError::NoMoments);
         };
-        let scores = evaluate(
+        let groups = task.evaluation.groups.as_ref();
+        let by = groups
+            .filter(|_| step.kind == RoundKind::Evaluate)
+            .map(|groups| ByGroup {
+                of_rows: loaded.rows.groups(),
+                count: groups.count(),
+            });
+        let scores = evaluate_by_group(
             &task.model,
             &state.parameters,
             data,
             &loaded.held_out,
             task.evaluation.bins,
+            by,
             runtime,
         )?;
         if step.kind == RoundKind::Evaluate {

@@ -12,7 +12,7 @@ mod runtime;
 mod shuffle;
 
 pub use error::TrainError;
-pub use evaluate::{evaluate, predict};
+pub use evaluate::{ByGroup, evaluate, evaluate_by_group, predict};
 pub use job::{Progress, Trained, TrainingJob, train};
 pub use runtime::{DeviceChoice, Runtime, RuntimeError};
 

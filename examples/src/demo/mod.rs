@@ -19,6 +19,7 @@ mod outage;
 mod page;
 mod process;
 mod programs;
+mod published;
 pub mod show;
 pub mod supply;
 mod tamper;

@@ -15,7 +15,7 @@ use super::outage::Outage;
 use super::show::Options;
 use super::supply::Supply;
 use super::trial::TestFold;
-use super::{DemoError, Narrator, page, tamper};
+use super::{DemoError, Narrator, page, published, tamper};
 use crate::report::{Check, Incident, Report, Role, TableRow};
 use crate::score::{Score, calibration, in_words, judge, main_figure};
 use crate::table::{grouped, results};
@@ -104,6 +104,7 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
             }
             Target::Classes(_) | Target::Number => Vec::new(),
         },
+        published: published::pictures(played)?,
         incidents: played.outage.as_ref().map(incidents).unwrap_or_default(),
         checkpoint: played.history.checkpoint().to_owned(),
         checks: checks.clone(),

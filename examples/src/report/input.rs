@@ -1,5 +1,6 @@
 //! What a report tells, as plain values.
 
+use super::published::Published;
 use crate::score::{CalibrationPoint, Score};
 
 /// Everything that the page shows.
@@ -27,6 +28,8 @@ pub struct Report {
     pub judged: String,
     /// Calibration of the federated model, by rising prediction; empty where it predicts no probability of a yes.
     pub calibration: Vec<CalibrationPoint>,
+    /// What the consortium's sums show.
+    pub published: Published,
     /// What went wrong, or was made to, and when.
     pub incidents: Vec<Incident>,
     /// The log's last checkpoint, verbatim.

@@ -1,6 +1,7 @@
 //! The page: sections from top to bottom.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use veilsum_auditor::pictures;
 
 use veilsum_protocol::model::{Better, Figure};
 
@@ -39,7 +40,7 @@ impl Report {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     title { (title) }
-                    style { (PreEscaped(STYLE)) }
+                    style { (PreEscaped(STYLE)) (PreEscaped(pictures::STYLE)) }
                 }
                 body {
                     header {
@@ -61,6 +62,7 @@ impl Report {
                         @if main.is_some() || second.is_some() { (self.curves_section([main, second])) }
                         @if !self.rounds.is_empty() { (self.participation_section()) }
                         @if let Some(picture) = &calibration { (self.calibration_section(picture)) }
+                        @if let Some(section) = self.published.section() { (section) }
                         @if !self.checks.is_empty() || !self.checkpoint.is_empty() { (self.proof_section()) }
                         @if !self.rounds.is_empty() { (self.rounds_section()) }
                     }

@@ -97,6 +97,7 @@ fn sample() -> Report {
                 rows: 400,
             })
             .collect(),
+        published: Published::default(),
         incidents: vec![
             Incident { round: 9, bank: "bank-c".to_owned(), text: "killed while it uploaded its masked update".to_owned() },
             Incident { round: 12, bank: "bank-c".to_owned(), text: "back, and caught up from the log".to_owned() },

@@ -13,7 +13,10 @@ mod spec;
 pub mod state;
 
 pub use manifest::{Initial, Manifest, Parameter};
-pub use metrics::{Better, BinarySums, ClassSums, Figure, Metrics, MetricsError, NumberSums, ScoreSums};
+pub use metrics::{
+    Better, BinarySums, ClassSums, Decision, Figure, GroupFigures, GroupSums, LEAST_GROUP_ROWS, Metrics,
+    MetricsError, NumberSums, ScoreSums, Share, Spread,
+};
 pub use moments::{ColumnSums, MAX_ROWS, Moments, MomentsError};
 pub use shape::{InputShape, Target};
 pub use spec::{

@@ -77,6 +77,13 @@ impl Plan {
             kind: SegmentKind::Reals,
             values: count(task.manifest().total()),
         };
+        // Groups are compared once, of the last model: in each round they would cost as many lanes again for every group, and show more of each.
+        let mut evaluate = scores();
+        if let Some(groups) = &task.evaluation.groups {
+            let counts = bins * count(groups.count());
+            evaluate.push(integers("group-negatives", counts, COUNT_BITS));
+            evaluate.push(integers("group-positives", counts, COUNT_BITS));
+        }
         let mut train = vec![parameters, integers("weight", 1, WEIGHT_BITS)];
         train.extend(scores());
         Self {
@@ -88,7 +95,7 @@ impl Plan {
                 integers("sum-of-squares", columns, SUM_BITS),
             ]),
             train: layout(train),
-            evaluate: layout(scores()),
+            evaluate: layout(evaluate),
             max_weight: task.aggregation.max_weight,
             clip_norm: task.encoding.clip_norm as f32,
         }
@@ -185,13 +192,20 @@ impl Plan {
         Ok(digits)
     }
 
-    /// A bank's part of an evaluate round.
+    /// A bank's part of an evaluate round. The groups of `scores` are those of the task, in its order.
     ///
     /// # Errors
     /// If a count is too large.
     pub fn evaluate(&self, scores: &ScoreSums) -> Result<Digits, QuantiseError> {
         let mut digits = self.digits(RoundKind::Evaluate);
         self.push_scores(&mut digits, scores)?;
+        if let ScoreSums::Binary(scores) = scores {
+            let negatives = scores.groups.iter().flat_map(|group| &group.negatives);
+            let positives = scores.groups.iter().flat_map(|group| &group.positives);
+            for count in negatives.chain(positives) {
+                digits.push_integer(*count, self.evaluate.limbs_for(COUNT_BITS))?;
+            }
+        }
         Ok(digits)
     }
 

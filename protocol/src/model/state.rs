@@ -6,7 +6,9 @@ use crate::ids::Digest;
 use crate::model::initialise::initialise;
 use crate::model::optimiser::OptimiserState;
 use crate::model::plan::Plan;
-use crate::model::{BinarySums, ClassSums, ColumnSums, Metrics, Moments, NumberSums, ScoreSums, Target};
+use crate::model::{
+    BinarySums, ClassSums, ColumnSums, GroupSums, Metrics, Moments, NumberSums, ScoreSums, Target,
+};
 use crate::round::params::RoundKind;
 use crate::secagg::layout::Layout;
 use crate::secagg::quantise::real_sum;
@@ -34,6 +36,8 @@ pub struct Outcome {
     pub weight: u64,
     /// Metrics of the model before the step.
     pub metrics: Option<Metrics>,
+    /// The sums from which they follow.
+    pub scores: Option<ScoreSums>,
 }
 
 /// The sum is not one of honest contributions to this state's step.
@@ -135,16 +139,20 @@ impl TaskState {
                 Outcome {
                     weight: 0,
                     metrics: None,
+                    scores: None,
                 }
             }
-            RoundKind::Evaluate => Outcome {
-                weight: 0,
-                metrics: Some(
-                    scores(task.target(), layout, sum)?
-                        .metrics()
-                        .map_err(contradiction)?,
-                ),
-            },
+            RoundKind::Evaluate => {
+                let evaluation = &task.evaluation;
+                let groups = evaluation.groups.as_ref();
+                let decision = groups.and_then(|groups| groups.decision(evaluation.bins));
+                let scores = scores(task.target(), layout, sum)?;
+                Outcome {
+                    weight: 0,
+                    metrics: Some(scores.metrics_under(decision).map_err(contradiction)?),
+                    scores: Some(scores),
+                }
+            }
             RoundKind::Train => {
                 let found = integers(layout, sum, "weight")?.first().copied().unwrap_or(0);
                 let most = u64::from(survivors) * u64::from(plan.max_weight());
@@ -170,13 +178,11 @@ impl TaskState {
                     &mut next.parameters,
                     &average,
                 );
+                let scores = scores(task.target(), layout, sum)?;
                 Outcome {
                     weight,
-                    metrics: Some(
-                        scores(task.target(), layout, sum)?
-                            .metrics()
-                            .map_err(contradiction)?,
-                    ),
+                    metrics: Some(scores.metrics().map_err(contradiction)?),
+                    scores: Some(scores),
                 }
             }
         };
@@ -214,8 +220,12 @@ fn moments(layout: &Layout, sum: &[u32]) -> Result<Moments, AdvanceError> {
     Moments::from_sums(&columns).map_err(contradiction)
 }
 
-/// What a sum says of the model's predictions, from the segments that [`Plan`] lays out for the target.
-fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, AdvanceError> {
+/// What a sum says of the model's predictions, from the segments that [`Plan`] lays out for the target. The figures are
+/// [`ScoreSums::metrics`], which checks the counts against each other.
+///
+/// # Errors
+/// If the sum is not of this layout, or the layout has no scores, as that of a statistics round.
+pub fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, AdvanceError> {
     let many = |name| small(integers(layout, sum, name)?);
     let one = |name| Ok::<_, AdvanceError>(many(name)?.first().copied().unwrap_or(0));
     Ok(match target {
@@ -224,6 +234,7 @@ fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, Adv
             loss: one("loss")?,
             negatives: many("negatives")?,
             positives: many("positives")?,
+            groups: groups(layout, sum)?,
         }),
         Target::Classes(_) => ScoreSums::Classes(ClassSums {
             rows: one("rows")?,
@@ -238,6 +249,27 @@ fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, Adv
             squared: one("squared-errors")?,
         }),
     })
+}
+
+/// The histograms of each group, where the layout has them.
+fn groups(layout: &Layout, sum: &[u32]) -> Result<Vec<GroupSums>, AdvanceError> {
+    let Some(negatives) = layout.integers(sum, "group-negatives") else {
+        return Ok(Vec::new());
+    };
+    let (negatives, positives) = (
+        small(negatives)?,
+        small(integers(layout, sum, "group-positives")?)?,
+    );
+    let bins = integers(layout, sum, "negatives")?.len().max(1);
+    let of_group = |(negatives, positives): (&[u64], &[u64])| GroupSums {
+        negatives: negatives.to_vec(),
+        positives: positives.to_vec(),
+    };
+    Ok(negatives
+        .chunks(bins)
+        .zip(positives.chunks(bins))
+        .map(of_group)
+        .collect())
 }
 
 fn contradiction(error: impl std::fmt::Display) -> AdvanceError {

@@ -1,7 +1,7 @@
 use crate::ids::Digest;
 use crate::model::{InputShape, Manifest, ModelSpec, Target};
 
-use super::{Schema, TaskError, TrainingSpec, canonical, describe, file};
+use super::{Groups, Schema, TaskError, TrainingSpec, canonical, describe, file};
 
 /// What the consortium trains, with every range proved. Only [`Task::parse`] makes one.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,6 +111,8 @@ pub struct Evaluation {
     pub split: Split,
     /// Bins of the score histogram, equal width over `[0, 1]`.
     pub bins: u32,
+    /// The groups of people by which the last model is judged.
+    pub groups: Option<Groups>,
 }
 
 /// How a bank parts its rows into those that it trains on and those that the model is judged by.

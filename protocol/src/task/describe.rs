@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::model::{Activation, Cell, ModelSpec, Norm, Target};
 
 use super::{
-    Aggregation, ColumnKind, LabelKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale, Schedule,
+    Aggregation, ColumnKind, Groups, LabelKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale, Schedule,
     ServerOptimiser, Split, Task, TrainingSpec, Weighting, WhenMissing,
 };
 
@@ -71,16 +71,24 @@ pub(super) fn task(task: &Task) -> String {
         say(format!("  {:width$}  {kind}{steps}", column.name));
     }
     let split = &task.evaluation.split;
-    let read = split
-        .column()
-        .filter(|column| schema.leave_out.iter().any(|left| left == column));
+    let groups = task.evaluation.groups.as_ref();
+    let only_left_out = |column: &&str| schema.leave_out.iter().any(|left| left == column);
+    let read = split.column().filter(only_left_out);
     if let Some(column) = read {
         say(format!(
             "  read to tell which rows are held out, and never given to the model: {column}"
         ));
     }
+    let grouped = groups.map(|groups| groups.column.as_str()).filter(only_left_out);
+    if let Some(column) = grouped {
+        say(format!(
+            "  read to judge the last model by group, and never given to the model: {column}"
+        ));
+    }
     let left_out = schema.leave_out.iter().map(String::as_str);
-    let left_out: Vec<_> = left_out.filter(|left| Some(*left) != read).collect();
+    let left_out: Vec<_> = left_out
+        .filter(|left| Some(*left) != read && Some(*left) != grouped)
+        .collect();
     if !left_out.is_empty() {
         say(format!("  never read: {}", left_out.join(", ")));
     }
@@ -107,6 +115,9 @@ pub(super) fn task(task: &Task) -> String {
         ),
     });
     say(format!("  {}", aggregation(&task.aggregation)));
+    if let Some(groups) = groups {
+        say(format!("  {}", judged_by(groups)));
+    }
 
     say(
         "\nWhat leaves the bank, always under masks, so that only the sum over the banks can be seen"
@@ -139,6 +150,14 @@ pub(super) fn task(task: &Task) -> String {
                     .to_owned(),
         }
     ));
+    if let Some(groups) = groups {
+        say(format!(
+            "  once, for judging the last model: the same steps of scores by label again for each of the {} groups of {}. A group with few rows in all \
+             banks together shows the scores of these few",
+            groups.count(),
+            groups.column
+        ));
+    }
     say("  no row, no cell and no figure of your bank alone leaves it".to_owned());
 
     say("\nWhat everybody in the consortium can read".to_owned());
@@ -154,6 +173,25 @@ pub(super) fn task(task: &Task) -> String {
         ));
     }
     out
+}
+
+fn judged_by(groups: &Groups) -> String {
+    let other = if groups.other_bucket {
+        "any other value or none is a group of its own"
+    } else {
+        "a row with any other value, or none, is refused"
+    };
+    let (side, favourable) = match groups.favourable {
+        1 => ("from", 1),
+        other => ("below", other),
+    };
+    format!(
+        "the last model's scores of your held-out rows are compared between the groups of {} ({}; {other}): a score {side} {} is taken for {favourable}, \
+         the good outcome",
+        groups.column,
+        groups.values.join(", "),
+        groups.threshold
+    )
 }
 
 fn model(spec: &ModelSpec) -> String {

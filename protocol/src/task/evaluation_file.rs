@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::groups_file::GroupsFile;
 use super::ranges::{integer, length, real, trimmed, unique, unused, words};
 use super::schema_file::NAME;
 use super::{Evaluation, Schema, Split, TaskError};
@@ -15,6 +16,7 @@ pub(super) struct EvaluationFile {
     column: Option<String>,
     held_out: Option<Vec<String>>,
     time_column: Option<String>,
+    groups: Option<GroupsFile>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -69,14 +71,13 @@ impl EvaluationFile {
                 share: share()?,
             },
         };
-        Ok(Evaluation {
-            split,
-            bins: integer("evaluation.bins", self.bins.unwrap_or(256), 2..=4096)?,
-        })
+        let bins = integer("evaluation.bins", self.bins.unwrap_or(256), 2..=4096)?;
+        let groups = self.groups.map(|groups| groups.check(schema, bins)).transpose()?;
+        Ok(Evaluation { split, bins, groups })
     }
 }
 
-fn column(key: &str, found: Option<&str>, schema: &Schema) -> Result<String, TaskError> {
+pub(super) fn column(key: &str, found: Option<&str>, schema: &Schema) -> Result<String, TaskError> {
     let expected = "a column of the schema, or one of its leave_out";
     let found = found.ok_or_else(|| TaskError::invalid(key, "nothing", expected))?;
     words(key, found, NAME)?;

@@ -11,6 +11,8 @@ mod describe;
 mod error;
 mod evaluation_file;
 mod file;
+mod groups;
+mod groups_file;
 mod model_file;
 mod ranges;
 mod scale;
@@ -21,6 +23,7 @@ mod training_file;
 
 pub use definition::{Aggregation, Deadlines, Encoding, Evaluation, ServerOptimiser, Split, Task, Weighting};
 pub use error::TaskError;
+pub use groups::Groups;
 pub use scale::Scale;
 pub use schema::{
     CategoryColumn, Column, ColumnKind, Input, InputKind, LabelKind, NumberColumn, Outside, Schema,

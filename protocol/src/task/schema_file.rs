@@ -74,7 +74,7 @@ enum ColumnType {
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum OtherFile {
+pub(super) enum OtherFile {
     Refuse,
     Bucket,
 }
@@ -295,7 +295,7 @@ impl ColumnFile {
     }
 }
 
-fn check_values(
+pub(super) fn check_values(
     key: &str,
     values: &[String],
     count: std::ops::RangeInclusive<usize>,

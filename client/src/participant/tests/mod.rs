@@ -4,4 +4,5 @@
 
 mod contributions;
 mod following;
+mod groups;
 mod scene;

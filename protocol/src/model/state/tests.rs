@@ -2,6 +2,7 @@
 use super::*;
 use crate::crypto::entropy::SeededEntropy;
 use crate::secagg::quantise::Digits;
+use crate::wire::canonical::Canonical as _;
 
 /// One number column, so two parameters; W = 10; two bins.
 fn task(server: &str) -> Task {

@@ -71,6 +71,15 @@ fn evaluation_body(out: &mut Form, evaluation: &Evaluation) {
         }
     }
     out.line("bins", evaluation.bins);
+    if let Some(groups) = &evaluation.groups {
+        out.table("evaluation.groups");
+        out.line("column", text(&groups.column));
+        out.line("values", list(groups.values.iter().map(|value| text(value))));
+        let other = if groups.other_bucket { "bucket" } else { "refuse" };
+        out.line("other", text(other));
+        out.line("threshold", real(groups.threshold));
+        out.line("favourable", groups.favourable);
+    }
 }
 
 /// The lines of a task's table `model`.
