@@ -15,7 +15,7 @@ use veilsum_protocol::consortium::Consortium as ConsortiumFile;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::VerifierKey;
 
-use super::office::{Office, free_port, set_key};
+use super::office::{Office, add_key, free_port, set_key};
 use super::{DemoError, Keeper, Programs};
 
 /// The coordinator's name among the daemons, and its folder.
@@ -76,7 +76,7 @@ impl Member {
             fs::rename(from, &to).map_err(DemoError::file(from))?;
             let config = folder.join("bank.toml");
             set_key(&config, "file", format!("{IMAGES:?}"))?;
-            set_key(&config, "labels", format!("{LABELS:?}"))?;
+            add_key(&config, "data", "labels", format!("{LABELS:?}"))?;
         }
         Ok(())
     }

@@ -86,6 +86,16 @@ pub(super) fn set_key(path: &Path, key: &str, value: impl Display) -> Result<(),
     fs::write(path, changed).map_err(DemoError::file(path))
 }
 
+/// Adds a key to a section of a configuration file that `init` wrote, as an operator would with an editor.
+pub(super) fn add_key(path: &Path, section: &str, key: &str, value: impl Display) -> Result<(), DemoError> {
+    let text = fs::read_to_string(path).map_err(DemoError::file(path))?;
+    let head = format!("[{section}]\n");
+    let (before, behind) = text
+        .split_once(&head)
+        .ok_or_else(|| DemoError::content(path, format!("found no section {section}")))?;
+    fs::write(path, format!("{before}{head}{key} = {value}\n{behind}")).map_err(DemoError::file(path))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -98,8 +108,12 @@ mod tests {
         fs::write(&path, "grace_s = 20   # patience\n[limits]\nidle_s = 30\n").unwrap();
         set_key(&path, "grace_s", 2).unwrap();
         set_key(&path, "idle_s", 5).unwrap();
+        add_key(&path, "limits", "labels", "\"x\"").unwrap();
         let changed = fs::read_to_string(&path).unwrap();
-        assert_eq!(changed, "grace_s = 2 # patience\n[limits]\nidle_s = 5\n");
+        assert_eq!(
+            changed,
+            "grace_s = 2 # patience\n[limits]\nlabels = \"x\"\nidle_s = 5\n"
+        );
         let error = set_key(&path, "unknown", 1).unwrap_err().to_string();
         assert!(error.contains("found no key unknown"), "{error}");
     }
