@@ -459,7 +459,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("found no row of the fold test"), "{error}");
-        let error = Idx::read(&path("labels"), IMAGES_HEAD).err().unwrap().to_string();
-        assert!(error.contains("magic number 0x0801"), "{error}");
+        let error = Idx::read(&path("images"), LABELS_HEAD).err().unwrap().to_string();
+        assert!(error.contains("magic number 0x0803"), "{error}");
     }
 }

@@ -44,10 +44,9 @@ fn the_banks_differ_by_kind_and_light() {
     assert!(lights[3] - lights[1] > 40.0, "mean brightness {lights:?}");
 }
 
-/// The mean picture of each kind tells less than half of the pictures that differ in layout, light and place: a straight line is not enough.
 #[test]
 fn the_nearest_mean_picture_tells_something_and_not_all() {
-    let (learn, test) = (test_fold(SEED, 1_600), test_fold(SEED + 1, 800));
+    let (learn, test) = (test_fold(SEED, 800), test_fold(SEED + 1, 400));
     // Without the light: brightness off the picture's own mean.
     let plain = |document: &Document| -> Vec<f64> {
         let mean = document.pixels.iter().map(|&grey| f64::from(grey)).sum::<f64>() / (SIDE * SIDE) as f64;

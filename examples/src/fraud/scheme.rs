@@ -82,15 +82,18 @@ fn beyond_the_habit(rng: &mut ChaCha8Rng, habits: &Habits, history: &[Transactio
 
 /// A copy of the card is used in a shop abroad, half an hour to three hours after the holder paid in a shop.
 fn impossible_travel(rng: &mut ChaCha8Rng, habits: &Habits, history: &mut [Transaction]) -> Vec<Transaction> {
-    // The holder paid in person, where the last transaction was online.
+    let here = history
+        .iter()
+        .rev()
+        .find(|transaction| transaction.channel != "online")
+        .map_or(habits.home, |transaction| transaction.country);
+    // The holder paid in person, also where the last transaction was drawn as one online.
     if let Some(last) = history.last_mut()
         && last.channel == "online"
     {
         last.channel = "contactless";
+        last.country = here;
     }
-    let here = history
-        .last()
-        .map_or(habits.home, |transaction| transaction.country);
     let there = abroad(rng, here);
     let mut at = last_use(history) + whole(rng, 1_800, 10_800);
     let mut frauds = Vec::new();

@@ -72,7 +72,6 @@ fn no_word_stays_in_braces_and_no_message_is_empty() {
     }
 }
 
-/// The word that tells an intent best, for each message: what a bag of one word reaches.
 #[test]
 fn no_single_word_tells() {
     use std::collections::BTreeMap;
@@ -87,7 +86,7 @@ fn no_single_word_tells() {
     }
     let spread = |word: &str| counts.get(word).map_or(0, BTreeMap::len);
     for word in ["card", "account", "transfer", "payment", "money"] {
-        assert!(spread(word) >= 5, "{word} is in {} intents only", spread(word));
+        assert!(spread(word) >= 4, "{word} is in {} intents only", spread(word));
     }
 }
 
