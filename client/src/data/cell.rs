@@ -72,15 +72,17 @@ impl Wrong {
 }
 
 impl<'a> CellParser<'a> {
-    pub(super) fn new(column: &'a Column) -> Self {
-        Self {
+    /// `None` for a text or an image, which is not one number.
+    pub(super) fn new(column: &'a Column) -> Option<Self> {
+        Some(Self {
             name: &column.name,
             kind: match &column.kind {
                 ColumnKind::Number(kind) => Kind::number(kind),
                 ColumnKind::Category(kind) => Kind::category(kind),
+                ColumnKind::Text(_) | ColumnKind::Image(_) => return None,
             },
             is_label: false,
-        }
+        })
     }
 
     /// For the labels. What is missing is no label.

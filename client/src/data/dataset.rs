@@ -5,10 +5,11 @@ use veilsum_protocol::task::{ColumnKind, Groups, LabelKind, Schema};
 
 use super::moment::Moment;
 use super::split::{Side, first_held_out};
-use super::{DataError, HoldOut, parse};
+use super::{DataError, DataFiles, HoldOut, RowValues, images, parse};
 use crate::desensitise::Rules;
 
-/// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category.
+/// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category, 2 or 4 for each token of the
+/// longest text, 1 for each value of an image.
 pub struct Dataset {
     schema: Schema,
     /// Row-major, shape `[rows, cells of number columns]`: on `[0, 1]`, NaN where missing.
@@ -17,6 +18,8 @@ pub struct Dataset {
     /// Row-major, shape `[rows, cells of category columns]`: index of the value, or the number of values for the bucket.
     categories: Vec<u16>,
     category_count: usize,
+    /// Where a row is a text or an image, all of it.
+    whole: Option<RowValues>,
     /// 0 or 1, the number of the class, or the number on `[0, 1]`.
     labels: Vec<f32>,
     held_out: Vec<bool>,
@@ -30,9 +33,19 @@ pub struct Dataset {
 pub(super) struct Row<'a> {
     pub(super) numbers: &'a [f32],
     pub(super) categories: &'a [u16],
+    pub(super) whole: Whole<'a>,
     pub(super) label: f32,
     pub(super) side: Side,
     pub(super) group: Option<u8>,
+}
+
+/// A row that is one text or image.
+#[derive(Clone, Copy)]
+pub(super) enum Whole<'a> {
+    /// It is a row of a table.
+    None,
+    Tokens(&'a [u32]),
+    Pixels(&'a [u8]),
 }
 
 impl Dataset {
@@ -44,40 +57,69 @@ impl Dataset {
     /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on, and a column that looks
     /// like an identifier.
     pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut, rules: &Rules) -> Result<Self, DataError> {
-        Self::read_by_group(file, schema, hold_out, None, rules)
+        Self::read_files(&file.to_owned().into(), schema, hold_out, rules)
     }
 
-    /// Reads a table like [`Dataset::read`], and of each row which of `groups` it is of.
+    /// The same, or, for a schema of images, two IDX files.
     ///
     /// # Errors
-    /// As [`Dataset::read`], and for a row that is of no group.
+    /// As [`Dataset::read`]; also a file of labels beside a table, and images without one.
+    pub fn read_files(
+        files: &DataFiles,
+        schema: &Schema,
+        hold_out: &HoldOut,
+        rules: &Rules,
+    ) -> Result<Self, DataError> {
+        Self::read_by_group(files, schema, hold_out, None, rules)
+    }
+
+    /// Reads files like [`Dataset::read_files`], and of each row of a table which of `groups` it is of.
+    ///
+    /// # Errors
+    /// As [`Dataset::read_files`], and for a row that is of no group.
     pub fn read_by_group(
-        file: &Path,
+        files: &DataFiles,
         schema: &Schema,
         hold_out: &HoldOut,
         groups: Option<&Groups>,
         rules: &Rules,
     ) -> Result<Self, DataError> {
-        let cells = schema.columns.iter().map(|column| column.cells().len());
-        let number_count = number_cells(schema).sum();
+        let file = &files.file;
+        let of = |wanted: fn(&ColumnKind) -> bool| {
+            let columns = schema.columns.iter().filter(move |column| wanted(&column.kind));
+            columns.map(|column| column.cells().len()).sum()
+        };
         let mut dataset = Self {
             schema: schema.clone(),
             numbers: Vec::new(),
-            number_count,
+            number_count: of(|kind| matches!(kind, ColumnKind::Number(_))),
             categories: Vec::new(),
-            category_count: cells.sum::<usize>() - number_count,
+            category_count: of(|kind| matches!(kind, ColumnKind::Category(_))),
+            whole: RowValues::of(schema),
             labels: Vec::new(),
             held_out: Vec::new(),
             groups: Vec::new(),
             by_time: None,
         };
         let mut moments = Vec::new();
-        parse::read(file, schema, hold_out, groups, rules, &mut |row| {
+        let mut sink = |row: Row<'_>| {
             if let Side::At(moment) = row.side {
                 moments.push(moment);
             }
             dataset.push(row);
-        })?;
+        };
+        match (schema.image(), &files.labels) {
+            (Some(image), _) => images::read(files, schema, image, hold_out, rules, &mut sink)?,
+            (None, None) => parse::read(file, schema, hold_out, groups, rules, &mut sink)?,
+            (None, Some(labels)) => {
+                return Err(DataError::whole(
+                    labels,
+                    "a file of labels beside a table",
+                    "the labels in the table's own column",
+                    "leave data.labels out of bank.toml: only images have it",
+                ));
+            }
+        }
         if let Some(share) = hold_out.latest() {
             dataset.part_by_time(file, &moments, share)?;
         }
@@ -88,6 +130,9 @@ impl Dataset {
     fn push(&mut self, row: Row<'_>) {
         self.numbers.extend_from_slice(row.numbers);
         self.categories.extend_from_slice(row.categories);
+        if let Some(whole) = &mut self.whole {
+            whole.push(row.whole);
+        }
         self.labels.push(row.label);
         // The last row tells of rows with a moment; they count as held out until then.
         self.held_out.push(row.side != Side::Training);
@@ -226,6 +271,11 @@ impl Dataset {
 
     pub(super) fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// All that the model is given of the rows, where a row is a text or an image.
+    pub(super) fn whole(&self) -> Option<&RowValues> {
+        self.whole.as_ref()
     }
 
     pub(super) fn labels(&self) -> &[f32] {

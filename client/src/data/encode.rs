@@ -77,6 +77,14 @@ impl Dataset {
             });
         }
         let shape = self.schema().input_shape(embedded);
+        if let Some(whole) = self.whole() {
+            return Ok(EncodedData {
+                inputs: whole.clone(),
+                shape,
+                labels: self.labels().to_vec(),
+                target: self.schema().target(),
+            });
+        }
         let steps = self.schema().steps();
         let embedded = embedded && steps.is_none();
         let sources = self.sources();
@@ -124,6 +132,8 @@ impl Dataset {
         let source = |column: &Column| {
             let cells = column.cells().len();
             let (first, kind) = match &column.kind {
+                // The row as a whole.
+                ColumnKind::Text(_) | ColumnKind::Image(_) => return None,
                 ColumnKind::Number(kind) => {
                     let flagged = kind.when_missing == WhenMissing::Mean;
                     number += cells;
@@ -142,13 +152,13 @@ impl Dataset {
                     (category - cells, SourceKind::Category { places })
                 }
             };
-            Source {
+            Some(Source {
                 first,
                 steps: cells > 1,
                 kind,
-            }
+            })
         };
-        columns.map(source).collect()
+        columns.filter_map(source).collect()
     }
 
     fn all_rows(&self) -> impl Iterator<Item = u32> {

@@ -9,7 +9,9 @@ mod dataset;
 pub(crate) mod decimal;
 mod encode;
 mod error;
+mod files;
 mod groups;
+mod images;
 pub(crate) mod moment;
 mod parse;
 mod row_values;
@@ -17,16 +19,23 @@ mod schema;
 mod source;
 mod split;
 mod statistics;
+mod token;
 
 pub(crate) use cell::{quoted, trimmed};
 pub use dataset::Dataset;
 pub use encode::{EncodeError, EncodedData};
 pub use error::{At, DataError};
+pub use files::DataFiles;
 pub use row_values::RowValues;
 pub use schema::read_schema;
-pub(crate) use source::Table;
+pub(crate) use source::{Idx, Table, is_of_images, times};
 pub use split::HoldOut;
 pub use statistics::Statistics;
+pub(crate) use token::count_words;
 
 #[cfg(test)]
+mod image_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;

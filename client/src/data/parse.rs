@@ -1,4 +1,4 @@
-//! From rows of texts to rows of numbers and categories: which cell stands where, and on which side a row is.
+//! From rows of texts to rows of numbers, categories and tokens: which cell stands where, and on which side a row is.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,12 +7,13 @@ use csv::StringRecord;
 use veilsum_protocol::task::{Groups, Schema};
 
 use super::cell::{CellParser, Parsed, quoted, trimmed};
-use super::dataset::Row;
+use super::dataset::{Row, Whole};
 use super::error::At;
 use super::groups::group;
 use super::moment::Moment;
 use super::source::Table;
 use super::split::Side;
+use super::token::Tokens;
 use super::{DataError, HoldOut};
 use crate::desensitise::{Guard, Rules};
 
@@ -31,7 +32,9 @@ pub(super) fn read(
     let mut guard = Guard::new(rules, file, table.header(), schema, group_column)?;
     let header = guard.header().clone();
     let positions = place.positions(&header, hold_out, group_column)?;
-    let columns: Vec<_> = schema.columns.iter().map(CellParser::new).collect();
+    let columns: Vec<_> = schema.columns.iter().filter_map(CellParser::new).collect();
+    // The one column of a schema of texts.
+    let text = schema.text().map(Tokens::new);
     let label = CellParser::of_label(schema);
     let mut sides = hold_out.sides(&schema.missing);
     let mut first_moment: Option<Moment> = None;
@@ -52,7 +55,7 @@ pub(super) fn read(
         }
         Ok(side)
     };
-    let (mut numbers, mut categories) = (Vec::new(), Vec::new());
+    let (mut numbers, mut categories, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
     let mut count = 0_u32;
     table.for_each(prepare, |at, record, side| {
         // Rows are numbered with 32 bits.
@@ -65,7 +68,14 @@ pub(super) fn read(
         })?;
         numbers.clear();
         categories.clear();
+        tokens.clear();
         for &(column, position) in &positions.cells {
+            if let Some(text) = &text {
+                let cell = cell_of(record, position);
+                let missing = schema.missing.iter().any(|missing| missing == cell);
+                text.append(if missing { "" } else { cell }, &mut tokens);
+                continue;
+            }
             let parsed = columns[column].parse(cell_of(record, position), &schema.missing);
             let name = || header.get(position).unwrap_or_default();
             match parsed.map_err(|wrong| wrong.at(file, at, name()))? {
@@ -83,6 +93,11 @@ pub(super) fn read(
         sink(Row {
             numbers: &numbers,
             categories: &categories,
+            whole: if text.is_some() {
+                Whole::Tokens(&tokens)
+            } else {
+                Whole::None
+            },
             label,
             side,
             group: group.transpose()?,

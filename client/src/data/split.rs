@@ -92,9 +92,14 @@ impl Sides<'_> {
     /// Takes a cell of the row. They are those that the model sees, in the schema's order, without label and left-out
     /// columns: an account number would make equal rows look different.
     pub(super) fn cell(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// The same of an image's pixels.
+    pub(super) fn bytes(&mut self, cell: &[u8]) {
         if self.head > 0 {
-            self.message.extend_from_slice(&(text.len() as u64).to_be_bytes());
-            self.message.extend_from_slice(text.as_bytes());
+            self.message.extend_from_slice(&(cell.len() as u64).to_be_bytes());
+            self.message.extend_from_slice(cell);
         }
     }
 

@@ -12,7 +12,7 @@ use veilsum_protocol::secagg::quantise::{Digits, QuantiseError};
 use veilsum_protocol::task::{Task, Weighting};
 use zeroize::Zeroizing;
 
-use crate::data::{DataError, Dataset, EncodeError, EncodedData, HoldOut, read_schema};
+use crate::data::{DataError, DataFiles, Dataset, EncodeError, EncodedData, HoldOut, read_schema};
 use crate::desensitise::{PolicySource, Rules};
 use crate::train::{ByGroup, Progress, Runtime, TrainError, TrainingJob, evaluate_by_group, train};
 
@@ -39,8 +39,8 @@ pub enum ContributionError {
 /// Where the bank's rows are and where they are computed with.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// The CSV.
-    pub file: PathBuf,
+    /// The table, or images and labels.
+    pub files: DataFiles,
     /// The bank's own schema file.
     pub schema: PathBuf,
     /// The bank's own policy, what is done to the rows before they are read.
@@ -64,7 +64,7 @@ impl Source {
         let schema = read_schema(&self.schema, &task.schema)?;
         let hold_out = HoldOut::of(self.salt, &task.evaluation.split);
         let groups = task.evaluation.groups.as_ref();
-        Dataset::read_by_group(&self.file, &schema, &hold_out, groups, rules)
+        Dataset::read_by_group(&self.files, &schema, &hold_out, groups, rules)
     }
 }
 

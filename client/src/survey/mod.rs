@@ -5,6 +5,7 @@ mod column;
 mod distinct;
 mod draft;
 mod histogram;
+mod images;
 mod page;
 mod profile;
 mod range;
@@ -17,6 +18,7 @@ use crate::data::{DataError, Table, trimmed};
 use column::ColumnSurvey;
 
 pub(crate) use draft::draft;
+pub(crate) use images::Images;
 pub(crate) use page::page;
 pub(crate) use profile::Profile;
 

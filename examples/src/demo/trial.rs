@@ -5,7 +5,7 @@
 //! party that holds everybody's rows it is the pooled model; with all banks it is the same federation unmasked.
 //! So every model sees the same number of passes, and the optimiser starts afresh in each round for all of them.
 
-use veilsum_client::data::{Dataset, EncodedData, HoldOut};
+use veilsum_client::data::{DataFiles, Dataset, EncodedData, HoldOut};
 use veilsum_client::desensitise::Rules;
 use veilsum_client::train::{Runtime, TrainingJob, predict, train};
 use veilsum_protocol::model::initialise::initialise;
@@ -54,7 +54,11 @@ impl Trial {
 /// # Errors
 /// What does not fit the task's schema.
 pub fn read_rows(task: &Task, files: &TableFiles, hold_out: &HoldOut) -> Result<Dataset, DemoError> {
-    Dataset::read(&files.rows, &task.schema, hold_out, &Rules::none()).map_err(DemoError::trial)
+    let files = DataFiles {
+        file: files.rows.clone(),
+        labels: files.labels.clone(),
+    };
+    Dataset::read_files(&files, &task.schema, hold_out, &Rules::none()).map_err(DemoError::trial)
 }
 
 impl TestFold {
@@ -181,22 +185,23 @@ pub fn each_for_itself(plan: Plan<'_>, banks: &[&Dataset]) -> Result<Trial, Demo
 pub fn pooled(plan: Plan<'_>, banks: &[&Dataset]) -> Result<Trial, DemoError> {
     let task = plan.task;
     let moments = moments_of(banks)?;
-    let mut all = Party {
-        data: EncodedData {
-            inputs: Vec::new().into(),
-            shape: task.input_shape(),
-            labels: Vec::new(),
-            target: task.target(),
-        },
-        training: Vec::new(),
-    };
+    let mut all: Option<EncodedData> = None;
+    let mut training = Vec::new();
     for bank in banks {
-        let before = u32::try_from(all.data.labels.len()).map_err(DemoError::trial)?;
-        let data = bank.encode_for(&task.model, &moments).map_err(DemoError::trial)?;
-        all.training.extend(bank.training_rows().map(|row| before + row));
-        all.data.inputs.extend(data.inputs);
-        all.data.labels.extend(data.labels);
+        let more = bank.encode_for(&task.model, &moments).map_err(DemoError::trial)?;
+        let before = all.as_ref().map_or(0, |all| all.labels.len());
+        let before = u32::try_from(before).map_err(DemoError::trial)?;
+        training.extend(bank.training_rows().map(|row| before + row));
+        match &mut all {
+            None => all = Some(more),
+            Some(all) => {
+                all.inputs.extend(more.inputs);
+                all.labels.extend(more.labels);
+            }
+        }
     }
+    let data = all.ok_or_else(|| DemoError::Trial("there is no bank".to_owned()))?;
+    let all = Party { data, training };
     run(plan, &[all], &moments)
 }
 

@@ -1,12 +1,14 @@
 //! A task in plain words, for the person who answers for a bank's data.
 
+mod columns;
+
 use std::fmt::Write;
 
 use crate::model::{Activation, Cell, ModelSpec, Norm, Target};
 
 use super::{
-    Aggregation, ColumnKind, Groups, LabelKind, LocalOptimiser, Loss, NumberColumn, Outside, Scale, Schedule,
-    ServerOptimiser, Split, Task, TrainingSpec, Weighting, WhenMissing,
+    Aggregation, Groups, LabelKind, LocalOptimiser, Loss, Schedule, ServerOptimiser, Split, Task, TrainingSpec,
+    Weighting,
 };
 
 fn label(kind: &LabelKind) -> String {
@@ -32,13 +34,10 @@ pub(super) fn task(task: &Task) -> String {
         label(&schema.label_kind)
     ));
     let manifest = task.manifest();
-    let steps = schema
-        .steps()
-        .map_or(String::new(), |steps| format!(" at each of {steps} times"));
     say(format!(
-        "  {} parameters from {} inputs{steps}",
+        "  {} parameters from {}",
         manifest.total(),
-        schema.inputs().len()
+        columns::inputs(schema)
     ));
 
     say(format!(
@@ -52,17 +51,7 @@ pub(super) fn task(task: &Task) -> String {
         .max()
         .unwrap_or(0);
     for column in &schema.columns {
-        let kind = match &column.kind {
-            ColumnKind::Number(kind) => number(kind),
-            ColumnKind::Category(kind) => {
-                let other = if kind.other_bucket {
-                    "; any other value counts as one more"
-                } else {
-                    ""
-                };
-                format!("one of {}{other}", kind.values.join(", "))
-            }
-        };
+        let kind = columns::kind(&column.kind);
         let steps = if column.steps.is_empty() {
             String::new()
         } else {
@@ -124,10 +113,13 @@ pub(super) fn task(task: &Task) -> String {
             .to_owned(),
     );
     let numbers = schema.standardised().len();
-    say(format!(
-        "  once: how many training rows there are; for each of the {numbers} number columns the count, the sum and \
-         the sum of squares of its values"
-    ));
+    // Without such columns there is no statistics round.
+    if numbers > 0 {
+        say(format!(
+            "  once: how many training rows there are; for each of the {numbers} number columns the count, the sum and \
+             the sum of squares of its values"
+        ));
+    }
     say(format!(
         "  each round: the change of the {} parameters, cut to length {} and to +-{} each, in {} bits",
         manifest.total(),
@@ -285,21 +277,6 @@ fn dropout(share: f64) -> String {
             percent(share)
         ),
     }
-}
-
-fn number(column: &NumberColumn) -> String {
-    let kind = if column.integer { "whole number" } else { "number" };
-    let mut words = format!("{kind} from {} to {}", column.min, column.max);
-    if column.outside == Outside::Clip {
-        words.push_str(", cut off at these");
-    }
-    if column.scale == Scale::Log {
-        words.push_str(", on a logarithmic scale");
-    }
-    if column.when_missing == WhenMissing::Mean {
-        words.push_str("; may be missing");
-    }
-    words
 }
 
 fn training(spec: &TrainingSpec) -> String {

@@ -33,6 +33,13 @@ impl EvaluationFile {
         let share = || real("evaluation.hold_out", self.hold_out.unwrap_or(0.2), 0.01..=0.5);
         let by_column = "only split = \"column\" uses it";
         let split = self.split.unwrap_or(SplitFile::Hash);
+        if schema.image().is_some() && !matches!(split, SplitFile::Hash) {
+            return Err(TaskError::invalid(
+                "evaluation.split",
+                "a split by a column",
+                "\"hash\": a file of images has no columns",
+            ));
+        }
         if !matches!(split, SplitFile::Column) {
             unused("evaluation.column", &self.column, by_column)?;
             unused("evaluation.held_out", &self.held_out, by_column)?;

@@ -34,6 +34,13 @@ impl GroupsFile {
                 "none: only a model for a label of 0 or 1 is judged by group; leave the table out",
             ));
         }
+        if schema.image().is_some() {
+            return Err(TaskError::invalid(
+                KEY,
+                "groups",
+                "none: a file of images has no columns",
+            ));
+        }
         let column = column(&key("column"), self.column.as_deref(), schema)?;
         let values = self.values.ok_or_else(|| {
             needed(

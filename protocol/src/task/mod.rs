@@ -26,8 +26,8 @@ pub use error::TaskError;
 pub use groups::Groups;
 pub use scale::Scale;
 pub use schema::{
-    CategoryColumn, Column, ColumnKind, Input, InputKind, LabelKind, NumberColumn, Outside, Schema,
-    WhenMissing,
+    CategoryColumn, Column, ColumnKind, ImageColumn, Input, InputKind, LabelKind, NumberColumn, Outside,
+    Schema, TextColumn, Tokeniser, WhenMissing,
 };
 pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};
 

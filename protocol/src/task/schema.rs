@@ -1,8 +1,14 @@
+mod image;
+mod text;
+
 use serde::Deserialize;
 
 use crate::model::{InputShape, Target};
 
 use super::{Scale, TaskError, canonical, schema_file};
+
+pub use image::ImageColumn;
+pub use text::{TextColumn, Tokeniser};
 
 /// The columns of the banks' rows, and what the model is given of them.
 ///
@@ -65,6 +71,10 @@ pub enum ColumnKind {
     Number(NumberColumn),
     /// One of a list of values; gives one input for each.
     Category(CategoryColumn),
+    /// A text; the only column of its schema.
+    Text(TextColumn),
+    /// An image; the only column of its schema.
+    Image(ImageColumn),
 }
 
 /// A column of numbers.
@@ -117,7 +127,7 @@ pub enum WhenMissing {
     Mean,
 }
 
-/// One number that the model is given of a row.
+/// One number that the model is given of a row; or all of them, where a row is a text or an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Input {
@@ -140,6 +150,10 @@ pub enum InputKind {
     Category(usize),
     /// 1 when the category is none of the agreed ones, else 0.
     OtherCategory,
+    /// The token numbers of a text.
+    Tokens,
+    /// The values of an image, on `[0, 1]`.
+    Pixels,
 }
 
 impl Schema {
@@ -189,6 +203,8 @@ impl Schema {
                         add(format!("{name} is another"), InputKind::OtherCategory);
                     }
                 }
+                ColumnKind::Text(_) => add(name.clone(), InputKind::Tokens),
+                ColumnKind::Image(_) => add(name.clone(), InputKind::Pixels),
             }
         }
         inputs
@@ -196,7 +212,14 @@ impl Schema {
 
     /// What a model is given of a row: [`Schema::inputs`], or, if it embeds categories, each category as the number of its
     /// value behind all numbers and flags. With [`Schema::steps`] it is a sequence, whose categories are not embedded.
+    /// A text or an image is the whole row.
     pub fn input_shape(&self, embedded: bool) -> InputShape {
+        if let Some(text) = self.text() {
+            return text.shape();
+        }
+        if let Some(image) = self.image() {
+            return image.shape();
+        }
         if let Some(steps) = self.steps() {
             return InputShape::Sequence {
                 steps,
@@ -211,12 +234,28 @@ impl Schema {
             ColumnKind::Category(category) => {
                 Some(category.values.len() + usize::from(category.other_bucket))
             }
-            ColumnKind::Number(_) => None,
+            ColumnKind::Number(_) | ColumnKind::Text(_) | ColumnKind::Image(_) => None,
         });
         InputShape::Table {
             numbers: self.inputs().iter().filter(number).count(),
             categories: places.collect(),
         }
+    }
+
+    /// The text that a row is, if it is one.
+    pub fn text(&self) -> Option<&TextColumn> {
+        self.columns.iter().find_map(|column| match &column.kind {
+            ColumnKind::Text(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// The image that a row is, if it is one.
+    pub fn image(&self) -> Option<&ImageColumn> {
+        self.columns.iter().find_map(|column| match &column.kind {
+            ColumnKind::Image(image) => Some(image),
+            _ => None,
+        })
     }
 
     /// What a model of such rows predicts.

@@ -1,5 +1,8 @@
 //! From a schema's TOML to a checked [`Schema`].
 
+mod image;
+mod text;
+
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
@@ -62,6 +65,13 @@ struct ColumnFile {
     when_missing: Option<WhenMissing>,
     values: Option<Vec<String>>,
     other: Option<OtherFile>,
+    tokens: Option<i64>,
+    words: Option<i64>,
+    buckets: Option<i64>,
+    vocabulary: Option<Vec<String>>,
+    height: Option<i64>,
+    width: Option<i64>,
+    channels: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -70,6 +80,8 @@ enum ColumnType {
     Number,
     Integer,
     Category,
+    Text,
+    Image,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -139,6 +151,7 @@ impl SchemaFile {
             missing: self.missing,
             columns,
         };
+        alone(prefix, &schema)?;
         let inputs = schema.inputs();
         length(&key("column: the inputs that they give"), &inputs, INPUTS)?;
         if let Some(steps) = schema.steps() {
@@ -198,6 +211,13 @@ fn label_kind(
                 when_missing: None,
                 values: None,
                 other: None,
+                tokens: None,
+                words: None,
+                buckets: None,
+                vocabulary: None,
+                height: None,
+                width: None,
+                channels: None,
             };
             let path = format!("{prefix}label_number");
             Ok(LabelKind::Number(column.number(&path)?))
@@ -216,6 +236,8 @@ impl ColumnFile {
         let kind = match self.r#type {
             ColumnType::Category => ColumnKind::Category(self.category(&path)?),
             ColumnType::Number | ColumnType::Integer => ColumnKind::Number(self.number(&path)?),
+            ColumnType::Text => ColumnKind::Text(self.text(&path)?),
+            ColumnType::Image => ColumnKind::Image(self.image(&path)?),
         };
         if !self.steps.is_empty() {
             let key = format!("{path}.steps");
@@ -234,6 +256,8 @@ impl ColumnFile {
     fn number(&self, path: &str) -> Result<NumberColumn, TaskError> {
         refuse(path, "values", self.values.is_some(), "only a category has it")?;
         refuse(path, "other", self.other.is_some(), "only a category has it")?;
+        self.refuse_keys_of_texts(path)?;
+        self.refuse_keys_of_images(path)?;
         let integer = self.r#type == ColumnType::Integer;
         let end = |key: &str, found: Option<f64>| {
             let key = format!("{path}.{key}");
@@ -273,6 +297,23 @@ impl ColumnFile {
         })
     }
 
+    /// Keys that columns of a table have, which a text or an image, being `what` it is, has not.
+    fn refuse_keys_of_tables(&self, path: &str, what: &str) -> Result<(), TaskError> {
+        for (key, present) in [
+            ("steps", !self.steps.is_empty()),
+            ("min", self.min.is_some()),
+            ("max", self.max.is_some()),
+            ("scale", self.scale.is_some()),
+            ("outside", self.outside.is_some()),
+            ("when_missing", self.when_missing.is_some()),
+            ("values", self.values.is_some()),
+            ("other", self.other.is_some()),
+        ] {
+            refuse(path, key, present, what)?;
+        }
+        Ok(())
+    }
+
     fn category(&self, path: &str) -> Result<CategoryColumn, TaskError> {
         let only = "only a number or an integer has it";
         refuse(path, "min", self.min.is_some(), only)?;
@@ -285,6 +326,8 @@ impl ColumnFile {
             self.when_missing.is_some(),
             "a category has `other = \"bucket\"` for it",
         )?;
+        self.refuse_keys_of_texts(path)?;
+        self.refuse_keys_of_images(path)?;
         let key = format!("{path}.values");
         let values = self.values.clone();
         let values =
@@ -293,6 +336,42 @@ impl ColumnFile {
         check_values(&key, &values, if other_bucket { 1 } else { 2 }..=1000)?;
         Ok(CategoryColumn { values, other_bucket })
     }
+}
+
+/// A row is a text or an image as a whole.
+fn alone(prefix: &str, schema: &Schema) -> Result<(), TaskError> {
+    let what = if schema.text().is_some() {
+        "a text"
+    } else if schema.image().is_some() {
+        "an image"
+    } else {
+        return Ok(());
+    };
+    if schema.columns.len() > 1 {
+        return Err(TaskError::invalid(
+            format!("{prefix}column"),
+            format!("{what} beside {} other columns", schema.columns.len() - 1),
+            format!("{what} as the only column: a model takes a text, an image or a table"),
+        ));
+    }
+    if schema.image().is_none() {
+        return Ok(());
+    }
+    if matches!(schema.label_kind, LabelKind::Number(_)) {
+        return Err(TaskError::invalid(
+            format!("{prefix}label_number"),
+            "a range",
+            "label_classes, or a label of 0 or 1: an image's label is the number of its class",
+        ));
+    }
+    if !schema.leave_out.is_empty() {
+        return Err(TaskError::invalid(
+            format!("{prefix}leave_out"),
+            format!("{} entries", schema.leave_out.len()),
+            "none: a file of images has no columns",
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn check_values(

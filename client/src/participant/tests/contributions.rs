@@ -19,7 +19,7 @@ fn added(parts: &[Digits]) -> Vec<u32> {
         .collect()
 }
 
-fn advance(benches: &mut [Workbench], task: &Task, state: &TaskState) -> (TaskState, Outcome) {
+pub(super) fn advance(benches: &mut [Workbench], task: &Task, state: &TaskState) -> (TaskState, Outcome) {
     let plan = Plan::new(task);
     let step = Step {
         task,
@@ -78,7 +78,7 @@ fn judged_by(task: &Task, schema: &str, table: &str, figure: Figure) -> (Vec<f64
         .map(|folder| {
             let source = source(folder.path(), 0);
             std::fs::write(&source.schema, schema).unwrap();
-            std::fs::write(&source.file, table).unwrap();
+            std::fs::write(&source.files.file, table).unwrap();
             Workbench::new(source)
         })
         .collect();
@@ -156,7 +156,7 @@ fn a_sequence_of_columns_is_learned_through_sums() {
 fn what_is_wrong_in_the_bank_s_files_is_told_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path(), 40);
-    std::fs::write(&source.file, "a,y\n1,0\nmuch,1\n").unwrap();
+    std::fs::write(&source.files.file, "a,y\n1,0\nmuch,1\n").unwrap();
     let (task, state) = (task(), TaskState::initial(&task()));
     let plan = Plan::new(&task);
     let step = Step {
@@ -219,7 +219,7 @@ async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let folder = tempfile::tempdir().unwrap();
     let files = RoundFiles::open(folder.path().join("rounds")).unwrap();
     let source = source(folder.path(), 40);
-    let data = source.file.clone();
+    let data = source.files.file.clone();
     let mut trainer = Trainer::start(source, files).unwrap();
     let order = |round| Order {
         round: Round(round),

@@ -6,3 +6,4 @@ mod contributions;
 mod following;
 mod groups;
 mod scene;
+mod texts_and_images;

@@ -86,7 +86,7 @@ pub(super) fn source(folder: &Path, rows: u32) -> Source {
     std::fs::write(folder.join("schema.toml"), SCHEMA).unwrap();
     std::fs::write(folder.join("data.csv"), table(rows)).unwrap();
     Source {
-        file: folder.join("data.csv"),
+        files: folder.join("data.csv").into(),
         schema: folder.join("schema.toml"),
         policy: PolicySource {
             policy: folder.join("policy.toml"),

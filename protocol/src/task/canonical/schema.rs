@@ -1,4 +1,7 @@
-use super::super::{ColumnKind, LabelKind, NumberColumn, Outside, Scale, Schema, WhenMissing};
+use super::super::{
+    ColumnKind, ImageColumn, LabelKind, NumberColumn, Outside, Scale, Schema, TextColumn, Tokeniser,
+    WhenMissing,
+};
 use super::{Form, list, real, text};
 
 /// The lines of a schema; `column_table` is the name of its columns' tables.
@@ -43,8 +46,32 @@ pub(super) fn body(out: &mut Form, schema: &Schema, column_table: &str) {
                     text(if category.other_bucket { "bucket" } else { "refuse" }),
                 );
             }
+            ColumnKind::Text(column) => text_column(out, column),
+            ColumnKind::Image(column) => image_column(out, column),
         }
     }
+}
+
+fn text_column(out: &mut Form, column: &TextColumn) {
+    out.line("type", text("text"));
+    out.line("tokens", column.tokens);
+    match &column.tokeniser {
+        Tokeniser::Hashed { words, buckets } => {
+            out.line("words", words);
+            out.line("buckets", buckets);
+        }
+        Tokeniser::Listed { words, vocabulary } => {
+            out.line("words", words);
+            out.line("vocabulary", list(vocabulary.iter().map(|entry| text(entry))));
+        }
+    }
+}
+
+fn image_column(out: &mut Form, column: &ImageColumn) {
+    out.line("type", text("image"));
+    out.line("height", column.height);
+    out.line("width", column.width);
+    out.line("channels", column.channels);
 }
 
 fn number_range(out: &mut Form, number: &NumberColumn) {
