@@ -26,6 +26,8 @@ struct Party {
 /// The common test fold.
 pub struct TestFold {
     rows: Dataset,
+    /// Which of them are judged, in the order of the fold: of rows that are parts of sequences perhaps not all.
+    judged: Vec<u32>,
 }
 
 /// A trained model, judged on the test fold.
@@ -68,17 +70,18 @@ impl TestFold {
     /// As [`read_rows`].
     pub fn read(task: &Task, files: &TableFiles) -> Result<Self, DemoError> {
         let rows = read_rows(task, files, &HoldOut::new([0; 32], 0.0))?;
-        Ok(Self { rows })
+        let judged = rows.training_rows().collect();
+        Ok(Self { rows, judged })
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.judged.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.judged.is_empty()
     }
 
     /// What a model predicts, as [`predict`] says, and the labels, in the order of the fold.
@@ -96,7 +99,7 @@ impl TestFold {
             .rows
             .encode_for(&task.model, moments)
             .map_err(DemoError::trial)?;
-        predictions(&data, task, parameters, runtime)
+        predictions(&data, &self.judged, task, parameters, runtime)
     }
 
     /// A model judged by exact figures over the fold.
@@ -117,14 +120,17 @@ impl TestFold {
 
 fn predictions(
     data: &EncodedData,
+    rows: &[u32],
     task: &Task,
     parameters: &[f32],
     runtime: Runtime,
 ) -> Result<(Vec<f64>, Vec<f64>), DemoError> {
-    let rows: Vec<u32> = (0..).take(data.labels.len()).collect();
-    let found = predict(&task.model, parameters, data, &rows, runtime).map_err(DemoError::trial)?;
-    let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect();
-    Ok((wide(&found), wide(&data.labels)))
+    let found = predict(&task.model, parameters, data, rows, runtime).map_err(DemoError::trial)?;
+    let labels = rows.iter().filter_map(|row| data.labels.get(*row as usize));
+    Ok((
+        found.into_iter().map(f64::from).collect(),
+        labels.copied().map(f64::from).collect(),
+    ))
 }
 
 /// The moments of the banks' training rows together, from the same sums that the statistics round adds up.
@@ -213,6 +219,7 @@ fn run(plan: Plan<'_>, parties: &[Party], moments: &Moments) -> Result<Trial, De
         runtime,
         told,
     } = plan;
+    let judged = &test.judged;
     let test = test
         .rows
         .encode_for(&task.model, moments)
@@ -255,7 +262,7 @@ fn run(plan: Plan<'_>, parties: &[Party], moments: &Moments) -> Result<Trial, De
             &mut parameters,
             &average,
         );
-        let (predictions, labels) = predictions(&test, task, &parameters, runtime)?;
+        let (predictions, labels) = predictions(&test, judged, task, &parameters, runtime)?;
         let score = judge(task.target(), &predictions, &labels).map_err(DemoError::trial)?;
         told(round + 1, &score);
         curve.push(score);
