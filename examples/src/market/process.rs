@@ -19,7 +19,7 @@ const STRESS_BEGINS: f64 = 1.0 / 90.0;
 const STRESS_ENDS: f64 = 1.0 / 30.0;
 
 /// Times within a day at which a volatility is measured: the fewer, the more its measure errs.
-const WITHIN: u32 = 12;
+const WITHIN: u32 = 5;
 
 /// A day of the whole market.
 #[derive(Clone, Copy, Debug)]
