@@ -174,7 +174,7 @@ impl Printer<'_> {
             } else {
                 self.frame([left + 0.26, at, right - 0.05, at + 0.08], PAPER);
                 if chance(self.rng, 0.6) {
-let end = right - between(self.rng, 0.1, 0.25);
+                    let end = right - between(self.rng, 0.1, 0.25);
                     self.words(left + 0.29, end, at + 0.03, 0.025);
                 }
             }
