@@ -10,6 +10,7 @@ pub mod export;
 pub mod fetch;
 pub mod mirror;
 pub mod page;
+pub mod pictures;
 pub mod signer;
 pub mod source;
 pub mod verify;

@@ -290,7 +290,9 @@ fn write(spec: &Spec, folder: &Path) -> usize {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         fs::write(folder.join(name), bytes).unwrap();
     };
-    let RowValues::Numbers(inputs) = &data.inputs;
+    let RowValues::Numbers(inputs) = &data.inputs else {
+        panic!("the tables here are of numbers");
+    };
     put("inputs.f32", inputs);
     put("labels.f32", labels);
     put("parameters.f32", &parameters);

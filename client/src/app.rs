@@ -14,7 +14,7 @@ use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 use zeroize::Zeroizing;
 
 use crate::config::{self, Config, ConfigError};
-use crate::data::{DataError, Dataset, HoldOut};
+use crate::data::{DataError, DataFiles, Dataset, HoldOut};
 use crate::desensitise::PolicySource;
 use crate::enrol::inspect::{self, CertificateFacts};
 use crate::enrol::{EnrolError, init, keyfile};
@@ -237,6 +237,15 @@ pub fn schema(config: &Config) -> Result<Schema, DataError> {
     })
 }
 
+/// Where the rows are.
+pub fn files(config: &Config) -> DataFiles {
+    let labels = &config.data.labels;
+    DataFiles {
+        file: config.data.file.clone(),
+        labels: (labels != Path::new("")).then(|| labels.clone()),
+    }
+}
+
 /// Reads the whole table by the bank's own schema file, under its policy.
 ///
 /// # Errors
@@ -245,7 +254,7 @@ pub fn data(config: &Config) -> Result<DataFacts, DataError> {
     let schema = schema(config)?;
     let rules = policy(config).rules()?;
     // No task says yet how many rows are held out; every row is checked all the same.
-    let rows = Dataset::read(&config.data.file, &schema, &HoldOut::new([0; 32], 0.0), &rules)?;
+    let rows = Dataset::read_files(&files(config), &schema, &HoldOut::new([0; 32], 0.0), None, &rules)?;
     Ok(DataFacts {
         rows: rows.len(),
         labels: rows.labels_in_words(),
@@ -259,7 +268,7 @@ pub fn data(config: &Config) -> Result<DataFacts, DataError> {
 /// [`AppError::Key`] if the hold-out salt cannot be read.
 pub fn source(config: &Config, runtime: Runtime) -> Result<Source, AppError> {
     Ok(Source {
-        file: config.data.file.clone(),
+        files: files(config),
         schema: config.data.schema.clone(),
         policy: policy(config),
         salt: init::read_hold_out_salt(&config.identity.hold_out_salt)?,
@@ -379,7 +388,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         ..Status::default()
     };
     let voice = Voice::new(say, home.status.clone(), status);
-    let trainer = Trainer::start(source, home.rounds.clone()).map_err(AppError::System)?;
+    let trainer = Trainer::start(source, home.rounds.clone(), home.own.clone()).map_err(AppError::System)?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

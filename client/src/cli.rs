@@ -99,9 +99,14 @@ enum DataCommand {
         bank: Folder,
     },
     /// Count, spread and most frequent values of every column, with histograms
+    ///
+    /// Of images: how many of which size, and how many of each label.
     Profile {
-        /// The table: CSV, plain or gzip, or Parquet
+        /// The table: CSV, plain or gzip, or Parquet; or images, IDX, plain or gzip
         file: PathBuf,
+        /// The images' labels, IDX
+        #[arg(long)]
+        labels: Option<PathBuf>,
         /// Write a page with pictures, too
         #[arg(long)]
         html: Option<PathBuf>,
@@ -262,9 +267,9 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             })?;
         }
         Command::Data {
-            command: DataCommand::Profile { file, html },
+            command: DataCommand::Profile { file, labels, html },
         } => {
-            let profile = table::profile(file, html.as_deref())?;
+            let profile = table::profile(file, labels.as_deref(), html.as_deref())?;
             print(cli.json, &profile, || profile.text())?;
         }
         Command::Schema {

@@ -9,13 +9,13 @@ mod applicant;
 mod banks;
 mod risk;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use serde::Serialize;
 use serde::ser::Serializer;
+
+use crate::draw::{pick, stream};
+use crate::files::{self, Files, WriteError};
 
 pub use banks::{BANKS, Bank, Mix, PURPOSES, REGIONS};
 
@@ -67,36 +67,6 @@ pub struct Application {
     pub risk: f64,
 }
 
-/// The files of one data set.
-#[derive(Clone, Debug)]
-pub struct Files {
-    /// One file per bank, in the order of [`BANKS`].
-    pub banks: Vec<PathBuf>,
-    /// The common test fold.
-    pub test: PathBuf,
-}
-
-/// Why a data set could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The folder could not be made.
-    #[error("{path}: cannot make the folder: {source}; choose a folder that you may write to")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file could not be written.
-    #[error("{path}: cannot write: {source}; check the free space and your rights there")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the writer said.
-        source: csv::Error,
-    },
-}
-
 /// All applications of one bank. Each bank draws from its own stream of `seed`: its rows do not depend on the others.
 pub fn applications(seed: u64, bank: &Bank) -> Vec<Application> {
     let mut rng = stream(seed, u64::from(bank.position));
@@ -112,46 +82,27 @@ pub fn test_fold(seed: u64, rows: usize) -> Vec<Application> {
     let sizes = BANKS.each_ref().map(|bank| bank.rows as f64);
     (1..=rows)
         .map(|row| {
-            let bank = &BANKS[applicant::pick(&mut rng, &sizes)];
+            let bank = &BANKS[pick(&mut rng, &sizes)];
             applicant::draw(&mut rng, &bank.mix, format!("test-{row:06}"))
         })
         .collect()
 }
 
 /// Writes `folder/<bank>.csv` for every bank and `folder/test.csv` with [`TEST_ROWS`] rows. Makes the folder.
+///
+/// # Errors
+/// If a file cannot be written.
 pub fn write(folder: &Path, seed: u64) -> Result<Files, WriteError> {
-    fs::create_dir_all(folder).map_err(|source| WriteError::Folder {
-        path: folder.to_owned(),
-        source,
-    })?;
-    let mut banks = Vec::with_capacity(BANKS.len());
-    for bank in &BANKS {
-        let path = folder.join(format!("{}.csv", bank.name));
-        write_csv(&path, &applications(seed, bank))?;
-        banks.push(path);
-    }
-    let test = folder.join("test.csv");
-    write_csv(&test, &test_fold(seed, TEST_ROWS))?;
-    Ok(Files { banks, test })
+    let banks = BANKS.iter().map(|bank| (bank.name, applications(seed, bank)));
+    files::write_tables(folder, banks, &test_fold(seed, TEST_ROWS))
 }
 
 /// Writes applications with a header line. An open `employment_years` is an empty field.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn write_csv(path: &Path, applications: &[Application]) -> Result<(), WriteError> {
-    let report = |source| WriteError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = csv::Writer::from_path(path).map_err(report)?;
-    for application in applications {
-        file.serialize(application).map_err(report)?;
-    }
-    file.flush().map_err(|error| report(error.into()))
-}
-
-fn stream(seed: u64, number: u64) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(number);
-    rng
+    files::write_csv(path, applications)
 }
 
 fn whole<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {

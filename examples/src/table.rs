@@ -3,21 +3,28 @@
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use crate::report::TableRow;
+use crate::score::in_words;
 
-/// One line per model, in the order given: name, how it was trained, AUC, KS, log loss and training rows. Lines end in a newline.
+/// One line per model, in the order given: name, how it was trained, the figures of the label's kind and training rows. Lines end in a newline.
 pub fn results(rows: &[TableRow]) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["model", "trained", "AUC", "KS", "log loss", "training rows"]);
+    let figures = rows.first().map(|row| row.score.figures);
+    let figures = figures.iter().flatten().map(|(figure, _)| in_words(*figure));
+    let head = ["model".to_owned(), "trained".to_owned()]
+        .into_iter()
+        .chain(figures);
+    table.set_header(head.chain(["training rows".to_owned()]));
     for row in rows {
-        let values = [
-            format!("{:.4}", row.auc),
-            format!("{:.4}", row.ks),
-            format!("{:.4}", row.log_loss),
-            grouped(row.rows),
-        ];
-        let numbers = values
+        let figures = row.score.figures.map(|(_, value)| format!("{value:.4}"));
+        let trained_on = if row.rows > 0 {
+            grouped(row.rows)
+        } else {
+            "–".to_owned()
+        };
+        let numbers = figures
             .into_iter()
+            .chain([trained_on])
             .map(|value| Cell::new(value).set_alignment(CellAlignment::Right));
         table.add_row(
             [Cell::new(&row.name), Cell::new(row.role.words())]
@@ -43,8 +50,11 @@ pub fn grouped(count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use veilsum_protocol::model::Figure;
+
     use super::*;
     use crate::report::Role;
+    use crate::score::Score;
 
     #[test]
     fn thousands_are_grouped() {
@@ -57,9 +67,10 @@ mod tests {
         let row = |name: &str, role, auc, rows| TableRow {
             name: name.to_owned(),
             role,
-            auc,
-            ks: 0.25,
-            log_loss: 0.5,
+            score: Score {
+                figures: [(Figure::Auc, auc), (Figure::Ks, 0.25), (Figure::LogLoss, 0.5)],
+                rows: 100,
+            },
             rows,
         };
         let rows = [

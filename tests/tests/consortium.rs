@@ -101,6 +101,7 @@ impl Scene {
             Member {
                 name: name.clone(),
                 table: path,
+                labels: None,
             }
         };
         let setup = Setup {

@@ -259,13 +259,15 @@ fn task(history: &History, checks: &[CheckReport], task: Digest) -> TaskAccount 
     let approved_by = approvers(history, task);
     let all: BTreeSet<u64> = of_task(history, task).map(|round| round.round.0).collect();
     let done = of_task(history, task).filter_map(|round| Some(round.result.as_ref()?.step));
+    // Counted, not numbered: training that stops early leaves steps out.
+    let done: BTreeSet<u32> = done.collect();
     TaskAccount {
         task: task.to_hex(),
         name: name_of(history, task).unwrap_or_default(),
         offered_at: offer.map_or(0, |offer| offer.index),
         rounds: numbers(|round| round.result.is_some()),
         aborted: numbers(|round| round.result.is_none() && round.abort.is_some()),
-        steps: done.max().map_or(0, |step| step.saturating_add(1)),
+        steps: u32::try_from(done.len()).unwrap_or(u32::MAX),
         latest_state: latest(history, task).map(Digest::to_hex),
         first_metrics: of_task(history, task).find_map(figures),
         last_metrics: of_task(history, task).rev().find_map(figures),

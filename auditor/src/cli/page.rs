@@ -17,8 +17,7 @@ pub(super) fn write(path: &Path, audit: &Audit, known: &Known, audited: &Audited
         audited,
         now: OffsetDateTime::now_utc(),
     };
-    let text = page.render().map_err(Problem::usage)?;
-    durable::write(path, text.as_bytes())
+    durable::write(path, page.render().as_bytes())
         .map_err(|error| Problem::Usage(format!("{}: cannot write: {error}", path.display())))?;
     let _ = writeln!(io::stderr(), "wrote the report to {}", path.display());
     Ok(())

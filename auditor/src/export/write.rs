@@ -20,7 +20,7 @@ use super::manifest::{self, MANIFEST, SIGNATURE, SIGNER};
 use super::texts::{self, About};
 use super::{Record, derived};
 use crate::durable;
-use crate::page::{CurveError, Page};
+use crate::page::Page;
 use crate::signer::Signer;
 use crate::source::{LogReader, SourceError};
 use crate::verify::archive::Archive;
@@ -75,9 +75,6 @@ pub enum ExportError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A curve of the report cannot be drawn.
-    #[error(transparent)]
-    Curve(#[from] CurveError),
     /// Something has no JSON or CSV form.
     #[error("cannot be written as JSON or CSV: {0}")]
     Form(String),
@@ -181,7 +178,7 @@ pub fn export(
         None => false,
     };
     folder.put("verify/report.json", &report_json(&audited.report)?)?;
-    folder.put("verify/report.html", page.render()?.as_bytes())?;
+    folder.put("verify/report.html", page.render().as_bytes())?;
     let made_at = crate::page::utc(now);
     let software =
         json!({ "name": "veilsum-auditor", "version": env!("CARGO_PKG_VERSION"), "made_at": made_at });

@@ -1,10 +1,10 @@
 //! What the consortium knows of its columns, from the published sums of statistics rounds.
 
 use maud::{Markup, html};
-use veilsum_protocol::model::{ColumnFigures, Spread};
+use veilsum_protocol::model::{ColumnFigures, ColumnSpread};
 
 use super::words::{counted, grouped};
-use crate::verify::replay::Prepared;
+use crate::verify::prepared::Prepared;
 
 /// Tasks whose columns are shown.
 const TASKS: usize = 6;
@@ -72,8 +72,8 @@ fn one(at: usize, task: &Prepared) -> Markup {
 
 fn row(column: &ColumnFigures, informed: bool) -> Markup {
     let quartiles = match &column.spread {
-        Spread::Number { quartiles, .. } => *quartiles,
-        Spread::Category(_) => None,
+        ColumnSpread::Number { quartiles, .. } => *quartiles,
+        ColumnSpread::Category(_) => None,
     };
     let quartiles = quartiles.map_or([None; 3], |quartiles| quartiles.map(Some));
     let evidence = column.evidence.as_ref();
@@ -92,7 +92,7 @@ fn row(column: &ColumnFigures, informed: bool) -> Markup {
 
 fn spread(column: &ColumnFigures) -> Markup {
     match &column.spread {
-        Spread::Number {
+        ColumnSpread::Number {
             range: [from, to],
             log,
             bins,
@@ -117,7 +117,7 @@ fn spread(column: &ColumnFigures) -> Markup {
                 }
             }
         }
-        Spread::Category(values) => {
+        ColumnSpread::Category(values) => {
             // A place whose value was not found says nothing.
             let mut sorted: Vec<_> = values.iter().filter(|(_, count)| *count > 0).collect();
             sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

@@ -2,10 +2,10 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::curve::CurveError;
 use super::facts::Facts;
 use super::words::{counted, grouped, utc};
 use super::{Page, banks, checks, columns, members, models, rounds};
+use crate::pictures;
 use crate::verify::report::{Check, CheckReport, Report};
 
 const STYLE: &str = include_str!("style.css");
@@ -14,12 +14,12 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// Notes that are listed.
 const NOTES: usize = 50;
 
-pub(super) fn render(page: &Page<'_>, facts: &Facts<'_>) -> Result<String, CurveError> {
+pub(super) fn render(page: &Page<'_>, facts: &Facts<'_>) -> String {
     let report = &page.audited.report;
     let told = page.is_true_copy();
     let origin = page.audit.key.name();
     let columns = columns::section(&page.audited.prepared);
-    let models = models::section(facts)?;
+    let models = models::section(page, facts);
     let document = html! {
         (DOCTYPE)
         html lang="en" {
@@ -29,7 +29,7 @@ pub(super) fn render(page: &Page<'_>, facts: &Facts<'_>) -> Result<String, Curve
                 meta name="color-scheme" content="light dark";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 title { "Audit of " (origin) ": " (short(report)) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(pictures::STYLE)) }
             }
             body {
                 a.skip href="#main" { "Skip to the report" }
@@ -66,7 +66,7 @@ pub(super) fn render(page: &Page<'_>, facts: &Facts<'_>) -> Result<String, Curve
             }
         }
     };
-    Ok(document.into_string())
+    document.into_string()
 }
 
 fn short(report: &Report) -> &'static str {

@@ -2,9 +2,8 @@
 //!
 //! * `facts`: what the log says, sorted as the page shows it.
 //! * `document`: the page from top to bottom, and the verdict at its head.
-//! * `rounds`, `banks`, `columns`, `models`, `checks`, `members`: its sections.
+//! * `rounds`, `banks`, `columns`, `models`, `checks`, `members`: its sections; the models' pictures are those of [`crate::pictures`].
 //! * `strip`: rounds as columns, drawn together where there are many.
-//! * `curve`: a figure by step.
 //! * `words`: numbers and times in words.
 //!
 //! All text goes through maud, which escapes it; a log's names are what others wrote.
@@ -12,7 +11,6 @@
 mod banks;
 mod checks;
 mod columns;
-mod curve;
 mod document;
 mod facts;
 mod members;
@@ -21,7 +19,6 @@ mod rounds;
 mod strip;
 mod words;
 
-pub use curve::CurveError;
 pub(crate) use words::utc;
 
 use time::OffsetDateTime;
@@ -45,10 +42,7 @@ pub struct Page<'a> {
 
 impl Page<'_> {
     /// The page as HTML.
-    ///
-    /// # Errors
-    /// If a curve cannot be drawn.
-    pub fn render(&self) -> Result<String, CurveError> {
+    pub fn render(&self) -> String {
         document::render(self, &Facts::of(&self.audited.history))
     }
 

@@ -1,75 +1,61 @@
-//! How good each task's model became, step by step.
+//! How good each task's model became, step by step, and what the last sum that the auditor has shows of it.
 
 use maud::{Markup, html};
-use veilsum_protocol::model::{Better, Figure};
+use veilsum_protocol::model::Figure;
 
-use super::curve::{Curve, CurveError};
+use super::Page;
 use super::facts::{Facts, TaskFact};
 use super::words::{counted, figure, grouped};
+use crate::pictures;
 
 /// Tasks whose curves are drawn.
 const SHOWN: usize = 12;
 /// Steps in the table below the curves.
 const ROWS: usize = 200;
 
-pub(super) fn section(facts: &Facts<'_>) -> Result<Option<Markup>, CurveError> {
+pub(super) fn section(page: &Page<'_>, facts: &Facts<'_>) -> Option<Markup> {
     let measured: Vec<&TaskFact<'_>> = facts
         .tasks
         .iter()
         .filter(|task| !task.measured.is_empty())
         .collect();
     if measured.is_empty() {
-        return Ok(None);
+        return None;
     }
     // The latest tasks are those that are asked about.
     let left_out = measured.len().saturating_sub(SHOWN);
-    let mut tasks = Vec::new();
-    for (at, task) in measured.iter().enumerate().skip(left_out) {
-        tasks.push(one(at, task)?);
-    }
-    Ok(Some(html! {
+    Some(html! {
         section aria-labelledby="models" {
             h2 #models { "How good the models became" }
             p.note {
                 "Figures over the held-out rows of all banks in the sum, as the log publishes them. A step's figures are those of the model from "
                 "which the step began."
+                @if page.audit.archive.is_none() {
+                    " Curves such as ROC follow from the sums themselves, which the archive holds: name it, and they are drawn here."
+                }
             }
             @if left_out > 0 { p.note { "The curves of the first " (counted(left_out, "task", "tasks")) " are left out." } }
-            @for task in &tasks { (task) }
+            @for (at, task) in measured.iter().enumerate().skip(left_out) { (one(page, at, task)) }
         }
-    }))
+    })
 }
 
-fn one(at: usize, task: &TaskFact<'_>) -> Result<Markup, CurveError> {
-    // A task's figures are of one kind throughout.
-    let names: Vec<Figure> = task.measured.first().map_or(Vec::new(), |(_, metrics)| {
-        metrics.figures.iter().map(|(figure, _)| *figure).collect()
-    });
-    let mut figures = Vec::new();
-    for (which, name) in names.iter().enumerate() {
-        let better = match name.better() {
-            Better::Higher => "higher is better",
-            Better::Lower => "lower is better",
-            // The data's own, and no measure of the model.
-            Better::Neither => continue,
-        };
-        let points = task.measured.iter().filter_map(|(step, metrics)| {
-            Some((*step, metrics.figure(*name).filter(|value| value.is_finite())?))
-        });
-        let curve = Curve {
-            name: name.title(),
-            better,
-            task: task.name,
-            id: format!("curve-{at}-{which}"),
-            points: points.collect(),
-        };
-        figures.extend(curve.figure()?);
-    }
+fn one(page: &Page<'_>, at: usize, task: &TaskFact<'_>) -> Markup {
+    let has = |name: &Figure| {
+        let mut figures = task.measured.iter().flat_map(|(_, metrics)| &metrics.figures);
+        figures.any(|(figure, _)| figure == name)
+    };
+    // The last step may have more than those before it: it compares groups.
+    let names: Vec<Figure> = Figure::ALL.into_iter().filter(has).collect();
     let left_out = task.measured.len().saturating_sub(ROWS);
     let id = format!("figures-{at}");
-    Ok(html! {
+    html! {
         h3 id=(id) { "Task " (task.name) }
-        div.curves { @for figure in &figures { (figure) } }
+        (pictures::gallery(&pictures::by_step(&task.measured)))
+        @if let Some(judged) = page.audited.judged.get(&task.hash) {
+            p.note { "From the sum of step " (judged.step) ", of the model from which it began:" }
+            (pictures::gallery(&pictures::of(&judged.task, &judged.scores)))
+        }
         details {
             summary { "Figures of " (counted(task.measured.len(), "step", "steps")) }
             div.scroll tabindex="0" role="region" aria-labelledby=(id) {
@@ -100,5 +86,5 @@ fn one(at: usize, task: &TaskFact<'_>) -> Result<Markup, CurveError> {
                 }
             }
         }
-    })
+    }
 }

@@ -5,7 +5,7 @@
 //! * `rounds`: rounds through their checks while the log is read.
 //! * `agreement`: the log against heads of it that were seen before or elsewhere.
 //! * `membership`, `opening`, `collection`, `outcome`: the checks that need the log alone; `apart` spreads those with signatures.
-//! * `archive`, `bundles`, `directories`, `replay`, `retention`, `told_archive`: those that need the coordinator's archive.
+//! * `archive`, `bundles`, `directories`, `replay`, `judged`, `prepared`, `published`, `retention`, `told_archive`: those that need the coordinator's archive.
 
 pub mod agreement;
 mod apart;
@@ -15,9 +15,12 @@ mod collection;
 mod directories;
 pub(crate) mod examined;
 pub(crate) mod history;
+mod judged;
 mod membership;
 mod opening;
 mod outcome;
+pub(crate) mod prepared;
+mod published;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub mod report;
@@ -27,19 +30,23 @@ pub(crate) mod tell;
 pub(crate) mod told_archive;
 mod witnesses;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 use thiserror::Error;
-use veilsum_protocol::ids::Round;
+use veilsum_protocol::ids::{Digest, Round};
 use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 use veilsum_protocol::roster::Roster;
 
 pub use self::agreement::{Contradiction, HeldCheckpoint, Known};
 use self::archive::{Archive, ArchiveError};
 use self::history::{History, Stage};
+pub use self::judged::Judged;
+use self::prepared::Prepared;
+pub use self::published::published_scores;
 use self::record::RoundRecord;
-use self::replay::{Prepared, Replayed};
+use self::replay::Replayed;
 use self::report::{Check, CheckReport, Ledger, Place, Report};
 pub use self::retention::LetGo;
 pub use self::tell::{Ending, Figures, Opening, ToldRound};
@@ -112,6 +119,8 @@ pub struct Audited {
     pub head: Option<VerifiedCheckpoint>,
     /// Pairs of signed notes that prove what was found.
     pub contradictions: Vec<Contradiction>,
+    /// By task; only of those of which a sum was to be had.
+    pub judged: BTreeMap<Digest, Judged>,
     pub(crate) history: History,
     /// What the published sums tell of tasks' columns, as far as their states were derived.
     pub(crate) prepared: Vec<Prepared>,
@@ -186,8 +195,12 @@ fn pass(audit: &Audit, known: &Known, progress: &mut impl FnMut(Progress)) -> Re
             let prepared = replayed
                 .as_mut()
                 .map(|replayed| std::mem::take(&mut replayed.prepared));
+            let judged = replayed
+                .as_mut()
+                .map(|replayed| std::mem::take(&mut replayed.judged));
             Ok(Audited {
                 prepared: prepared.unwrap_or_default(),
+                judged: judged.unwrap_or_default(),
                 report: report(log.checkpoint().size, &history, replayed, good),
                 head: Some(log.head().clone()),
                 contradictions,
@@ -212,6 +225,7 @@ fn pass(audit: &Audit, known: &Known, progress: &mut impl FnMut(Progress)) -> Re
                 report: report(0, &History::default(), None, ledger),
                 head,
                 prepared: Vec::new(),
+                judged: BTreeMap::new(),
                 history: History::default(),
             })
         }

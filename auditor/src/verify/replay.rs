@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use veilsum_protocol::crypto::signing::VerifyingKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::entry::{AbortReason, RoundOpen, RoundResult};
-use veilsum_protocol::model::Preparation;
+use veilsum_protocol::model::ScoreSums;
 use veilsum_protocol::model::plan::Plan;
-use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::model::state::{TaskState, Turnout};
 use veilsum_protocol::round::context::Context;
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::round::recover::Recovery;
@@ -16,7 +16,7 @@ use veilsum_protocol::secagg::accumulate::Accumulator;
 use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::secagg::pack;
 use veilsum_protocol::secagg::ring::Ring;
-use veilsum_protocol::task::{Schema, Task};
+use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Bundle, MESSAGE_LIMIT, Rejection};
 use veilsum_protocol::wire::signed::Signed;
@@ -25,6 +25,8 @@ use veilsum_protocol::wire::statement::{Release, ReleasedShare};
 use super::archive::Archive;
 use super::bundles;
 use super::history::{History, Logged, RoundHistory};
+use super::judged::Judged;
+use super::prepared::Prepared;
 use super::report::{Check, Ledger, Place, Problems};
 use super::retention::{Leave, LetGo, Retention};
 use crate::source::LogReader;
@@ -49,15 +51,9 @@ pub(crate) struct Replayed {
     /// Rounds whose sum was computed again.
     pub(crate) sums: usize,
     pub(crate) let_go: Vec<LetGo>,
+    /// By task.
+    pub(crate) judged: BTreeMap<Digest, Judged>,
     pub(crate) prepared: Vec<Prepared>,
-}
-
-/// What a task's statistics round told of its columns.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) task: String,
-    pub(crate) schema: Schema,
-    pub(crate) counts: Preparation,
 }
 
 /// A task, as far as its states were derived.
@@ -66,6 +62,8 @@ struct Derivation {
     plan: Plan,
     /// None once a sum could not be had, or did not give the published state.
     state: Option<TaskState>,
+    /// The last sums of scores, with their step.
+    scores: Option<(u32, ScoreSums)>,
 }
 
 /// What a round's sum is made of.
@@ -117,9 +115,15 @@ impl<'a> Replay<'a> {
 
     /// Tells of the rounds whose files are gone by the rule, and what came of the replay.
     pub(crate) fn finish(self, ledger: &mut Ledger) -> Replayed {
+        let judged = self.tasks.into_iter().filter_map(|(hash, derivation)| {
+            let Derivation { task, scores, .. } = derivation?;
+            let (step, scores) = scores?;
+            Some((hash, Judged { task, step, scores }))
+        });
         Replayed {
             sums: self.replayed,
             let_go: self.retention.finish(&mut ledger.notes),
+            judged: judged.collect(),
             prepared: self.prepared,
         }
     }
@@ -133,7 +137,7 @@ impl<'a> Replay<'a> {
         let Some(Some(derivation)) = self.tasks.get(&open.value.task) else {
             return;
         };
-        let Some((ring, lanes)) = round_plan(round, open, &derivation.plan, ledger) else {
+        let Some((ring, lanes)) = round_plan(round, open, derivation, ledger) else {
             return;
         };
         let Some(cohort) = &round.cohort else {
@@ -188,6 +192,20 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// Whether the training of a round's task may stop early; true where its text cannot be had.
+    pub(crate) fn stops_early(
+        &mut self,
+        history: &History,
+        open: &Logged<RoundOpen>,
+        ledger: &mut Ledger,
+    ) -> bool {
+        self.task(history, open, ledger);
+        match self.tasks.get(&open.value.task) {
+            Some(Some(derivation)) => derivation.task.early_stopping.is_some(),
+            _ => true,
+        }
+    }
+
     fn task(&mut self, history: &History, open: &Logged<RoundOpen>, ledger: &mut Ledger) {
         let hash = open.value.task;
         if self.tasks.contains_key(&hash) {
@@ -216,6 +234,7 @@ impl<'a> Replay<'a> {
                 Some(Derivation {
                     plan: Plan::new(&task),
                     state: Some(TaskState::initial(&task)),
+                    scores: None,
                     task,
                 })
             }
@@ -442,11 +461,16 @@ impl<'a> Replay<'a> {
             ));
             return;
         };
+        let mut scores = None;
         let mut problems = Problems::new();
         problems.unless_equal("a round from state", parts.open.state, state.hash());
         problems.unless_equal("step", parts.open.step, state.step);
         let survivors = u16::try_from(parts.survivors.len()).unwrap_or(u16::MAX);
-        match state.advance(&derivation.task, &derivation.plan, &sum, survivors) {
+        let turnout = Turnout {
+            survivors,
+            banks: parts.open.thresholds.banks,
+        };
+        match state.advance(&derivation.task, &derivation.plan, &sum, turnout) {
             Err(error) => problems.unless(
                 false,
                 || format!("a result whose sum gives no next state: {error}"),
@@ -467,28 +491,22 @@ impl<'a> Replay<'a> {
                     || format!("{:?}", outcome.metrics),
                 );
                 derivation.state = Some(next);
+                scores = outcome.scores.map(|scores| (published.step, scores));
             }
         }
-        let holds = ledger.settle(Check::DerivedState, place, problems.into_vec());
-        if let Some(counts) = derivation
-            .state
-            .as_ref()
-            .and_then(|state| state.preparation.as_ref())
-            && holds
-            && parts.open.kind == RoundKind::Statistics
-        {
-            let found = derivation
-                .state
-                .as_ref()
-                .and_then(|state| state.vocabularies.as_ref());
-            let schema = derivation.task.schema.with_found(found);
-            self.prepared.push(Prepared {
-                task: derivation.task.name.clone(),
-                schema,
-                counts: counts.clone(),
-            });
-        }
-        if !holds {
+        if ledger.settle(Check::DerivedState, place, problems.into_vec()) {
+            derivation.scores = scores.or(derivation.scores.take());
+            if let Some(state) = &derivation.state
+                && let Some(counts) = &state.preparation
+                && parts.open.kind == RoundKind::Statistics
+            {
+                self.prepared.push(Prepared {
+                    task: derivation.task.name.clone(),
+                    schema: derivation.task.schema.with_found(state.vocabularies.as_ref()),
+                    counts: counts.clone(),
+                });
+            }
+        } else {
             derivation.state = None;
             ledger.notes.push(format!(
                 "the states of task {:?} after round {} were not derived",
@@ -551,7 +569,7 @@ fn bad_shares(round: Round, gone: bool, recovered: Option<Result<Masks, Rejectio
 fn round_plan(
     round: &RoundHistory,
     logged: &Logged<RoundOpen>,
-    plan: &Plan,
+    Derivation { plan, state, .. }: &Derivation,
     ledger: &mut Ledger,
 ) -> Option<(Ring, usize)> {
     let open = &logged.value;
@@ -567,6 +585,9 @@ fn round_plan(
             })
         },
     );
+    if let Some(state) = state {
+        problems.unless_equal("step", open.step, state.step);
+    }
     problems.unless_equal("layout", open.layout, layout.digest());
     problems.unless_equal("digit bits", open.digit_bits, layout.digit_bits);
     let place = Place::of(round.round, logged.index);

@@ -45,7 +45,11 @@ impl<'a> Rounds<'a> {
         for round in rounds {
             if let Some(roster) = history.roster_at(round.begins_at) {
                 self.openings.check(history, &round, roster, ledger);
-                self.outcomes.check(&round, ledger);
+                let stops_early = match (&mut self.replay, &round.open) {
+                    (Some(replay), Some(open)) => replay.stops_early(history, open, ledger),
+                    _ => true,
+                };
+                self.outcomes.check(&round, stops_early, ledger);
             }
             if let Some(replay) = &mut self.replay {
                 replay.round(history, &round, ledger);

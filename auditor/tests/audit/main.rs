@@ -3,6 +3,7 @@
 
 mod accounts;
 mod documented;
+mod early;
 mod exports;
 mod fifty;
 mod flipped;

@@ -27,7 +27,7 @@ pub(crate) fn page(world: &World, archive: bool) -> String {
             audited: &audited,
             now: OffsetDateTime::from_unix_timestamp(1_700_010_000).unwrap(),
         };
-        page.render().unwrap()
+        page.render()
     })
 }
 
@@ -92,6 +92,37 @@ fn the_page_says_what_was_and_was_not_checked() {
     let mut unpinned = world.clone();
     unpinned.pinned.clear();
     assert!(page(&unpinned, true).contains("no roster was pinned"));
+}
+
+#[test]
+fn pictures_follow_from_the_sums_and_only_from_those() {
+    let world = story();
+    let drawn = [
+        "ROC curve",
+        "Kolmogorov-Smirnov",
+        "Confusion matrix",
+        "Brier score 0.",
+    ];
+    let whole = page(&world, true);
+    for words in drawn {
+        assert!(whole.contains(words), "{words}");
+    }
+    assert!(whole.contains("From the sum of step 1, of the model from which it began:"));
+    let alone = page(&world, false);
+    assert!(!drawn.iter().any(|words| alone.contains(words)));
+    assert!(alone.contains("follow from the sums themselves, which the archive holds"));
+    // The figures by step are the log's.
+    assert!(alone.contains("AUC by step"));
+    // Of a sum that does not give what the log says nothing is drawn.
+    let mut world = story();
+    world.change(|entry| match entry {
+        Entry::Result(result) if result.metrics.is_some() => {
+            result.metrics.as_mut().unwrap().rows += 1;
+            true
+        }
+        _ => false,
+    });
+    assert!(!page(&world, true).contains("ROC curve"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use veilsum_protocol::crypto::entropy::SeededEntropy;
 use veilsum_protocol::crypto::signing::VerifyingKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round, Timestamp};
 use veilsum_protocol::log::entry::{AbortReason, Entry, RoundOpen, RoundResult};
+use veilsum_protocol::model::state::Turnout;
 use veilsum_protocol::model::{ColumnSums, ScoreSums};
 use veilsum_protocol::round::context::Context;
 use veilsum_protocol::round::params::RoundKind;
@@ -356,9 +357,13 @@ impl World {
         let mut packed = Vec::new();
         pack::pack(ring, sum, &mut packed);
         let survivors = u16::try_from(script.survivors.len()).unwrap();
+        let turnout = Turnout {
+            survivors,
+            banks: BANKS,
+        };
         let (next, outcome) = self
             .state
-            .advance(&consortium.task, &consortium.plan, sum, survivors)
+            .advance(&consortium.task, &consortium.plan, sum, turnout)
             .unwrap();
         let result = Entry::Result(RoundResult {
             round: open.round,

@@ -35,7 +35,7 @@ pub(crate) const NAME: &str = "example.org/loans";
 pub(crate) const BANKS: u16 = 5;
 pub(crate) const EPOCH: Epoch = Epoch(1);
 
-const TASK: &str = r#"
+pub(crate) const TASK: &str = r#"
 name = "defaults"
 rounds = 2
 seed = 7
@@ -213,7 +213,7 @@ impl World {
         ))
     }
 
-    fn of_task(task: &str) -> Self {
+    pub(crate) fn of_task(task: &str) -> Self {
         let consortium = Rc::new(Consortium::new(task));
         let (task, directory) = (consortium.task.hash(), consortium.directory.clone());
         let mut world = Self {

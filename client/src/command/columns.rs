@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use veilsum_protocol::ids::Digest;
-use veilsum_protocol::model::{ColumnFigures, Preparation, Spread};
+use veilsum_protocol::model::{ColumnFigures, ColumnSpread, Preparation};
 use veilsum_protocol::task::Schema;
 
 use crate::app::{self, AppError};
@@ -130,7 +130,7 @@ impl Report {
 impl Column {
     fn of(figures: ColumnFigures) -> Self {
         let (numbers, values) = match figures.spread {
-            Spread::Number {
+            ColumnSpread::Number {
                 range: [from, to],
                 log,
                 bins,
@@ -145,7 +145,7 @@ impl Column {
                 }),
                 None,
             ),
-            Spread::Category(values) => (None, Some(values)),
+            ColumnSpread::Category(values) => (None, Some(values)),
         };
         Self {
             name: figures.name,

@@ -6,8 +6,11 @@ use serde::Serialize;
 
 use crate::app::{self, AppError};
 use crate::config::Config;
-use crate::data::{DataError, Table};
+use crate::data::{DataError, Dataset, HoldOut, Table};
 use crate::desensitise::{AnonymityReport, ColumnReport, Survey, Surveyor, Verdict};
+
+/// Of what a picture shows nothing is known here.
+const IMAGES: &str = "no columns that rules could change, and nobody looks for identifiers in pictures: see to it that they show none";
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -15,6 +18,9 @@ pub(crate) struct Report {
     table: PathBuf,
     policy: PathBuf,
     rules: usize,
+    /// How many images were read, if rows are images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<usize>,
     #[serde(flatten)]
     survey: Survey,
 }
@@ -29,18 +35,36 @@ pub(crate) fn survey(config: &Config) -> Result<Report, DataError> {
     let schema = app::schema(config)?;
     let rules = app::policy(config).rules()?;
     let table = &config.data.file;
+    let report = |images, survey| Report {
+        table: table.clone(),
+        policy: rules.file().to_owned(),
+        rules: rules.policy().columns.len(),
+        images,
+        survey,
+    };
+    if schema.image().is_some() {
+        // Both files are read, and a policy with rules for columns is refused.
+        let rows = Dataset::read_files(
+            &app::files(config),
+            &schema,
+            &HoldOut::new([0; 32], 0.0),
+            None,
+            &rules,
+        )?;
+        let survey = Survey {
+            rows: rows.len() as u64,
+            columns: Vec::new(),
+            anonymity: None,
+        };
+        return Ok(report(Some(rows.len()), survey));
+    }
     let rows = Table::open(table)?;
     let mut surveyor = Surveyor::new(&rules, rows.header(), &schema)?;
     rows.for_each(
         |at, row| surveyor.row(row).map_err(|unfit| unfit.at(table, at)),
         |_, _, ()| Ok(()),
     )?;
-    Ok(Report {
-        table: table.clone(),
-        policy: rules.file().to_owned(),
-        rules: rules.policy().columns.len(),
-        survey: surveyor.report(),
-    })
+    Ok(report(None, surveyor.report()))
 }
 
 impl Report {
@@ -74,6 +98,9 @@ impl Report {
 
     /// One line for `check`.
     pub(crate) fn in_short(&self) -> String {
+        if let Some(images) = self.images {
+            return format!("{images} images: {IMAGES}");
+        }
         let reads = self.survey.columns.iter().filter(|column| column.read).count();
         let refused: Vec<_> = self
             .refused()
@@ -115,6 +142,9 @@ impl Report {
 
     /// A line for each column, then the anonymity of the rows.
     pub(crate) fn text(&self) -> String {
+        if let Some(images) = self.images {
+            return format!("{}, {images} images\n{IMAGES}", self.table.display());
+        }
         let mut lines = vec![
             format!(
                 "table   {}, {} rows, {} columns",
@@ -135,6 +165,7 @@ impl Report {
             let mark = match column.verdict {
                 Verdict::Read => "ok      ",
                 Verdict::Allowed => "allowed ",
+                Verdict::Sequence => "sequence",
                 Verdict::Refused => "REFUSED ",
                 Verdict::NotRead => "not read",
             };

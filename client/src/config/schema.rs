@@ -56,8 +56,10 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// The table, CSV.
+    /// The table, CSV or Parquet, or the images, IDX.
     pub file: PathBuf,
+    /// The images' labels, IDX; empty beside a table.
+    pub labels: PathBuf,
     /// The agreed schema, TOML; it must equal the task's.
     pub schema: PathBuf,
     /// The bank's own policy, what is done to columns before they are read, TOML; empty: `policy.toml` in the folder, if it is there.
@@ -145,6 +147,7 @@ impl Default for Data {
     fn default() -> Self {
         Self {
             file: "data.csv".into(),
+            labels: PathBuf::new(),
             schema: "schema.toml".into(),
             policy: PathBuf::new(),
             policy_is_named: false,
@@ -200,10 +203,14 @@ impl Config {
         } = &mut config.identity;
         let Data {
             file,
+            labels,
             schema,
             policy,
             policy_is_named,
         } = &mut config.data;
+        if labels != Path::new("") {
+            *labels = root.join(&labels);
+        }
         *policy_is_named = policy != Path::new("");
         if !*policy_is_named {
             *policy = POLICY_FILE.into();
@@ -340,6 +347,7 @@ pub fn template(name: &str) -> String {
     } = Identity::default();
     let Data {
         file,
+        labels: _,
         schema,
         policy: _,
         policy_is_named: _,

@@ -8,6 +8,7 @@ use veilsum_protocol::task::{
 };
 
 use super::DataError;
+use super::date::Dates;
 use super::decimal;
 use super::error::At;
 use crate::desensitise::{self, Kinds};
@@ -27,6 +28,7 @@ enum Kind<'a> {
     Binary,
     Number(Number<'a>),
     Category(Category<'a>),
+    Date(Dates<'a>),
 }
 
 struct Number<'a> {
@@ -49,13 +51,15 @@ pub(super) enum Parsed {
     Number(f32),
     /// Index of the value in the agreed list, or the length of the list for the bucket.
     Category(u16),
+    /// Microseconds since 1970, none where it is missing and may be.
+    Date(Option<i64>),
 }
 
 /// What is wrong with a cell.
 pub(super) struct Wrong {
-    found: String,
-    expected: String,
-    advice: &'static str,
+    pub(super) found: String,
+    pub(super) expected: String,
+    pub(super) advice: &'static str,
 }
 
 impl Wrong {
@@ -72,15 +76,18 @@ impl Wrong {
 }
 
 impl<'a> CellParser<'a> {
-    pub(super) fn new(column: &'a Column) -> Self {
-        Self {
+    /// `None` for a text or an image, which is not one number.
+    pub(super) fn new(column: &'a Column) -> Option<Self> {
+        Some(Self {
             name: &column.name,
             kind: match &column.kind {
                 ColumnKind::Number(kind) => Kind::number(kind),
                 ColumnKind::Category(kind) => Kind::category(kind),
+                ColumnKind::Text(_) | ColumnKind::Image(_) => return None,
+                ColumnKind::Date(kind) => Kind::Date(Dates(kind)),
             },
             is_label: false,
-        }
+        })
     }
 
     /// For the labels. What is missing is no label.
@@ -113,6 +120,19 @@ impl<'a> CellParser<'a> {
             Kind::Number(number) if is_missing() => number.missing(text),
             Kind::Number(number) => number.parse(text),
             Kind::Category(category) => category.parse(text, is_missing),
+            Kind::Date(dates) if is_missing() => dates.missing(text),
+            Kind::Date(dates) => dates.parse(text),
+        }
+    }
+
+    /// Puts what a cell of a column says behind what is kept of the row's cells before it.
+    pub(super) fn lay(&self, parsed: Parsed, numbers: &mut Vec<f32>, categories: &mut Vec<u16>) {
+        match (parsed, &self.kind) {
+            (Parsed::Number(number), _) => numbers.push(number),
+            (Parsed::Category(category), _) => categories.push(category),
+            (Parsed::Date(at), Kind::Date(dates)) => dates.lay(at, numbers),
+            // Only a column of dates reads one.
+            (Parsed::Date(_), _) => {}
         }
     }
 }
@@ -180,7 +200,7 @@ impl Number<'_> {
         if !x.is_finite() {
             return wrong("leave the cell empty if there is no value");
         }
-        if kind.integer && x.fract() != 0.0 {
+        if kind.integer && !is_whole(x) {
             return wrong("round it, or agree on type = \"number\" for the column");
         }
         let inside = x.clamp(kind.min, kind.max);
@@ -223,7 +243,13 @@ impl Category<'_> {
     }
 }
 
-fn nothing(text: &str) -> String {
+/// As `x.fract() == 0.0`, which is a call into the C library on processors that know no rounding by instruction.
+fn is_whole(x: f64) -> bool {
+    const ALL_WHOLE: f64 = 9_007_199_254_740_992.0;
+    x.abs() >= ALL_WHOLE || (x as i64) as f64 == x
+}
+
+pub(super) fn nothing(text: &str) -> String {
     if text.is_empty() {
         "an empty cell".to_owned()
     } else {

@@ -1,37 +1,71 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use veilsum_protocol::model::MAX_ROWS;
-use veilsum_protocol::task::{ColumnKind, LabelKind, Schema};
+use veilsum_protocol::task::{Examples, Groups, LabelKind, Schema};
 
+use super::date::SECOND;
+use super::error::At;
+use super::layout::Layout;
 use super::moment::Moment;
+use super::series::{AllSeries, InSeries};
 use super::split::{Side, first_held_out};
-use super::{DataError, HoldOut, OpenValues, parse};
+use super::windows::Windows;
+use super::{DataError, DataFiles, HoldOut, OpenValues, RowValues, images, parse};
 use crate::desensitise::Rules;
 
-/// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category.
+/// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category, 2 or 4 for each token of the
+/// longest text, 1 for each value of an image.
 pub struct Dataset {
     schema: Schema,
-    /// Row-major, shape `[rows, cells of number columns]`: on `[0, 1]`, NaN where missing.
-    numbers: Vec<f32>,
-    number_count: usize,
-    /// Row-major, shape `[rows, cells of category columns]`: index of the value, or the number of values for the bucket.
-    categories: Vec<u16>,
-    category_count: usize,
-    /// 0 or 1, the number of the class, or the number on `[0, 1]`.
-    labels: Vec<f32>,
+    layout: Layout,
+    cells: Cells,
+    /// Where a row is a text or an image, all of it.
+    whole: Option<RowValues>,
     held_out: Vec<bool>,
+    /// Of each row, where the model is judged by group; else empty.
+    groups: Vec<u8>,
     /// The rows to train on in the order of time, where the split is by time.
     by_time: Option<Vec<u32>>,
     /// Of categories whose values the banks find out.
     open: OpenValues,
+    /// Where rows are grouped, those that each of them is judged by.
+    windows: Option<Arc<Windows>>,
 }
 
-/// One row as the reader hands it over.
-pub(super) struct Row<'a> {
-    pub(super) numbers: &'a [f32],
-    pub(super) categories: &'a [u16],
-    pub(super) label: f32,
-    pub(super) side: Side,
+/// The cells of rows.
+#[derive(Default)]
+pub(super) struct Cells {
+    /// Row-major, shape `[rows, numbers of the layout]`: on `[0, 1]`, NaN where missing; those of cycles on `[-1, 1]`.
+    pub(super) numbers: Vec<f32>,
+    /// Row-major, shape `[rows, categories of the layout]`: index of the value, or the number of values for the bucket.
+    pub(super) categories: Vec<u16>,
+    /// 0 or 1, the number of the class, or the number on `[0, 1]`.
+    pub(super) labels: Vec<f32>,
+}
+
+impl Cells {
+    fn append(&mut self, more: &Self) {
+        self.numbers.extend_from_slice(&more.numbers);
+        self.categories.extend_from_slice(&more.categories);
+        self.labels.extend_from_slice(&more.labels);
+    }
+}
+
+/// Rows that follow each other, as the reader hands them over.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) cells: Cells,
+    /// Of texts, shape `[rows, tokens]`.
+    pub(super) tokens: Vec<u32>,
+    /// Of images, shape `[rows, channels, height, width]`.
+    pub(super) pixels: Vec<u8>,
+    /// Where each row stands in the file, and what it says of its own side.
+    pub(super) sides: Vec<(At, Side)>,
+    /// Where rows make series, what each says of its own.
+    pub(super) series: Vec<InSeries>,
+    /// Where the model is judged by group, each row's.
+    pub(super) groups: Vec<u8>,
 }
 
 impl Dataset {
@@ -43,28 +77,67 @@ impl Dataset {
     /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on, and a column that looks
     /// like an identifier.
     pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut, rules: &Rules) -> Result<Self, DataError> {
-        let cells = schema.columns.iter().map(|column| column.cells().len());
-        let number_count = number_cells(schema).sum();
+        Self::read_files(&file.to_owned().into(), schema, hold_out, None, rules)
+    }
+
+    /// The same, or, for a schema of images, two IDX files; and of each row of a table which of `groups` it is of.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`]; also a file of labels beside a table, images without one, and a row that is of no group.
+    pub fn read_files(
+        files: &DataFiles,
+        schema: &Schema,
+        hold_out: &HoldOut,
+        groups: Option<&Groups>,
+        rules: &Rules,
+    ) -> Result<Self, DataError> {
+        let file = &files.file;
         let mut dataset = Self {
             schema: schema.clone(),
-            numbers: Vec::new(),
-            number_count,
-            categories: Vec::new(),
-            category_count: cells.sum::<usize>() - number_count,
-            labels: Vec::new(),
+            layout: Layout::of(schema),
+            cells: Cells::default(),
+            whole: RowValues::of(schema),
             held_out: Vec::new(),
+            groups: Vec::new(),
             by_time: None,
             open: OpenValues::default(),
+            windows: None,
         };
         let mut moments = Vec::new();
-        let mut open = OpenValues::of(schema);
-        parse::read(file, schema, hold_out, rules, &mut open, &mut |row| {
-            if let Side::At(moment) = row.side {
-                moments.push(moment);
+        let mut series = AllSeries::default();
+        let mut sink = |rows: Rows| {
+            dataset.cells.append(&rows.cells);
+            if let Some(whole) = &mut dataset.whole {
+                whole.push(&rows);
             }
-            dataset.push(row);
-        })?;
-        dataset.open = open;
+            rows.series.iter().for_each(|row| series.push(*row));
+            dataset.groups.extend_from_slice(&rows.groups);
+            for (_, side) in &rows.sides {
+                if let Side::At(moment) = side {
+                    moments.push(*moment);
+                }
+                // The last row tells of rows with a moment; they count as held out until then.
+                dataset.held_out.push(*side != Side::Training);
+            }
+        };
+        dataset.open = match (schema.image(), &files.labels) {
+            (Some(image), _) => {
+                images::read(files, schema, image, hold_out, rules, &mut sink)?;
+                OpenValues::default()
+            }
+            (None, None) => parse::read(file, schema, hold_out, groups, rules, &mut sink)?,
+            (None, Some(labels)) => {
+                return Err(DataError::whole(
+                    labels,
+                    "a file of labels beside a table",
+                    "the labels in the table's own column",
+                    "leave data.labels out of bank.toml: only images have it",
+                ));
+            }
+        };
+        if let Some(sequence) = &schema.sequence {
+            dataset.join(series, sequence.steps);
+        }
         if let Some(share) = hold_out.latest() {
             dataset.part_by_time(file, &moments, share)?;
         }
@@ -72,12 +145,17 @@ impl Dataset {
         Ok(dataset)
     }
 
-    fn push(&mut self, row: Row<'_>) {
-        self.numbers.extend_from_slice(row.numbers);
-        self.categories.extend_from_slice(row.categories);
-        self.labels.push(row.label);
-        // The last row tells of rows with a moment; they count as held out until then.
-        self.held_out.push(row.side != Side::Training);
+    /// Joins rows to sequences, and tells each how long before it the row before it was, if it has a place for that.
+    fn join(&mut self, series: AllSeries, steps: usize) {
+        let (since, width) = (self.layout.since, self.layout.numbers);
+        let numbers = &mut self.cells.numbers;
+        let windows = series.finish(steps, |row, before, this| {
+            if let (Some(since), Moment::Date(before), Moment::Date(this)) = (since, before, this) {
+                let seconds = (this - before) as f64 / SECOND as f64;
+                numbers[row as usize * width + since.at] = (seconds.ln_1p() / since.most).min(1.0) as f32;
+            }
+        });
+        self.windows = Some(Arc::new(windows));
     }
 
     fn part_by_time(&mut self, file: &Path, moments: &[Moment], share: f64) -> Result<(), DataError> {
@@ -85,7 +163,9 @@ impl Dataset {
         if moments.is_empty() {
             return Ok(());
         }
-        let first = first_held_out(moments, share).ok_or_else(|| {
+        let of_examples = (0..).zip(moments).filter(|(row, _)| self.is_example(*row));
+        let of_examples: Vec<Moment> = of_examples.map(|(_, moment)| *moment).collect();
+        let first = first_held_out(&of_examples, share).ok_or_else(|| {
             DataError::whole(
                 file,
                 "rows of one time only",
@@ -98,7 +178,7 @@ impl Dataset {
             *held_out = *moment >= first;
         }
         let mut training: Vec<(Moment, u32)> = moments.iter().copied().zip(0..).collect();
-        training.retain(|(moment, _)| *moment < first);
+        training.retain(|(moment, row)| *moment < first && self.is_example(*row));
         // Rows of one moment stay in the order of the file.
         training.sort_unstable();
         self.by_time = Some(training.into_iter().map(|(_, row)| row).collect());
@@ -110,31 +190,34 @@ impl Dataset {
             Err(DataError::whole(file, found, expected, advice))
         };
         let label = &self.schema.label;
-        if self.labels.is_empty() {
+        if self.cells.labels.is_empty() {
             return refuse(
                 "a header and no row",
                 "at least one row below it".to_owned(),
                 "export the data again",
             );
         }
-        let positives = self.positives();
-        let of_one_class = positives == 0 || positives == self.labels.len();
+        let (positives, examples) = (self.positives(), self.examples().count());
+        let of_one_class = positives == 0 || positives == examples;
         if self.schema.label_kind == LabelKind::Binary && of_one_class {
             let only = if positives == 0 { 0 } else { 1 };
             return refuse(
-                &format!("only the label {only} in all {} rows", self.labels.len()),
+                &format!("only the label {only} in all {examples} rows"),
                 format!("rows of both classes in column {label:?}"),
                 "check how the label was exported; a bank with one class only cannot take part",
             );
         }
         if self.training_rows().next().is_none() {
             return refuse(
-                &format!("{} rows, all of which fall to the hold-out", self.labels.len()),
+                &format!(
+                    "{} rows, all of which fall to the hold-out",
+                    self.cells.labels.len()
+                ),
                 "rows to train on".to_owned(),
                 "a bank needs more rows to take part",
             );
         }
-        let training = self.training_rows().count();
+        let training = self.own_training_rows().count();
         if training > MAX_ROWS as usize {
             return refuse(
                 &format!("{training} rows to train on"),
@@ -147,12 +230,30 @@ impl Dataset {
 
     /// How many rows, held out or not.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.cells.labels.len()
     }
 
-    /// How many rows have label 1.
+    /// How many examples have label 1.
     pub fn positives(&self) -> usize {
-        self.labels.iter().filter(|label| **label == 1.0).count()
+        self.examples().filter(|label| *label == 1.0).count()
+    }
+
+    /// The labels of the rows that are examples, held out or not.
+    fn examples(&self) -> impl Iterator<Item = f32> {
+        let labels = (0..).zip(&self.cells.labels);
+        labels
+            .filter(|(row, _)| self.is_example(*row))
+            .map(|(_, label)| *label)
+    }
+
+    /// Whether the row's label is learned or asked about; else it is but a step before another row.
+    fn is_example(&self, row: u32) -> bool {
+        match (&self.schema.sequence, &self.windows) {
+            (Some(sequence), Some(windows)) if sequence.examples == Examples::Last => {
+                windows.is_last(row as usize)
+            }
+            _ => true,
+        }
     }
 
     /// The labels, for the bank's own operator.
@@ -162,12 +263,12 @@ impl Dataset {
                 let positives = self.positives();
                 format!(
                     "{positives} with label 1 and {} with label 0",
-                    self.len() - positives
+                    self.examples().count() - positives
                 )
             }
             LabelKind::Classes(classes) => {
                 let mut seen = vec![false; classes.values.len()];
-                self.labels.iter().for_each(|label| seen[*label as usize] = true);
+                self.examples().for_each(|label| seen[label as usize] = true);
                 let seen = seen.iter().filter(|seen| **seen).count();
                 format!("{seen} of the {} classes", classes.values.len())
             }
@@ -177,11 +278,11 @@ impl Dataset {
 
     /// Whether there is no row; a dataset that was read has at least two.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.cells.labels.is_empty()
     }
 
     /// The rows to train on, by position in the file from 0; in the order of time where the split is by time, else in
-    /// that of the file.
+    /// that of the file. Rows that are but steps before another are none of them.
     pub fn training_rows(&self) -> impl Iterator<Item = u32> {
         let by_time = self.by_time.as_deref().unwrap_or_default().iter().copied();
         let as_in_file = self.by_time.is_none();
@@ -199,7 +300,22 @@ impl Dataset {
         self.rows_where(true)
     }
 
+    /// The group of each row, in the order of the file; empty where the model is not judged by group.
+    pub fn groups(&self) -> &[u8] {
+        &self.groups
+    }
+
     fn rows_where(&self, held_out: bool) -> impl Iterator<Item = u32> {
+        let of_side = self.side(held_out);
+        of_side.filter(|row| self.is_example(*row))
+    }
+
+    /// The rows on the side of training, each once, whether they are examples or steps before one.
+    pub(super) fn own_training_rows(&self) -> impl Iterator<Item = u32> {
+        self.side(false)
+    }
+
+    fn side(&self, held_out: bool) -> impl Iterator<Item = u32> {
         (0_u32..)
             .zip(&self.held_out)
             .filter(move |(_, held)| **held == held_out)
@@ -215,30 +331,32 @@ impl Dataset {
         &self.schema
     }
 
-    pub(super) fn labels(&self) -> &[f32] {
-        &self.labels
+    /// All that the model is given of the rows, where a row is a text or an image.
+    pub(super) fn whole(&self) -> Option<&RowValues> {
+        self.whole.as_ref()
     }
 
-    /// How many numbers of a row each number column gives: one, or one a step.
-    pub(super) fn number_cells(&self) -> impl Iterator<Item = usize> {
-        number_cells(&self.schema)
+    pub(super) fn labels(&self) -> &[f32] {
+        &self.cells.labels
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(super) fn windows(&self) -> Option<&Arc<Windows>> {
+        self.windows.as_ref()
     }
 
     /// The row's numbers in the schema's order, those of a column's steps one after another, on `[0, 1]`, NaN where missing.
     pub(super) fn numbers(&self, row: u32) -> &[f32] {
-        let start = row as usize * self.number_count;
-        &self.numbers[start..start + self.number_count]
+        let start = row as usize * self.layout.numbers;
+        &self.cells.numbers[start..start + self.layout.numbers]
     }
 
     /// The row's categories, likewise.
     pub(super) fn categories(&self, row: u32) -> &[u16] {
-        let start = row as usize * self.category_count;
-        &self.categories[start..start + self.category_count]
+        let start = row as usize * self.layout.categories;
+        &self.cells.categories[start..start + self.layout.categories]
     }
-}
-
-fn number_cells(schema: &Schema) -> impl Iterator<Item = usize> {
-    let numbers = schema.columns.iter();
-    let numbers = numbers.filter(|column| matches!(column.kind, ColumnKind::Number(_)));
-    numbers.map(|column| column.cells().len())
 }

@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
+use super::layout::{Layout, Place, PlaceKind};
+use super::{Dataset, RowValues};
 use thiserror::Error;
 use veilsum_protocol::model::{InputShape, ModelSpec, Moments, Preparation, Target};
-use veilsum_protocol::task::{Column, ColumnEncoding, ColumnKind, WhenMissing};
+use veilsum_protocol::task::ColumnEncoding;
 
 use super::preparation::Learned;
-use super::{Dataset, RowValues};
 
 /// The model's inputs for every row of a dataset.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,12 +26,12 @@ pub struct EncodedData {
 pub enum EncodeError {
     /// The moments do.
     #[error(
-        "found moments of {found} columns, expected {expected}, one for each number column of the schema"
+        "found moments of {found} columns, expected {expected}, one for each number or date of the schema"
     )]
     Moments {
         /// Columns that the moments have.
         found: usize,
-        /// Number columns of the schema.
+        /// What the schema standardises.
         expected: usize,
     },
     /// There are no counts, or of other columns.
@@ -36,31 +39,6 @@ pub enum EncodeError {
         "found no histograms of the schema's columns, expected those of the statistics round: a column's encoding needs them"
     )]
     Preparation,
-}
-
-/// A column in the rows as they are stored.
-struct Source<'a> {
-    /// Its first cell, among the row's numbers or categories.
-    first: usize,
-    /// Whether it has a cell for each step.
-    steps: bool,
-    kind: SourceKind,
-    /// What the consortium's counts make of it, if its encoding says so.
-    learned: Option<&'a Learned>,
-}
-
-#[derive(Clone, Copy)]
-enum SourceKind {
-    Number {
-        /// Which of the moments are its.
-        moments_at: usize,
-        /// Whether an input says that it is missing.
-        flagged: bool,
-    },
-    Category {
-        /// Its inputs.
-        places: usize,
-    },
 }
 
 impl Dataset {
@@ -107,56 +85,33 @@ impl Dataset {
                 expected,
             });
         }
-        let shape = self.schema().input_shape(embedded);
+        if let Some(whole) = self.whole() {
+            return Ok(EncodedData {
+                inputs: whole.clone(),
+                shape: self.schema().input_shape(embedded),
+                labels: self.labels().to_vec(),
+                target: self.schema().target(),
+            });
+        }
         let steps = self.schema().steps();
-        let embedded = embedded && steps.is_none();
         let learned = self.learned(preparation)?;
-        let sources = self.sources(&learned);
-        let mut inputs = Vec::with_capacity(self.len() * shape.width());
-        let mut indices = Vec::new();
-        for row in self.all_rows() {
-            let (numbers, categories) = (self.numbers(row), self.categories(row));
-            indices.clear();
-            for step in 0..steps.unwrap_or(1) {
-                for source in &sources {
-                    let cell = source.first + if source.steps { step } else { 0 };
-                    match source.kind {
-                        SourceKind::Number { moments_at, flagged } => {
-                            let u = numbers[cell];
-                            if let Some(learned) = source.learned {
-                                learned.number(u, &mut inputs);
-                            } else {
-                                let standardised = moments.standardise(moments_at, u);
-                                inputs.push(
-                                    standardised
-                                        .expect("as many moments as number columns, by the check above"),
-                                );
-                            }
-                            if flagged {
-                                inputs.push(if u.is_nan() { 1.0 } else { 0.0 });
-                            }
-                        }
-                        SourceKind::Category { places } => {
-                            let value = categories[cell];
-                            match source.learned {
-                                Some(learned) => learned.category(usize::from(value), &mut inputs),
-                                None if embedded => indices.push(f32::from(value)),
-                                None => {
-                                    let hot = usize::from(value);
-                                    inputs.extend(
-                                        (0..places).map(|place| if place == hot { 1.0 } else { 0.0 }),
-                                    );
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-            inputs.extend_from_slice(&indices);
+        let encoder = Encoder {
+            layout: self.layout(),
+            learned: &learned,
+            moments,
+            steps: steps.unwrap_or(1),
+            embedded: embedded && steps.is_none() && self.windows().is_none(),
+        };
+        let mut inputs = Vec::with_capacity(self.len() * self.schema().inputs().len() * encoder.steps);
+        for row in (0_u32..).take(self.len()) {
+            encoder.append(self.numbers(row), self.categories(row), &mut inputs);
         }
         Ok(EncodedData {
-            inputs: inputs.into(),
-            shape,
+            inputs: match self.windows() {
+                Some(windows) => RowValues::of_windows(inputs, Arc::clone(windows)),
+                None => inputs.into(),
+            },
+            shape: self.schema().input_shape(embedded),
             labels: self.labels().to_vec(),
             target: self.schema().target(),
         })
@@ -175,45 +130,76 @@ impl Dataset {
         });
         learned.collect()
     }
+}
 
-    /// Where each column's cells lie in a row that the reader stored; `learned` in the order of the columns.
-    fn sources<'a>(&self, learned: &'a [Option<Learned>]) -> Vec<Source<'a>> {
-        let (mut number, mut category, mut moments_at) = (0, 0, 0);
-        let columns = self.schema().columns.iter();
-        let source = |(column, learned): (&Column, &'a Option<Learned>)| {
-            let cells = column.cells().len();
-            let (first, kind) = match &column.kind {
-                ColumnKind::Number(kind) => {
-                    // Missing cells have a weight of evidence of their own.
-                    let weighed = matches!(column.encoding, ColumnEncoding::BinEvidence { .. });
-                    let flagged = kind.when_missing == WhenMissing::Mean && !weighed;
-                    number += cells;
-                    moments_at += 1;
-                    (
-                        number - cells,
-                        SourceKind::Number {
-                            moments_at: moments_at - 1,
-                            flagged,
-                        },
-                    )
-                }
-                ColumnKind::Category(kind) => {
-                    category += cells;
-                    let places = kind.places();
-                    (category - cells, SourceKind::Category { places })
-                }
-            };
-            Source {
-                first,
-                steps: cells > 1,
-                kind,
-                learned: learned.as_ref(),
-            }
-        };
-        columns.zip(learned).map(source).collect()
+/// From a row as the bank keeps it to what the model is given of it.
+struct Encoder<'a> {
+    layout: &'a Layout,
+    /// Of each column what the consortium's counts make of it, if its encoding says so.
+    learned: &'a [Option<Learned>],
+    moments: &'a Moments,
+    /// Of a row; 1 if it has none.
+    steps: usize,
+    /// Whether categories stand as the numbers of their values behind all numbers.
+    embedded: bool,
+}
+
+impl Encoder<'_> {
+    /// The columns in their order; where rows are made of cells, each has a place.
+    fn columns(&self) -> impl Iterator<Item = (&Place, Option<&Learned>)> {
+        let columns = self.layout.columns.iter().zip(self.learned);
+        columns.map(|(place, learned)| (place, learned.as_ref()))
     }
 
-    fn all_rows(&self) -> impl Iterator<Item = u32> {
-        (0_u32..).take(self.len())
+    fn append(&self, numbers: &[f32], categories: &[u16], inputs: &mut Vec<f32>) {
+        for step in 0..self.steps {
+            for (place, learned) in self.columns() {
+                // A column that is one says the same at each step.
+                let cell = place.first + if place.cells > 1 { step * place.stride } else { 0 };
+                match (place.kind, learned) {
+                    (PlaceKind::Category { .. }, Some(learned)) => {
+                        learned.category(usize::from(categories[cell]), inputs);
+                    }
+                    (PlaceKind::Category { .. }, None) if self.embedded => {}
+                    (PlaceKind::Category { places }, None) => {
+                        let hot = usize::from(categories[cell]);
+                        inputs.extend((0..places).map(|place| if place == hot { 1.0 } else { 0.0 }));
+                    }
+                    (PlaceKind::Number { flagged, .. }, Some(learned)) => {
+                        let u = numbers[cell];
+                        learned.number(u, inputs);
+                        if flagged {
+                            inputs.push(if u.is_nan() { 1.0 } else { 0.0 });
+                        }
+                    }
+                    (PlaceKind::Number { flagged, .. } | PlaceKind::Date { flagged, .. }, _) => {
+                        self.append_numbers(place, flagged, &numbers[cell..cell + place.stride], inputs);
+                    }
+                }
+            }
+        }
+        if self.embedded {
+            let embedded = self.columns().filter(|(place, learned)| {
+                learned.is_none() && matches!(place.kind, PlaceKind::Category { .. })
+            });
+            inputs.extend(embedded.map(|(place, _)| f32::from(categories[place.first])));
+        }
+    }
+
+    /// The numbers of a cell; those of a flagged one have behind the first whether it is missing.
+    fn append_numbers(&self, place: &Place, flagged: bool, cell: &[f32], inputs: &mut Vec<f32>) {
+        let mut standardised = place.standardised().peekable();
+        for (behind, &number) in cell.iter().enumerate() {
+            match standardised.next_if(|(at, _)| *at == behind) {
+                Some((_, moments_at)) => {
+                    let standardised = self.moments.standardise(moments_at, number);
+                    inputs.push(standardised.expect("as many moments as inputs, by the check above"));
+                }
+                None => inputs.push(number),
+            }
+            if flagged && behind == 0 {
+                inputs.push(if number.is_nan() { 1.0 } else { 0.0 });
+            }
+        }
     }
 }

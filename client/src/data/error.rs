@@ -13,6 +13,8 @@ pub enum At {
     Line(u64),
     /// Row of a file that has no lines, from 1.
     Row(u64),
+    /// Image, or label of an image, from 1.
+    Image(u64),
 }
 
 impl fmt::Display for At {
@@ -20,6 +22,7 @@ impl fmt::Display for At {
         match self {
             Self::Line(line) => write!(f, "line {line}"),
             Self::Row(row) => write!(f, "row {row}"),
+            Self::Image(image) => write!(f, "image {image}"),
         }
     }
 }

@@ -6,29 +6,45 @@
 
 mod cell;
 mod dataset;
+mod date;
 pub(crate) mod decimal;
 mod encode;
 mod error;
+mod files;
+mod groups;
+mod images;
+mod layout;
 pub(crate) mod moment;
 mod open_values;
 mod parse;
 mod preparation;
 mod row_values;
 mod schema;
+mod series;
 mod source;
 mod split;
 mod statistics;
+mod token;
+mod windows;
 
 pub(crate) use cell::{quoted, trimmed};
 pub use dataset::Dataset;
 pub use encode::{EncodeError, EncodedData};
 pub use error::{At, DataError};
+pub use files::DataFiles;
 use open_values::OpenValues;
-pub use row_values::RowValues;
+pub use row_values::{RowValues, SequenceValues};
 pub use schema::read_schema;
-pub(crate) use source::Table;
+pub(crate) use source::{Idx, Table, is_of_images, times};
 pub use split::HoldOut;
 pub use statistics::Statistics;
+pub(crate) use token::count_words;
 
 #[cfg(test)]
+mod image_tests;
+#[cfg(test)]
+mod sequence_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;

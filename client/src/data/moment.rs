@@ -15,7 +15,7 @@ pub(crate) enum Moment {
 }
 
 impl Moment {
-    /// Reads a number, or a date of ISO 8601 with or without a time of day (after `T` or a blank) and a zone.
+    /// Reads a number, or a date of ISO 8601, also with slashes, with or without a time of day (after `T` or a blank) and a zone.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Ok(number) = text.parse::<f64>() {
             let number = if number == 0.0 { 0.0 } else { number };
@@ -25,6 +25,14 @@ impl Moment {
             return number.is_finite().then_some(Self::Number(ordered));
         }
         date(text).map(Self::Date)
+    }
+
+    /// What it is, in words.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Number(_) => "a number",
+            Self::Date(_) => "a date",
+        }
     }
 
     /// Whether both are numbers, or both dates.
@@ -41,9 +49,12 @@ pub(crate) fn is_date(text: &str) -> bool {
     date(text).is_some()
 }
 
-fn date(text: &str) -> Option<i64> {
+/// The moment of a date, in microseconds since 1970.
+pub(crate) fn date(text: &str) -> Option<i64> {
     let (day, rest) = text.split_at_checked(10)?;
-    let [b'0'..=b'9', .., b'-', _, _, b'-', _, _] = day.as_bytes() else {
+    let ([b'0'..=b'9', .., b'-', _, _, b'-', _, _] | [b'0'..=b'9', .., b'/', _, _, b'/', _, _]) =
+        day.as_bytes()
+    else {
         return None;
     };
     let number = |from: usize, to: usize| digits(day.get(from..to)?);
@@ -123,6 +134,7 @@ mod tests {
             "2024-02-29T13:30:45+01:00",
             "2024-02-29T06:00:45.000-0630",
             "2024-02-29T14:30:45+02",
+            "2024/02/29 12:30:45",
         ] {
             assert_eq!(Moment::parse(text), Some(noon), "{text}");
         }
@@ -151,6 +163,8 @@ mod tests {
             "2024-13-01",
             "31.12.2024",
             "2024-1-1",
+            "2024/01-31",
+            "31/12/2024",
             "2024-01-01T",
             "2024-01-01T24:00",
             "2024-01-01T12",

@@ -7,7 +7,7 @@ use veilsum_protocol::task::Schema;
 use super::moment::Moment;
 use super::split::Side;
 
-/// Different values of a column that are remembered; of a column with more, those that come later count as any other.
+/// Different values of a column that each thread remembers; of a column with more, those that come later count as any other.
 const MOST: usize = 1 << 16;
 
 /// Cells of each value, and in which rows it stands.
@@ -34,6 +34,26 @@ impl OpenValues {
             seen: vec![HashMap::new(); columns.len()],
             columns,
         }
+    }
+
+    /// Whether the schema has no open column.
+    pub(super) fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// Puts together what two threads saw of the same columns.
+    pub(super) fn merge(mut self, other: Self) -> Self {
+        for (mine, theirs) in self.seen.iter_mut().zip(other.seen) {
+            for (value, seen) in theirs {
+                let known = mine.entry(value).or_default();
+                known.cells += seen.cells;
+                known.earliest = match (known.earliest, seen.earliest) {
+                    (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
+                    (mine, theirs) => mine.or(theirs),
+                };
+            }
+        }
+        self
     }
 
     /// One more cell of a column of the schema, in a row on this side.
@@ -124,6 +144,18 @@ mod tests {
         ] {
             open.see(1, cell, &missing, Side::At(at(day)));
         }
+        // As another thread saw some of the rows.
+        let mut other = OpenValues::of(&schema);
+        for (cell, day) in [
+            ("early", "2024-01-03"),
+            ("early", "2024-01-04"),
+            ("late", "2024-01-31"),
+        ] {
+            other.see(1, cell, &missing, Side::At(at(day)));
+        }
+        let both = open.clone().merge(other.clone()).values();
+        assert_eq!(both, other.merge(open.clone()).values());
+        assert_eq!(both, [["early", "both", "late"]]);
         open.keep_before(at("2024-02-01"));
         assert_eq!(open.values(), [["both", "early"]]);
     }

@@ -1,32 +1,33 @@
 //! Counts of the bank's rows for the consortium's preparation, and what an encoding takes from those of all banks.
 
 use veilsum_protocol::model::{ColumnCounts, Preparation, bin_of};
-use veilsum_protocol::task::{Column, ColumnEncoding, ColumnKind};
+use veilsum_protocol::task::{Column, ColumnEncoding};
 
 use super::Dataset;
+use super::layout::PlaceKind;
 
 impl Dataset {
-    /// The bank's part of the preparation: its training rows by label, and the cells of each column, of all steps, by bin or value; `bins` as the
-    /// task says.
+    /// The bank's part of the preparation: its training rows by label, and the cells of each column of numbers or categories, of all steps, by
+    /// bin or value; `bins` as the task says. Where rows are grouped, each counts once, however many sequences it is a step of.
     pub fn counts(&self, bins: u32) -> Preparation {
         let mut counts = Preparation::empty(self.schema(), bins);
         let by_label = counts.rows.len() > 1;
-        for row in self.training_rows() {
+        // Those that the moments are of, so that the sums of both agree.
+        for row in self.own_training_rows() {
             let positive = self.labels().get(row as usize) == Some(&1.0);
             let label = usize::from(by_label && positive);
             counts.count_row(label);
-            let (mut numbers, mut categories) = (self.numbers(row).iter(), self.categories(row).iter());
-            for (at, column) in self.schema().columns.iter().enumerate() {
-                let cells = column.cells().len();
-                match column.kind {
-                    ColumnKind::Number(_) => numbers
-                        .by_ref()
-                        .take(cells)
+            let (numbers, categories) = (self.numbers(row), self.categories(row));
+            for (at, place) in self.layout().columns.iter().enumerate() {
+                let cells = place.first..place.first + place.cells;
+                match place.kind {
+                    PlaceKind::Number { .. } => numbers[cells]
+                        .iter()
                         .for_each(|u| counts.count_number(at, label, *u)),
-                    ColumnKind::Category(_) => categories
-                        .by_ref()
-                        .take(cells)
+                    PlaceKind::Category { .. } => categories[cells]
+                        .iter()
                         .for_each(|value| counts.count_value(at, label, usize::from(*value))),
+                    PlaceKind::Date { .. } => {}
                 }
             }
         }

@@ -1,4 +1,7 @@
+use std::hash::Hasher as _;
+
 use ring::digest::{SHA256, digest};
+use siphasher::sip::SipHasher24;
 use veilsum_protocol::task::Split;
 
 use super::moment::{EXPECTED, Moment};
@@ -7,14 +10,18 @@ use super::moment::{EXPECTED, Moment};
 ///
 /// By hash, a row is held out by its own cells under a salt that only the bank knows. So the choice is the same in
 /// every round and after every restart, does not depend on the order of the file, cannot be guessed from outside,
-/// and rows that look alike are on the same side: none is learned and then asked about. By column, a cell says it. By
-/// time, the latest rows are held out, which is known once the last row was read.
+/// and rows that look alike are on the same side: none is learned and then asked about. Where rows are grouped by a key, the
+/// key is hashed instead, so that a group is on one side. By column, a cell says it. By time, the latest rows are held out,
+/// which is known once the last row was read.
 #[derive(Clone)]
-pub struct HoldOut(Kind);
+pub struct HoldOut {
+    salt: [u8; 32],
+    kind: Kind,
+}
 
 #[derive(Clone)]
 enum Kind {
-    Hash { salt: [u8; 32], share: f64 },
+    Hash { share: f64 },
     Column { column: String, held_out: Vec<String> },
     Time { column: String, share: f64 },
 }
@@ -31,21 +38,30 @@ pub(super) enum Side {
 impl HoldOut {
     /// `share` of the rows by hash, in `[0, 1]`; `salt` is the bank's own secret.
     pub fn new(salt: [u8; 32], share: f64) -> Self {
-        Self(Kind::Hash { salt, share })
+        Self {
+            salt,
+            kind: Kind::Hash { share },
+        }
     }
 
     /// As the task says; `salt` is the bank's own secret.
     pub fn of(salt: [u8; 32], split: &Split) -> Self {
-        Self(match split.clone() {
-            Split::Hash { share } => Kind::Hash { salt, share },
+        let kind = match split.clone() {
+            Split::Hash { share } => Kind::Hash { share },
             Split::Column { column, held_out } => Kind::Column { column, held_out },
             Split::Time { column, share } => Kind::Time { column, share },
-        })
+        };
+        Self { salt, kind }
+    }
+
+    /// The bank's own secret.
+    pub(super) fn salt(&self) -> &[u8; 32] {
+        &self.salt
     }
 
     /// The column that has to be read for it.
     pub(super) fn column(&self) -> Option<&str> {
-        match &self.0 {
+        match &self.kind {
             Kind::Hash { .. } => None,
             Kind::Column { column, .. } | Kind::Time { column, .. } => Some(column),
         }
@@ -53,48 +69,60 @@ impl HoldOut {
 
     /// Tells of one row after the other on which side it is.
     pub(super) fn sides<'a>(&'a self, missing: &'a [String]) -> Sides<'a> {
-        let mut message = Vec::new();
-        if let Kind::Hash { salt, share } = &self.0
-            && *share > 0.0
-        {
-            message.extend_from_slice(HASH_HEAD);
-            message.extend_from_slice(salt);
-        }
+        let key = match &self.kind {
+            Kind::Hash { share } if *share > 0.0 => Some(hash_key(&self.salt)),
+            _ => None,
+        };
         Sides {
             hold_out: self,
             missing,
-            head: message.len(),
-            message,
+            key,
+            message: Vec::new(),
         }
     }
 
     /// The share of the rows that are held out by time; `None` where single rows tell their side.
     pub(super) fn latest(&self) -> Option<f64> {
-        match self.0 {
+        match self.kind {
             Kind::Time { share, .. } => Some(share),
             Kind::Hash { .. } | Kind::Column { .. } => None,
         }
     }
 }
 
-const HASH_HEAD: &[u8] = b"veilsum/v1/hold-out\0";
+/// The key of the rows' hash: a derivation of its own, so that the salt may serve other ends.
+fn hash_key(salt: &[u8; 32]) -> [u8; 16] {
+    let digest = digest(&SHA256, &[b"veilsum/v1/hold-out\0".as_slice(), salt].concat());
+    let mut key = [0; 16];
+    key.iter_mut()
+        .zip(digest.as_ref())
+        .for_each(|(key, byte)| *key = *byte);
+    key
+}
 
 /// See [`HoldOut::sides`].
+#[derive(Clone)]
 pub(super) struct Sides<'a> {
     hold_out: &'a HoldOut,
     missing: &'a [String],
-    /// What is hashed of a row: a head that all rows share, then the cells. Without a head nothing is.
+    /// Without a key nothing is hashed.
+    key: Option<[u8; 16]>,
+    /// The row's cells.
     message: Vec<u8>,
-    head: usize,
 }
 
 impl Sides<'_> {
     /// Takes a cell of the row. They are those that the model sees, in the schema's order, without label and left-out
-    /// columns: an account number would make equal rows look different.
+    /// columns: an account number would make equal rows look different. Of a row in a group it is the key alone.
     pub(super) fn cell(&mut self, text: &str) {
-        if self.head > 0 {
-            self.message.extend_from_slice(&(text.len() as u64).to_be_bytes());
-            self.message.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
+    }
+
+    /// The same of an image's pixels.
+    pub(super) fn bytes(&mut self, cell: &[u8]) {
+        if self.key.is_some() {
+            self.message.extend_from_slice(&(cell.len() as u64).to_be_bytes());
+            self.message.extend_from_slice(cell);
         }
     }
 
@@ -106,10 +134,10 @@ impl Sides<'_> {
         let own = own.unwrap_or_default();
         let told = || !own.is_empty() && self.missing.iter().all(|missing| missing != own);
         let by = |held_out| if held_out { Side::HeldOut } else { Side::Training };
-        match &self.hold_out.0 {
-            Kind::Hash { share, .. } => {
-                let held_out = self.head > 0 && draws(&self.message, *share);
-                self.message.truncate(self.head);
+        match &self.hold_out.kind {
+            Kind::Hash { share } => {
+                let held_out = self.key.is_some_and(|key| draws(&key, &self.message, *share));
+                self.message.clear();
                 Ok(by(held_out))
             }
             Kind::Column { held_out, .. } if told() => Ok(by(held_out.iter().any(|value| value == own))),
@@ -120,14 +148,13 @@ impl Sides<'_> {
     }
 }
 
-/// Whether a row that gives this message is in the share.
-fn draws(message: &[u8], share: f64) -> bool {
-    let draw = digest(&SHA256, message)
-        .as_ref()
-        .iter()
-        .take(6)
-        .fold(0_u64, |draw, &byte| draw << 8 | u64::from(byte));
+/// Whether a row that gives this message is in the share: by SipHash-2-4 (Aumasson and Bernstein 2012), which cannot be told from chance without the
+/// key and is made for messages as short as rows.
+fn draws(key: &[u8; 16], message: &[u8], share: f64) -> bool {
+    let mut hasher = SipHasher24::new_with_key(key);
+    hasher.write(message);
     // 48 bits are exact in f64, so a share of 1 holds every row and a share of 0 none.
+    let draw = hasher.finish() >> 16;
     (draw as f64) < share * (1_u64 << 48) as f64
 }
 
@@ -192,6 +219,17 @@ mod tests {
             holds(&hold_out, [a.as_str(), &b]) != holds(&hold_out, [c.as_str(), &d])
         });
         assert!(differ.count() > 20);
+    }
+
+    /// The reference implementation's vector: key 00..0f, message 00..0e.
+    #[test]
+    fn the_hash_is_siphash() {
+        let bytes: [u8; 16] = std::array::from_fn(|at| at as u8);
+        let mut hasher = SipHasher24::new_with_key(&bytes);
+        hasher.write(&bytes[..15]);
+        assert_eq!(hasher.finish(), 0xa129_ca61_49be_45e5);
+        let draw = 0xa129_ca61_49be_45e5_u64 as f64 / u64::MAX as f64;
+        assert!(!draws(&bytes, &bytes[..15], draw - 1e-9) && draws(&bytes, &bytes[..15], draw + 1e-9));
     }
 
     proptest! {

@@ -12,16 +12,25 @@ pub struct Statistics {
 }
 
 impl Dataset {
-    /// The sums over the training rows and all steps, of numbers on `[0, 1]`; a missing number is not counted.
+    /// The sums over the training rows and all steps, of numbers on `[0, 1]`; a missing number is not counted. Where rows are grouped, each
+    /// counts once, however many sequences it is a step of.
     pub fn statistics(&self) -> Statistics {
+        let layout = self.layout();
         let mut columns = vec![ColumnSums::default(); self.schema().standardised().len()];
-        for row in self.training_rows() {
-            let mut numbers = self.numbers(row).iter();
-            for (sums, cells) in columns.iter_mut().zip(self.number_cells()) {
-                for &u in numbers.by_ref().take(cells) {
-                    if !u.is_nan() {
-                        sums.add(f64::from(u));
-                    }
+        let places = layout.columns.iter();
+        let standardised = places.flat_map(|place| place.standardised().map(move |of| (place, of)));
+        // Which numbers of a row go into which sums.
+        let sources: Vec<(usize, usize)> = standardised
+            .flat_map(|(place, (behind, moments_at))| {
+                (0..place.cells).map(move |cell| (place.first + cell * place.stride + behind, moments_at))
+            })
+            .collect();
+        for row in self.own_training_rows() {
+            let numbers = self.numbers(row);
+            for &(at, moments_at) in &sources {
+                let u = numbers[at];
+                if !u.is_nan() {
+                    columns[moments_at].add(f64::from(u));
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+
 use super::dates::Dated;
 use super::detect;
 use super::hint;
@@ -51,7 +53,24 @@ pub(super) struct Column {
     example: Option<String>,
     distinct: DistinctSketch,
     form: Form,
-    remembered: HashMap<String, Kinds>,
+    remembered: HashMap<String, Known, FixedState>,
+}
+
+/// What is known of a cell that is no amount.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    kinds: Kinds,
+    form: Other,
+}
+
+/// The form of a cell that is no amount.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Other {
+    Date,
+    /// Of many digits.
+    Whole,
+    Word,
+    None,
 }
 
 /// Which forms a column's cells have.
@@ -89,19 +108,42 @@ impl Column {
             example: None,
             distinct: DistinctSketch::default(),
             form: Form::default(),
-            remembered: HashMap::new(),
+            remembered: HashMap::default(),
         }
+    }
+
+    /// Takes what was seen of other rows of the same column.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.cells += other.cells;
+        self.borne_out += other.borne_out;
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        for (example, more) in self.examples.iter_mut().zip(other.examples) {
+            *example = example.take().or(more);
+        }
+        self.example = self.example.take().or(other.example);
+        self.distinct.merge(&other.distinct);
+        self.form.merge(&other.form);
     }
 
     /// Looks at a cell, which holds a value.
     pub(super) fn see(&mut self, cell: &str) {
         self.cells += 1;
         self.distinct.see(cell);
-        self.form.see(cell);
-        let kinds = self.kinds(cell);
-        for kind in Kind::ALL.into_iter().filter(|&kind| kinds.holds(kind)) {
-            self.counts[kind.index()] += 1;
-            self.examples[kind.index()].get_or_insert_with(|| shape(cell));
+        let kinds = if detect::is_amount(cell) {
+            self.form.see_amount(cell);
+            Kinds::NONE
+        } else {
+            let known = self.known(cell);
+            self.form.see_other(cell, known.form);
+            known.kinds
+        };
+        if kinds != Kinds::NONE {
+            for kind in Kind::ALL.into_iter().filter(|&kind| kinds.holds(kind)) {
+                self.counts[kind.index()] += 1;
+                self.examples[kind.index()].get_or_insert_with(|| shape(cell));
+            }
         }
         if self
             .hint
@@ -112,19 +154,18 @@ impl Column {
         }
     }
 
-    fn kinds(&mut self, cell: &str) -> Kinds {
-        // Not worth a place in the memory.
-        if detect::is_amount(cell) {
-            return Kinds::NONE;
-        }
+    fn known(&mut self, cell: &str) -> Known {
         if let Some(known) = self.remembered.get(cell) {
             return *known;
         }
-        let kinds = detect::kinds(cell);
+        let known = Known {
+            kinds: detect::kinds(cell),
+            form: Other::of(cell),
+        };
         if self.remembered.len() < REMEMBERED && cell.len() <= LONGEST_KEY {
-            self.remembered.insert(cell.to_owned(), kinds);
+            self.remembered.insert(cell.to_owned(), known);
         }
-        kinds
+        known
     }
 
     /// How many cells were seen.
@@ -226,20 +267,70 @@ impl Column {
 }
 
 impl Form {
-    fn see(&mut self, cell: &str) {
-        if Dated::read(cell, None).is_some() {
+    /// An [amount](detect::is_amount).
+    fn see_amount(&mut self, cell: &str) {
+        // Of all amounts only 20240131 is a date as well.
+        const DIGITS_OF_A_DATE: usize = 8;
+        let unsigned = cell.strip_prefix('-').unwrap_or(cell);
+        if unsigned.is_empty() || unsigned.contains('.') {
+            return;
+        }
+        if cell.len() == DIGITS_OF_A_DATE && Dated::read(cell, None).is_some() {
             self.dates += 1;
         }
+        self.see_whole(cell);
+    }
+
+    fn see_other(&mut self, cell: &str, form: Other) {
+        match form {
+            Other::Date => {
+                self.dates += 1;
+                self.words += u64::from(is_word(cell));
+            }
+            Other::Whole => self.see_whole(cell),
+            Other::Word => self.words += 1,
+            Other::None => {}
+        }
+    }
+
+    fn see_whole(&mut self, cell: &str) {
+        self.whole += 1;
+        let value = cell.parse().unwrap_or(i64::MAX);
+        let (least, most) = self.range.unwrap_or((value, value));
+        self.range = Some((least.min(value), most.max(value)));
+        let length = cell.len() - usize::from(cell.starts_with('-'));
+        let (short, long) = self.lengths.unwrap_or((length, length));
+        self.lengths = Some((short.min(length), long.max(length)));
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.whole += other.whole;
+        self.dates += other.dates;
+        self.words += other.words;
+        self.range = both(self.range, other.range);
+        self.lengths = both(self.lengths, other.lengths);
+    }
+}
+
+/// The least and the most of two ranges.
+fn both<T: Ord + Copy>(one: Option<(T, T)>, other: Option<(T, T)>) -> Option<(T, T)> {
+    match (one, other) {
+        (Some((least, most)), Some((lower, upper))) => Some((least.min(lower), most.max(upper))),
+        (one, other) => one.or(other),
+    }
+}
+
+impl Other {
+    fn of(cell: &str) -> Self {
         let unsigned = cell.strip_prefix('-').unwrap_or(cell);
-        if !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-            self.whole += 1;
-            let value = cell.parse().unwrap_or(i64::MAX);
-            let (least, most) = self.range.unwrap_or((value, value));
-            self.range = Some((least.min(value), most.max(value)));
-            let (short, long) = self.lengths.unwrap_or((unsigned.len(), unsigned.len()));
-            self.lengths = Some((short.min(unsigned.len()), long.max(unsigned.len())));
+        if Dated::read(cell, None).is_some() {
+            Self::Date
+        } else if !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+            Self::Whole
         } else if is_word(cell) {
-            self.words += 1;
+            Self::Word
+        } else {
+            Self::None
         }
     }
 }

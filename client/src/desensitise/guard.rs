@@ -8,7 +8,7 @@ use veilsum_protocol::task::Schema;
 use super::column::{Column, Looks};
 use super::policy::{Policy, Rule};
 use super::rules::{Applied, Rules, Unfit};
-use crate::data::{At, DataError};
+use crate::data::{At, DataError, trimmed};
 
 /// For the rows of one table.
 pub struct Guard<'a> {
@@ -16,6 +16,8 @@ pub struct Guard<'a> {
     table: &'a Path,
     policy_file: &'a Path,
     schema: &'a Schema,
+    /// Whether a text that stands for no value begins with a digit. Most cells do, and need not be compared then.
+    digits_are_missing: bool,
     watched: Vec<Watched>,
 }
 
@@ -28,7 +30,7 @@ struct Watched {
 }
 
 impl<'a> Guard<'a> {
-    /// For the rows under `header`, of which `schema` names those that are read.
+    /// For the rows under `header`, of which `schema` names those that are read; `also` is one that the task reads beside them.
     ///
     /// # Errors
     /// A policy that does not fit the table, or that drops a column which the schema reads.
@@ -37,8 +39,9 @@ impl<'a> Guard<'a> {
         table: &'a Path,
         header: &StringRecord,
         schema: &'a Schema,
+        also: Option<&str>,
     ) -> Result<Self, DataError> {
-        let reads = |name: &str| schema.reads(name);
+        let reads = |name: &str| schema.reads(name) || also == Some(name);
         let rule = |name: &str| rules.policy().columns.get(name);
         if let Some(name) = header
             .iter()
@@ -47,7 +50,10 @@ impl<'a> Guard<'a> {
             return Err(DataError::File {
                 file: rules.file().to_owned(),
                 found: format!("rule \"drop\" for column {name:?}"),
-                expected: "it to be read, as the schema says".to_owned(),
+                expected: format!(
+                    "it to be read, as the {} says",
+                    if schema.reads(name) { "schema" } else { "task" }
+                ),
                 advice: "take part only in tasks that do not read it, or choose another rule",
             });
         }
@@ -56,7 +62,7 @@ impl<'a> Guard<'a> {
             .header()
             .iter()
             .enumerate()
-            .filter(|(_, name)| reads(name) && !matches!(rule(name), Some(Rule::Allow(_))))
+            .filter(|(_, name)| schema.trains_on(name) && !matches!(rule(name), Some(Rule::Allow(_))))
             .map(|(position, name)| Watched {
                 name: name.to_owned(),
                 position,
@@ -69,6 +75,10 @@ impl<'a> Guard<'a> {
             table,
             policy_file: rules.file(),
             schema,
+            digits_are_missing: schema
+                .missing
+                .iter()
+                .any(|missing| missing.starts_with(|first: char| first.is_ascii_digit())),
             watched,
         })
     }
@@ -85,12 +95,24 @@ impl<'a> Guard<'a> {
     pub fn row(&mut self, record: &mut StringRecord) -> Result<(), Unfit> {
         self.rules.apply(record)?;
         for watched in &mut self.watched {
-            let cell = record.get(watched.position).unwrap_or_default().trim();
-            if !cell.is_empty() && !self.schema.missing.iter().any(|missing| missing == cell) {
+            let cell = trimmed(record.get(watched.position).unwrap_or_default());
+            let Some(first) = cell.as_bytes().first() else {
+                continue;
+            };
+            let may_be_missing = self.digits_are_missing || !first.is_ascii_digit();
+            if !(may_be_missing && self.schema.missing.iter().any(|missing| missing == cell)) {
                 watched.column.see(cell);
             }
         }
         Ok(())
+    }
+
+    /// Takes what the guard of other rows of the same table saw.
+    pub fn merge(mut self, other: Self) -> Self {
+        for (watched, more) in self.watched.iter_mut().zip(other.watched) {
+            watched.column.merge(more.column);
+        }
+        self
     }
 
     /// After the last row: nothing of the table may be used if a column that is read looks like an identifier.

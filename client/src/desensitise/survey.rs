@@ -65,6 +65,8 @@ pub enum Verdict {
     Read,
     /// It is read because the policy says why, whatever it looks like.
     Allowed,
+    /// It is read to group rows or to order those of a group, and nothing is trained on it.
+    Sequence,
     /// It would be read, and is refused.
     Refused,
     /// Nothing reads it.
@@ -170,6 +172,7 @@ impl<'a> Surveyor<'a> {
             (false, ..) => Verdict::NotRead,
             // The schema wants what the policy takes out.
             (true, _, Some(Rule::Drop)) => Verdict::Refused,
+            _ if !self.schema.trains_on(name) => Verdict::Sequence,
             (true, Some(_), _) if reason(self.policy, name).is_some() => Verdict::Allowed,
             (true, Some(_), _) => Verdict::Refused,
             (true, None, _) => Verdict::Read,

@@ -23,6 +23,11 @@ impl Dropout {
         Self { state: Some(seed) }
     }
 
+    /// Where the generator stands: [`Dropout::seeded`] with it goes on from there.
+    pub(crate) fn state(&self) -> u64 {
+        self.state.unwrap_or_default()
+    }
+
     /// `values` without a `share` of them.
     pub(super) fn apply(&mut self, values: Tensor, share: f64) -> Result<Tensor, TchError> {
         let Some(state) = &mut self.state else {

@@ -12,9 +12,15 @@ use veilsum_protocol::secagg::quantise::{Digits, QuantiseError};
 use veilsum_protocol::task::{Task, Weighting};
 use zeroize::Zeroizing;
 
-use crate::data::{DataError, Dataset, EncodeError, EncodedData, HoldOut, read_schema};
+use crate::data::{DataError, DataFiles, Dataset, EncodeError, EncodedData, HoldOut, read_schema};
 use crate::desensitise::{PolicySource, Rules};
-use crate::train::{Progress, Runtime, TrainError, TrainingJob, evaluate, train};
+use crate::train::{
+    ByGroup, Progress, Runtime, Start, TrainError, Trained, TrainingJob, evaluate_by_group, train_from,
+};
+
+use super::checkpoints::{Keeper, Keeping};
+use super::durable::FileError;
+use super::own::{self, Control};
 
 /// Why there is no contribution. For the bank's own operator: the coordinator only sees that the bank is not ready.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +34,9 @@ pub enum ContributionError {
     /// Training or scoring failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// What the bank keeps to itself could not be written.
+    #[error(transparent)]
+    Own(#[from] FileError),
     /// The result cannot be encoded.
     #[error(transparent)]
     Quantise(#[from] QuantiseError),
@@ -42,8 +51,8 @@ pub enum ContributionError {
 /// Where the bank's rows are and where they are computed with.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// The CSV.
-    pub file: PathBuf,
+    /// The table, or images and labels.
+    pub files: DataFiles,
     /// The bank's own schema file.
     pub schema: PathBuf,
     /// The bank's own policy, what is done to the rows before they are read.
@@ -71,7 +80,8 @@ impl Source {
     ) -> Result<Dataset, DataError> {
         let schema = read_schema(&self.schema, &task.schema)?.with_found(found);
         let hold_out = HoldOut::of(self.salt, &task.evaluation.split);
-        Dataset::read(&self.file, &schema, &hold_out, rules)
+        let groups = task.evaluation.groups.as_ref();
+        Dataset::read_files(&self.files, &schema, &hold_out, groups, rules)
     }
 }
 
@@ -127,6 +137,20 @@ impl Workbench {
         entropy: &mut E,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Digits, ContributionError> {
+        self.contribute_keeping(step, None, entropy, progress)
+    }
+
+    /// The same, and training goes on where an earlier run has left it.
+    ///
+    /// # Errors
+    /// [`ContributionError`].
+    pub fn contribute_keeping<E: Entropy>(
+        &mut self,
+        step: &Step<'_>,
+        mut keeping: Option<Keeping<'_>>,
+        entropy: &mut E,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Digits, ContributionError> {
         let runtime = self.source.runtime;
         let (task, plan, state) = (step.task, step.plan, step.state);
         let agreed = state
@@ -155,12 +179,21 @@ impl Workbench {
         let Some(Encoded { data, .. }) = &loaded.encoded else {
             return Err(ContributionError::NoMoments);
         };
-        let scores = evaluate(
+        let parameters = own::parameters(plan, state, keeping.as_mut());
+        let groups = task.evaluation.groups.as_ref();
+        let by = groups
+            .filter(|_| step.kind == RoundKind::Evaluate)
+            .map(|groups| ByGroup {
+                of_rows: loaded.rows.groups(),
+                count: groups.count(),
+            });
+        let scores = evaluate_by_group(
             &task.model,
-            &state.parameters,
+            &parameters,
             data,
             &loaded.held_out,
             task.evaluation.bins,
+            by,
             runtime,
         )?;
         if step.kind == RoundKind::Evaluate {
@@ -174,13 +207,18 @@ impl Workbench {
             learning_rate: task.learning_rate(plan.train_round(state.step)),
             data,
             rows: &loaded.training,
-            parameters: &state.parameters,
+            parameters: &parameters,
             seed: u64::from_le_bytes(seed),
             shuffled: loaded.rows.may_be_shuffled(),
             runtime,
         };
-        let mut update = Zeroizing::new(train(&job, progress)?.parameters);
-        for (local, global) in update.iter_mut().zip(&state.parameters) {
+        let control = Control::of(task, plan, state, keeping.as_mut());
+        let correction = control.as_ref().map(|control| &control.correction[..]);
+        let trained = train_kept(keeping.as_mut(), plan.task(), job, correction, progress)?;
+        let local = Zeroizing::new(trained.parameters);
+        let mut update = Zeroizing::new(plan.shared().take(&local));
+        let before = Zeroizing::new(plan.shared().take(&parameters));
+        for (local, global) in update.iter_mut().zip(before.iter()) {
             *local -= global;
         }
         let weight = match task.aggregation.weighting {
@@ -189,7 +227,21 @@ impl Workbench {
                 .unwrap_or(u32::MAX)
                 .clamp(1, plan.max_weight()),
         };
-        Ok(plan.train(&mut update, weight, &scores, entropy)?)
+        let mut change = match &control {
+            Some(_) => Control::change(state, &update, steps(&job), job.learning_rate),
+            None => Zeroizing::default(),
+        };
+        let digits = plan.train_controlled(&mut update, &mut change, weight, &scores, entropy)?;
+        if let Some(keeping) = &keeping {
+            let next = match &control {
+                Some(control) => control.after(plan, &digits),
+                None => Zeroizing::new(plan.shared().take_personal(&local)),
+            };
+            if !next.is_empty() {
+                keeping.own.propose(&plan.task(), keeping.round, &next)?;
+            }
+        }
+        Ok(digits)
     }
 
     /// `found`: the values that the banks agreed on, once they have.
@@ -217,6 +269,35 @@ impl Workbench {
         };
         Ok(self.loaded.insert(loaded))
     }
+}
+
+/// Steps of a job, `K`.
+fn steps(job: &TrainingJob<'_>) -> u64 {
+    let batches = job.rows.len().div_ceil(job.training.batch_size.max(1) as usize);
+    u64::from(job.training.local_epochs) * batches as u64
+}
+
+/// Trains, beginning behind the passes of an earlier run if it has left a checkpoint, with the seed of that run.
+fn train_kept(
+    keeping: Option<&mut Keeping<'_>>,
+    task: Digest,
+    job: TrainingJob<'_>,
+    correction: Option<&[f32]>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Trained, TrainError> {
+    let mut keeper = Keeper::new(keeping, task, &job, correction);
+    let left = keeper.left();
+    let (seed, from) = match &left {
+        Some((seed, from)) => (*seed, Some(from)),
+        None => (job.seed, None),
+    };
+    let seeded = TrainingJob { seed, ..job };
+    train_from(
+        &seeded,
+        Start { from, correction },
+        &mut |between| keeper.keep(seed, between),
+        progress,
+    )
 }
 
 impl Loaded {

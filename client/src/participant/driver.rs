@@ -32,14 +32,17 @@ use super::channel::Channel;
 use super::error::DriverError;
 use super::home::Home;
 use super::jobs::{self, Base, Derivation, Done};
+use super::own;
 use super::round_files::MaskedFile;
 use super::scribe::{Model, Scribe};
-use super::states::StateError;
 use super::tasks;
 use super::trainer::{News, Order, Trainer};
 use super::voice::{self, Voice};
 
+pub(super) use self::known::Known;
+
 mod following;
+mod known;
 mod tell;
 
 /// Inputs that wait; when there are more, the link waits too.
@@ -57,14 +60,6 @@ enum Input {
     Approved(Digest),
     News(News),
     Masked(Round, MaskedFile),
-}
-
-/// A task whose text is here.
-struct Known {
-    task: Arc<Task>,
-    plan: Arc<Plan>,
-    /// The newest state that was derived or read in this run.
-    state: Option<(Digest, Arc<TaskState>)>,
 }
 
 /// What a driver is made of.
@@ -388,6 +383,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
 
     fn news(&mut self, news: News) -> Result<(), DriverError> {
         let (News::Progress(round, _)
+        | News::Note(round, _)
         | News::Computed(round)
         | News::NoData(round, _)
         | News::Failed(round, _)) = &news;
@@ -406,6 +402,11 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     at.epoch, at.epochs, at.mean_loss
                 );
                 self.parts.voice.tell(Some(round), &text);
+            }
+            News::Note(_, text) => {
+                self.parts
+                    .voice
+                    .mention(&format!("round {round}: {}", shown(&text)));
             }
             News::NoData(_, problem) => {
                 self.no_data(round, problem);
@@ -456,10 +457,12 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         if home.models.is_of(task, hash) {
             return Ok(());
         }
+        let state = home.states.load(&plan.task(), step, hash)?;
         self.scribe.model(Model {
             task: Arc::new(task.clone()),
-            version: voice::version(plan, step),
-            state: Arc::new(home.states.load(&plan.task(), step, hash)?),
+            version: u64::from(state.trained(plan)),
+            personal: own::personal(plan, &state, &home.own),
+            state: Arc::new(state),
             hash: *hash,
         });
         Ok(())
@@ -541,6 +544,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             self.deferred = Some((open, result));
             return Ok(());
         };
+        let in_sum = self.parts.participant.is_in_sum(result.round);
         let base = Base {
             task: known.task.clone(),
             plan: known.plan.clone(),
@@ -548,6 +552,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             open,
             result,
             states: self.parts.home.states.clone(),
+            own: self.parts.home.own.clone(),
+            in_sum,
         };
         self.held = true;
         self.jobs.spawn(jobs::derive(
@@ -562,38 +568,26 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         self.held = false;
         let round = derivation.result.round;
         let known = self.tasks.get_mut(&derivation.task);
-        if let (Some(known), Some(hash), Some(state)) = (known, derivation.hash, derivation.state) {
+        if let (Some(known), Some(next), Some(state)) = (known, derivation.next, derivation.state) {
+            let hash = next.hash;
             known.state = Some((hash, state.clone()));
+            let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
+            let text = voice::derived(&derivation.result, known, &state, cohort);
+            self.parts.voice.tell(Some(round), &text);
             self.scribe.model(Model {
                 task: known.task.clone(),
-                version: voice::version(&known.plan, state.step),
+                version: u64::from(state.trained(&known.plan)),
                 state,
                 hash,
+                personal: derivation.personal,
             });
-            let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
-            let text = voice::derived(&derivation.result, &known.plan, cohort);
-            self.parts.voice.tell(Some(round), &text);
         }
         if let Some(objection) = derivation.objection {
             self.parts.voice.mention(&format!("round {round}: {objection}"));
         }
         self.step(Event::Derived {
             round,
-            state: derivation.hash,
+            state: derivation.next,
         });
-    }
-}
-
-impl Known {
-    /// The state that a round starts from.
-    fn state_at(&mut self, home: &Home, open: &RoundOpen) -> Result<Arc<TaskState>, StateError> {
-        if let Some((hash, state)) = &self.state
-            && *hash == open.state
-        {
-            return Ok(state.clone());
-        }
-        let state = Arc::new(home.states.load(&open.task, open.step, &open.state)?);
-        self.state = Some((open.state, state.clone()));
-        Ok(state)
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::durable::{FileError, make_folder};
 use super::evidence::EvidenceFiles;
 use super::model_files::ModelFiles;
+use super::own_files::OwnFiles;
 use super::receipts::ReceiptFiles;
 use super::round_files::RoundFiles;
 use super::state_file::{StateFile, StateFileError};
@@ -16,7 +17,8 @@ use super::tasks::Tasks;
 /// | in the state folder | what |
 /// | --- | --- |
 /// | `participant.state` | the protocol's state, with its secrets |
-/// | `rounds/` | the open round's contribution |
+/// | `rounds/` | the open round's training and contribution |
+/// | `own/` | what the bank keeps to itself of a task: its control variate or its personal parameters; not there without |
 /// | `states/` | what this bank derived of each task |
 /// | `tasks/`, `approvals/` | what was offered, what the operator approved |
 /// | `receipts/` | proofs that what this bank said, and every result, is in the log |
@@ -28,6 +30,8 @@ pub struct Home {
     pub state: StateFile,
     /// The open round's files.
     pub rounds: RoundFiles,
+    /// What the bank keeps to itself of each task.
+    pub own: OwnFiles,
     /// Derived states.
     pub states: States,
     /// Offered and approved tasks.
@@ -53,6 +57,7 @@ impl Home {
         Ok(Self {
             state: StateFile::open(state.join("participant.state"))?,
             rounds: RoundFiles::open(state.join("rounds"))?,
+            own: OwnFiles::new(state.join("own")),
             states: Self::states(state)?,
             tasks: Self::tasks(state)?,
             receipts: ReceiptFiles::open(state.join("receipts"))?,

@@ -9,19 +9,23 @@ use tokio::task::spawn_blocking;
 use veilsum_protocol::ids::{Digest, Round};
 use veilsum_protocol::log::entry::{RoundOpen, RoundResult};
 use veilsum_protocol::model::plan::Plan;
-use veilsum_protocol::model::state::{Outcome, TaskState};
+use veilsum_protocol::model::state::{Outcome, TaskState, Turnout};
+use veilsum_protocol::round::participant::DerivedState;
 use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::secagg::pack;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical as _;
 use veilsum_protocol::wire::outbound::OutboundUpdate;
 use veilsum_protocol::wire::stream::Rejected;
+use zeroize::Zeroizing;
 
 use crate::transport::{FetchError, UploadError};
 
 use super::channel::Channel;
 use super::digits_file::DigitsFileError;
 use super::error::DriverError;
+use super::own;
+use super::own_files::OwnFiles;
 use super::round_files::{MaskedFile, RoundFiles};
 use super::states::States;
 
@@ -54,10 +58,12 @@ pub(super) enum Done {
 pub(super) struct Derivation {
     pub(super) result: RoundResult,
     pub(super) task: Digest,
-    /// Hash of what was derived, if anything could be.
-    pub(super) hash: Option<Digest>,
+    /// What was derived, if anything could be.
+    pub(super) next: Option<DerivedState>,
     /// The state, if it is the one of the log.
     pub(super) state: Option<Arc<TaskState>>,
+    /// The bank's personal parameters, for the model of its own use.
+    pub(super) personal: Option<Zeroizing<Vec<f32>>>,
     /// What else is wrong, in words.
     pub(super) objection: Option<String>,
 }
@@ -70,6 +76,9 @@ pub(super) struct Base {
     pub(super) open: RoundOpen,
     pub(super) result: RoundResult,
     pub(super) states: States,
+    pub(super) own: OwnFiles,
+    /// Whether this bank's update is in the sum.
+    pub(super) in_sum: bool,
 }
 
 /// How a blob is asked for.
@@ -166,10 +175,11 @@ pub(super) async fn derive<C: Channel>(
         if let Err(error) = pack::unpack(ring, &packed, lanes, |lane| sum.push(lane)) {
             return Ok(base.refused(error.to_string()));
         }
-        match base
-            .state
-            .advance(&base.task, &base.plan, &sum, base.result.survivors)
-        {
+        let turnout = Turnout {
+            survivors: base.result.survivors,
+            banks,
+        };
+        match base.state.advance(&base.task, &base.plan, &sum, turnout) {
             Err(error) => Ok(base.refused(error.to_string())),
             Ok((state, outcome)) => base.accept(state, &outcome),
         }
@@ -186,8 +196,9 @@ impl Base {
         Derivation {
             result: self.result.clone(),
             task: self.open.task,
-            hash: None,
+            next: None,
             state: None,
+            personal: None,
             objection: Some(format!("the published sum is not one of this step: {problem}")),
         }
     }
@@ -198,14 +209,20 @@ impl Base {
         let mut derivation = Derivation {
             result: self.result.clone(),
             task: self.open.task,
-            hash: Some(hash),
+            next: Some(DerivedState {
+                hash,
+                step: state.step,
+            }),
             state: None,
+            personal: None,
             objection: None,
         };
         if hash != self.result.next_state {
             return Ok(derivation);
         }
         self.states.save_form(&state, &form, &hash)?;
+        self.own.settle(&self.open.task, self.result.round, self.in_sum)?;
+        derivation.personal = own::personal(&self.plan, &state, &self.own);
         if outcome.metrics != self.result.metrics || outcome.weight != self.result.weight {
             let problem =
                 "the log's metrics or weight are not those of the published sum; the model is right";

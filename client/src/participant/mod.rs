@@ -1,6 +1,8 @@
 //! The bank's part in the rounds: the loop that drives the protocol's participant, and the files that it keeps.
 
 mod channel;
+mod checkpoint_file;
+mod checkpoints;
 pub mod contribution;
 mod digits_file;
 mod driver;
@@ -12,6 +14,8 @@ mod jobs;
 mod lock;
 mod masking;
 mod model_files;
+mod own;
+mod own_files;
 mod receipts;
 mod recovery;
 mod round_files;
@@ -25,6 +29,7 @@ mod voice;
 mod wiper;
 
 pub use channel::Channel;
+pub use checkpoints::Keeping;
 pub use digits_file::DigitsFileError;
 pub use driver::{Driver, Parts};
 pub use durable::FileError;
@@ -33,6 +38,7 @@ pub use evidence::EvidenceFiles;
 pub use home::Home;
 pub use lock::{FolderLock, LockError};
 pub use model_files::{ModelFileError, ModelFiles};
+pub use own_files::OwnFiles;
 pub use receipts::ReceiptFiles;
 pub use recovery::{RecoveryError, restore, unfinished};
 pub use round_files::{MaskedFile, RoundFiles};

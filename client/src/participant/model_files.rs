@@ -16,7 +16,7 @@ use veilsum_protocol::task::{ColumnEncoding, ColumnKind, InputKind, Task};
 
 use crate::model::{Snapshot, SnapshotError};
 
-use super::durable::{FileError, PUBLIC, make_folder, replace};
+use super::durable::{FileError, PRIVATE, PUBLIC, make_folder, replace};
 
 /// A model could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,9 @@ struct Description {
     state_sha256: String,
     /// Of `model.safetensors`, so that a reader sees whether the two belong together.
     model_sha256: String,
+    /// Groups of parameters that are this bank's own: other banks have other values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    personal: Vec<String>,
     label: String,
     inputs: Vec<Input>,
 }
@@ -108,6 +111,21 @@ impl ModelFiles {
         state: &TaskState,
         hash: &Digest,
     ) -> Result<(), ModelFileError> {
+        self.write_personal(task, version, state, hash, None)
+    }
+
+    /// The same with the bank's personal parameters in the place of model 0's, if the task has some.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn write_personal(
+        &self,
+        task: &Task,
+        version: u64,
+        state: &TaskState,
+        hash: &Digest,
+        personal: Option<&[f32]>,
+    ) -> Result<(), ModelFileError> {
         let Some(moments) = &state.moments else {
             return Ok(());
         };
@@ -119,10 +137,14 @@ impl ModelFiles {
         if unfound || (task.preparation.is_some() && state.preparation.is_none()) {
             return Ok(());
         }
+        let mut parameters = state.parameters.clone();
+        if let Some(personal) = personal {
+            task.shared().put_personal(personal, &mut parameters);
+        }
         let model = Snapshot {
             task: state.task,
             version,
-            parameters: state.parameters.clone(),
+            parameters,
             moments: moments.clone(),
         }
         .to_bytes(task)?;
@@ -134,6 +156,7 @@ impl ModelFiles {
             step: state.step,
             state_sha256: hash.to_hex(),
             model_sha256: Digest::of(&model).to_hex(),
+            personal: personal.map_or_else(Vec::new, |_| task.training.personal.clone()),
             label: task.schema.label.clone(),
             inputs,
         };
@@ -142,7 +165,9 @@ impl ModelFiles {
         if !fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
             replace(&path, PUBLIC, text.as_bytes())?;
         }
-        replace(&folder.join("model.safetensors"), PUBLIC, &model)?;
+        // What is the bank's own says as much about its rows as an update.
+        let mode = if personal.is_some() { PRIVATE } else { PUBLIC };
+        replace(&folder.join("model.safetensors"), mode, &model)?;
         let description = serde_json::to_vec_pretty(&description)?;
         Ok(replace(&folder.join("model.json"), PUBLIC, &description)?)
     }
@@ -169,11 +194,15 @@ impl ModelFiles {
 fn inputs(task: &Task, state: &TaskState, moments: &Moments) -> Vec<Input> {
     let schema = task.schema.with_found(state.vocabularies.as_ref());
     let columns = &schema.columns;
-    let number = |at: usize| {
-        matches!(
-            columns.get(at).map(|column| &column.kind),
-            Some(ColumnKind::Number(_))
-        )
+    // Moments of the columns before one.
+    let moments_before = |column: usize| -> usize {
+        let columns = columns.iter().take(column);
+        let moments = columns.map(|column| match &column.kind {
+            ColumnKind::Number(_) => 1,
+            ColumnKind::Date(date) => 1 + usize::from(date.since_previous),
+            _ => 0,
+        });
+        moments.sum()
     };
     let inputs = schema.inputs().into_iter().map(|input| {
         let counts = state.preparation.as_ref();
@@ -188,8 +217,10 @@ fn inputs(task: &Task, state: &TaskState, moments: &Moments) -> Vec<Input> {
         };
         let encoding = columns.get(input.column).map(|column| column.encoding);
         match (input.kind, encoding) {
-            (InputKind::Standardised, _) => {
-                let at = (0..input.column).filter(|at| number(*at)).count();
+            (InputKind::Standardised | InputKind::SincePrevious, _) => {
+                // The time since the row before has its own behind the date's.
+                let behind = usize::from(input.kind == InputKind::SincePrevious);
+                let at = moments_before(input.column) + behind;
                 described.mean = moments.mean.get(at).copied();
                 described.std = moments.std.get(at).copied();
             }

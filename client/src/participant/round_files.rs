@@ -1,6 +1,6 @@
-//! The files of the open round: the digits, and the masked vector that is uploaded.
+//! The files of the open round: the training between two passes, the digits, and the masked vector that is uploaded.
 //!
-//! The masked vector is uniform to whoever lacks the masks, and goes out as it is. Both go when the round closes.
+//! The masked vector is uniform to whoever lacks the masks, and goes out as it is. All go when the round closes.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,12 +10,14 @@ use veilsum_protocol::ids::{Digest, Round};
 use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::secagg::quantise::Digits;
 
+use super::checkpoint_file::{self, Kept};
 use super::digits_file::{self, DigitsFileError};
 use super::durable::{FileError, PRIVATE, beside, make_folder, new_file, promote, settle, wipe};
 use super::masking;
 
 const DIGITS: &str = "digits";
 const MASKED: &str = "masked";
+const TRAINING: &str = "training";
 
 /// The folder of the open round's files.
 ///
@@ -58,6 +60,30 @@ impl RoundFiles {
         self.write(round, DIGITS, |staged| {
             digits_file::write(staged, round, digit_bits, digits)
         })
+    }
+
+    /// Keeps a round's training between two passes, durably, in the place of the one before; nothing is left of it if the round has closed
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub(super) fn write_training(&self, round: Round, kept: &Kept) -> Result<(), FileError> {
+        self.write(round, TRAINING, |staged| {
+            checkpoint_file::write(staged, round, kept)
+        })
+    }
+
+    /// What was kept of a round's training last; why it cannot be used, in words.
+    pub(super) fn training(&self, round: Round) -> Result<Option<Kept>, String> {
+        checkpoint_file::read(&self.path(round, TRAINING), round)
+    }
+
+    /// Overwrites and removes what was kept of a round's training: it has ended.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub(super) fn drop_training(&self, round: Round) -> Result<(), FileError> {
+        wipe(&self.path(round, TRAINING))
     }
 
     /// Masks the contribution to a round into the file to be uploaded, durably; nothing is left of it if the round has closed meanwhile.
@@ -154,7 +180,7 @@ impl RoundFiles {
 fn round_of(path: &Path) -> Option<(Round, bool)> {
     let (number, what) = path.file_name()?.to_str()?.split_once('.')?;
     let staged = what.strip_suffix(".new");
-    let ours = [DIGITS, MASKED].contains(&staged.unwrap_or(what));
+    let ours = [DIGITS, MASKED, TRAINING].contains(&staged.unwrap_or(what));
     let number = number.parse().ok().filter(|_| ours)?;
     Some((Round(number), staged.is_none()))
 }

@@ -15,6 +15,7 @@ use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::receipt::Receipt;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::task::Task;
+use zeroize::Zeroizing;
 
 use super::error::DriverError;
 use super::model_files::ModelFiles;
@@ -30,6 +31,8 @@ pub(super) struct Model {
     pub(super) version: u64,
     pub(super) state: Arc<TaskState>,
     pub(super) hash: Digest,
+    /// The bank's personal parameters, if the task has some and the bank has trained them.
+    pub(super) personal: Option<Zeroizing<Vec<f32>>>,
 }
 
 enum Work {
@@ -162,6 +165,7 @@ fn write(
 
 impl Model {
     fn write(&self, models: &ModelFiles) -> Result<(), DriverError> {
-        Ok(models.write(&self.task, self.version, &self.state, &self.hash)?)
+        let personal = self.personal.as_ref().map(|values| &values[..]);
+        Ok(models.write_personal(&self.task, self.version, &self.state, &self.hash, personal)?)
     }
 }

@@ -115,6 +115,8 @@ mod tests {
 
     fn state(step: u32) -> TaskState {
         TaskState {
+            control: Vec::new(),
+            stopping: None,
             task: Digest::of(b"task"),
             step,
             moments: None,

@@ -13,7 +13,9 @@ use veilsum_protocol::task::Task;
 
 use crate::train::Progress;
 
+use super::checkpoints::{Keeping, PAUSE};
 use super::contribution::{ContributionError, Source, Step, Workbench};
+use super::own_files::OwnFiles;
 use super::round_files::RoundFiles;
 
 /// Work for one round.
@@ -35,6 +37,8 @@ pub struct Order {
 pub enum News {
     /// One pass over the rows is done.
     Progress(Round, Progress),
+    /// Something about the round's training that the operator should know.
+    Note(Round, String),
     /// The digits of the round are durable.
     Computed(Round),
     /// The bank's table or schema cannot be used, so there is no contribution to the round; why, for the bank's own operator. Both are
@@ -60,12 +64,12 @@ impl Trainer {
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn start(source: Source, files: RoundFiles) -> std::io::Result<Self> {
+    pub fn start(source: Source, files: RoundFiles, own: OwnFiles) -> std::io::Result<Self> {
         let (orders, work) = std::sync::mpsc::channel();
         let (tell, news) = mpsc::unbounded_channel();
         thread::Builder::new()
             .name("training".to_owned())
-            .spawn(move || labour(source, &files, &work, &tell))?;
+            .spawn(move || labour(source, &files, &own, &work, &tell))?;
         Ok(Self { orders, news })
     }
 
@@ -89,6 +93,7 @@ impl Trainer {
 fn labour(
     source: Source,
     files: &RoundFiles,
+    own: &OwnFiles,
     work: &std::sync::mpsc::Receiver<Order>,
     tell: &mpsc::UnboundedSender<News>,
 ) {
@@ -104,9 +109,22 @@ fn labour(
         };
         // The receiver is gone only when the daemon is stopping; then nobody needs the news.
         let mut progress = |progress| drop(tell.send(News::Progress(round, progress)));
+        let mut note = |text| drop(tell.send(News::Note(round, text)));
+        let keeping = Keeping {
+            files,
+            own,
+            round,
+            pause: PAUSE,
+            tell: &mut note,
+        };
         let digit_bits = order.plan.layout(order.kind).digit_bits;
-        let _ = tell.send(match workbench.contribute(&step, &mut entropy, &mut progress) {
-            Ok(digits) => match files.write_digits(round, digit_bits, &digits) {
+        let contributed = workbench.contribute_keeping(&step, Some(keeping), &mut entropy, &mut progress);
+        let _ = tell.send(match contributed {
+            // The digits first: until they are durable the training may be needed again.
+            Ok(digits) => match files
+                .write_digits(round, digit_bits, &digits)
+                .and_then(|()| files.drop_training(round))
+            {
                 Ok(()) => News::Computed(round),
                 Err(error) => News::Failed(round, error.to_string()),
             },

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use veilsum_protocol::ids::Round;
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
 use veilsum_protocol::model::Metrics;
-use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::round::participant::Notice;
 use veilsum_protocol::wire::message::ToCoordinator;
 
+use super::driver::Known;
 use super::durable::FileError;
 use super::status::Status;
 use crate::peer_text::shown;
@@ -163,11 +164,16 @@ pub(super) fn entry(entry: &Entry) -> Option<(Option<Round>, String)> {
     }
 }
 
-/// A derived result in words. `cohort`: how many banks took part, if known.
-pub(super) fn derived(result: &RoundResult, plan: &Plan, cohort: Option<usize>) -> String {
+/// A derived result of a task in words. `next`: the state that it led to. `cohort`: how many banks took part, if known.
+pub(super) fn derived(
+    result: &RoundResult,
+    known: &Known,
+    next: &TaskState,
+    cohort: Option<usize>,
+) -> String {
     let of = cohort.map(|cohort| format!(" of {cohort}")).unwrap_or_default();
     let banks = format!("{}{of} banks'", result.survivors);
-    let model = version(plan, result.step);
+    let model = known.plan.train_round(result.step);
     let figures = result
         .metrics
         .as_ref()
@@ -182,17 +188,30 @@ pub(super) fn derived(result: &RoundResult, plan: &Plan, cohort: Option<usize>) 
             format!("{banks} sums are in; the inputs' moments derived and checked")
         }
         RoundKind::Train => format!(
-            "{banks} updates are in the sum; model {} derived and checked{figures}",
-            model + 1
+            "{banks} updates are in the sum; model {} derived and checked{figures}{}",
+            model.saturating_add(1),
+            ending(next, known.task.rounds)
         ),
-        RoundKind::Evaluate => format!("{banks} scores are in{}", figures.replace(" before it", "")),
+        RoundKind::Evaluate => {
+            let judged = result.metrics.as_ref().map(|metrics| {
+                let kept = next.trained(&known.plan);
+                format!("; model {kept}: {}", self::figures(metrics))
+            });
+            format!("{banks} scores are in{}", judged.unwrap_or_default())
+        }
     }
 }
 
-/// Training rounds in the model of a state that `step` steps led to.
-pub(super) fn version(plan: &Plan, step: u32) -> u64 {
-    let trained = (0..step).filter(|step| plan.kind(*step) == Some(RoundKind::Train));
-    trained.count() as u64
+/// What a task with early stopping has come to, if its training is over.
+fn ending(state: &TaskState, rounds: u32) -> String {
+    match state.stopping.as_ref().and_then(|stopping| stopping.end) {
+        None => String::new(),
+        Some(end) if end.rounds < rounds => format!(
+            "; training ends early, after {} of {rounds} rounds: the best was model {}, which is kept",
+            end.rounds, end.kept
+        ),
+        Some(end) => format!("; model {} is kept", end.kept),
+    }
 }
 
 fn figures(metrics: &Metrics) -> String {

@@ -1,8 +1,8 @@
 use super::distinct::Distinct;
 use super::histogram::Histogram;
 use super::spread::{Spread, quantile};
-use crate::data::decimal;
 use crate::data::moment::{Moment, is_date};
+use crate::data::{count_words, decimal};
 
 /// What exports write where there is no value, beside nothing at all.
 const MARKERS: [&str; 14] = [
@@ -33,6 +33,8 @@ pub(super) struct ColumnSurvey {
     last: f64,
     pub(super) distinct: Distinct,
     spread: Spread,
+    /// Words of each text.
+    words: Spread,
 }
 
 /// What most cells of a column are.
@@ -85,6 +87,7 @@ impl ColumnSurvey {
             last: f64::NEG_INFINITY,
             distinct: Distinct::new(),
             spread: Spread::default(),
+            words: Spread::default(),
         }
     }
 
@@ -114,6 +117,7 @@ impl ColumnSurvey {
             None if is_date(cell) => self.add_date(cell),
             None => {
                 self.texts += 1;
+                self.words.add(count_words(cell) as f64);
                 if self.odd.len() < ODD_ONES && !self.odd.iter().any(|odd| odd == cell) {
                     self.odd.push(cell.to_owned());
                 }
@@ -172,6 +176,16 @@ impl ColumnSurvey {
             Nature::Date => self.numbers + self.texts,
             Nature::Nothing | Nature::Text => 0,
         }
+    }
+
+    /// How many words the texts of a column of texts have: at 5, 50 and 95 %, and at most.
+    pub(super) fn words(&self) -> Option<[f64; 4]> {
+        if self.nature() != Nature::Text || self.texts == 0 {
+            return None;
+        }
+        let buckets = self.words.buckets();
+        let [low, middle, high] = [0.05, 0.5, 0.95].map(|q| quantile(&buckets, q).round());
+        Some([low, middle, high, self.words.ends().1])
     }
 
     /// The numbers of a column of numbers.

@@ -5,12 +5,14 @@
 
 use std::fmt::Write as _;
 
+use time::OffsetDateTime;
 use veilsum_protocol::task::Schema;
 
 use super::Survey;
 use super::column::{ColumnSurvey, Nature, Numbers};
 use super::range::{magnitudes, outwards};
 use crate::data::DataError;
+use crate::data::moment::Moment;
 
 /// Rows that a category value must have to stand in the draft: a rarer one may point at a person.
 const FEWEST: u64 = 10;
@@ -22,6 +24,12 @@ const COVERED: f64 = 0.8;
 const FEW_CODES: usize = 12;
 /// Rows from which on counting different values tells anything.
 const ENOUGH_ROWS: u64 = 200;
+/// Words of the middle one of the texts of a column from which on they are taken for sentences.
+const SENTENCE: f64 = 3.0;
+/// Lengths of a draft's longest text, in tokens.
+const LENGTHS: [u32; 10] = [8, 16, 32, 48, 64, 96, 128, 256, 512, 1024];
+/// Numbers that a draft hashes words into.
+const BUCKETS: u32 = 8192;
 /// Beyond these a schema has no range, and a name, a value or a marker no place.
 const HUGE: f64 = 1e15;
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -77,10 +85,22 @@ pub(crate) fn draft(survey: &Survey, label: Option<&str>) -> Result<String, Data
             Choice::LeaveOut { why } => left_out.push((&column.name, why)),
         }
     }
+    // A text is the only column of its schema: it stands there where nothing else could.
+    let texts = survey
+        .columns
+        .iter()
+        .filter(|column| column.name != label.name && is_free_text(column));
+    let most_words = |column: &&ColumnSurvey| column.words().map_or(0.0, |[_, middle, ..]| middle);
+    let text = texts.max_by(|a, b| most_words(a).total_cmp(&most_words(b)));
+    if let Some(text) = text.filter(|_| chosen == 0) {
+        left_out.retain(|(name, _)| **name != text.name);
+        columns.push_str(&free_text(text));
+        chosen += 1;
+    }
     if chosen == 0 {
         return Err(whole(
             "no column that a model could be given".to_owned(),
-            "numbers or categories beside the label",
+            "numbers, dates or categories beside the label",
             "look at `veilsum-client data profile`, and write the schema by hand",
         ));
     }
@@ -214,9 +234,7 @@ fn choose(column: &ColumnSurvey, missing: &[String]) -> Choice {
     match column.nature() {
         Nature::Nothing => leave_out("no value in any row"),
         _ if distinct == 1 => leave_out("one value in all rows; another bank may have others"),
-        Nature::Date => {
-            leave_out("dates: no input of a model, but a task may split by them (evaluation.time_column)")
-        }
+        Nature::Date => date(column),
         Nature::Number { whole } => match column.numbers() {
             Some(numbers) => number(column, &numbers, whole, missing),
             None => leave_out("no value in any row"),
@@ -285,8 +303,48 @@ fn number(column: &ColumnSurvey, numbers: &Numbers, whole: bool, missing: &[Stri
     Choice::Column { lines, why }
 }
 
+fn date(column: &ColumnSurvey) -> Choice {
+    let year = |end: &Option<(Moment, String)>| match end {
+        Some((Moment::Date(at), _)) => OffsetDateTime::from_unix_timestamp(at.div_euclid(1_000_000))
+            .ok()
+            .map(OffsetDateTime::year),
+        _ => None,
+    };
+    let years = year(&column.earliest).zip(year(&column.latest));
+    let Some((first, last)) = years.filter(|(first, last)| *first >= 0 && *last < 9999) else {
+        return Choice::LeaveOut {
+            why: "dates before the year 0 or after 9998, for which a schema has no range".to_owned(),
+        };
+    };
+    let mut why = vec![
+        "Dates, over whole years. cycles = [\"week\", \"year\"] would give the place in these, too; a task may also split by dates"
+            .to_owned(),
+        "(evaluation.time_column), or order rows of one key by them ([sequence]).".to_owned(),
+    ];
+    let mut lines = format!(
+        "type = \"date\"\nmin = \"{first:04}-01-01\"\nmax = \"{:04}-01-01\"\n",
+        last + 1
+    );
+    if column.missing() > 0 {
+        why.push("when_missing = \"mean\": some rows have no date; one more input tells that.".to_owned());
+        lines.push_str("when_missing = \"mean\"\n");
+    }
+    if column.strays() > 0 {
+        why.push(
+            "Some cells hold no date: mend them, or list the text under missing if it means \"no value\"."
+                .to_owned(),
+        );
+    }
+    Choice::Column { lines, why }
+}
+
 fn category(column: &ColumnSurvey, missing: &[String], because: &str) -> Choice {
     let leave_out = |why: &str| Choice::LeaveOut { why: why.to_owned() };
+    if is_free_text(column) {
+        return leave_out(
+            "texts that hardly repeat: free text, which a task can learn from alone, as the only column, of type = \"text\"",
+        );
+    }
     let Some(values) = column.distinct.values() else {
         return leave_out("texts of too many values: a key, or free text");
     };
@@ -320,6 +378,32 @@ fn category(column: &ColumnSurvey, missing: &[String], because: &str) -> Choice 
         lines.push_str("other = \"bucket\"\n");
     }
     Choice::Column { lines, why }
+}
+
+/// Sentences that hardly repeat.
+fn is_free_text(column: &ColumnSurvey) -> bool {
+    let (distinct, _) = column.distinct.count();
+    let sentences = column.words().is_some_and(|[_, middle, ..]| middle >= SENTENCE);
+    sentences && distinct as f64 >= COVERED * column.present() as f64
+}
+
+/// The only column of a schema.
+fn free_text(column: &ColumnSurvey) -> String {
+    let [_, middle, high, _] = column.words().unwrap_or_default();
+    let tokens = LENGTHS.into_iter().find(|length| f64::from(*length) >= high);
+    let [.., longest] = LENGTHS;
+    let mut text = String::new();
+    push(
+        &mut text,
+        format_args!(
+            "\n# Free text: {middle} words in the middle, {high} in all but the longest twentieth. Words are hashed into {BUCKETS} numbers, of\n\
+             # which several share one: more buckets make a larger model. words = 2 also takes pairs of words, for \"embedding-bag\" alone.\n\
+             [[column]]\nname = {}\ntype = \"text\"\ntokens = {}\nwords = 1\nbuckets = {BUCKETS}\n",
+            toml(&column.name),
+            tokens.unwrap_or(longest)
+        ),
+    );
+    text
 }
 
 fn looks_like_a_key(column: &ColumnSurvey) -> bool {

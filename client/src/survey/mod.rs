@@ -5,6 +5,7 @@ mod column;
 mod distinct;
 mod draft;
 mod histogram;
+mod images;
 mod page;
 mod profile;
 mod range;
@@ -18,6 +19,7 @@ use column::ColumnSurvey;
 
 pub(crate) use draft::draft;
 pub(crate) use histogram::blocks;
+pub(crate) use images::Images;
 pub(crate) use page::page;
 pub(crate) use profile::{Profile, figure, shown};
 

@@ -78,6 +78,10 @@ fn card(place: usize, column: &Column) -> Markup {
                     }
                 }
             }
+            @if let Some(words) = column.words.as_ref().filter(|words| words.max > 1.0) {
+                @let [low, middle, high] = words.quantiles;
+                p { "Words of a text: " (low) " at 5 %, " (middle) " at 50 %, " (high) " at 95 %, at most " (words.max) "." }
+            }
             @if let Some([first, last]) = &column.dates { p { "From " (first) " to " (last) "." } }
             @if let Some(numbers) = &column.numbers { (of_numbers(column, numbers)) }
             @if column.dates.is_none() && (column.numbers.is_none() || column.is_of_values()) { (values(column)) }

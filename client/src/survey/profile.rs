@@ -38,6 +38,8 @@ pub(crate) struct Column {
     pub(crate) distinct: u64,
     pub(crate) distinct_is_exact: bool,
     pub(crate) numbers: Option<Numbers>,
+    /// Of texts, how many words they have.
+    pub(crate) words: Option<Words>,
     /// First and last date.
     pub(crate) dates: Option<[String; 2]>,
     /// The most frequent values, where they could be counted.
@@ -54,6 +56,13 @@ pub(crate) struct Numbers {
     pub(crate) mean: f64,
     pub(crate) standard_deviation: f64,
     pub(crate) histogram: Histogram,
+}
+
+/// How many words the texts of a column have: at 5, 50 and 95 %, and at most.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Words {
+    pub(crate) quantiles: [f64; 3],
+    pub(crate) max: f64,
 }
 
 /// A value and the rows that have it.
@@ -133,6 +142,10 @@ impl Column {
             distinct,
             distinct_is_exact,
             numbers,
+            words: survey.words().map(|[low, middle, high, max]| Words {
+                quantiles: [low, middle, high],
+                max,
+            }),
             dates: dates.filter(|_| nature == Nature::Date),
             top: top
                 .map(|(value, count)| Value {
@@ -201,6 +214,13 @@ impl Column {
                     if histogram.log { "  (logarithmic)" } else { "" }
                 ));
             }
+        }
+        if let Some(words) = self.words.as_ref().filter(|words| words.max > 1.0) {
+            let [low, middle, high] = words.quantiles;
+            lines.push(format!(
+                "  words 5% {low}  median {middle}  95% {high}  max {}",
+                words.max
+            ));
         }
         if let Some([first, last]) = &self.dates {
             lines.push(format!("  from {first} to {last}"));

@@ -48,7 +48,7 @@ fn the_draft_is_a_schema_by_which_the_table_can_be_read() {
     for part in [
         "label = \"default\"",
         "\"ID\", # looks like a key",
-        "\"opened\", # dates: no input of a model, but a task may split by them (evaluation.time_column)",
+        "name = \"opened\"\ntype = \"date\"\nmin = \"2023-01-01\"\nmax = \"2024-01-01\"\n",
         "\"country\", # one value in all rows",
         "\"note\", # texts that hardly repeat",
         "missing = [\"\", \"NA\"]",
@@ -137,6 +137,90 @@ fn the_profile_counts_what_is_there() {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
     assert!(text.contains('▁') && text.contains("(logarithmic)"), "{text}");
+}
+
+/// Sentences of 4 to 23 words, and a label.
+fn messages(name: &str, of: impl Fn(usize) -> String) -> String {
+    let mut text = format!("message,{name},y\n");
+    for row in 0..200_usize {
+        let words = (0..4 + row % 20).map(|word| format!("w{}", row * 31 + word));
+        let words = words.collect::<Vec<_>>().join(" ");
+        text.push_str(&format!("\"{words},\nplease\",{},{}\n", of(row), row % 2));
+    }
+    text
+}
+
+#[test]
+fn long_free_texts_are_drafted_as_the_only_column() {
+    let text = messages("code", |row| format!("K{row}"));
+    let found = draft(&survey(&text).unwrap(), None).unwrap();
+    for part in [
+        "\"code\", # texts that hardly repeat: a key, or free text",
+        "# Free text: 15 words in the middle, 23 in all but the longest twentieth.",
+        "name = \"message\"\ntype = \"text\"\ntokens = 32\nwords = 1\nbuckets = 8192\n",
+    ] {
+        assert!(found.contains(part), "{part} is not in:\n{found}");
+    }
+    // No word of a message leaves with a draft.
+    assert!(!found.contains("w31"), "{found}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank.csv");
+    fs::write(&path, &text).unwrap();
+    let schema = Schema::parse(&found).unwrap();
+    let rows = Dataset::read(&path, &schema, &HoldOut::new([0; 32], 0.0), &Rules::none()).unwrap();
+    assert_eq!(rows.len(), 200);
+    // Beside what a table's model takes, a text is left out, and the reason says what it is good for.
+    let beside = messages("age", |row| (20 + row % 50).to_string());
+    let beside = draft(&survey(&beside).unwrap(), None).unwrap();
+    let part = "\"message\", # texts that hardly repeat: free text, which a task can learn from alone";
+    assert!(
+        beside.contains(part) && beside.contains("name = \"age\""),
+        "{beside}"
+    );
+    let profile = Profile::of(&survey(&text).unwrap());
+    let words = profile.columns[0].words.as_ref().unwrap();
+    assert_eq!((words.quantiles, words.max), ([6.0, 15.0, 23.0], 24.0));
+    assert!(
+        profile.text().contains("  words 5% 6  median 15  95% 23  max 24"),
+        "{}",
+        profile.text()
+    );
+    assert!(page(&profile).contains("Words of a text: 6 at 5 %, 15 at 50 %"));
+}
+
+#[test]
+fn images_are_counted_by_their_labels_and_are_no_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let [images, labels] = ["images.idx", "labels.idx"].map(|name| folder.path().join(name));
+    let pixels = [
+        [0, 0, 8, 3, 0, 0, 0, 4],
+        [0, 0, 0, 1, 0, 0, 0, 2],
+        [10, 20, 30, 40, 50, 60, 70, 80],
+    ]
+    .concat();
+    fs::write(&images, pixels).unwrap();
+    fs::write(&labels, [0, 0, 8, 1, 0, 0, 0, 4, 7, 0, 7, 7]).unwrap();
+    let text = Images::read(&images, Some(&labels)).unwrap().text();
+    for part in [
+        "images.idx: IDX, 4 images of 1 x 2 bytes, mean 45.0 of 255",
+        "  label   0  1 (25.0 %)\n  label   7  3 (75.0 %)",
+    ] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+    let alone = Images::read(&images, None).unwrap().text();
+    assert!(alone.contains("--labels FILE"), "{alone}");
+    let alone = Images::read(&labels, None).unwrap().text();
+    assert!(alone.contains("IDX, 4 labels\n  label   0  1"), "{alone}");
+    let error = Images::read(&labels, Some(&images)).err().unwrap().to_string();
+    assert!(
+        error.contains("found items of 1 x 2 bytes, expected labels"),
+        "{error}"
+    );
+    let error = Survey::read(&images).err().unwrap().to_string();
+    assert!(
+        error.contains("found an IDX file, of images or their labels, expected a table"),
+        "{error}"
+    );
 }
 
 #[test]

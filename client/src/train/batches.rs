@@ -26,6 +26,8 @@ pub(super) struct Epochs {
     /// Gives their order; without it they keep it.
     pub(super) seed: Option<u64>,
     pub(super) epochs: u32,
+    /// Epochs that an earlier run has been through: their orders are drawn, and nothing is gathered.
+    pub(super) done: u32,
     /// Rows in a batch; the last of an epoch may be smaller.
     pub(super) batch_size: usize,
     /// Gives the rows' weights.
@@ -100,9 +102,12 @@ fn prepare(
     let batches = (CELLS / width.max(1) / epochs.batch_size).max(1);
     let length = batches * epochs.batch_size;
     let mut order = std::mem::take(&mut epochs.rows);
-    for _ in 0..epochs.epochs {
+    for epoch in 0..epochs.epochs {
         if let Some(shuffle) = &mut shuffle {
             shuffle.shuffle(&mut order);
+        }
+        if epoch < epochs.done {
+            continue;
         }
         let mut left = order.len();
         for rows in order.chunks(length) {
@@ -163,6 +168,7 @@ mod tests {
             rows: (0..ROWS).collect(),
             seed: seed.into(),
             epochs: 3,
+            done: 0,
             batch_size: 2,
             loss: loss(&[1.0, 1.0]),
         }
@@ -233,6 +239,18 @@ mod tests {
         }
         assert_eq!(read(epochs(7), WIDE), read(epochs(7), WIDE));
         assert_ne!(read(epochs(7), WIDE), read(epochs(8), WIDE));
+    }
+
+    #[test]
+    fn epochs_of_an_earlier_run_are_left_out_and_the_rest_is_the_same() {
+        for width in [1, WIDE] {
+            let whole = read(epochs(7), width);
+            let mut epochs = epochs(7);
+            epochs.done = 2;
+            let rest = read(epochs, width);
+            assert_eq!(rest.len() * 3, whole.len());
+            assert_eq!(rest, whole[whole.len() - rest.len()..]);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use veilsum_protocol::model::{ClassSums, ModelSpec, NumberSums, ScoreSums, Target};
+use veilsum_protocol::model::{BinarySums, ClassSums, GroupSums, ModelSpec, NumberSums, ScoreSums, Target};
 
 use crate::data::EncodedData;
 use crate::model::Network;
@@ -22,10 +22,41 @@ pub fn evaluate(
     bins: u32,
     runtime: Runtime,
 ) -> Result<ScoreSums, TrainError> {
+    evaluate_by_group(model, parameters, data, rows, bins, None, runtime)
+}
+
+/// The groups of a bank's rows.
+#[derive(Clone, Copy, Debug)]
+pub struct ByGroup<'a> {
+    /// Of each row of the data, below `count`.
+    pub of_rows: &'a [u8],
+    /// How many groups there are.
+    pub count: usize,
+}
+
+/// How a model judges some rows, like [`evaluate`]; the scores of a binary model by group as well, if there are groups.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_by_group(
+    model: &ModelSpec,
+    parameters: &[f32],
+    data: &EncodedData,
+    rows: &[u32],
+    bins: u32,
+    groups: Option<ByGroup<'_>>,
+    runtime: Runtime,
+) -> Result<ScoreSums, TrainError> {
     let predictions = predict(model, parameters, data, rows, runtime)?;
     let labels = rows.iter().map(|&row| data.labels[row as usize]);
     Ok(match data.target {
-        Target::Binary => binary(labels.zip(predictions), bins),
+        Target::Binary => {
+            // One prediction for both, so that the groups are the whole to the last row.
+            let by = groups.map(|groups| by_group(labels.clone().zip(&predictions), rows, groups, bins));
+            let mut sums = binary(labels.zip(predictions), bins);
+            sums.groups = by.unwrap_or_default();
+            ScoreSums::Binary(sums)
+        }
         Target::Classes(classes) => {
             let scores = predictions.chunks_exact(usize::from(classes));
             by_class(labels.zip(scores), usize::from(classes))
@@ -40,7 +71,7 @@ pub fn evaluate(
     })
 }
 
-fn binary(rows: impl ExactSizeIterator<Item = (f32, f32)>, bins: u32) -> ScoreSums {
+fn binary(rows: impl ExactSizeIterator<Item = (f32, f32)>, bins: u32) -> BinarySums {
     let count = rows.len() as u64;
     let (mut negatives, mut positives) = (vec![0; bins as usize], vec![0; bins as usize]);
     let mut loss = 0.0;
@@ -50,7 +81,30 @@ fn binary(rows: impl ExactSizeIterator<Item = (f32, f32)>, bins: u32) -> ScoreSu
         let histogram = if positive { &mut positives } else { &mut negatives };
         histogram[bin(score, bins)] += 1;
     }
-    ScoreSums::binary(count, loss, negatives, positives)
+    BinarySums::new(count, loss, negatives, positives)
+}
+
+fn by_group<'a>(
+    scored: impl Iterator<Item = (f32, &'a f32)>,
+    rows: &[u32],
+    groups: ByGroup<'_>,
+    bins: u32,
+) -> Vec<GroupSums> {
+    let empty = GroupSums {
+        negatives: vec![0; bins as usize],
+        positives: vec![0; bins as usize],
+    };
+    let mut sums = vec![empty; groups.count];
+    for ((label, score), &row) in scored.zip(rows) {
+        let sums = &mut sums[usize::from(groups.of_rows[row as usize])];
+        let histogram = if label > 0.5 {
+            &mut sums.positives
+        } else {
+            &mut sums.negatives
+        };
+        histogram[bin(f64::from(*score), bins)] += 1;
+    }
+    sums
 }
 
 /// `rows`: the class, and the probability of each class.

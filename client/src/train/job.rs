@@ -8,6 +8,7 @@ use crate::data::EncodedData;
 use crate::model::{Dropout, Network, Parameters};
 
 use super::batches::{Blocks, Epochs};
+use super::checkpoint::{Between, Checkpoint};
 use super::loss::RowLoss;
 use super::optimiser::Optimiser;
 use super::rows::{Rows, append};
@@ -63,6 +64,38 @@ pub struct Trained {
 /// # Errors
 /// When the parts of the job do not fit, libtorch fails, or the loss stops being a number.
 pub fn train(job: &TrainingJob<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Trained, TrainError> {
+    train_from(job, Start::default(), &mut |_| Ok(()), progress)
+}
+
+/// Takes what is between two passes.
+pub type Keep<'a> = dyn FnMut(&Between<'_>) -> Result<(), TrainError> + 'a;
+
+/// What training begins with beside its job.
+#[derive(Clone, Copy, Default)]
+pub struct Start<'a> {
+    /// Where an earlier run of the same job has come to.
+    pub from: Option<&'a Checkpoint>,
+    /// Is added to the gradient of each step (SCAFFOLD), manifest order. For plain SGD alone.
+    pub correction: Option<&'a [f32]>,
+}
+
+/// What happens on the way.
+struct Along<'a, 'b> {
+    start: Start<'a>,
+    keep: &'a mut Keep<'b>,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+/// The same with what it begins with. `keep` is called between two passes, before `progress` is told of the one that ended.
+///
+/// # Errors
+/// As [`train`], and those of `keep`.
+pub fn train_from(
+    job: &TrainingJob<'_>,
+    start: Start<'_>,
+    keep: &mut Keep<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Trained, TrainError> {
     job.runtime.enter();
     if job.rows.is_empty() {
         return Err(TrainError::shape("training rows", 0, "at least 1"));
@@ -77,6 +110,7 @@ pub fn train(job: &TrainingJob<'_>, progress: &mut dyn FnMut(Progress)) -> Resul
         rows: job.rows.to_vec(),
         seed: job.shuffled.then_some(job.seed),
         epochs: job.training.local_epochs,
+        done: start.from.map_or(0, |from| from.epoch),
         batch_size: job.training.batch_size as usize,
         loss: loss.clone(),
     };
@@ -84,7 +118,12 @@ pub fn train(job: &TrainingJob<'_>, progress: &mut dyn FnMut(Progress)) -> Resul
         let width = job.data.shape.width();
         let blocks = Blocks::start(scope, epochs, width, move |rows| table.gather(rows))
             .map_err(TrainError::Thread)?;
-        passes(job, &network, &parameters, &loss, blocks, progress)
+        let along = Along {
+            start,
+            keep,
+            progress,
+        };
+        passes(job, &network, &parameters, &loss, blocks, along)
     })?;
     let mut trained = Vec::new();
     append(parameters.flat(), &mut trained)?;
@@ -101,15 +140,20 @@ pub fn train(job: &TrainingJob<'_>, progress: &mut dyn FnMut(Progress)) -> Resul
     })
 }
 
-/// Trains on all blocks; gives the mean loss of the last pass.
+/// Trains on all blocks, which begin behind the checkpoint; gives the mean loss of the last pass.
 fn passes(
     job: &TrainingJob<'_>,
     network: &Network,
     parameters: &Parameters,
     loss: &RowLoss,
     blocks: Blocks,
-    progress: &mut dyn FnMut(Progress),
+    along: Along<'_, '_>,
 ) -> Result<f64, TrainError> {
+    let Along {
+        start,
+        keep,
+        progress,
+    } = along;
     let device = job.runtime.device();
     let gradients = network.zeros(device)?;
     let mut optimiser = Optimiser::new(
@@ -120,6 +164,18 @@ fn passes(
     )?;
     let mut dropout = Dropout::seeded(job.seed);
     let (mut epoch, mut mean_loss) = (1, 0.0);
+    if let Some(correction) = start.correction {
+        optimiser.correct(correction)?;
+    }
+    if let Some(from) = start.from {
+        from.restore(
+            job.training.local_epochs,
+            parameters,
+            &mut optimiser,
+            &mut dropout,
+        )?;
+        epoch = from.epoch.saturating_add(1);
+    }
     // On the device, so that a GPU is asked for a number once in a pass.
     let mut loss_sum = Tensor::f_zeros([0; 0], (Kind::Double, device))?;
     for block in blocks {
@@ -146,6 +202,14 @@ fn passes(
                 value: mean_loss,
                 epoch,
             });
+        }
+        if epoch < job.training.local_epochs {
+            keep(&Between {
+                epoch,
+                parameters,
+                optimiser: &optimiser,
+                dropout: &dropout,
+            })?;
         }
         progress(Progress {
             epoch,

@@ -1,6 +1,7 @@
 //! Training and scoring with libtorch. Everything passes the boundary as plain slices, so no caller sees a tensor.
 
 mod batches;
+mod checkpoint;
 mod cuda_library;
 mod error;
 mod evaluate;
@@ -11,11 +12,14 @@ mod rows;
 mod runtime;
 mod shuffle;
 
+pub use checkpoint::{Between, Checkpoint};
 pub use error::TrainError;
-pub use evaluate::{evaluate, predict};
-pub use job::{Progress, Trained, TrainingJob, train};
+pub use evaluate::{ByGroup, evaluate, evaluate_by_group, predict};
+pub use job::{Keep, Progress, Start, Trained, TrainingJob, train, train_from};
 pub use runtime::{DeviceChoice, Runtime, RuntimeError};
 
+#[cfg(test)]
+mod checkpoint_tests;
 #[cfg(test)]
 mod family_tests;
 #[cfg(test)]

@@ -22,11 +22,13 @@ pub(super) struct Optimiser {
     gradients: Tensor,
     /// What FedProx pulls towards.
     common: Option<Tensor>,
+    /// What SCAFFOLD adds to each gradient.
+    correction: Option<Tensor>,
     /// Momentum's velocity, Adam's first and second moment, or Adagrad's and RMSprop's sum of squares.
     moments: Vec<Tensor>,
     /// For what is in between.
     room: Tensor,
-    steps: i32,
+    steps: u32,
 }
 
 impl Optimiser {
@@ -49,6 +51,7 @@ impl Optimiser {
                 0.0 => None,
                 _ => Some(values.f_detach_copy()?),
             },
+            correction: None,
             moments: (0..moments)
                 .map(|_| values.f_zeros_like())
                 .collect::<Result<_, TchError>>()?,
@@ -59,9 +62,29 @@ impl Optimiser {
         })
     }
 
+    /// Adds this to the gradient of each step of plain SGD, behind everything else that changes it: SCAFFOLD's `c - c_i`, values in the
+    /// order of the vector (Karimireddy et al. 2020, algorithm 1).
+    pub(super) fn correct(&mut self, correction: &[f32]) -> Result<(), TchError> {
+        let correction = Tensor::f_from_slice(correction)?;
+        self.correction = Some(correction.f_to_device(self.values.device())?);
+        Ok(())
+    }
+
+    /// What it remembers, and how many steps it has made.
+    pub(super) fn memory(&self) -> (&[Tensor], u32) {
+        (&self.moments, self.steps)
+    }
+
+    /// The same, to be replaced after `steps` steps of an earlier run.
+    pub(super) fn memory_mut(&mut self, steps: u32) -> &mut [Tensor] {
+        self.steps = steps;
+        &mut self.moments
+    }
+
     /// Moves the values by what the gradients are now, which are changed too.
     pub(super) fn step(&mut self) -> Result<(), TchError> {
         self.steps = self.steps.saturating_add(1);
+        let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let (spec, room) = (&self.spec, &self.room);
         if let Some(common) = &self.common {
             let pull = self
@@ -85,6 +108,9 @@ impl Optimiser {
                 let _ = self.gradients.f_add_(&decay)?;
             }
         }
+        if let Some(correction) = &self.correction {
+            let _ = self.gradients.f_add_(correction)?;
+        }
         match (spec.optimiser, &mut self.moments[..]) {
             (LocalOptimiser::Momentum { momentum, nesterov }, [velocity]) => {
                 let _ = velocity.f_mul_scalar_(momentum)?.f_add_(&self.gradients)?;
@@ -100,7 +126,7 @@ impl Optimiser {
             (LocalOptimiser::Adam | LocalOptimiser::AdamW, [first, second]) => {
                 let _ = first.f_lerp_(&self.gradients, 1.0 - BETA[0])?;
                 let _ = second.f_lerp_(&self.gradients.f_square_out(room)?, 1.0 - BETA[1])?;
-                let [bias_first, bias_second] = BETA.map(|beta| 1.0 - beta.powi(self.steps));
+                let [bias_first, bias_second] = BETA.map(|beta| 1.0 - beta.powi(steps));
                 // values -= step first / (sqrt(second) / sqrt(bias_second) + epsilon), with the step drawn into the
                 // denominator, since tch's addcdiv takes no factor.
                 let step = -self.learning_rate / bias_first;

@@ -5,5 +5,6 @@
 mod data;
 mod identifiers;
 mod identity;
+mod images;
 mod scene;
 mod tasks;

@@ -10,7 +10,7 @@ use ring::digest::{Context, SHA256};
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::log::entry::RoundOpen;
 use veilsum_protocol::model::plan::Plan;
-use veilsum_protocol::model::state::{AdvanceError, Outcome, TaskState};
+use veilsum_protocol::model::state::{AdvanceError, Outcome, TaskState, Turnout};
 use veilsum_protocol::secagg::accumulate::{Accumulator, Part};
 use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::secagg::pack::pack;
@@ -88,7 +88,11 @@ pub fn sum(work: Summation, blobs: &dyn Blobs) -> Result<Summed, SumError> {
     }
     let lanes = accumulator.into_lanes();
     let survivors = u16::try_from(work.survivors.len()).map_err(Fault::new)?;
-    let (state, outcome) = work.state.advance(&work.task, &work.plan, &lanes, survivors)?;
+    let turnout = Turnout {
+        survivors,
+        banks: work.open.thresholds.banks,
+    };
+    let (state, outcome) = work.state.advance(&work.task, &work.plan, &lanes, turnout)?;
     let mut packed = Vec::with_capacity(ring.packed_bytes(lanes.len()));
     pack(ring, &lanes, &mut packed);
     let sum = blobs.put(&packed)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use veilsum_protocol::crypto::signing::VerifyingKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Millis, Round};
 use veilsum_protocol::log::entry::{AbortReason, Entry, RoundResult};
+use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::{Action, CoordinatorRound, Event};
 use veilsum_protocol::round::params::Thresholds;
@@ -19,7 +20,7 @@ use veilsum_protocol::wire::statement::Approval;
 use super::driver::{Engine, Input};
 use super::ports::{Fault, Ledger};
 use super::status::ResultLine;
-use super::tasks::{TaskRecord, TaskStatus};
+use super::tasks::{LoadedTask, TaskRecord, TaskStatus};
 use crate::aggregate::{SumError, Summation, Summed, sum};
 
 /// Store keys of the open round's journal.
@@ -226,9 +227,12 @@ impl<L: Ledger> Engine<L> {
         let (Some(task), Some(summed)) = (self.tasks.by_hash(&plan.task), self.summed.take()) else {
             return Ok(None);
         };
-        task.state = Arc::new(summed.state);
+        if let Some(why) = stopped_early(task, &summed.state) {
+            tracing::info!("task {}: {why}", task.record.name);
+        }
         task.record.state = result.next_state;
-        task.record.step = result.step + 1;
+        task.record.step = summed.state.step;
+        task.state = Arc::new(summed.state);
         task.record.attempt = 0;
         task.record.last_result = Entry::Result(result.clone()).hash();
         task.record.released_for = None;
@@ -466,6 +470,21 @@ impl<L: Ledger> Engine<L> {
             _ => {}
         }
     }
+}
+
+/// Whether a state is the one with which its task's training ended before the rounds were used up, in words.
+fn stopped_early(task: &LoadedTask, next: &TaskState) -> Option<String> {
+    if task.state.stopping.as_ref()?.end.is_some() {
+        return None;
+    }
+    let end = next.stopping.as_ref()?.end?;
+    let rounds = task.task.rounds;
+    (end.rounds < rounds).then(|| {
+        format!(
+            "training ends early, after round {} of {rounds}; the model of round {} is the best and is kept",
+            end.rounds, end.kept
+        )
+    })
 }
 
 fn result_line(result: &RoundResult) -> ResultLine {

@@ -11,11 +11,11 @@ use veilsum_coordinator::ledger::Archive;
 use veilsum_protocol::crypto::entropy::SeededEntropy;
 use veilsum_protocol::ids::{BankIndex, Digest, Round, Timestamp};
 use veilsum_protocol::model::plan::Plan;
-use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::model::state::{TaskState, Turnout};
 use veilsum_protocol::model::{ColumnSums, ScoreSums};
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::params::RoundKind;
-use veilsum_protocol::round::participant::{Action, Event, Notice, Participant};
+use veilsum_protocol::round::participant::{Action, DerivedState, Event, Notice, Participant};
 use veilsum_protocol::secagg::mask::mask_and_pack;
 use veilsum_protocol::secagg::pack::unpack;
 use veilsum_protocol::secagg::quantise::Digits;
@@ -182,12 +182,19 @@ impl Bank {
                     let ring = layout.ring(open.thresholds.banks).unwrap();
                     let sum = fetch(&line.archive, &result.sum);
                     unpack(ring, &sum, layout.lanes(), |lane| lanes.push(lane)).unwrap();
-                    let (next, _) = state.advance(&task, &plan, &lanes, result.survivors).unwrap();
-                    let hash = next.hash();
+                    let turnout = Turnout {
+                        survivors: result.survivors,
+                        banks: open.thresholds.banks,
+                    };
+                    let (next, _) = state.advance(&task, &plan, &lanes, turnout).unwrap();
+                    let derived = DerivedState {
+                        hash: next.hash(),
+                        step: next.step,
+                    };
                     self.task = Some((task, plan, next));
                     Event::Derived {
                         round: result.round,
-                        state: Some(hash),
+                        state: Some(derived),
                     }
                 }
                 Action::Notice(Notice::Refused(rejection)) => {

@@ -1,5 +1,6 @@
 //! Tasks from their creation to their last step, with banks and coordinators that die on the way.
 
+use veilsum_coordinator::engine::tasks::TaskStatus;
 use veilsum_protocol::ids::Round;
 use veilsum_protocol::log::entry::{AbortReason, Entry};
 use veilsum_protocol::wire::canonical::Canonical;
@@ -27,6 +28,36 @@ async fn a_task_runs_to_its_end_and_goes_on_without_a_bank_that_died() {
     let last = end.last_result.unwrap();
     assert_eq!((last.round, last.survivors, last.rows), (4, 4, Some(16)));
     assert_eq!(last.figures.get("auc"), Some(&Some(1.0)));
+    office.stop().await;
+    for bank in back(joined).await {
+        assert_eq!(bank.refused, []);
+    }
+}
+
+/// Every model is judged alike, so the first stays the best: training stops after two of twenty rounds, also where the coordinator is
+/// started anew in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_stops_early_is_finished() {
+    let world = World::new(3);
+    let text = TASK.replace("rounds = 2", "rounds = 20").replace(
+        "[deadlines]",
+        "[early_stopping]\nfigure = \"auc\"\npatience = 1\n[deadlines]",
+    );
+    let office = world.start();
+    create(&office, &text).await.unwrap();
+    let joined = world.join_all(&office, world.banks()).await;
+    wait_for(&office, |status| status.tasks[0].step >= 2).await;
+    office.stop().await;
+    let banks = back(joined).await;
+    let office = world.start();
+    let joined = world.join_all(&office, banks).await;
+    let end = wait_for(&office, finished).await;
+    let last = end.last_result.unwrap();
+    assert_eq!(
+        (last.kind.as_str(), last.step, end.tasks[0].steps),
+        ("evaluate", 21, 22)
+    );
+    assert_eq!(end.tasks[0].status, TaskStatus::Finished);
     office.stop().await;
     for bank in back(joined).await {
         assert_eq!(bank.refused, []);

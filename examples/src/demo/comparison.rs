@@ -7,19 +7,23 @@ use std::sync::Mutex;
 use std::thread;
 
 use veilsum_client::data::{Dataset, HoldOut};
-use veilsum_client::desensitise::Rules;
 use veilsum_client::enrol::init::read_hold_out_salt;
 use veilsum_protocol::ids::Digest;
+use veilsum_protocol::model::Target;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::params::RoundKind;
+use veilsum_protocol::task::{LabelKind, Task};
 use veilsum_protocol::wire::canonical::Canonical as _;
 
 use super::DemoError;
+use super::consortium::Member;
 use super::history::RoundEnd;
 use super::show::Options;
-use super::trial::{TestFold, Trial, each_for_itself, pooled};
+use super::trial::{Plan, TestFold, Trial, each_for_itself, pooled, read_rows};
 use super::verdict::Played;
-use crate::score::Score;
+use crate::example::Rival;
+use crate::files::TableFiles;
+use crate::score::{Score, judge};
 
 /// How often the unmasked federation is trained, each time with another order of the rows.
 pub(super) const UNMASKED_RUNS: u64 = 3;
@@ -29,19 +33,66 @@ pub(super) struct Trials {
     pub(super) alone: Vec<Trial>,
     pub(super) pooled: Trial,
     pub(super) unmasked: Vec<Trial>,
+    /// Of other tasks on the same rows, with their names.
+    pub(super) rivals: Vec<(&'static str, Trial)>,
 }
 
-/// Every bank's table, with the very rows held out that its daemon holds out.
-pub(super) fn bank_tables(played: &Played<'_>) -> Result<Vec<Dataset>, DemoError> {
-    let task = &played.supply.task;
-    let read = |name: &str| -> Result<Dataset, DemoError> {
-        let folder = played.consortium.bank_folder(name);
+/// Every bank's table as a task reads it, with the very rows held out that the bank's daemon holds out where the split is the same.
+pub(super) fn bank_tables(played: &Played<'_>, task: &Task) -> Result<Vec<Dataset>, DemoError> {
+    let read = |bank: &Member| -> Result<Dataset, DemoError> {
+        let folder = played.consortium.bank_folder(&bank.name);
         let salt = read_hold_out_salt(&folder.join("identity/hold-out.salt")).map_err(DemoError::trial)?;
+        let (rows, labels) = bank.files_in(&folder);
         let hold_out = HoldOut::of(salt, &task.evaluation.split);
-        Dataset::read(&folder.join("data.csv"), &task.schema, &hold_out, &Rules::none())
-            .map_err(DemoError::trial)
+        read_rows(task, &TableFiles { rows, labels }, &hold_out)
     };
-    played.supply.banks.iter().map(|bank| read(&bank.name)).collect()
+    played.supply.banks.iter().map(read).collect()
+}
+
+/// Another task on the same rows, as it is compared with.
+struct OtherTask {
+    name: &'static str,
+    task: Task,
+    banks: Vec<Dataset>,
+    test: TestFold,
+}
+
+fn other_tasks(played: &Played<'_>) -> Result<Vec<OtherTask>, DemoError> {
+    let mut others = Vec::new();
+    for rival in &played.supply.rivals {
+        let Rival::Task { name, task, origin } = rival else {
+            continue;
+        };
+        let task = Task::parse(task).map_err(|error| DemoError::content(Path::new(origin), error))?;
+        others.push(OtherTask {
+            name,
+            banks: bank_tables(played, &task)?,
+            test: TestFold::read(&task, &played.supply.test)?,
+            task,
+        });
+    }
+    Ok(others)
+}
+
+/// What the rules without a model are worth, with their names.
+pub(super) fn rules(played: &Played<'_>, labels: &[f64]) -> Result<Vec<(&'static str, Score)>, DemoError> {
+    let LabelKind::Number(scale) = &played.supply.task.schema.label_kind else {
+        return Ok(Vec::new());
+    };
+    let unit = |value: &f64| {
+        scale
+            .scale
+            .unit(value.clamp(scale.min, scale.max), scale.min, scale.max)
+    };
+    let mut scores = Vec::new();
+    for rival in &played.supply.rivals {
+        if let Rival::Rule { name, predictions } = rival {
+            let predictions: Vec<f64> = predictions.iter().map(unit).collect();
+            let score = judge(Target::Number, &predictions, labels).map_err(DemoError::trial)?;
+            scores.push((*name, score));
+        }
+    }
+    Ok(scores)
 }
 
 type Job<'a> = Box<dyn FnOnce() -> Result<Trial, DemoError> + Send + 'a>;
@@ -53,29 +104,70 @@ pub(super) fn train_trials(
     test: &TestFold,
     options: &Options,
 ) -> Result<Trials, DemoError> {
-    let (task, runtime, seed) = (&played.supply.task, played.runtime, options.seed);
+    let plan = Plan {
+        task: &played.supply.task,
+        test,
+        seed: options.seed,
+        runtime: played.runtime,
+        told: &|_, _| (),
+    };
     let all: Vec<&Dataset> = banks.iter().collect();
     let together = &all;
-    let mut jobs: Vec<Job<'_>> = vec![Box::new(move || pooled(task, together, test, seed, runtime))];
+    let others = other_tasks(played)?;
+    let mut jobs: Vec<Job<'_>> = vec![Box::new(move || pooled(plan, together))];
+    for other in &others {
+        let plan = Plan {
+            task: &other.task,
+            test: &other.test,
+            ..plan
+        };
+        jobs.push(Box::new(move || {
+            pooled(plan, &other.banks.iter().collect::<Vec<_>>())
+        }));
+    }
     let unmasked = if options.compare_unmasked {
         UNMASKED_RUNS
     } else {
         0
     };
     for run in 0..unmasked {
-        jobs.push(Box::new(move || {
-            each_for_itself(task, together, test, seed + run, runtime)
-        }));
+        let plan = Plan {
+            seed: plan.seed + run,
+            ..plan
+        };
+        jobs.push(Box::new(move || each_for_itself(plan, together)));
     }
     for bank in banks {
-        jobs.push(Box::new(move || {
-            each_for_itself(task, &[bank], test, seed, runtime)
-        }));
+        jobs.push(Box::new(move || each_for_itself(plan, &[bank])));
     }
+    let mut trials = in_parallel(jobs)?.into_iter();
+    let pooled = trials
+        .next()
+        .ok_or_else(|| DemoError::Trial(POISONED.to_owned()))?;
+    let rivals = others
+        .iter()
+        .map(|other| other.name)
+        .zip(trials.by_ref())
+        .collect();
+    let unmasked = trials
+        .by_ref()
+        .take(usize::try_from(unmasked).unwrap_or(0))
+        .collect();
+    Ok(Trials {
+        alone: trials.collect(),
+        pooled,
+        unmasked,
+        rivals,
+    })
+}
+
+const POISONED: &str = "a thread that trains has panicked";
+
+/// What the jobs give, in their order.
+fn in_parallel(jobs: Vec<Job<'_>>) -> Result<Vec<Trial>, DemoError> {
     let queue = Mutex::new(jobs.into_iter().enumerate());
     let done = Mutex::new(Vec::new());
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let poisoned = "a thread that trains has panicked";
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
@@ -92,24 +184,9 @@ pub(super) fn train_trials(
     });
     let mut done = done
         .into_inner()
-        .map_err(|_| DemoError::Trial(poisoned.to_owned()))?;
+        .map_err(|_| DemoError::Trial(POISONED.to_owned()))?;
     done.sort_by_key(|(place, _)| *place);
-    let mut trials = done
-        .into_iter()
-        .map(|(_, trial)| trial)
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter();
-    let missing = || DemoError::Trial(poisoned.to_owned());
-    let pooled = trials.next().ok_or_else(missing)?;
-    let unmasked = trials
-        .by_ref()
-        .take(usize::try_from(unmasked).unwrap_or(0))
-        .collect();
-    Ok(Trials {
-        alone: trials.collect(),
-        pooled,
-        unmasked,
-    })
+    done.into_iter().map(|(_, trial)| trial).collect()
 }
 
 /// Each round's number with the score of the model that it made, from the coordinator's archive.

@@ -1,7 +1,6 @@
 //! A consortium in one folder: `coordinator/`, a folder for each bank, and `logs/` with the trace of each process.
 
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -16,7 +15,7 @@ use veilsum_protocol::consortium::Consortium as ConsortiumFile;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::VerifierKey;
 
-use super::process::outcome;
+use super::office::{Office, add_key, free_port, set_key};
 use super::{DemoError, Keeper, Programs};
 
 /// The coordinator's name among the daemons, and its folder.
@@ -47,8 +46,40 @@ pub struct Setup {
 pub struct Member {
     /// Its name in the roster.
     pub name: String,
-    /// Its table, CSV; it is moved into the bank's folder.
+    /// Its table, CSV, or its images; moved into the bank's folder.
     pub table: PathBuf,
+    /// The labels of its images, which stand in a file of their own; moved as well.
+    pub labels: Option<PathBuf>,
+}
+
+/// Where a bank's table lies in its folder, unless it is images.
+const TABLE: &str = "data.csv";
+
+/// Where images and their labels lie.
+const IMAGES: &str = "images.idx3-ubyte";
+const LABELS: &str = "labels.idx1-ubyte";
+
+impl Member {
+    /// The table, and the labels of images, in a bank's folder.
+    pub(super) fn files_in(&self, folder: &Path) -> (PathBuf, Option<PathBuf>) {
+        match self.labels {
+            None => (folder.join(TABLE), None),
+            Some(_) => (folder.join(IMAGES), Some(folder.join(LABELS))),
+        }
+    }
+
+    /// Moves the files into the bank's folder, and names them in its configuration where they do not have the usual name.
+    fn move_into(&self, folder: &Path) -> Result<(), DemoError> {
+        let (table, labels) = self.files_in(folder);
+        fs::rename(&self.table, &table).map_err(DemoError::file(&self.table))?;
+        if let (Some(from), Some(to)) = (&self.labels, labels) {
+            fs::rename(from, &to).map_err(DemoError::file(from))?;
+            let config = folder.join("bank.toml");
+            set_key(&config, "file", format!("{IMAGES:?}"))?;
+            add_key(&config, "data", "labels", format!("{LABELS:?}"))?;
+        }
+        Ok(())
+    }
 }
 
 /// The auditor's report.
@@ -128,8 +159,7 @@ impl Consortium {
             }
             let schema = dir.join(name).join("schema.toml");
             fs::write(&schema, &setup.schema).map_err(DemoError::file(&schema))?;
-            let table = dir.join(name).join("data.csv");
-            fs::rename(&bank.table, &table).map_err(DemoError::file(&bank.table))?;
+            bank.move_into(&dir.join(name))?;
         }
         let path = Folder::at(&dir.join(COORDINATOR)).consortium();
         let text = fs::read_to_string(&path).map_err(DemoError::file(&path))?;
@@ -401,42 +431,6 @@ impl Consortium {
     }
 }
 
-/// Runs commands to their end, in the consortium's folder.
-struct Office<'a> {
-    programs: &'a Programs,
-    dir: &'a Path,
-    tell: &'a dyn Fn(&str),
-}
-
-impl Office<'_> {
-    fn coordinator(&self, arguments: &[&str]) -> Result<String, DemoError> {
-        self.run(&self.programs.coordinator, "veilsum-coordinator", arguments, &[0])
-    }
-
-    fn client(&self, arguments: &[&str]) -> Result<String, DemoError> {
-        self.run(&self.programs.client, "veilsum-client", arguments, &[0])
-    }
-
-    /// What it printed on standard output, if its exit code is one of `fine`.
-    fn run(&self, program: &Path, name: &str, arguments: &[&str], fine: &[i32]) -> Result<String, DemoError> {
-        let line = format!("{name} {}", arguments.join(" "));
-        (self.tell)(&line);
-        let output = Command::new(program)
-            .args(arguments)
-            .current_dir(self.dir)
-            .output()
-            .map_err(DemoError::file(program))?;
-        if !output.status.code().is_some_and(|code| fine.contains(&code)) {
-            return Err(DemoError::Command {
-                command: line,
-                outcome: outcome(output.status),
-                output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            });
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-}
-
 fn short(program: &Path) -> String {
     program
         .file_name()
@@ -447,58 +441,4 @@ fn short(program: &Path) -> String {
 
 fn parse<T: DeserializeOwned>(text: &str, what: &Path) -> Result<T, DemoError> {
     serde_json::from_str(text).map_err(|error| DemoError::content(what, error))
-}
-
-/// A port of loopback that nobody uses now, neither for UDP nor for TCP.
-fn free_port() -> Result<u16, DemoError> {
-    let what = Path::new("a port that is free for UDP and TCP");
-    let mut tries = 16;
-    loop {
-        let socket = UdpSocket::bind("127.0.0.1:0").map_err(DemoError::file(what))?;
-        let address = socket.local_addr().map_err(DemoError::file(what))?;
-        tries -= 1;
-        match TcpListener::bind(address) {
-            Ok(_) => return Ok(address.port()),
-            Err(error) if tries == 0 => return Err(DemoError::file(what)(error)),
-            Err(_) => {}
-        }
-    }
-}
-
-/// Sets one key of a configuration file that `init` wrote, as an operator would with an editor.
-fn set_key(path: &Path, key: &str, value: u32) -> Result<(), DemoError> {
-    let text = fs::read_to_string(path).map_err(DemoError::file(path))?;
-    let mut found = false;
-    let lines = text.lines().map(|line| match line.split_once('=') {
-        Some((name, rest)) if name.trim() == key => {
-            found = true;
-            let comment = rest.find('#').map_or("", |at| rest.get(at..).unwrap_or(""));
-            format!("{key} = {value} {comment}").trim_end().to_owned() + "\n"
-        }
-        _ => format!("{line}\n"),
-    });
-    let changed: String = lines.collect();
-    if !found {
-        return Err(DemoError::content(path, format!("found no key {key}")));
-    }
-    fs::write(path, changed).map_err(DemoError::file(path))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn one_key_of_a_configuration_is_set() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("coordinator.toml");
-        fs::write(&path, "grace_s = 20   # patience\n[limits]\nidle_s = 30\n").unwrap();
-        set_key(&path, "grace_s", 2).unwrap();
-        set_key(&path, "idle_s", 5).unwrap();
-        let changed = fs::read_to_string(&path).unwrap();
-        assert_eq!(changed, "grace_s = 2 # patience\n[limits]\nidle_s = 5\n");
-        let error = set_key(&path, "unknown", 1).unwrap_err().to_string();
-        assert!(error.contains("found no key unknown"), "{error}");
-    }
 }

@@ -24,6 +24,8 @@ pub struct RoundStory {
     pub step: u32,
     /// What is computed.
     pub kind: RoundKind,
+    /// Banks at its opening.
+    pub banks: u16,
     /// Names of the banks that had to upload, once they are fixed.
     pub cohort: Vec<String>,
     /// Names of the banks in the sum, once they are fixed.
@@ -40,6 +42,8 @@ pub struct RoundStory {
 pub enum RoundEnd {
     /// The sum is published.
     Published {
+        /// Hash of the sum.
+        sum: Digest,
         /// Hash of the state that follows.
         next_state: Digest,
         /// Of the state before, on the banks' own hold-outs; none in a statistics round.
@@ -124,6 +128,7 @@ impl History {
                     round: open.round.0,
                     step: open.step,
                     kind: open.kind,
+                    banks: open.thresholds.banks,
                     cohort: Vec::new(),
                     survivors: None,
                     end: None,
@@ -146,6 +151,7 @@ impl History {
             }
             Entry::Result(result) => {
                 let end = RoundEnd::Published {
+                    sum: result.sum,
                     next_state: result.next_state,
                     metrics: result.metrics.clone(),
                 };

@@ -3,20 +3,23 @@
 //!
 //! * [`consortium`] enrols, starts, kills and stops them; whole-system tests use it too.
 //! * [`history`] reads what happened from the log.
-//! * [`supply`] makes or deals out the banks' data.
+//! * [`supply`] makes the banks' data up, [`deal`] deals out one table to them.
 //! * [`trial`] trains in this process what the federated model is compared with.
 //! * [`show`] plays the demo from its start to the verdict.
 
 mod comparison;
 pub mod consortium;
+pub mod deal;
 mod error;
 pub(crate) mod folder;
 pub mod history;
 mod narrator;
+mod office;
 mod outage;
 mod page;
 mod process;
 mod programs;
+mod published;
 pub mod show;
 pub mod supply;
 mod tamper;

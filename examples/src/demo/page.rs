@@ -1,6 +1,6 @@
 //! The outcome as the report's plain values.
 
-use veilsum_protocol::model::ModelSpec;
+use veilsum_protocol::model::{InputShape, ModelSpec};
 use veilsum_protocol::task::Task;
 
 use super::history::{RoundEnd, RoundStory};
@@ -14,23 +14,9 @@ pub(super) fn row(name: &str, role: Role, score: &Score, rows: usize) -> TableRo
     TableRow {
         name: name.to_owned(),
         role,
-        auc: score.auc,
-        ks: score.ks,
-        log_loss: score.log_loss,
+        score: *score,
         rows,
     }
-}
-
-/// The mean of some scores, all on the same fold.
-pub(super) fn mean(scores: &[Score]) -> Option<Score> {
-    let first = scores.first()?;
-    let of = |value: fn(&Score) -> f64| scores.iter().map(value).sum::<f64>() / scores.len() as f64;
-    Some(Score {
-        auc: of(|score| score.auc),
-        ks: of(|score| score.ks),
-        log_loss: of(|score| score.log_loss),
-        rows: first.rows,
-    })
 }
 
 /// One round for the page, with the score of the model that it made.
@@ -45,9 +31,7 @@ pub(super) fn round(story: &RoundStory, score: Option<&Score>) -> RoundRow {
             _ => 0,
         },
         dropped: story.lost(),
-        auc: score.map(|score| score.auc),
-        ks: score.map(|score| score.ks),
-        log_loss: score.map(|score| score.log_loss),
+        score: score.copied(),
         seconds: story.seconds,
     }
 }
@@ -64,15 +48,25 @@ pub(super) fn facts(
         label: label.to_owned(),
         value,
     };
-    let inputs = task.schema.inputs().len();
+    // Hyphens at which no line breaks.
+    let hyphen = "\u{2011}";
+    let row = match task.input_shape() {
+        InputShape::Table { .. } => format!("{} inputs", task.input_shape().width()),
+        InputShape::Sequence { steps, width } => format!("{steps} steps of {width} inputs"),
+        InputShape::Image { height, width, .. } => format!("{height} by {width} pixels"),
+        InputShape::Text { tokens, .. } => format!("{tokens} tokens"),
+    };
     let model = match &task.model {
-        ModelSpec::Logistic => format!("logistic regression on {inputs} inputs"),
-        ModelSpec::Mlp(mlp) => {
-            let hidden: Vec<String> = mlp.hidden.iter().map(u32::to_string).collect();
-            // Hyphens at which no line breaks.
-            format!("network {inputs}\u{2011}{}\u{2011}1", hidden.join("\u{2011}"))
+        ModelSpec::Logistic => format!("logistic regression on {row}"),
+        ModelSpec::Mlp(mlp) if mlp.embedding.is_none() => {
+            let sizes = [task.input_shape().width()]
+                .into_iter()
+                .chain(mlp.hidden.iter().map(|size| *size as usize))
+                .chain([task.target().outputs()]);
+            let sizes: Vec<String> = sizes.map(|size| size.to_string()).collect();
+            format!("network {}", sizes.join(hyphen))
         }
-        other => format!("{} on {inputs} inputs", other.family()),
+        other => format!("{} on {row}", other.family().replace('-', hyphen)),
     };
     vec![
         fact("Banks", banks.to_string()),
@@ -88,6 +82,6 @@ pub(super) fn facts(
 
 /// Which round would have been the best to stop at, for somebody who knows the test rows.
 pub(super) fn best_moment(name: &str, trial: &Trial) -> Option<String> {
-    let (round, auc) = trial.best()?;
-    Some(format!("{name} {auc:.4} (round {round})"))
+    let (round, value) = trial.best()?;
+    Some(format!("{name} {value:.4} (round {round})"))
 }

@@ -5,19 +5,25 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use veilsum_client::data::HoldOut;
 use veilsum_client::model::Snapshot;
 use veilsum_client::train::{DeviceChoice, Runtime};
 use veilsum_coordinator::engine::tasks::TaskStatus;
-use veilsum_protocol::model::Figure;
 use veilsum_protocol::round::params::RoundKind;
 
 use super::consortium::{Consortium, Member, Setup};
+use super::deal::{self, Deal};
 use super::history::{History, RoundEnd, RoundStory};
 use super::outage::Outage;
-use super::supply::{self, Change, Deal, Supply};
+use super::supply::{self, Change, Supply};
+use super::trial::{self, Plan, TestFold};
 use super::verdict::{self, Played};
 use super::{DemoError, Keeper, Narrator, Programs, folder};
+use crate::example::Example;
+use crate::files::TableFiles;
 use crate::loans;
+use crate::score::{in_words, main_figure};
+use crate::table::grouped;
 
 /// Lies in every folder that a demo made, so that no other folder is ever replaced.
 const MARKER: &str = ".veilsum-demo";
@@ -39,8 +45,16 @@ const ROUNDS_FOR_AN_OUTAGE: u32 = 10;
 pub struct Options {
     /// The folder.
     pub dir: PathBuf,
-    /// A table to deal out, in place of the made-up loans.
+    /// Which made-up data.
+    pub example: Example,
+    /// A table to deal out, in place of made-up data.
     pub data: Option<PathBuf>,
+    /// The labels of images in `data`.
+    pub labels: Option<PathBuf>,
+    /// The test fold, in place of rows of `data`.
+    pub test: Option<PathBuf>,
+    /// The labels of images in `test`.
+    pub test_labels: Option<PathBuf>,
     /// The task.
     pub task: Option<PathBuf>,
     /// The schema, in place of the task's.
@@ -55,6 +69,8 @@ pub struct Options {
     pub seed: u64,
     /// Whether the unmasked federation is trained too.
     pub compare_unmasked: bool,
+    /// Whether only the unmasked federation is trained, in this process.
+    pub trial: bool,
 }
 
 /// Plays the demo. True if everything holds that it promises; what does not is told.
@@ -63,6 +79,10 @@ pub struct Options {
 /// What kept it from its end.
 pub fn play(options: &Options) -> Result<bool, DemoError> {
     let mut narrator = Narrator::new();
+    if options.trial {
+        folder::make_anew(&options.dir, MARKER)?;
+        return rehearse(&prepare(options, &narrator)?, options, &narrator).map(|()| true);
+    }
     let programs = Programs::beside_this_one()?;
     let keeper = Keeper::default();
     keeper.kill_all_when_interrupted()?;
@@ -101,31 +121,31 @@ fn prepare(options: &Options, narrator: &Narrator) -> Result<Supply, DemoError> 
     let folder = options.dir.join("tables");
     fs::create_dir_all(&folder).map_err(DemoError::file(&folder))?;
     let Some(table) = &options.data else {
-        narrator.say(
-            "Five banks have loan applications; who defaults follows thresholds and interactions (made up):",
-        );
-        for bank in &loans::BANKS {
-            narrator.say(&format!(
-                "  {}: {}, {} applications",
-                bank.name,
-                bank.about,
-                crate::table::grouped(bank.rows)
-            ));
+        narrator.say(options.example.story());
+        for bank in options.example.banks() {
+            narrator.say(&format!("  {}: {}", bank.name, bank.about));
         }
-        return supply::loans(&folder, options.seed, change);
+        return supply::made_up(&folder, options.example, options.seed, change);
     };
     if options.task.is_none() && schema.is_none() {
         let problem = "--data: the columns of the table are not known; add --task or --schema";
         return Err(DemoError::Usage(problem.to_owned()));
     }
     let deal = Deal {
-        table: table.clone(),
+        table: TableFiles {
+            rows: table.clone(),
+            labels: options.labels.clone(),
+        },
+        test: options.test.clone().map(|rows| TableFiles {
+            rows,
+            labels: options.test_labels.clone(),
+        }),
         split: options.split.clone(),
         partition: options.partition.clone().unwrap_or_default(),
     };
     let text = options.task.as_ref().map(read).transpose()?;
     let origin = options.task.as_deref().unwrap_or(Path::new("the loan task"));
-    let supply = supply::deal(
+    let supply = deal::deal(
         &folder,
         &deal,
         (text.as_deref().unwrap_or(loans::TASK), origin),
@@ -145,6 +165,44 @@ fn prepare(options: &Options, narrator: &Narrator) -> Result<Supply, DemoError> 
     Ok(supply)
 }
 
+/// Trains the federation without masks in this process, and tells each round's figures: for who looks for a task's settings.
+fn rehearse(supply: &Supply, options: &Options, narrator: &Narrator) -> Result<(), DemoError> {
+    let task = &supply.task;
+    let runtime = Runtime::start(DeviceChoice::Cpu, 1).map_err(DemoError::trial)?;
+    // Any salt: the banks' own would hold out other rows, as many.
+    let hold_out = HoldOut::of([7; 32], &task.evaluation.split);
+    let read = |bank: &Member| {
+        let files = TableFiles {
+            rows: bank.table.clone(),
+            labels: bank.labels.clone(),
+        };
+        trial::read_rows(task, &files, &hold_out)
+    };
+    let banks = supply.banks.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let test = TestFold::read(task, &supply.test)?;
+    narrator.head(&format!(
+        "Without masks, in this process, judged on {} rows:",
+        grouped(test.len())
+    ));
+    let plan = Plan {
+        task,
+        test: &test,
+        seed: options.seed,
+        runtime,
+        told: &|round, score| {
+            let figures = score
+                .figures
+                .map(|(figure, value)| format!("{} {value:.4}", in_words(figure)));
+            let seconds = narrator.elapsed().as_secs_f64();
+            narrator.say(&format!(
+                "  round {round:>2}  {}  ({seconds:.0} s)",
+                figures.join(", ")
+            ));
+        },
+    };
+    trial::each_for_itself(plan, &banks.iter().collect::<Vec<_>>()).map(drop)
+}
+
 fn assemble(
     options: &Options,
     supply: &Supply,
@@ -157,7 +215,7 @@ fn assemble(
     narrator.command(&format!("cd {}", options.dir.display()));
     let setup = Setup {
         dir: options.dir.clone(),
-        name: "demo.veilsum.example/credit".to_owned(),
+        name: format!("demo.veilsum.example/{}", options.example.name()),
         banks: supply.banks.clone(),
         schema: supply.schema.clone(),
         reconnect_grace_s: 2,
@@ -210,7 +268,7 @@ fn follow(
         {
             last_news = Instant::now();
         }
-        tell_new(&history, &mut told, &supply.banks, rounds, narrator);
+        tell_new(&history, &mut told, supply, narrator);
         if let Some(status) = status {
             if let Some(outage) = &mut outage
                 && let Some(news) = outage.look(consortium, &status, &history)?
@@ -257,19 +315,19 @@ fn follow(
         }
         thread::sleep(PAUSE);
     }
-    tell_new(&history, &mut told, &supply.banks, rounds, narrator);
+    tell_new(&history, &mut told, supply, narrator);
     Ok((history, outage))
 }
 
 /// Rounds that have ended since the last call, in order.
-fn tell_new(history: &History, told: &mut u64, banks: &[Member], rounds: u32, narrator: &Narrator) {
+fn tell_new(history: &History, told: &mut u64, supply: &Supply, narrator: &Narrator) {
     let last = *told;
     for story in history
         .rounds()
         .filter(|story| story.round > last && story.end.is_some())
     {
         *told = story.round;
-        narrator.say(&line(story, banks.len(), rounds));
+        narrator.say(&line(story, supply));
     }
 }
 
@@ -279,17 +337,15 @@ fn weakest(consortium: &Consortium, supply: &Supply) -> Option<String> {
     if supply.banks.len() < BANKS_FOR_AN_OUTAGE || supply.task.rounds < ROUNDS_FOR_AN_OUTAGE {
         return None;
     }
-    let size = |name: &str| {
-        fs::metadata(consortium.bank_folder(name).join("data.csv")).map_or(u64::MAX, |meta| meta.len())
+    let size = |bank: &&Member| {
+        let (rows, _) = bank.files_in(&consortium.bank_folder(&bank.name));
+        fs::metadata(rows).map_or(u64::MAX, |meta| meta.len())
     };
-    supply
-        .banks
-        .iter()
-        .map(|bank| bank.name.clone())
-        .min_by_key(|name| size(name))
+    supply.banks.iter().min_by_key(size).map(|bank| bank.name.clone())
 }
 
-fn line(story: &RoundStory, all: usize, rounds: u32) -> String {
+fn line(story: &RoundStory, supply: &Supply) -> String {
+    let (all, rounds) = (supply.banks.len(), supply.task.rounds);
     let what = match story.kind {
         RoundKind::Support | RoundKind::Vocabulary => {
             format!("{}: values that enough banks have", story.kind.name())
@@ -310,10 +366,11 @@ fn line(story: &RoundStory, all: usize, rounds: u32) -> String {
             metrics: Some(metrics),
             ..
         }) => {
-            let auc = metrics
-                .figure(Figure::Auc)
-                .map_or("–".to_owned(), |auc| format!("{auc:.4}"));
-            format!("; the model before it: AUC {auc}")
+            let figure = main_figure(supply.task.target());
+            let value = metrics
+                .figure(figure)
+                .map_or("–".to_owned(), |value| format!("{value:.4}"));
+            format!("; the model before it: {} {value}", in_words(figure))
         }
         Some(RoundEnd::Aborted(reason)) => format!("; no result: {}", reason.words()),
         _ => String::new(),

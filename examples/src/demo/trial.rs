@@ -5,7 +5,8 @@
 //! party that holds everybody's rows it is the pooled model; with all banks it is the same federation unmasked.
 //! So every model sees the same number of passes, and the optimiser starts afresh in each round for all of them.
 
-use veilsum_client::data::{Dataset, EncodedData};
+use veilsum_client::data::{DataFiles, Dataset, EncodedData, HoldOut};
+use veilsum_client::desensitise::Rules;
 use veilsum_client::train::{Runtime, TrainingJob, predict, train};
 use veilsum_protocol::model::initialise::initialise;
 use veilsum_protocol::model::optimiser::OptimiserState;
@@ -13,7 +14,8 @@ use veilsum_protocol::model::{ColumnSums, Moments};
 use veilsum_protocol::task::{Split, Task, Weighting};
 
 use super::DemoError;
-use crate::score::{Score, score};
+use crate::files::TableFiles;
+use crate::score::{Score, judge};
 
 /// Rows that never leave each other, and those among them to train on.
 struct Party {
@@ -24,6 +26,8 @@ struct Party {
 /// The common test fold.
 pub struct TestFold {
     rows: Dataset,
+    /// Which of them are judged, in the order of the fold: of rows that are parts of sequences perhaps not all.
+    judged: Vec<u32>,
 }
 
 /// A trained model, judged on the test fold.
@@ -38,35 +42,49 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// The round, from 1, after which the model was best on the test fold, with its AUC: what a stop at the best
+    /// The round, from 1, after which the model was best on the test fold, with its main figure: what a stop at the best
     /// moment would have given to somebody who knows the test rows.
     pub fn best(&self) -> Option<(usize, f64)> {
-        let curve = self
-            .curve
-            .iter()
-            .enumerate()
-            .map(|(at, score)| (at + 1, score.auc));
-        curve.max_by(|left, right| left.1.total_cmp(&right.1))
+        let best = Score::best(&self.curve)?;
+        let round = self.curve.iter().position(|score| score == best)?;
+        Some((round + 1, best.main().1))
     }
+}
+
+/// Reads a table, with the labels of images beside it.
+///
+/// # Errors
+/// What does not fit the task's schema.
+pub fn read_rows(task: &Task, files: &TableFiles, hold_out: &HoldOut) -> Result<Dataset, DemoError> {
+    let files = DataFiles {
+        file: files.rows.clone(),
+        labels: files.labels.clone(),
+    };
+    Dataset::read_files(&files, &task.schema, hold_out, None, &Rules::none()).map_err(DemoError::trial)
 }
 
 impl TestFold {
     /// Rows of which none is held back; they are scored, never trained on.
-    pub fn new(rows: Dataset) -> Self {
-        Self { rows }
+    ///
+    /// # Errors
+    /// As [`read_rows`].
+    pub fn read(task: &Task, files: &TableFiles) -> Result<Self, DemoError> {
+        let rows = read_rows(task, files, &HoldOut::new([0; 32], 0.0))?;
+        let judged = rows.training_rows().collect();
+        Ok(Self { rows, judged })
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.judged.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.judged.is_empty()
     }
 
-    /// Probabilities of label 1 and labels, in the order of the fold.
+    /// What a model predicts, as [`predict`] says, and the labels, in the order of the fold.
     ///
     /// # Errors
     /// If the model does not fit the task.
@@ -76,18 +94,18 @@ impl TestFold {
         moments: &Moments,
         parameters: &[f32],
         runtime: Runtime,
-    ) -> Result<(Vec<f64>, Vec<u8>), DemoError> {
+    ) -> Result<(Vec<f64>, Vec<f64>), DemoError> {
         let data = self
             .rows
             .encode_for(&task.model, moments)
             .map_err(DemoError::trial)?;
-        scores(&data, task, parameters, runtime).map(|scores| (scores, binary(&data)))
+        predictions(&data, &self.judged, task, parameters, runtime)
     }
 
     /// A model judged by exact figures over the fold.
     ///
     /// # Errors
-    /// As [`TestFold::predict`], and if only one class is there.
+    /// As [`TestFold::predict`], and if nothing can be told from the labels.
     pub fn judge(
         &self,
         task: &Task,
@@ -95,24 +113,24 @@ impl TestFold {
         parameters: &[f32],
         runtime: Runtime,
     ) -> Result<Score, DemoError> {
-        let (scores, labels) = self.predict(task, moments, parameters, runtime)?;
-        score(&scores, &labels).map_err(DemoError::trial)
+        let (predictions, labels) = self.predict(task, moments, parameters, runtime)?;
+        judge(task.target(), &predictions, &labels).map_err(DemoError::trial)
     }
 }
 
-fn binary(data: &EncodedData) -> Vec<u8> {
-    data.labels.iter().map(|&label| u8::from(label > 0.5)).collect()
-}
-
-fn scores(
+fn predictions(
     data: &EncodedData,
+    rows: &[u32],
     task: &Task,
     parameters: &[f32],
     runtime: Runtime,
-) -> Result<Vec<f64>, DemoError> {
-    let rows: Vec<u32> = (0..).take(data.labels.len()).collect();
-    let scores = predict(&task.model, parameters, data, &rows, runtime).map_err(DemoError::trial)?;
-    Ok(scores.into_iter().map(f64::from).collect())
+) -> Result<(Vec<f64>, Vec<f64>), DemoError> {
+    let found = predict(&task.model, parameters, data, rows, runtime).map_err(DemoError::trial)?;
+    let labels = rows.iter().filter_map(|row| data.labels.get(*row as usize));
+    Ok((
+        found.into_iter().map(f64::from).collect(),
+        labels.copied().map(f64::from).collect(),
+    ))
 }
 
 /// The moments of the banks' training rows together, from the same sums that the statistics round adds up.
@@ -133,17 +151,27 @@ pub fn moments_of(banks: &[&Dataset]) -> Result<Moments, DemoError> {
     Moments::from_sums(&total).map_err(DemoError::trial)
 }
 
+/// How models are trained here and what they are judged by.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    /// What is trained.
+    pub task: &'a Task,
+    /// What it is judged by, after every round.
+    pub test: &'a TestFold,
+    /// Gives the order of the rows.
+    pub seed: u64,
+    /// Where to compute.
+    pub runtime: Runtime,
+    /// Told the number of each round, from 1, and its model's score.
+    pub told: &'a (dyn Fn(u32, &Score) + Sync),
+}
+
 /// Each bank a party, as in the consortium but without masks. With one bank: that bank alone, with its own moments.
 ///
 /// # Errors
 /// If training or scoring fails.
-pub fn each_for_itself(
-    task: &Task,
-    banks: &[&Dataset],
-    test: &TestFold,
-    seed: u64,
-    runtime: Runtime,
-) -> Result<Trial, DemoError> {
+pub fn each_for_itself(plan: Plan<'_>, banks: &[&Dataset]) -> Result<Trial, DemoError> {
+    let task = plan.task;
     let moments = moments_of(banks)?;
     let party = |bank: &&Dataset| -> Result<Party, DemoError> {
         let data = bank.encode_for(&task.model, &moments).map_err(DemoError::trial)?;
@@ -153,48 +181,45 @@ pub fn each_for_itself(
         })
     };
     let parties = banks.iter().map(party).collect::<Result<Vec<_>, _>>()?;
-    run(task, &parties, &moments, test, seed, runtime)
+    run(plan, &parties, &moments)
 }
 
 /// All banks' training rows on one machine.
 ///
 /// # Errors
 /// If training or scoring fails.
-pub fn pooled(
-    task: &Task,
-    banks: &[&Dataset],
-    test: &TestFold,
-    seed: u64,
-    runtime: Runtime,
-) -> Result<Trial, DemoError> {
+pub fn pooled(plan: Plan<'_>, banks: &[&Dataset]) -> Result<Trial, DemoError> {
+    let task = plan.task;
     let moments = moments_of(banks)?;
-    let mut all = Party {
-        data: EncodedData {
-            inputs: Vec::new().into(),
-            shape: task.input_shape(),
-            labels: Vec::new(),
-            target: task.target(),
-        },
-        training: Vec::new(),
-    };
+    let mut all: Option<EncodedData> = None;
+    let mut training = Vec::new();
     for bank in banks {
-        let before = u32::try_from(all.data.labels.len()).map_err(DemoError::trial)?;
-        let data = bank.encode_for(&task.model, &moments).map_err(DemoError::trial)?;
-        all.training.extend(bank.training_rows().map(|row| before + row));
-        all.data.inputs.extend(data.inputs);
-        all.data.labels.extend(data.labels);
+        let more = bank.encode_for(&task.model, &moments).map_err(DemoError::trial)?;
+        let before = all.as_ref().map_or(0, |all| all.labels.len());
+        let before = u32::try_from(before).map_err(DemoError::trial)?;
+        training.extend(bank.training_rows().map(|row| before + row));
+        match &mut all {
+            None => all = Some(more),
+            Some(all) => {
+                all.inputs.extend(more.inputs);
+                all.labels.extend(more.labels);
+            }
+        }
     }
-    run(task, &[all], &moments, test, seed, runtime)
+    let data = all.ok_or_else(|| DemoError::Trial("there is no bank".to_owned()))?;
+    let all = Party { data, training };
+    run(plan, &[all], &moments)
 }
 
-fn run(
-    task: &Task,
-    parties: &[Party],
-    moments: &Moments,
-    test: &TestFold,
-    seed: u64,
-    runtime: Runtime,
-) -> Result<Trial, DemoError> {
+fn run(plan: Plan<'_>, parties: &[Party], moments: &Moments) -> Result<Trial, DemoError> {
+    let Plan {
+        task,
+        test,
+        seed,
+        runtime,
+        told,
+    } = plan;
+    let judged = &test.judged;
     let test = test
         .rows
         .encode_for(&task.model, moments)
@@ -237,8 +262,10 @@ fn run(
             &mut parameters,
             &average,
         );
-        let scores = scores(&test, task, &parameters, runtime)?;
-        curve.push(score(&scores, &binary(&test)).map_err(DemoError::trial)?);
+        let (predictions, labels) = predictions(&test, judged, task, &parameters, runtime)?;
+        let score = judge(task.target(), &predictions, &labels).map_err(DemoError::trial)?;
+        told(round + 1, &score);
+        curve.push(score);
     }
     let last = *curve
         .last()

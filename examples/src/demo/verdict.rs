@@ -3,26 +3,28 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use veilsum_client::data::{Dataset, HoldOut};
-use veilsum_client::desensitise::Rules;
 use veilsum_client::model::Snapshot;
 use veilsum_client::train::Runtime;
+use veilsum_protocol::model::Target;
 use veilsum_protocol::round::params::RoundKind;
 
-use super::comparison::{Trials, UNMASKED_RUNS, bank_tables, federated_curve, train_trials};
+use super::comparison::{Trials, UNMASKED_RUNS, bank_tables, federated_curve, rules, train_trials};
 use super::consortium::{AUDIT_PAGE, Consortium, Verdict};
 use super::history::History;
 use super::outage::Outage;
 use super::show::Options;
 use super::supply::Supply;
 use super::trial::TestFold;
-use super::{DemoError, Narrator, page, tamper};
+use super::{DemoError, Narrator, page, published, tamper};
 use crate::report::{Check, Incident, Report, Role, TableRow};
-use crate::score::{Score, calibration, score};
+use crate::score::{Score, calibration, in_words, judge, main_figure};
 use crate::table::{grouped, results};
 
-/// The masked federation may differ from the unmasked one by so much AUC, or as much as unmasked ones differ.
+/// The masked federation may differ from the unmasked one by so much in the main figure, or as much as unmasked ones differ.
 const UNMASKED_TOLERANCE: f64 = 0.001;
+
+/// How far from a coin's 0.5 luck may lead the AUC of a model on data without anything to learn: some thousand rows of days that move together.
+const LUCK: f64 = 0.05;
 
 /// Points of the calibration curve.
 const CALIBRATION_POINTS: usize = 10;
@@ -53,25 +55,18 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
         "For comparison, the same trainer and passes in this process: each bank alone, and all rows pooled.",
     );
     let begin = Instant::now();
-    let banks = bank_tables(played)?;
-    let test = TestFold::new(
-        Dataset::read(
-            &played.supply.test,
-            &task.schema,
-            &HoldOut::new([0; 32], 0.0),
-            &Rules::none(),
-        )
-        .map_err(DemoError::trial)?,
-    );
+    let banks = bank_tables(played, task)?;
+    let test = TestFold::read(task, &played.supply.test)?;
     let trials = train_trials(played, &banks, &test, options)?;
     let model = &played.model;
-    let (scores, labels) = test.predict(task, &model.moments, &model.parameters, runtime)?;
-    let federated = score(&scores, &labels).map_err(DemoError::trial)?;
+    let (predictions, labels) = test.predict(task, &model.moments, &model.parameters, runtime)?;
+    let federated = judge(task.target(), &predictions, &labels).map_err(DemoError::trial)?;
+    let rules = rules(played, &labels)?;
     let comparison = begin.elapsed();
 
     let curve = federated_curve(played, &test)?;
     let training_rows = trials.pooled.training_rows;
-    let rows = result_rows(played, &trials, &federated, training_rows);
+    let rows = result_rows(played, &trials, &rules, &federated);
     narrator.head(&format!(
         "Judged on {} rows that nobody trained on:",
         grouped(test.len())
@@ -79,10 +74,11 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
     narrator.say(results(&with_mean_and_best(&rows, &trials)).trim_end());
     tell_best_moments(played, &trials, &curve, narrator);
 
-    let checks = checks(played, &trials, &federated, &verdict);
+    let checks = checks(played, &trials, &rules, &federated, &verdict);
     let report = Report {
         consortium: "Veilsum demo".to_owned(),
         task: task.name.clone(),
+        notes: played.supply.notes.clone(),
         facts: page::facts(
             task,
             banks.len(),
@@ -102,7 +98,13 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
             "on {} rows of a common test fold that no bank trained on",
             grouped(test.len())
         ),
-        calibration: calibration(&scores, &labels, CALIBRATION_POINTS).map_err(DemoError::trial)?,
+        calibration: match task.target() {
+            Target::Binary => {
+                calibration(&predictions, &labels, CALIBRATION_POINTS).map_err(DemoError::trial)?
+            }
+            Target::Classes(_) | Target::Number => Vec::new(),
+        },
+        published: published::pictures(played)?,
         incidents: played.outage.as_ref().map(incidents).unwrap_or_default(),
         checkpoint: played.history.checkpoint().to_owned(),
         checks: checks.clone(),
@@ -164,13 +166,25 @@ fn of_round(curve: &[(u64, Score)], round: u64) -> Option<&Score> {
 fn result_rows(
     played: &Played<'_>,
     trials: &Trials,
+    rules: &[(&'static str, Score)],
     federated: &Score,
-    training_rows: usize,
 ) -> Vec<TableRow> {
+    let training_rows = trials.pooled.training_rows;
     let banks = played.supply.banks.iter().zip(&trials.alone);
     let mut rows: Vec<TableRow> = banks
         .map(|(bank, trial)| page::row(&bank.name, Role::Alone, &trial.score, trial.training_rows))
         .collect();
+    rows.extend(
+        rules
+            .iter()
+            .map(|(name, score)| page::row(name, Role::Reference, score, 0)),
+    );
+    rows.extend(
+        trials
+            .rivals
+            .iter()
+            .map(|(name, trial)| page::row(name, Role::Reference, &trial.score, trial.training_rows)),
+    );
     rows.push(page::row(
         "all rows pooled",
         Role::Pooled,
@@ -178,7 +192,7 @@ fn result_rows(
         training_rows,
     ));
     let scores: Vec<Score> = trials.unmasked.iter().map(|trial| trial.score).collect();
-    if let Some(mean) = page::mean(&scores) {
+    if let Some(mean) = Score::mean(&scores) {
         let name = format!("federated without masks, mean of {UNMASKED_RUNS}");
         rows.push(page::row(&name, Role::Reference, &mean, training_rows));
     }
@@ -190,17 +204,14 @@ fn result_rows(
 fn with_mean_and_best(rows: &[TableRow], trials: &Trials) -> Vec<TableRow> {
     let scores: Vec<Score> = trials.alone.iter().map(|trial| trial.score).collect();
     let mut shown = rows.to_vec();
-    let best = trials
-        .alone
-        .iter()
-        .max_by(|left, right| left.score.auc.total_cmp(&right.score.auc));
+    let best = Score::best(&scores).and_then(|best| trials.alone.iter().find(|trial| trial.score == *best));
     if let Some(best) = best {
         shown.insert(
             scores.len(),
             page::row("best bank", Role::Alone, &best.score, best.training_rows),
         );
     }
-    if let Some(mean) = page::mean(&scores) {
+    if let Some(mean) = Score::mean(&scores) {
         let rows = trials
             .alone
             .iter()
@@ -225,27 +236,35 @@ fn tell_best_moments(played: &Played<'_>, trials: &Trials, curve: &[(u64, Score)
         .filter_map(|(bank, trial)| page::best_moment(&bank.name, trial))
         .collect();
     told.extend(page::best_moment("pooled", &trials.pooled));
-    let best = curve
-        .iter()
-        .zip(1..)
-        .max_by(|left, right| left.0.1.auc.total_cmp(&right.0.1.auc));
-    if let Some(((_, score), round)) = best {
-        told.push(format!("federated {:.4} (round {round})", score.auc));
+    let scores: Vec<Score> = curve.iter().map(|(_, score)| *score).collect();
+    if let Some(best) = Score::best(&scores) {
+        let round = scores
+            .iter()
+            .position(|score| score == best)
+            .map_or(0, |at| at + 1);
+        told.push(format!("federated {:.4} (round {round})", best.main().1));
     }
     let peaks: Vec<f64> = trials
         .alone
         .iter()
         .filter_map(|trial| trial.best())
-        .map(|(_, auc)| auc)
+        .map(|(_, value)| value)
         .collect();
     let mean = peaks.iter().sum::<f64>() / peaks.len().max(1) as f64;
+    let figure = in_words(main_figure(played.supply.task.target()));
     narrator.say(&format!(
-        "Stopped at their best moment on these very rows, which nobody could know, they would have had AUC\n  {};\n  the banks alone {mean:.4} on average.",
+        "Stopped at their best moment on these very rows, which nobody could know, they would have had {figure}\n  {};\n  the banks alone {mean:.4} on average.",
         told.join(", ")
     ));
 }
 
-fn checks(played: &Played<'_>, trials: &Trials, federated: &Score, verdict: &Verdict) -> Vec<Check> {
+fn checks(
+    played: &Played<'_>,
+    trials: &Trials,
+    rules: &[(&'static str, Score)],
+    federated: &Score,
+    verdict: &Verdict,
+) -> Vec<Check> {
     let task = &played.supply.task;
     let check = |passed, text: String| Check { passed, text };
     let trained = played
@@ -290,32 +309,64 @@ fn checks(played: &Played<'_>, trials: &Trials, federated: &Score, verdict: &Ver
         };
         checks.push(check(passed, text));
     }
-    let alone: Vec<Score> = trials.alone.iter().map(|trial| trial.score).collect();
-    if let Some(mean) = page::mean(&alone) {
-        let text = format!(
-            "federated AUC {:.4}, the banks alone {:.4} on average",
-            federated.auc, mean.auc
+    checks.extend(worth(played, trials, rules, federated));
+    checks
+}
+
+/// What the federated model has to be worth beside the others.
+fn worth(
+    played: &Played<'_>,
+    trials: &Trials,
+    rules: &[(&'static str, Score)],
+    federated: &Score,
+) -> Vec<Check> {
+    let (figure, value) = federated.main();
+    let name = in_words(figure);
+    let better = |what: &str, other: &Score| Check {
+        passed: federated.gain_over(other) > 0.0,
+        text: format!("federated {name} {value:.4}, {what} {:.4}", other.main().1),
+    };
+    let mut checks = Vec::new();
+    if played.supply.learnable {
+        let alone: Vec<Score> = trials.alone.iter().map(|trial| trial.score).collect();
+        let mean = Score::mean(&alone);
+        checks.extend(mean.map(|mean| better("the mean of the banks alone", &mean)));
+        let rivals = trials.rivals.iter().map(|(name, trial)| (*name, trial.score));
+        checks.extend(
+            rules
+                .iter()
+                .copied()
+                .chain(rivals)
+                .map(|(name, score)| better(name, &score)),
         );
-        checks.push(check(federated.auc > mean.auc, text));
+    } else {
+        checks.push(Check {
+            passed: (value - 0.5).abs() <= LUCK,
+            text: format!(
+                "nothing can be learned here, and the federated model's {name} {value:.4} is that of a coin, 0.5, within {LUCK}"
+            ),
+        });
     }
     let unmasked: Vec<Score> = trials.unmasked.iter().map(|trial| trial.score).collect();
-    if let Some(mean) = page::mean(&unmasked) {
-        let difference = federated.auc - mean.auc;
+    if let Some(mean) = Score::mean(&unmasked) {
+        let mean = mean.main().1;
+        let difference = value - mean;
         // Runs differ by the order of the rows alone; a difference within theirs is not one of the masks.
-        let (least, most) = unmasked
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), score| {
-                (f64::min(least, score.auc), f64::max(most, score.auc))
-            });
+        let values = || unmasked.iter().map(|score| score.main().1);
+        let (least, most) = (
+            values().fold(f64::INFINITY, f64::min),
+            values().fold(f64::NEG_INFINITY, f64::max),
+        );
         let tolerance = UNMASKED_TOLERANCE.max(most - least);
-        let runs: Vec<String> = unmasked.iter().map(|score| format!("{:.4}", score.auc)).collect();
+        let runs: Vec<String> = values().map(|value| format!("{value:.4}")).collect();
         let text = format!(
-            "under masks AUC {:.4}, without masks {:.4} (runs {}): difference {difference:+.4}, at most {tolerance:.4}",
-            federated.auc,
-            mean.auc,
+            "under masks {name} {value:.4}, without masks {mean:.4} (runs {}): difference {difference:+.4}, at most {tolerance:.4}",
             runs.join(", ")
         );
-        checks.push(check(difference.abs() <= tolerance, text));
+        checks.push(Check {
+            passed: difference.abs() <= tolerance,
+            text,
+        });
     }
     checks
 }

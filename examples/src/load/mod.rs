@@ -145,7 +145,11 @@ pub(crate) fn enrol(
         });
         let text: String = std::iter::once("income,late\n".to_owned()).chain(rows).collect();
         fs::write(&table, text).map_err(DemoError::file(&table))?;
-        Ok(Member { name, table })
+        Ok(Member {
+            name,
+            table,
+            labels: None,
+        })
     };
     let setup = Setup {
         dir: dir.to_owned(),

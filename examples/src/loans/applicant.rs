@@ -1,10 +1,10 @@
 //! Draws one application: who asks, for what, and what came of it.
 
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Beta, Distribution, LogNormal, Normal, Poisson, StandardUniform};
 
 use super::banks::{Mix, PURPOSES, REGIONS};
 use super::{Application, risk};
+use crate::draw::{beta, chance, log_normal, normal, pick, poisson};
 
 /// Share of applicants who leave `employment_years` open.
 const LEFT_OPEN: f64 = 0.04;
@@ -61,7 +61,7 @@ const PEOPLE: [Person; 4] = [
 /// One application from a bank's customers, its outcome drawn from the true risk.
 pub(super) fn draw(rng: &mut ChaCha8Rng, mix: &Mix, application_id: String) -> Application {
     let person = &PEOPLE[pick(rng, &mix.people)];
-    let age = normal(rng, person.age).clamp(18.0, 85.0).round();
+    let age = normal(rng, person.age.0, person.age.1).clamp(18.0, 85.0).round();
     let employment_years =
         (age - 17.0) * beta(rng, person.employed_share_of_adult_life * 3.0, 3.0).clamp(0.0, 0.95);
     let income = log_normal(rng, person.income, person.income_spread)
@@ -72,7 +72,7 @@ pub(super) fn draw(rng: &mut ChaCha8Rng, mix: &Mix, application_id: String) -> A
     let loan_amount = (income * log_normal(rng, typical_burden, 0.6))
         .clamp(500.0, 2_000_000.0)
         .round();
-    let strain = mix.strain + normal(rng, (0.0, 0.6));
+    let strain = mix.strain + normal(rng, 0.0, 0.6);
     let debt_to_income =
         thousandths(beta(rng, 2.2, 4.5) + 0.08 * strain + 0.05 * (loan_amount / income).min(2.0))
             .clamp(0.0, 1.5);
@@ -117,53 +117,6 @@ fn request(purpose: &str) -> (f64, [f64; 7]) {
     }
 }
 
-/// An index, each with a chance in proportion to its weight. Weights are not negative and not all zero.
-pub(super) fn pick(rng: &mut ChaCha8Rng, weights: &[f64]) -> usize {
-    let mut left = uniform(rng) * weights.iter().sum::<f64>();
-    for (index, weight) in weights.iter().enumerate() {
-        left -= weight;
-        if left < 0.0 {
-            return index;
-        }
-    }
-    // Rounding may leave a sliver behind the last weight that counts.
-    weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0)
-}
-
-fn uniform(rng: &mut ChaCha8Rng) -> f64 {
-    StandardUniform.sample(rng)
-}
-
-fn chance(rng: &mut ChaCha8Rng, probability: f64) -> bool {
-    uniform(rng) < probability
-}
-
 fn thousandths(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
-}
-
-fn normal(rng: &mut ChaCha8Rng, (mean, deviation): (f64, f64)) -> f64 {
-    Normal::new(mean, deviation)
-        .expect("every deviation here is a positive constant")
-        .sample(rng)
-}
-
-fn log_normal(rng: &mut ChaCha8Rng, median: f64, spread: f64) -> f64 {
-    LogNormal::new(median.ln(), spread)
-        .expect("every spread here is a positive constant")
-        .sample(rng)
-}
-
-fn beta(rng: &mut ChaCha8Rng, a: f64, b: f64) -> f64 {
-    Beta::new(a, b)
-        .expect("every shape here is a positive constant")
-        .sample(rng)
-}
-
-fn poisson(rng: &mut ChaCha8Rng, mean: f64) -> u32 {
-    let count: f64 = Poisson::new(mean)
-        .expect("every mean here is positive and below 30")
-        .sample(rng);
-    // A Poisson count of so small a mean is far below 2^32; the cast saturates in any case.
-    count as u32
 }

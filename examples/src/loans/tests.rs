@@ -1,12 +1,14 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::score::score;
+use veilsum_protocol::model::Target;
+
+use crate::score::judge;
 
 const SEED: u64 = 7;
 
 fn auc_of(rows: &[Application], scores: &[f64]) -> f64 {
-    let labels: Vec<u8> = rows.iter().map(|row| row.default).collect();
-    score(scores, &labels).unwrap().auc
+    let labels: Vec<f64> = rows.iter().map(|row| f64::from(row.default)).collect();
+    judge(Target::Binary, scores, &labels).unwrap().main().1
 }
 
 #[test]
@@ -218,7 +220,7 @@ fn files_hold_the_columns_of_the_task() {
     expected.extend(columns.iter().filter_map(|column| column["name"].as_str()));
     expected.push(schema["label"].as_str().unwrap());
 
-    let mut reader = csv::Reader::from_path(&files.test).unwrap();
+    let mut reader = csv::Reader::from_path(&files.test.rows).unwrap();
     assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>(), expected);
     let mut rows = 0;
     for record in reader.records() {

@@ -5,8 +5,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::FontDesc;
 
-use super::input::RoundRow;
-use super::verdict::Verdict;
+use super::input::{Role, RoundRow, TableRow};
 use crate::score::CalibrationPoint;
 
 /// A picture could not be drawn.
@@ -40,11 +39,24 @@ pub(super) struct References {
 }
 
 impl References {
-    pub(super) fn auc(verdict: Option<&Verdict>) -> Self {
-        verdict.map_or_else(Self::default, |verdict| Self {
-            pooled: verdict.pooled,
-            alone: Some((verdict.alone, verdict.alone_least, verdict.alone_most)),
-        })
+    /// Of the figure at `place` among those of the results.
+    pub(super) fn of(results: &[TableRow], place: usize) -> Self {
+        let of = |role| {
+            results
+                .iter()
+                .filter(move |row| row.role == role)
+                .map(move |row| row.score.figures[place].1)
+        };
+        let alone: Vec<f64> = of(Role::Alone).collect();
+        Self {
+            pooled: of(Role::Pooled).next(),
+            alone: (!alone.is_empty()).then(|| {
+                let mean = alone.iter().sum::<f64>() / alone.len() as f64;
+                let least = alone.iter().copied().fold(f64::INFINITY, f64::min);
+                let most = alone.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                (mean, least, most)
+            }),
+        }
     }
 }
 
@@ -79,11 +91,11 @@ const NARROW_SQUARE: Canvas = Canvas {
 type Root<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// A measured value by round, as `(round, value)`, before the references. `None` if no round was measured.
+/// The figure at `place` by round, before the references. `None` if no round was measured.
 pub(super) fn by_round(
     picture: &'static str,
     rounds: &[RoundRow],
-    value: impl Fn(&RoundRow) -> Option<f64>,
+    place: usize,
     references: References,
 ) -> Result<Option<Picture>, ChartError> {
     let curve: Vec<(f64, f64)> = rounds
@@ -91,7 +103,10 @@ pub(super) fn by_round(
         .filter_map(|round| {
             Some((
                 round.round as f64,
-                value(round).filter(|value| value.is_finite())?,
+                round
+                    .score
+                    .map(|score| score.figures[place].1)
+                    .filter(|value| value.is_finite())?,
             ))
         })
         .collect();
@@ -109,7 +124,7 @@ pub(super) fn by_round(
     }))
 }
 
-/// Observed over predicted default rate. `None` without points.
+/// Observed over predicted share of rows with label 1. `None` without points.
 pub(super) fn calibration(points: &[CalibrationPoint]) -> Result<Option<Picture>, ChartError> {
     if points.is_empty() {
         return Ok(None);
@@ -151,6 +166,7 @@ fn draw_curve(root: &Root<'_>, canvas: Canvas, curve: &[(f64, f64)], references:
         .into_iter()
         .chain(references.alone.into_iter().flat_map(|(a, b, c)| [a, b, c]));
     let (low, high) = span(curve.iter().map(|point| point.1).chain(lines));
+    let digits = if high - low < 0.06 { 3 } else { 2 };
     let mut chart = ChartBuilder::on(root)
         .margin(8)
         .margin_right(16)
@@ -166,7 +182,7 @@ fn draw_curve(root: &Root<'_>, canvas: Canvas, curve: &[(f64, f64)], references:
         .x_labels(if canvas.size.0 > 500 { 12 } else { 6 })
         .y_labels(6)
         .x_label_formatter(&|round| format!("{round:.0}"))
-        .y_label_formatter(&|value| format!("{value:.2}"))
+        .y_label_formatter(&|value| format!("{value:.digits$}"))
         .x_desc("round")
         .label_style(font(canvas))
         .draw()?;
@@ -254,6 +270,6 @@ fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
     });
-    let air = ((high - low) * 0.08).max(0.005);
+    let air = ((high - low) * 0.08).max(0.002);
     (low - air, high + air)
 }

@@ -1,6 +1,7 @@
 //! What a report tells, as plain values.
 
-use crate::score::CalibrationPoint;
+use super::published::Published;
+use crate::score::{CalibrationPoint, Score};
 
 /// Everything that the page shows.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +10,8 @@ pub struct Report {
     pub consortium: String,
     /// Name of the task.
     pub task: String,
+    /// What the figures mean and what they do not, a paragraph each.
+    pub notes: Vec<String>,
     /// Short facts under the title, in order: model, rows, threshold, duration and the like.
     pub facts: Vec<Fact>,
     /// The roster: the names of all banks, in order.
@@ -23,8 +26,10 @@ pub struct Report {
     /// Whose rows the results were judged on, as a half sentence that follows "Judged": for example
     /// "on 4,000 applications that no bank trained on".
     pub judged: String,
-    /// Calibration of the federated model, by rising prediction.
+    /// Calibration of the federated model, by rising prediction; empty where it predicts no probability of a yes.
     pub calibration: Vec<CalibrationPoint>,
+    /// What the consortium's sums show.
+    pub published: Published,
     /// What went wrong, or was made to, and when.
     pub incidents: Vec<Incident>,
     /// The log's last checkpoint, verbatim.
@@ -57,12 +62,8 @@ pub struct RoundRow {
     pub survivors: usize,
     /// Banks of the cohort that dropped out.
     pub dropped: Vec<String>,
-    /// AUC of the model that the round made, if measured.
-    pub auc: Option<f64>,
-    /// Kolmogorov-Smirnov distance of that model, if measured.
-    pub ks: Option<f64>,
-    /// Log loss of that model in nats, if measured.
-    pub log_loss: Option<f64>,
+    /// The model that the round made, if measured.
+    pub score: Option<Score>,
     /// From the opening of the round to its result, in seconds.
     pub seconds: f64,
 }
@@ -92,19 +93,15 @@ impl Role {
     }
 }
 
-/// One model, judged.
+/// One model, judged. All models of a report are judged by the same figures.
 #[derive(Clone, Debug)]
 pub struct TableRow {
     /// Name of the model or its bank.
     pub name: String,
     /// What it stands for.
     pub role: Role,
-    /// Area under the ROC curve.
-    pub auc: f64,
-    /// Kolmogorov-Smirnov distance.
-    pub ks: f64,
-    /// Log loss in nats.
-    pub log_loss: f64,
+    /// What it is worth.
+    pub score: Score,
     /// Rows that it was trained on.
     pub rows: usize,
 }

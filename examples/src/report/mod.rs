@@ -8,10 +8,12 @@ mod chart;
 mod input;
 mod page;
 mod participation;
+mod published;
 mod verdict;
 
 pub use chart::ChartError;
 pub use input::{Check, Fact, Incident, Report, Role, RoundRow, TableRow};
+pub use published::Published;
 
 #[cfg(test)]
 mod tests;

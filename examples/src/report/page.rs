@@ -1,30 +1,35 @@
 //! The page: sections from top to bottom.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use veilsum_auditor::pictures;
+
+use veilsum_protocol::model::{Better, Figure};
 
 use super::chart::{self, ChartError, Picture, References};
-use super::input::{Report, Role, TableRow};
+use super::input::{Report, Role, RoundRow, TableRow};
 use super::participation;
 use super::verdict::Verdict;
+use crate::score::{digits, in_words};
 
 const STYLE: &str = include_str!("style.css");
+
+/// Places of the figures that are drawn round by round, among the three of a score: the main one, and log loss or explained variance.
+const MAIN: usize = 0;
+const SECOND: usize = 2;
+
+/// The columns of a table without rows.
+const NOTHING_JUDGED: [Figure; 3] = [Figure::Auc, Figure::Ks, Figure::LogLoss];
 
 impl Report {
     /// The whole page as HTML, style and pictures inside. Sections without content are left out.
     pub fn render(&self) -> Result<String, ChartError> {
         let verdict = Verdict::of(&self.results);
-        let auc = chart::by_round(
-            "AUC curve",
-            &self.rounds,
-            |round| round.auc,
-            References::auc(verdict.as_ref()),
-        )?;
-        let loss = chart::by_round(
-            "loss curve",
-            &self.rounds,
-            |round| round.log_loss,
-            self.loss_references(),
-        )?;
+        let curves = [("main", MAIN), ("second", SECOND)].map(|(name, place)| {
+            let references = References::of(&self.results, place);
+            chart::by_round(name, &self.rounds, place, references)
+        });
+        let [main, second] = curves;
+        let (main, second) = (main?, second?);
         let calibration = chart::calibration(&self.calibration)?;
         let title = format!("{}: {}", self.consortium, self.task);
         let page = html! {
@@ -35,7 +40,7 @@ impl Report {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     title { (title) }
-                    style { (PreEscaped(STYLE)) }
+                    style { (PreEscaped(STYLE)) (PreEscaped(pictures::STYLE)) }
                 }
                 body {
                     header {
@@ -45,15 +50,19 @@ impl Report {
                     }
                     main {
                         @if let Some(verdict) = &verdict { (cards(verdict)) }
+                        @if !self.notes.is_empty() {
+                            div.about { @for note in &self.notes { p { (note) } } }
+                        }
                         @if !self.facts.is_empty() {
                             dl.facts {
                                 @for fact in &self.facts { div { dt { (fact.label) } dd { (fact.value) } } }
                             }
                         }
                         @if !self.results.is_empty() { (self.results_section()) }
-                        @if auc.is_some() || loss.is_some() { (self.curves_section(auc.as_ref(), loss.as_ref())) }
+                        @if main.is_some() || second.is_some() { (self.curves_section([main, second])) }
                         @if !self.rounds.is_empty() { (self.participation_section()) }
                         @if let Some(picture) = &calibration { (self.calibration_section(picture)) }
+                        @if let Some(section) = self.published.section() { (section) }
                         @if !self.checks.is_empty() || !self.checkpoint.is_empty() { (self.proof_section()) }
                         @if !self.rounds.is_empty() { (self.rounds_section()) }
                     }
@@ -63,50 +72,43 @@ impl Report {
         Ok(page.into_string())
     }
 
-    fn loss_references(&self) -> References {
-        let of = |role| {
-            self.results
-                .iter()
-                .filter(move |row| row.role == role)
-                .map(|row| row.log_loss)
-        };
-        let alone: Vec<f64> = of(Role::Alone).collect();
-        References {
-            pooled: of(Role::Pooled).next(),
-            alone: (!alone.is_empty()).then(|| {
-                let mean = alone.iter().sum::<f64>() / alone.len() as f64;
-                let least = alone.iter().copied().fold(f64::INFINITY, f64::min);
-                let most = alone.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                (mean, least, most)
-            }),
-        }
+    /// The figures by which rounds and models are judged; `None` if nothing was judged.
+    fn figures(&self) -> Option<[Figure; 3]> {
+        let results = self.results.iter().map(|row| row.score);
+        let mut scores = results.chain(self.rounds.iter().filter_map(|round| round.score));
+        Some(scores.next()?.figures.map(|(figure, _)| figure))
     }
 
     fn results_section(&self) -> Markup {
+        let figures = self.figures().unwrap_or(NOTHING_JUDGED);
+        let worst = self
+            .results
+            .iter()
+            .map(|row| row.score.main().1)
+            .fold(0.0, f64::max);
         html! {
             section aria-labelledby="results" {
                 h2 #results { "What each model is worth" }
                 div.scroll tabindex="0" role="region" aria-labelledby="results" {
                     table.results {
-                        caption { span { "Judged " (self.judged) ". AUC and KS: higher is better; log loss: lower." } }
+                        caption { span { "Judged " (self.judged) ". " (directions(figures)) } }
                         thead {
                             tr {
                                 th scope="col" { "Model" }
-                                th.number scope="col" { "AUC" }
-                                th.number scope="col" { "KS" }
-                                th.number scope="col" { "Log loss" }
+                                @for figure in figures { th.number scope="col" { (figure.title()) } }
                                 th.number scope="col" { "Trained on" span.spoken { ", rows" } }
                             }
                         }
-                        tbody { @for row in &self.results { (result_row(row)) } }
+                        tbody { @for row in &self.results { (result_row(row, worst)) } }
                     }
                 }
             }
         }
     }
 
-    fn curves_section(&self, auc: Option<&Picture>, loss: Option<&Picture>) -> Markup {
-        let references = References::auc(Verdict::of(&self.results).as_ref());
+    fn curves_section(&self, pictures: [Option<Picture>; 2]) -> Markup {
+        let references = References::of(&self.results, MAIN);
+        let figures = self.figures().unwrap_or(NOTHING_JUDGED);
         html! {
             section aria-labelledby="curves" {
                 h2 #curves { "Round by round" }
@@ -119,28 +121,32 @@ impl Report {
                     @if references.pooled.is_some() { li { span.swatch.pooled {} "pooled" } }
                     @if references.alone.is_some() { li { span.swatch.alone {} "alone: average, and from worst to best" } }
                 }
-                @if let Some(picture) = auc {
-                    (figure(picture, "AUC, higher is better", &self.spoken("AUC", |round| round.auc)))
-                }
-                @if let Some(picture) = loss {
-                    (figure(picture, "Log loss, lower is better", &self.spoken("log loss", |round| round.log_loss)))
+                @for (picture, place) in pictures.iter().zip([MAIN, SECOND]) {
+                    @if let Some(picture) = picture {
+                        @let figure = figures[place];
+                        (figure_of(picture, &format!("{}, {} is better", figure.title(), direction(figure)), &self.spoken(place, figure)))
+                    }
                 }
             }
         }
     }
 
     /// The curve in words, for those who do not see it.
-    fn spoken(&self, what: &str, value: impl Fn(&super::RoundRow) -> Option<f64>) -> String {
+    fn spoken(&self, place: usize, figure: Figure) -> String {
+        let what = in_words(figure);
         let measured: Vec<(u64, f64)> = self
             .rounds
             .iter()
-            .filter_map(|round| Some((round.round, value(round)?)))
+            .filter_map(|round| Some((round.round, round.score?.figures[place].1)))
             .collect();
         match (measured.first(), measured.last()) {
             (Some(first), Some(last)) => format!(
-                "Line chart of the federated model's {what}: {:.3} in round {}, {:.3} in round {}. \
+                "Line chart of the federated model's {what}: {} in round {}, {} in round {}. \
                  The table of rounds below holds every value.",
-                first.1, first.0, last.1, last.0
+                shown(figure, first.1),
+                first.0,
+                shown(figure, last.1),
+                last.0
             ),
             _ => format!("Line chart of {what}, without values."),
         }
@@ -180,9 +186,9 @@ impl Report {
             section aria-labelledby="calibration" {
                 h2 #calibration { "Do its probabilities hold?" }
                 p.note {
-                    "Rows grouped by the federated model's prediction: on the dashed line as many default as predicted."
+                    "Rows grouped by the federated model's prediction: on the dashed line as many have label 1 as predicted."
                 }
-                div.square { (figure(picture, "Default rate, predicted and observed", &spoken)) }
+                div.square { (figure_of(picture, "Share of rows with label 1, predicted and observed", &spoken)) }
             }
         }
     }
@@ -211,6 +217,7 @@ impl Report {
     }
 
     fn rounds_section(&self) -> Markup {
+        let figures = self.figures();
         html! {
             section aria-labelledby="rounds" {
                 h2 #rounds { "All rounds" }
@@ -227,9 +234,7 @@ impl Report {
                                     th.number scope="col" { "Cohort" }
                                     th.number scope="col" { "Survivors" }
                                     th scope="col" { "Dropped out" }
-                                    th.number scope="col" { "AUC" }
-                                    th.number scope="col" { "KS" }
-                                    th.number scope="col" { "Log loss" }
+                                    @for figure in figures.iter().flatten() { th.number scope="col" { (figure.title()) } }
                                     th.number scope="col" { "Seconds" }
                                 }
                             }
@@ -242,9 +247,9 @@ impl Report {
                                         td.number { (round.cohort.len()) }
                                         td.number { (round.survivors) }
                                         td { @if round.dropped.is_empty() { "–" } @else { (round.dropped.join(", ")) } }
-                                        td.number { (measured(round.auc)) }
-                                        td.number { (measured(round.ks)) }
-                                        td.number { (measured(round.log_loss)) }
+                                        @for place in 0..figures.map_or(0, |figures| figures.len()) {
+                                            td.number { (measured(round, place)) }
+                                        }
                                         td.number { (format!("{:.1}", round.seconds)) }
                                     }
                                 }
@@ -258,53 +263,66 @@ impl Report {
 }
 
 fn cards(verdict: &Verdict) -> Markup {
+    let figure = verdict.figure;
+    let shown = |value| shown(figure, value);
+    let (title, digits) = (figure.title(), digits(figure));
+    let way = if verdict.gain() < 0.0 { "worse" } else { "better" };
     html! {
         div.cards {
             div.card {
                 p.label { "A bank alone" }
-                p.figure { (format!("{:.3}", verdict.alone)) }
-                p.note { "AUC, mean of " (verdict.banks) "; from " (format!("{:.3} to {:.3}", verdict.alone_least, verdict.alone_most)) }
+                p.figure { (shown(verdict.alone)) }
+                p.note { (title) ", mean of " (verdict.banks) "; from " (shown(verdict.alone_worst)) " to " (shown(verdict.alone_best)) }
             }
             div.card.federated {
                 p.label { "Federated, under masks" }
-                p.figure { (format!("{:.3}", verdict.federated)) }
-                p.note { "AUC, " (format!("{:+.3}", verdict.federated - verdict.alone)) " over a bank alone" }
+                p.figure { (shown(verdict.federated)) }
+                p.note { (title) ", " (format!("{:.digits$}", verdict.gain().abs())) " " (way) " than a bank alone" }
             }
             @if let Some(pooled) = verdict.pooled {
                 div.card {
                     p.label { "Pooled on one machine" }
-                    p.figure { (format!("{pooled:.3}")) }
-                    p.note { "AUC, if the banks might share their rows" }
+                    p.figure { (shown(pooled)) }
+                    p.note { (title) ", if the banks might share their rows" }
                 }
             }
         }
     }
 }
 
-fn result_row(row: &TableRow) -> Markup {
+/// `worst`: the largest main figure of all models, the whole bar of an error.
+fn result_row(row: &TableRow, worst: f64) -> Markup {
     let class = match row.role {
         Role::Alone => "alone",
         Role::Pooled => "pooled",
         Role::Federated => "federated",
         Role::Reference => "reference",
     };
-    // The bar starts where a coin stands, at 0.5.
-    let bar = (200.0 * (row.auc - 0.5)).clamp(0.0, 100.0);
+    let (figure, value) = row.score.main();
+    let bar = match (figure, figure.better()) {
+        // The bar starts where a coin stands.
+        (Figure::Auc, _) => 2.0 * (value - 0.5),
+        (_, Better::Lower) => value / worst,
+        _ => value,
+    };
+    let bar = (100.0 * bar).clamp(0.0, 100.0);
+    let [main, others @ ..] = row.score.figures;
     html! {
         tr.(class) {
             th scope="row" { (row.name) " " span.tag { (row.role.words()) } }
             td.number {
-                (format!("{:.3}", row.auc))
+                (shown(main.0, main.1))
                 span.bar aria-hidden="true" { span style={ "width:" (format!("{bar:.0}")) "%" } {} }
             }
-            td.number { (format!("{:.3}", row.ks)) }
-            td.number { (format!("{:.3}", row.log_loss)) }
-            td.number { (crate::table::grouped(row.rows)) span.unit { " rows" } }
+            @for (figure, value) in others { td.number { (shown(figure, value)) } }
+            td.number {
+                @if row.rows > 0 { (crate::table::grouped(row.rows)) span.unit { " rows" } } @else { "–" }
+            }
         }
     }
 }
 
-fn figure(picture: &Picture, caption: &str, spoken: &str) -> Markup {
+fn figure_of(picture: &Picture, caption: &str, spoken: &str) -> Markup {
     html! {
         figure {
             figcaption { (caption) }
@@ -314,6 +332,39 @@ fn figure(picture: &Picture, caption: &str, spoken: &str) -> Markup {
     }
 }
 
-fn measured(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"))
+fn measured(round: &RoundRow, place: usize) -> String {
+    let score = round.score.map(|score| score.figures[place]);
+    score.map_or_else(|| "–".to_owned(), |(figure, value)| shown(figure, value))
+}
+
+fn shown(figure: Figure, value: f64) -> String {
+    format!("{value:.digits$}", digits = digits(figure))
+}
+
+fn direction(figure: Figure) -> &'static str {
+    match figure.better() {
+        Better::Lower => "lower",
+        Better::Higher | Better::Neither => "higher",
+    }
+}
+
+/// Which way each figure should go, such as `AUC and KS: higher is better; log loss: lower.`
+fn directions(figures: [Figure; 3]) -> String {
+    let going = |way: &str| {
+        let going = figures.into_iter().filter(|figure| direction(*figure) == way);
+        going.map(in_words).collect::<Vec<_>>().join(" and ")
+    };
+    let mut sides = [("higher", going("higher")), ("lower", going("lower"))];
+    // The main figure's side first.
+    if direction(figures[0]) == "lower" {
+        sides.reverse();
+    }
+    let [(first, some), (other, rest)] = sides;
+    let mut words: Vec<char> = format!("{some}: {first} is better; {rest}: {other}.")
+        .chars()
+        .collect();
+    if let Some(start) = words.first_mut() {
+        *start = start.to_ascii_uppercase();
+    }
+    words.into_iter().collect()
 }

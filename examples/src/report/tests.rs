@@ -1,15 +1,33 @@
 #![allow(clippy::unwrap_used)]
+use veilsum_protocol::model::Figure;
+
 use super::verdict::Verdict;
 use super::*;
-use crate::score::CalibrationPoint;
+use crate::score::{CalibrationPoint, Score};
+
+fn judged(auc: f64, ks: f64, log_loss: f64) -> Score {
+    Score {
+        figures: [(Figure::Auc, auc), (Figure::Ks, ks), (Figure::LogLoss, log_loss)],
+        rows: 4_000,
+    }
+}
+
+fn numbers(rmse: f64) -> Score {
+    Score {
+        figures: [
+            (Figure::Rmse, rmse),
+            (Figure::Mae, 0.8 * rmse),
+            (Figure::RSquared, 1.0 - 20.0 * rmse * rmse),
+        ],
+        rows: 4_000,
+    }
+}
 
 fn result(name: &str, role: Role, auc: f64, rows: usize) -> TableRow {
     TableRow {
         name: name.to_owned(),
         role,
-        auc,
-        ks: auc - 0.3,
-        log_loss: 0.7 - auc / 2.0,
+        score: judged(auc, auc - 0.3, 0.7 - auc / 2.0),
         rows,
     }
 }
@@ -37,9 +55,7 @@ fn sample() -> Report {
                 survivors: cohort.len() - dropped.len(),
                 cohort,
                 dropped,
-                auc: training.then_some(0.6 + 0.19 * curve),
-                ks: training.then_some(0.3 + 0.14 * curve),
-                log_loss: training.then_some(0.46 - 0.1 * curve),
+                score: training.then_some(judged(0.6 + 0.19 * curve, 0.3 + 0.14 * curve, 0.46 - 0.1 * curve)),
                 seconds: 1.4 + (round % 3) as f64 / 10.0,
             }
         })
@@ -51,6 +67,7 @@ fn sample() -> Report {
     Report {
         consortium: "Example consortium".to_owned(),
         task: "Loan defaults".to_owned(),
+        notes: vec!["Who defaults follows thresholds and interactions (made up).".to_owned()],
         facts: vec![
             fact("Banks", "5, of which 4 must agree"),
             fact("Applications", "14,100"),
@@ -80,6 +97,7 @@ fn sample() -> Report {
                 rows: 400,
             })
             .collect(),
+        published: Published::default(),
         incidents: vec![
             Incident { round: 9, bank: "bank-c".to_owned(), text: "killed while it uploaded its masked update".to_owned() },
             Incident { round: 12, bank: "bank-c".to_owned(), text: "back, and caught up from the log".to_owned() },
@@ -133,6 +151,7 @@ fn everything_from_outside_is_escaped() {
     report.task = attack.to_owned();
     report.measured = attack.to_owned();
     report.judged = attack.to_owned();
+    report.notes = vec![attack.to_owned()];
     report.checkpoint = attack.to_owned();
     report.banks[0] = attack.to_owned();
     report.rounds[3].kind = attack.to_owned();
@@ -171,7 +190,7 @@ fn one_round_and_values_that_are_not_numbers_can_be_drawn() {
     let mut report = sample();
     report.rounds.truncate(2);
     assert_eq!(report.render().unwrap().matches("<svg").count(), 6);
-    report.rounds[1].auc = Some(f64::NAN);
+    report.rounds[1].score = Some(judged(f64::NAN, 0.3, 0.4));
     assert_eq!(
         report.render().unwrap().matches("<svg").count(),
         4,
@@ -220,4 +239,48 @@ fn the_headline_follows_the_numbers() {
         "Together the banks do not beat the average bank alone."
     );
     assert_eq!(Verdict::of(&[result("f", Role::Federated, 0.8, 1)]), None);
+}
+
+#[test]
+fn of_an_error_the_least_is_the_best() {
+    let row = |name: &str, role, rmse| TableRow {
+        name: name.to_owned(),
+        role,
+        score: numbers(rmse),
+        rows: 9,
+    };
+    let mut report = sample();
+    report.results = vec![
+        row("a", Role::Alone, 0.12),
+        row("b", Role::Alone, 0.1),
+        row("all rows pooled", Role::Pooled, 0.08),
+        row("federated", Role::Federated, 0.09),
+    ];
+    for round in &mut report.rounds {
+        round.score = Some(numbers(0.12 - 0.001 * round.round as f64));
+    }
+    let verdict = Verdict::of(&report.results).unwrap();
+    assert_eq!((verdict.alone_worst, verdict.alone_best), (0.12, 0.1));
+    // Alone 0.11 on average; (0.11 - 0.09) / (0.11 - 0.08) = 67 %.
+    let page = report.render().unwrap();
+    for told in [
+        "Together the banks beat every one of them alone, and win 67 % of what pooling everybody's data would bring.",
+        "RMSE and MAE: lower is better; explained variance: higher.",
+        "RMSE, lower is better",
+        "0.0200 better than a bank alone",
+        "from 0.1200 to 0.1000",
+    ] {
+        assert!(page.contains(told), "the page lacks `{told}`");
+    }
+}
+
+#[test]
+fn a_coin_is_called_a_coin() {
+    let near = vec![
+        result("a", Role::Alone, 0.51, 1),
+        result("f", Role::Federated, 0.53, 2),
+        result("p", Role::Pooled, 0.54, 2),
+    ];
+    let sentence = Verdict::of(&near).unwrap().sentence();
+    assert!(sentence.contains("coin"), "{sentence}");
 }

@@ -10,18 +10,25 @@ pub mod optimiser;
 pub mod plan;
 mod preparation;
 mod shape;
+mod shared;
 mod spec;
 pub mod state;
+mod stopping;
 mod vocabulary;
 
 pub use manifest::{Initial, Manifest, Parameter};
-pub use metrics::{Better, BinarySums, ClassSums, Figure, Metrics, MetricsError, NumberSums, ScoreSums};
+pub use metrics::{
+    Better, BinarySums, ClassSums, Decision, Figure, GroupFigures, GroupSums, LEAST_GROUP_ROWS, Metrics,
+    MetricsError, NumberSums, ScoreSums, Share, Spread,
+};
 pub use moments::{ColumnSums, MAX_ROWS, Moments, MomentsError};
 pub use preparation::{
-    ColumnCounts, ColumnFigures, Evidence, Preparation, PreparationError, SHOWN_BINS, Spread, bin_of,
+    ColumnCounts, ColumnFigures, ColumnSpread, Evidence, Preparation, PreparationError, SHOWN_BINS, bin_of,
 };
 pub use shape::{InputShape, Target};
+pub use shared::{Shared, is_in_group};
 pub use spec::{
     Activation, Cell, Cnn, EmbeddingBag, Mlp, ModelSpec, Norm, Recurrent, TextCnn, Transformer, Unfit,
 };
+pub use stopping::{Stopping, TrainingEnd};
 pub use vocabulary::{Support, Vocabularies};

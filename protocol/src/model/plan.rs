@@ -4,16 +4,18 @@ use crate::crypto::entropy::Entropy;
 use crate::ids::Digest;
 use crate::model::state::AdvanceError;
 use crate::model::vocabulary::Table;
-use crate::model::{ColumnSums, Preparation, ScoreSums, Support, Target};
+use crate::model::{ColumnSums, Preparation, ScoreSums, Shared, Support, Target};
 use crate::round::params::RoundKind;
 use crate::secagg::layout::{Layout, Segment, SegmentKind, limbs_for};
-use crate::secagg::quantise::{Digits, QuantiseError, clip_l2};
+use crate::secagg::quantise::{Digits, QuantiseError, clip_l2, real_sum};
 use crate::task::{Schema, Task, VocabularySpec};
 
 /// Bits of a count of rows of one bank.
 const COUNT_BITS: u32 = 24;
 /// Bits of a fixed-point sum over the rows of one bank: 24 of the count, 32 behind the point.
 const SUM_BITS: u32 = 56;
+/// The segment of the changes of the banks' controls.
+pub(super) const CONTROLS: &str = "controls";
 /// Bits of a weight.
 const WEIGHT_BITS: u32 = 32;
 
@@ -30,6 +32,9 @@ pub struct Plan {
     schema: Schema,
     max_weight: u32,
     clip_norm: f32,
+    shared: Shared,
+    /// Range and clip norm of a control's change, of a task with control variates.
+    controls: Option<(f32, f32)>,
 }
 
 impl Plan {
@@ -80,12 +85,27 @@ impl Plan {
                 integers("squared-errors", 1, SUM_BITS),
             ],
         };
-        let parameters = Segment {
-            name: "parameters".to_owned(),
+        let shared = task.shared();
+        let reals = |name: &str| Segment {
+            name: name.to_owned(),
             kind: SegmentKind::Reals,
-            values: count(task.manifest().total()),
+            values: count(shared.len()),
         };
-        let mut train = vec![parameters, integers("weight", 1, WEIGHT_BITS)];
+        // Groups are compared once, of the last model: in each round they would cost as many lanes again for every group, and show more of each.
+        let mut evaluate = scores();
+        if let Some(groups) = &task.evaluation.groups {
+            let counts = bins * count(groups.count());
+            evaluate.push(integers("group-negatives", counts, COUNT_BITS));
+            evaluate.push(integers("group-positives", counts, COUNT_BITS));
+        }
+        let encoding = &task.encoding;
+        let controls = encoding.control_range.map(|range| {
+            let clip_norm = encoding.clip_norm * range / encoding.range;
+            (range as f32, clip_norm as f32)
+        });
+        let mut train = vec![reals("parameters")];
+        train.extend(controls.map(|_| reals(CONTROLS)));
+        train.push(integers("weight", 1, WEIGHT_BITS));
         train.extend(scores());
         let mut statistics = vec![
             integers("count", columns, COUNT_BITS),
@@ -112,10 +132,12 @@ impl Plan {
             kinds,
             statistics: layout(statistics),
             train: layout(train),
-            evaluate: layout(scores()),
+            evaluate: layout(evaluate),
             schema: task.schema.clone(),
             max_weight: task.aggregation.max_weight,
             clip_norm: task.encoding.clip_norm as f32,
+            shared,
+            controls,
         }
     }
 
@@ -132,6 +154,11 @@ impl Plan {
     /// What step `step` computes; `None` behind the last.
     pub fn kind(&self, step: u32) -> Option<RoundKind> {
         self.kinds.get(step as usize).copied()
+    }
+
+    /// The step that judges the final model, which ends the task. A task whose training stops early goes on with it.
+    pub fn last_step(&self) -> u32 {
+        self.steps().saturating_sub(1)
     }
 
     /// Which training round step `step` is, from 0: how many stand before it.
@@ -154,6 +181,27 @@ impl Plan {
     /// `W`, the greatest weight of a bank.
     pub fn max_weight(&self) -> u32 {
         self.max_weight
+    }
+
+    /// Which of the model's parameters leave the banks.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The range of a control's change, of a task with control variates.
+    pub fn control_range(&self) -> Option<f32> {
+        self.controls.map(|(range, _)| range)
+    }
+
+    /// What a bank's digits of a train round say of the change of its control: what the sum takes it to be, shape `[d]`; empty for a task
+    /// without control variates.
+    pub fn control_change(&self, digits: &Digits) -> Vec<f32> {
+        let (Some(range), layout) = (self.control_range(), &self.train) else {
+            return Vec::new();
+        };
+        let lanes = layout.segment(digits.lanes(), CONTROLS).unwrap_or_default();
+        let value = |lane: &u32| real_sum(*lane, 1, layout.digit_bits, range) as f32;
+        lanes.iter().map(value).collect()
     }
 
     fn digits(&self, kind: RoundKind) -> Digits {
@@ -238,11 +286,11 @@ impl Plan {
         Ok(digits)
     }
 
-    /// A bank's part of a train round: its update (`local - global`, shape `[d]`, clipped here to the L2 norm and the range), its
-    /// weight in `1..=W`, and the scores of the model before the round.
+    /// A bank's part of a train round: its update (`local - global` of the [shared](Self::shared) parameters, shape `[d]`, clipped here to
+    /// the L2 norm and the range), its weight in `1..=W`, and the scores of the model before the round.
     ///
     /// # Errors
-    /// If the update is not finite, the weight out of range, or a count too large.
+    /// If the update is not finite or not as long as the layout says, the weight out of range, or a count too large.
     pub fn train<E: Entropy + ?Sized>(
         &self,
         update: &mut [f32],
@@ -250,34 +298,69 @@ impl Plan {
         scores: &ScoreSums,
         entropy: &mut E,
     ) -> Result<Digits, QuantiseError> {
+        self.train_controlled(update, &mut [], weight, scores, entropy)
+    }
+
+    /// The same of a task with control variates: `change` is by how much the bank's control moves, shape `[d]`, clipped here like the update
+    /// and encoded as it is, whatever the bank's weight.
+    ///
+    /// # Errors
+    /// As [`Plan::train`].
+    pub fn train_controlled<E: Entropy + ?Sized>(
+        &self,
+        update: &mut [f32],
+        change: &mut [f32],
+        weight: u32,
+        scores: &ScoreSums,
+        entropy: &mut E,
+    ) -> Result<Digits, QuantiseError> {
+        let controls = self.controls.map_or(0, |_| self.shared.len());
+        for (found, expected) in [(update.len(), self.shared.len()), (change.len(), controls)] {
+            if found != expected {
+                return Err(QuantiseError::Length { found, expected });
+            }
+        }
         if !(1..=self.max_weight).contains(&weight) {
             return Err(QuantiseError::Weight {
                 weight,
                 max: self.max_weight,
             });
         }
-        if let Some(at) = update.iter().position(|value| !value.is_finite()) {
-            return Err(QuantiseError::NotFinite {
-                at,
-                value: update[at],
-            });
+        for values in [&*update, &*change] {
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                return Err(QuantiseError::NotFinite {
+                    at,
+                    value: values[at],
+                });
+            }
         }
         clip_l2(update, self.clip_norm);
         let mut digits = self.digits(RoundKind::Train);
         let share = f64::from(weight) / f64::from(self.max_weight);
         digits.push_reals(update, self.train.range, share, entropy)?;
+        if let Some((range, clip_norm)) = self.controls {
+            clip_l2(change, clip_norm);
+            digits.push_reals(change, range, 1.0, entropy)?;
+        }
         digits.push_integer(u64::from(weight), self.train.limbs_for(WEIGHT_BITS))?;
         self.push_scores(&mut digits, scores)?;
         Ok(digits)
     }
 
-    /// A bank's part of an evaluate round.
+    /// A bank's part of an evaluate round. The groups of `scores` are those of the task, in its order.
     ///
     /// # Errors
     /// If a count is too large.
     pub fn evaluate(&self, scores: &ScoreSums) -> Result<Digits, QuantiseError> {
         let mut digits = self.digits(RoundKind::Evaluate);
         self.push_scores(&mut digits, scores)?;
+        if let ScoreSums::Binary(scores) = scores {
+            let negatives = scores.groups.iter().flat_map(|group| &group.negatives);
+            let positives = scores.groups.iter().flat_map(|group| &group.positives);
+            for count in negatives.chain(positives) {
+                digits.push_integer(*count, self.evaluate.limbs_for(COUNT_BITS))?;
+            }
+        }
         Ok(digits)
     }
 
@@ -291,13 +374,33 @@ impl Plan {
         survivors: u16,
         share: f64,
     ) -> Result<(), AdvanceError> {
-        let range = f64::from(self.train.range);
+        self.check_reals(average, survivors, share, self.train.range, self.clip_norm)
+    }
+
+    /// The same of the average change of the banks' controls.
+    ///
+    /// # Errors
+    /// [`AdvanceError::Average`].
+    pub(super) fn check_controls(&self, average: &[f64], survivors: u16) -> Result<(), AdvanceError> {
+        let (range, clip_norm) = self.controls.unwrap_or_default();
+        self.check_reals(average, survivors, f64::from(survivors), range, clip_norm)
+    }
+
+    fn check_reals(
+        &self,
+        average: &[f64],
+        survivors: u16,
+        share: f64,
+        range: f32,
+        clip_norm: f32,
+    ) -> Result<(), AdvanceError> {
+        let range = f64::from(range);
         let step = 2.0 * range / f64::from((1u32 << self.train.digit_bits) - 1);
         let rounding = f64::from(survivors) * step / share;
         let inside = average.iter().all(|value| value.abs() <= range + rounding);
         let norm = average.iter().map(|value| value * value).sum::<f64>().sqrt();
         let count = u32::try_from(average.len()).map_or(f64::INFINITY, f64::from);
-        if inside && norm <= f64::from(self.clip_norm) * (1.0 + 1e-6) + rounding * count.sqrt() {
+        if inside && norm <= f64::from(clip_norm) * (1.0 + 1e-6) + rounding * count.sqrt() {
             return Ok(());
         }
         Err(AdvanceError::Average)

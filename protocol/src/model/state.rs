@@ -5,10 +5,10 @@ mod form;
 use crate::ids::Digest;
 use crate::model::initialise::initialise;
 use crate::model::optimiser::OptimiserState;
-use crate::model::plan::Plan;
+use crate::model::plan::{CONTROLS, Plan};
 use crate::model::{
-    BinarySums, ClassSums, ColumnSums, Metrics, Moments, NumberSums, Preparation, ScoreSums, Target,
-    Vocabularies,
+    BinarySums, ClassSums, ColumnSums, GroupSums, Metrics, Moments, NumberSums, Preparation, ScoreSums,
+    Stopping, Target, Vocabularies,
 };
 use crate::round::params::RoundKind;
 use crate::secagg::layout::Layout;
@@ -28,10 +28,33 @@ pub struct TaskState {
     pub parameters: Vec<f32>,
     /// The server optimiser's memory.
     pub optimiser: OptimiserState,
+    /// Of a task with control variates: the server's control `c`, as long as the parameters; else empty.
+    pub control: Vec<f32>,
+    /// Of a task with early stopping: the models that were judged.
+    pub stopping: Option<Stopping>,
     /// What the columns hold, once the statistics round of a task that prepares is done.
     pub preparation: Option<Preparation>,
     /// What the banks have found of the values of categories that the task leaves to them.
     pub vocabularies: Option<Vocabularies>,
+}
+
+/// How many of the banks a sum is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turnout {
+    /// `m`: banks in the sum.
+    pub survivors: u16,
+    /// `n`: banks of the roster in that round.
+    pub banks: u16,
+}
+
+impl From<u16> for Turnout {
+    /// Every bank is in the sum.
+    fn from(banks: u16) -> Self {
+        Self {
+            survivors: banks,
+            banks,
+        }
+    }
 }
 
 /// What a sum gives beside the next state.
@@ -41,6 +64,8 @@ pub struct Outcome {
     pub weight: u64,
     /// Metrics of the model before the step.
     pub metrics: Option<Metrics>,
+    /// The sums from which they follow.
+    pub scores: Option<ScoreSums>,
 }
 
 /// The sum is not one of honest contributions to this state's step.
@@ -99,14 +124,19 @@ impl TaskState {
                 mean: Vec::new(),
                 std: Vec::new(),
             }),
-            optimiser: OptimiserState::new(&task.aggregation.optimiser, parameters.len()),
+            optimiser: OptimiserState::new(&task.aggregation.optimiser, task.shared().len()),
+            control: match task.training.control_variates {
+                true => vec![0.0; parameters.len()],
+                false => Vec::new(),
+            },
+            stopping: task.early_stopping.as_ref().map(|_| Stopping::default()),
             parameters,
             preparation: None,
             vocabularies: None,
         }
     }
 
-    /// The state after the step that `sum` is the outcome of. `sum`: one value a lane, layout order, of `survivors` banks.
+    /// The state after the step that `sum` is the outcome of. `sum`: one value a lane, layout order, of so many banks.
     ///
     /// # Errors
     /// If the sum cannot come from honest contributions.
@@ -115,8 +145,9 @@ impl TaskState {
         task: &Task,
         plan: &Plan,
         sum: &[u32],
-        survivors: u16,
+        turnout: impl Into<Turnout>,
     ) -> Result<(Self, Outcome), AdvanceError> {
+        let turnout @ Turnout { survivors, .. } = turnout.into();
         let kind = plan.kind(self.step).ok_or(AdvanceError::NoStep(self.step))?;
         let layout = plan.layout(kind);
         if sum.len() != layout.lanes() {
@@ -144,6 +175,7 @@ impl TaskState {
                 Outcome {
                     weight: 0,
                     metrics: None,
+                    scores: None,
                 }
             }
             RoundKind::Statistics => {
@@ -153,16 +185,20 @@ impl TaskState {
                 Outcome {
                     weight: 0,
                     metrics: None,
+                    scores: None,
                 }
             }
-            RoundKind::Evaluate => Outcome {
-                weight: 0,
-                metrics: Some(
-                    scores(task.target(), layout, sum)?
-                        .metrics()
-                        .map_err(contradiction)?,
-                ),
-            },
+            RoundKind::Evaluate => {
+                let evaluation = &task.evaluation;
+                let groups = evaluation.groups.as_ref();
+                let decision = groups.and_then(|groups| groups.decision(evaluation.bins));
+                let scores = scores(task.target(), layout, sum)?;
+                Outcome {
+                    weight: 0,
+                    metrics: Some(scores.metrics_under(decision).map_err(contradiction)?),
+                    scores: Some(scores),
+                }
+            }
             RoundKind::Train => {
                 let found = integers(layout, sum, "weight")?.first().copied().unwrap_or(0);
                 let most = u64::from(survivors) * u64::from(plan.max_weight());
@@ -181,24 +217,72 @@ impl TaskState {
                     .map(|lane| real_sum(*lane, survivors, layout.digit_bits, layout.range) / share)
                     .collect();
                 plan.check_average(&average, survivors, share)?;
-                let aggregation = &task.aggregation;
-                next.optimiser.step(
-                    &aggregation.optimiser,
-                    aggregation.learning_rate,
-                    &mut next.parameters,
-                    &average,
-                );
+                next.move_by(task, plan, &average);
+                next.move_control(plan, sum, turnout)?;
+                let scores = scores(task.target(), layout, sum)?;
+                let metrics = scores.metrics().map_err(contradiction)?;
+                if let (Some(rules), Some(stopping)) = (&task.early_stopping, &mut next.stopping) {
+                    let is_over = stopping.judge(
+                        rules,
+                        plan.train_round(self.step),
+                        metrics.figure(rules.figure),
+                        &self.parameters,
+                        &mut next.parameters,
+                        next.step == plan.last_step(),
+                    );
+                    if is_over {
+                        next.step = plan.last_step();
+                    }
+                }
                 Outcome {
                     weight,
-                    metrics: Some(
-                        scores(task.target(), layout, sum)?
-                            .metrics()
-                            .map_err(contradiction)?,
-                    ),
+                    metrics: Some(metrics),
+                    scores: Some(scores),
                 }
             }
         };
         Ok((next, outcome))
+    }
+
+    /// The server's step by the average update of the parameters that the banks share.
+    fn move_by(&mut self, task: &Task, plan: &Plan, average: &[f64]) {
+        let aggregation = &task.aggregation;
+        let (optimiser, eta) = (&aggregation.optimiser, aggregation.learning_rate);
+        let shared = plan.shared();
+        if shared.is_all() {
+            return self.optimiser.step(optimiser, eta, &mut self.parameters, average);
+        }
+        let mut values = shared.take(&self.parameters);
+        self.optimiser.step(optimiser, eta, &mut values, average);
+        shared.put(&values, &mut self.parameters);
+    }
+
+    /// `c <- c + (m/n) * (average change of the survivors' controls)` (Karimireddy et al. 2020, algorithm 1, line 17). One addition of
+    /// doubles for each parameter, rounded to `f32`.
+    fn move_control(&mut self, plan: &Plan, sum: &[u32], turnout: Turnout) -> Result<(), AdvanceError> {
+        let (Some(range), layout) = (plan.control_range(), plan.layout(RoundKind::Train)) else {
+            return Ok(());
+        };
+        let Turnout { survivors, banks } = turnout;
+        let lanes = layout.segment(sum, CONTROLS).unwrap_or_default();
+        let total = |lane: &u32| real_sum(*lane, survivors, layout.digit_bits, range);
+        let average: Vec<f64> = lanes
+            .iter()
+            .map(|lane| total(lane) / f64::from(survivors))
+            .collect();
+        plan.check_controls(&average, survivors)?;
+        for (control, lane) in self.control.iter_mut().zip(lanes) {
+            *control = (f64::from(*control) + total(lane) / f64::from(banks.max(survivors))) as f32;
+        }
+        Ok(())
+    }
+
+    /// How many training rounds are behind the model.
+    pub fn trained(&self, plan: &Plan) -> u32 {
+        match self.stopping.as_ref().and_then(|stopping| stopping.end) {
+            Some(end) => end.kept,
+            None => plan.train_round(self.step),
+        }
     }
 }
 
@@ -274,8 +358,12 @@ fn preparation(
     Ok(Some(counts))
 }
 
-/// What a sum says of the model's predictions, from the segments that [`Plan`] lays out for the target.
-fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, AdvanceError> {
+/// What a sum says of the model's predictions, from the segments that [`Plan`] lays out for the target. The figures are
+/// [`ScoreSums::metrics`], which checks the counts against each other.
+///
+/// # Errors
+/// If the sum is not of this layout, or the layout has no scores, as that of a statistics round.
+pub fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, AdvanceError> {
     let many = |name| small(integers(layout, sum, name)?);
     let one = |name| Ok::<_, AdvanceError>(many(name)?.first().copied().unwrap_or(0));
     Ok(match target {
@@ -284,6 +372,7 @@ fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, Adv
             loss: one("loss")?,
             negatives: many("negatives")?,
             positives: many("positives")?,
+            groups: groups(layout, sum)?,
         }),
         Target::Classes(_) => ScoreSums::Classes(ClassSums {
             rows: one("rows")?,
@@ -298,6 +387,27 @@ fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, Adv
             squared: one("squared-errors")?,
         }),
     })
+}
+
+/// The histograms of each group, where the layout has them.
+fn groups(layout: &Layout, sum: &[u32]) -> Result<Vec<GroupSums>, AdvanceError> {
+    let Some(negatives) = layout.integers(sum, "group-negatives") else {
+        return Ok(Vec::new());
+    };
+    let (negatives, positives) = (
+        small(negatives)?,
+        small(integers(layout, sum, "group-positives")?)?,
+    );
+    let bins = integers(layout, sum, "negatives")?.len().max(1);
+    let of_group = |(negatives, positives): (&[u64], &[u64])| GroupSums {
+        negatives: negatives.to_vec(),
+        positives: positives.to_vec(),
+    };
+    Ok(negatives
+        .chunks(bins)
+        .zip(positives.chunks(bins))
+        .map(of_group)
+        .collect())
 }
 
 fn contradiction(error: impl std::fmt::Display) -> AdvanceError {

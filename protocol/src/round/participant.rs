@@ -65,9 +65,18 @@ pub enum Event {
     Derived {
         /// The round.
         round: Round,
-        /// Hash of the derived state; `None` if the sum leads to none, which is refused (C-501).
-        state: Option<Digest>,
+        /// The derived state; `None` if the sum leads to none, which is refused (C-501).
+        state: Option<DerivedState>,
     },
+}
+
+/// A state that this bank derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DerivedState {
+    /// Its hash.
+    pub hash: Digest,
+    /// Steps that are done in it. The step after the one that led to it, unless the task's training has stopped early.
+    pub step: u32,
 }
 
 /// What to do, in this order.
@@ -239,6 +248,13 @@ impl Participant {
     /// How far a task was derived; `None` if it is not known here.
     pub fn progress(&self, task: &Digest) -> Option<Progress> {
         self.progress.get(task).copied()
+    }
+
+    /// True if what this bank contributed to `round`, the last that was opened, is in the certified sum.
+    pub fn is_in_sum(&self, round: Round) -> bool {
+        let key = self.key.verifying_key();
+        let watch = self.watch.as_ref().filter(|watch| watch.open().round == round);
+        watch.is_some_and(|watch| watch.certified_with(&key.0).is_some())
     }
 
     /// True if the operator approved `task`.

@@ -31,6 +31,14 @@ pub enum QuantiseError {
         /// Bits of a limb.
         digit_bits: u8,
     },
+    /// A vector that is not the layout's.
+    #[error("{found} values, expected {expected}")]
+    Length {
+        /// How many there are.
+        found: usize,
+        /// How many the layout has.
+        expected: usize,
+    },
     /// The weight lies outside `1..=W`.
     #[error("weight {weight} is outside 1..={max}")]
     Weight {

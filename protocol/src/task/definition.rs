@@ -1,7 +1,7 @@
 use crate::ids::Digest;
-use crate::model::{InputShape, Manifest, ModelSpec, Target};
+use crate::model::{InputShape, Manifest, ModelSpec, Shared, Target};
 
-use super::{Schema, TaskError, TrainingSpec, canonical, describe, file};
+use super::{EarlyStopping, Groups, Schema, TaskError, TrainingSpec, canonical, describe, file};
 
 /// What the consortium trains, with every range proved. Only [`Task::parse`] makes one.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Task {
     pub encoding: Encoding,
     /// How the model is judged.
     pub evaluation: Evaluation,
+    /// When training ends before its rounds are used up, if it may.
+    pub early_stopping: Option<EarlyStopping>,
     /// How long a phase may last.
     pub deadlines: Deadlines,
 }
@@ -111,6 +113,9 @@ pub struct Encoding {
     pub range: f64,
     /// The update is scaled down to this L2 norm if it is longer.
     pub clip_norm: f64,
+    /// Of a task with control variates: each coordinate of a control's change is clamped to so much on either side, after the change was
+    /// scaled down to `clip_norm * control_range / range` if it is longer.
+    pub control_range: Option<f64>,
 }
 
 /// How the model is judged.
@@ -121,6 +126,8 @@ pub struct Evaluation {
     pub split: Split,
     /// Bins of the score histogram, equal width over `[0, 1]`.
     pub bins: u32,
+    /// The groups of people by which the last model is judged.
+    pub groups: Option<Groups>,
 }
 
 /// How a bank parts its rows into those that it trains on and those that the model is judged by.
@@ -224,6 +231,11 @@ impl Task {
     /// Step size of a bank's training in a training round, from 0.
     pub fn learning_rate(&self, round: u32) -> f64 {
         self.training.learning_rate_in(round, self.rounds)
+    }
+
+    /// Which of the model's parameters leave the banks.
+    pub fn shared(&self) -> Shared {
+        Shared::of(&self.manifest(), &self.training.personal)
     }
 
     /// The parameters of the task's model.

@@ -1,12 +1,14 @@
 //! A task in plain words, for the person who answers for a bank's data.
 
+mod columns;
+
 use std::fmt::Write;
 
 use crate::model::{Activation, Cell, ModelSpec, Norm, Target};
 
 use super::{
-    Aggregation, CategoryColumn, ColumnEncoding, ColumnKind, LabelKind, LocalOptimiser, Loss, NumberColumn,
-    Outside, Scale, Schedule, ServerOptimiser, Split, Task, TrainingSpec, Weighting, WhenMissing,
+    Aggregation, Column, ColumnKind, EarlyStopping, Examples, Groups, Keep, LabelKind, LocalOptimiser, Loss,
+    Schedule, Schema, Sequence, ServerOptimiser, Split, Task, TrainingSpec, Weighting,
 };
 
 fn label(kind: &LabelKind) -> String {
@@ -32,13 +34,10 @@ pub(super) fn task(task: &Task) -> String {
         label(&schema.label_kind)
     ));
     let manifest = task.manifest();
-    let steps = schema
-        .steps()
-        .map_or(String::new(), |steps| format!(" at each of {steps} times"));
     say(format!(
-        "  {} parameters from {} inputs{steps}",
+        "  {} parameters from {}",
         manifest.total(),
-        schema.inputs().len()
+        columns::inputs(schema)
     ));
 
     say(format!(
@@ -52,44 +51,37 @@ pub(super) fn task(task: &Task) -> String {
         .max()
         .unwrap_or(0);
     for column in &schema.columns {
-        let kind = match &column.kind {
-            ColumnKind::Number(kind) => number(kind),
-            ColumnKind::Category(CategoryColumn {
-                vocabulary: Some(vocabulary),
-                ..
-            }) => format!(
-                "one of at most {} values, which the banks find out first: those that at least {} banks have; any other value \
-                 counts as one more",
-                vocabulary.most, vocabulary.support
-            ),
-            ColumnKind::Category(kind) => {
-                let other = if kind.other_bucket {
-                    "; any other value counts as one more"
-                } else {
-                    ""
-                };
-                format!("one of {}{other}", kind.values.join(", "))
-            }
-        };
+        let kind = columns::kind(&column.kind);
         let steps = if column.steps.is_empty() {
             String::new()
         } else {
             format!(", at {} times: {}", column.steps.len(), column.steps.join(", "))
         };
-        let encoding = encoding(column.encoding);
+        let encoding = columns::encoding(column.encoding);
         say(format!("  {:width$}  {kind}{steps}{encoding}", column.name));
     }
+    if let Some(sequence) = &schema.sequence {
+        self::sequence(sequence, schema).into_iter().for_each(&mut say);
+    }
     let split = &task.evaluation.split;
-    let read = split
-        .column()
-        .filter(|column| schema.leave_out.iter().any(|left| left == column));
+    let groups = task.evaluation.groups.as_ref();
+    let only_left_out = |column: &&str| schema.leave_out.iter().any(|left| left == column);
+    let read = split.column().filter(only_left_out);
     if let Some(column) = read {
         say(format!(
             "  read to tell which rows are held out, and never given to the model: {column}"
         ));
     }
+    let grouped = groups.map(|groups| groups.column.as_str()).filter(only_left_out);
+    if let Some(column) = grouped {
+        say(format!(
+            "  read to judge the last model by group, and never given to the model: {column}"
+        ));
+    }
     let left_out = schema.leave_out.iter().map(String::as_str);
-    let left_out: Vec<_> = left_out.filter(|left| Some(*left) != read).collect();
+    let left_out: Vec<_> = left_out
+        .filter(|left| Some(*left) != read && Some(*left) != grouped)
+        .collect();
     if !left_out.is_empty() {
         say(format!("  never read: {}", left_out.join(", ")));
     }
@@ -103,7 +95,15 @@ pub(super) fn task(task: &Task) -> String {
     say(match split {
         Split::Hash { share } => {
             let share = percent(*share);
-            format!("  about {share} of your rows are held out: the model never learns from them")
+            match &schema.sequence {
+                None => {
+                    format!("  about {share} of your rows are held out: the model never learns from them")
+                }
+                Some(sequence) => format!(
+                    "  the rows of about {share} of the values of {} are held out: the model never learns from them",
+                    sequence.key
+                ),
+            }
         }
         Split::Column { column, held_out } => format!(
             "  your rows with {} in {column} are held out: the model never learns from them",
@@ -115,7 +115,26 @@ pub(super) fn task(task: &Task) -> String {
             percent(*share)
         ),
     });
+    if schema.sequence.is_some() && !matches!(split, Split::Hash { .. }) {
+        say("  a held-out row is judged by the rows before it too, among them ones that the model learned from".to_owned());
+    }
     say(format!("  {}", aggregation(&task.aggregation)));
+    if let Some(groups) = groups {
+        say(format!("  {}", judged_by(groups)));
+    }
+    let shared = task.shared();
+    if !shared.is_all() {
+        say(format!(
+            "  {} of the {} parameters are your bank's own ({}): they are trained and kept in your bank, judged with your rows, and never leave \
+             it; in the model that everybody can read they have the values of the beginning",
+            manifest.total() - shared.len(),
+            manifest.total(),
+            task.training.personal.join(", ")
+        ));
+    }
+    if let Some(stopping) = &task.early_stopping {
+        say(format!("  {}", early_stopping(stopping)));
+    }
 
     say(
         "\nWhat leaves the bank, always under masks, so that only the sum over the banks can be seen"
@@ -131,10 +150,19 @@ pub(super) fn task(task: &Task) -> String {
         ));
     }
     let numbers = schema.standardised().len();
-    say(format!(
-        "  once: how many training rows there are; for each of the {numbers} number columns the count, the sum and \
-         the sum of squares of its values"
-    ));
+    let dates = |column: &Column| matches!(column.kind, ColumnKind::Date(_));
+    let of = if schema.columns.iter().any(dates) {
+        "inputs that are numbers, dates or times between rows"
+    } else {
+        "number columns"
+    };
+    // Without such columns there is no statistics round.
+    if numbers > 0 || task.preparation.is_some() {
+        say(format!(
+            "  once: how many training rows there are; for each of the {numbers} {of} the count, the sum and \
+             the sum of squares of its values"
+        ));
+    }
     if let Some(preparation) = &task.preparation {
         let by_label = match task.target() {
             Target::Binary => ", by label",
@@ -147,12 +175,24 @@ pub(super) fn task(task: &Task) -> String {
         ));
     }
     say(format!(
-        "  each round: the change of the {} parameters, cut to length {} and to +-{} each, in {} bits",
-        manifest.total(),
+        "  each round: the change of {}, cut to length {} and to +-{} each, in {} bits",
+        if shared.is_all() {
+            format!("the {} parameters", shared.len())
+        } else {
+            format!("the {} parameters that the banks share", shared.len())
+        },
         task.encoding.clip_norm,
         task.encoding.range,
         task.encoding.bits
     ));
+    if let Some(range) = task.encoding.control_range {
+        say(format!(
+            "  each round: the change of your rows' mean gradient, {} numbers, cut to length {} and to +-{range} each, in {} bits",
+            shared.len(),
+            task.encoding.clip_norm * range / task.encoding.range,
+            task.encoding.bits
+        ));
+    }
     say(format!(
         "  for judging the model: {}",
         match task.target() {
@@ -168,6 +208,14 @@ pub(super) fn task(task: &Task) -> String {
                     .to_owned(),
         }
     ));
+    if let Some(groups) = groups {
+        say(format!(
+            "  once, for judging the last model: the same steps of scores by label again for each of the {} groups of {}. A group with few rows in all \
+             banks together shows the scores of these few",
+            groups.count(),
+            groups.column
+        ));
+    }
     say("  no row, no cell and no figure of your bank alone leaves it".to_owned());
 
     say("\nWhat everybody in the consortium can read".to_owned());
@@ -183,6 +231,25 @@ pub(super) fn task(task: &Task) -> String {
         ));
     }
     out
+}
+
+fn judged_by(groups: &Groups) -> String {
+    let other = if groups.other_bucket {
+        "any other value or none is a group of its own"
+    } else {
+        "a row with any other value, or none, is refused"
+    };
+    let (side, favourable) = match groups.favourable {
+        1 => ("from", 1),
+        other => ("below", other),
+    };
+    format!(
+        "the last model's scores of your held-out rows are compared between the groups of {} ({}; {other}): a score {side} {} is taken for {favourable}, \
+         the good outcome",
+        groups.column,
+        groups.values.join(", "),
+        groups.threshold
+    )
 }
 
 fn model(spec: &ModelSpec) -> String {
@@ -256,6 +323,31 @@ fn model(spec: &ModelSpec) -> String {
     }
 }
 
+/// How rows become sequences.
+fn sequence(sequence: &Sequence, schema: &Schema) -> Vec<String> {
+    let Sequence { key, time, steps, .. } = sequence;
+    let examples = match sequence.examples {
+        Examples::Every => "every row is predicted by itself",
+        Examples::Last => "the last row of each group is predicted by itself",
+    };
+    let before = match steps - 1 {
+        1 => "the one row".to_owned(),
+        before => format!("up to {before} rows"),
+    };
+    let mut lines = vec![format!(
+        "  read to group your rows, kept as a hash under a secret of yours while reading, and never given to the model: {key}"
+    )];
+    if !schema.trains_on(time) {
+        lines.push(format!(
+            "  read to order your rows, and never given to the model: {time}"
+        ));
+    }
+    lines.push(format!(
+        "  {examples} and by {before} of the same {key} before it, in the order of {time}"
+    ));
+    lines
+}
+
 fn sizes(sizes: &[u32]) -> String {
     let sizes: Vec<_> = sizes.iter().map(u32::to_string).collect();
     sizes.join(", ")
@@ -275,34 +367,6 @@ fn dropout(share: f64) -> String {
             ", {} of the values left out at random in training",
             percent(share)
         ),
-    }
-}
-
-fn number(column: &NumberColumn) -> String {
-    let kind = if column.integer { "whole number" } else { "number" };
-    let mut words = format!("{kind} from {} to {}", column.min, column.max);
-    if column.outside == Outside::Clip {
-        words.push_str(", cut off at these");
-    }
-    if column.scale == Scale::Log {
-        words.push_str(", on a logarithmic scale");
-    }
-    if column.when_missing == WhenMissing::Mean {
-        words.push_str("; may be missing");
-    }
-    words
-}
-
-fn encoding(encoding: ColumnEncoding) -> String {
-    match encoding {
-        ColumnEncoding::Plain => String::new(),
-        ColumnEncoding::Quantiles { bins } => {
-            format!(", given as one of {bins} bins with about as many rows each")
-        }
-        ColumnEncoding::BinEvidence { bins } => {
-            format!(", given as the weight of evidence of one of {bins} bins with about as many rows each")
-        }
-        ColumnEncoding::ValueEvidence => ", given as the weight of evidence of its value".to_owned(),
     }
 }
 
@@ -376,6 +440,11 @@ fn training(spec: &TrainingSpec) -> String {
     if let Some(norm) = spec.clip_gradient_norm {
         words.push_str(&format!(", gradients cut to length {norm}"));
     }
+    if spec.control_variates {
+        words.push_str(
+            ", each step corrected by how your rows' mean gradient differs from the banks' (SCAFFOLD); what it was is kept in your bank",
+        );
+    }
     words
 }
 
@@ -397,6 +466,25 @@ fn aggregation(spec: &Aggregation) -> String {
         ServerOptimiser::FedAdagrad { .. } => "FedAdagrad",
     };
     format!("the banks' changes become the next model by {optimiser}; {weighting}")
+}
+
+fn early_stopping(stopping: &EarlyStopping) -> String {
+    let by = match stopping.least_gain {
+        0.0 => String::new(),
+        gain => format!(" by more than {gain}"),
+    };
+    let at_the_end = match stopping.keep {
+        Keep::Best => "",
+        Keep::Last => " (the last one, if all rounds are used)",
+    };
+    format!(
+        "training ends early when {} over the banks' held-out rows has not become better{by} for {} in a row; the best model is kept{at_the_end}",
+        stopping.figure.title(),
+        match stopping.patience {
+            1 => "one round".to_owned(),
+            rounds => format!("{rounds} rounds"),
+        }
+    )
 }
 
 fn percent(share: f64) -> String {

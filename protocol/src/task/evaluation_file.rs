@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::groups_file::GroupsFile;
 use super::ranges::{integer, length, real, trimmed, unique, unused, words};
 use super::schema_file::NAME;
 use super::{Evaluation, Schema, Split, TaskError};
@@ -15,6 +16,7 @@ pub(super) struct EvaluationFile {
     column: Option<String>,
     held_out: Option<Vec<String>>,
     time_column: Option<String>,
+    groups: Option<GroupsFile>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -31,6 +33,13 @@ impl EvaluationFile {
         let share = || real("evaluation.hold_out", self.hold_out.unwrap_or(0.2), 0.01..=0.5);
         let by_column = "only split = \"column\" uses it";
         let split = self.split.unwrap_or(SplitFile::Hash);
+        if schema.image().is_some() && !matches!(split, SplitFile::Hash) {
+            return Err(TaskError::invalid(
+                "evaluation.split",
+                "a split by a column",
+                "\"hash\": a file of images has no columns",
+            ));
+        }
         if !matches!(split, SplitFile::Column) {
             unused("evaluation.column", &self.column, by_column)?;
             unused("evaluation.held_out", &self.held_out, by_column)?;
@@ -69,17 +78,24 @@ impl EvaluationFile {
                 share: share()?,
             },
         };
-        Ok(Evaluation {
-            split,
-            bins: integer("evaluation.bins", self.bins.unwrap_or(256), 2..=4096)?,
-        })
+        let bins = integer("evaluation.bins", self.bins.unwrap_or(256), 2..=4096)?;
+        let groups = self.groups.map(|groups| groups.check(schema, bins)).transpose()?;
+        Ok(Evaluation { split, bins, groups })
     }
 }
 
-fn column(key: &str, found: Option<&str>, schema: &Schema) -> Result<String, TaskError> {
+pub(super) fn column(key: &str, found: Option<&str>, schema: &Schema) -> Result<String, TaskError> {
     let expected = "a column of the schema, or one of its leave_out";
     let found = found.ok_or_else(|| TaskError::invalid(key, "nothing", expected))?;
     words(key, found, NAME)?;
+    if schema
+        .sequence
+        .as_ref()
+        .is_some_and(|sequence| sequence.key == found)
+    {
+        // Its values would stand in a task that everybody reads.
+        return Err(TaskError::invalid(key, "the key of the sequences", expected));
+    }
     let left_out = schema.leave_out.iter().any(|name| name == found);
     if left_out || (found != schema.label && schema.reads(found)) {
         return Ok(found.to_owned());

@@ -2,13 +2,17 @@
 
 use serde::Deserialize;
 
+use crate::model::is_in_group;
+
+use super::aggregation_file::AggregationFile;
+use super::early_stopping_file::EarlyStoppingFile;
 use super::evaluation_file::EvaluationFile;
 use super::model_file::ModelFile;
 use super::preparation_file::{self, PreparationFile};
-use super::ranges::{integer, real, unused, zero_or};
+use super::ranges::{integer, real, unused};
 use super::schema_file::SchemaFile;
 use super::training_file::TrainingFile;
-use super::{Aggregation, Deadlines, Encoding, ServerOptimiser, Task, TaskError, Weighting};
+use super::{Deadlines, Encoding, ServerOptimiser, Task, TaskError, TrainingSpec};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,37 +31,9 @@ struct TaskFile {
     encoding: EncodingFile,
     #[serde(default)]
     evaluation: EvaluationFile,
+    early_stopping: Option<EarlyStoppingFile>,
     #[serde(default)]
     deadlines: DeadlinesFile,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct AggregationFile {
-    optimiser: Option<ServerOptimiserFile>,
-    learning_rate: Option<f64>,
-    beta1: Option<f64>,
-    beta2: Option<f64>,
-    tau: Option<f64>,
-    weighting: Option<WeightingFile>,
-    max_weight: Option<i64>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ServerOptimiserFile {
-    FedAvg,
-    FedAvgM,
-    FedAdam,
-    FedYogi,
-    FedAdagrad,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WeightingFile {
-    Examples,
-    Equal,
 }
 
 #[derive(Deserialize, Default)]
@@ -66,6 +42,7 @@ struct EncodingFile {
     bits: Option<i64>,
     range: Option<f64>,
     clip_norm: Option<f64>,
+    control_range: Option<f64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -88,7 +65,9 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
     name(&file.name)?;
     let schema = file.schema.check("schema.")?;
     let evaluation = file.evaluation.check(&schema)?;
-    let training = file.training.check(schema.target())?;
+    let target = schema.target();
+    let training = file.training.check(target)?;
+    let encoding = file.encoding.check(&training)?;
     let task = Task {
         name: file.name,
         rounds: integer("rounds", file.rounds, 1..=100_000)?,
@@ -102,22 +81,83 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
         model: file.model.check()?,
         training,
         aggregation: file.aggregation.check()?,
-        encoding: file.encoding.check()?,
+        encoding,
         evaluation,
+        early_stopping: file.early_stopping.map(|file| file.check(target)).transpose()?,
         deadlines: file.deadlines.check()?,
     };
     task.model
         .takes(&task.input_shape())
         .map_err(|unfit| TaskError::invalid("model.family", unfit.found, unfit.expected))?;
+    // A control is as long as the model, and is masked beside the update.
     let parameters = task.manifest().total();
-    if parameters > MAX_PARAMETERS {
+    let values = parameters.saturating_mul(1 + usize::from(task.training.control_variates));
+    if values > MAX_PARAMETERS {
         return Err(TaskError::invalid(
             "model",
             format!("a model of {parameters} parameters"),
-            format!("at most {MAX_PARAMETERS}"),
+            if task.training.control_variates {
+                format!("at most {} with control variates", MAX_PARAMETERS / 2)
+            } else {
+                format!("at most {MAX_PARAMETERS}")
+            },
         ));
     }
+    check_controls(&task)?;
+    check_personal(&task)?;
     Ok(task)
+}
+
+fn check_controls(task: &Task) -> Result<(), TaskError> {
+    if task.training.control_variates && task.aggregation.optimiser != ServerOptimiser::FedAvg {
+        return Err(TaskError::invalid(
+            "training.control_variates",
+            "true with another aggregation.optimiser than fedavg",
+            "fedavg: SCAFFOLD's server moves by the plain average",
+        ));
+    }
+    Ok(())
+}
+
+/// Each group is one of the model, and some parameter is left that the banks have in common.
+fn check_personal(task: &Task) -> Result<(), TaskError> {
+    let key = "training.personal";
+    let personal = &task.training.personal;
+    let manifest = task.manifest();
+    let names = || {
+        manifest
+            .parameters()
+            .iter()
+            .map(|parameter| parameter.name.as_str())
+    };
+    for group in personal {
+        if !names().any(|name| is_in_group(name, group)) {
+            let list: Vec<_> = names().take(32).collect();
+            return Err(TaskError::invalid(
+                key,
+                format!("{group:?}, which no parameter is named by"),
+                format!(
+                    "names of this model's parameters or what stands before a dot in them: {}",
+                    list.join(", ")
+                ),
+            ));
+        }
+    }
+    if task.shared().is_empty() {
+        return Err(TaskError::invalid(
+            key,
+            "every parameter of the model",
+            "at least one that the banks have in common",
+        ));
+    }
+    if !personal.is_empty() && task.early_stopping.is_some() {
+        return Err(TaskError::invalid(
+            key,
+            "personal parameters in a task with early_stopping",
+            "one of the two: the best model is kept from an earlier round, and a bank has the personal part of its last round alone",
+        ));
+    }
+    Ok(())
 }
 
 fn name(found: &str) -> Result<(), TaskError> {
@@ -132,78 +172,30 @@ fn name(found: &str) -> Result<(), TaskError> {
     ))
 }
 
-impl AggregationFile {
-    fn check(self) -> Result<Aggregation, TaskError> {
-        let beta = |key: &str, found: Option<f64>, default| zero_or(key, found.unwrap_or(default), 0.9999);
-        let beta1 = |default| beta("aggregation.beta1", self.beta1, default);
-        let beta2 = || beta("aggregation.beta2", self.beta2, 0.99);
-        let tau = || real("aggregation.tau", self.tau.unwrap_or(1e-3), 1e-9..=1.0);
-        let no_beta1 = || unused("aggregation.beta1", &self.beta1, "fedavg does not use it");
-        let no_beta2 = |name| {
-            unused(
-                "aggregation.beta2",
-                &self.beta2,
-                &format!("{name} does not use it"),
-            )
-        };
-        let no_tau = |name| unused("aggregation.tau", &self.tau, &format!("{name} does not use it"));
-        let optimiser = match self.optimiser.unwrap_or(ServerOptimiserFile::FedAvg) {
-            ServerOptimiserFile::FedAvg => {
-                no_beta1()?;
-                no_beta2("fedavg")?;
-                no_tau("fedavg")?;
-                ServerOptimiser::FedAvg
-            }
-            ServerOptimiserFile::FedAvgM => {
-                no_beta2("fedavgm")?;
-                no_tau("fedavgm")?;
-                ServerOptimiser::FedAvgM { beta1: beta1(0.9)? }
-            }
-            ServerOptimiserFile::FedAdam => ServerOptimiser::FedAdam {
-                beta1: beta1(0.9)?,
-                beta2: beta2()?,
-                tau: tau()?,
-            },
-            ServerOptimiserFile::FedYogi => ServerOptimiser::FedYogi {
-                beta1: beta1(0.9)?,
-                beta2: beta2()?,
-                tau: tau()?,
-            },
-            ServerOptimiserFile::FedAdagrad => {
-                no_beta2("fedadagrad")?;
-                ServerOptimiser::FedAdagrad {
-                    beta1: beta1(0.0)?,
-                    tau: tau()?,
-                }
-            }
-        };
-        Ok(Aggregation {
-            optimiser,
-            learning_rate: real(
-                "aggregation.learning_rate",
-                self.learning_rate.unwrap_or(1.0),
-                1e-9..=100.0,
-            )?,
-            weighting: match self.weighting.unwrap_or(WeightingFile::Examples) {
-                WeightingFile::Examples => Weighting::Examples,
-                WeightingFile::Equal => Weighting::Equal,
-            },
-            max_weight: integer(
-                "aggregation.max_weight",
-                self.max_weight.unwrap_or(8192),
-                1..=1 << 24,
-            )?,
+impl EncodingFile {
+    fn check(self, training: &TrainingSpec) -> Result<Encoding, TaskError> {
+        let range = real("encoding.range", self.range.unwrap_or(1.0), 1e-6..=1e6)?;
+        Ok(Encoding {
+            bits: integer("encoding.bits", self.bits.unwrap_or(16), 2..=20)?,
+            range,
+            clip_norm: real("encoding.clip_norm", self.clip_norm.unwrap_or(10.0), 1e-6..=1e6)?,
+            control_range: self.control_range(range, training)?,
         })
     }
 }
 
 impl EncodingFile {
-    fn check(self) -> Result<Encoding, TaskError> {
-        Ok(Encoding {
-            bits: integer("encoding.bits", self.bits.unwrap_or(16), 2..=20)?,
-            range: real("encoding.range", self.range.unwrap_or(1.0), 1e-6..=1e6)?,
-            clip_norm: real("encoding.clip_norm", self.clip_norm.unwrap_or(10.0), 1e-6..=1e6)?,
-        })
+    fn control_range(&self, range: f64, training: &TrainingSpec) -> Result<Option<f64>, TaskError> {
+        let key = "encoding.control_range";
+        if !training.control_variates {
+            let why = "only training.control_variates = true uses it";
+            unused(key, &self.control_range, why)?;
+            return Ok(None);
+        }
+        // An update within the range is of a mean gradient within this, because a pass has at least one step.
+        let widest = range / (training.learning_rate * f64::from(training.local_epochs));
+        let chosen = self.control_range.unwrap_or(widest.clamp(1e-6, 1e6));
+        real(key, chosen, 1e-6..=1e6).map(Some)
     }
 }
 

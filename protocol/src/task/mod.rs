@@ -5,30 +5,41 @@
 //! the same have the same [`Task::canonical_text`], whose SHA-256 ([`Task::hash`]) is the task's name in
 //! approvals, in the log and in what the masks are bound to.
 
+mod aggregation_file;
 mod canonical;
+mod date;
 mod definition;
 mod describe;
+mod early_stopping;
+mod early_stopping_file;
 mod error;
 mod evaluation_file;
 mod file;
+mod groups;
+mod groups_file;
 mod model_file;
 mod preparation_file;
 mod ranges;
 mod scale;
 mod schema;
 mod schema_file;
+mod sequence;
 mod training;
 mod training_file;
 
+pub use date::{Cycle, DateColumn};
 pub use definition::{
     Aggregation, Deadlines, Encoding, Evaluation, PreparationSpec, ServerOptimiser, Split, Task, Weighting,
 };
+pub use early_stopping::{EarlyStopping, Keep};
 pub use error::TaskError;
+pub use groups::Groups;
 pub use scale::Scale;
 pub use schema::{
-    CategoryColumn, Column, ColumnEncoding, ColumnKind, Input, InputKind, LabelKind, NumberColumn, Outside,
-    Schema, VocabularySpec, WhenMissing,
+    CategoryColumn, Column, ColumnEncoding, ColumnKind, ImageColumn, Input, InputKind, LabelKind,
+    NumberColumn, Outside, Schema, TextColumn, Tokeniser, VocabularySpec, WhenMissing,
 };
+pub use sequence::{Examples, Sequence};
 pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};
 
 #[cfg(test)]

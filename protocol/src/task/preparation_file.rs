@@ -37,6 +37,13 @@ pub(super) fn check(
             )),
         };
     };
+    if schema.text().is_some() || schema.image().is_some() {
+        return Err(TaskError::invalid(
+            "preparation",
+            "the table beside rows that are texts or images",
+            "none: only columns of numbers and categories are counted",
+        ));
+    }
     let key = "preparation.histogram_bins";
     let bins = integer(key, file.histogram_bins.unwrap_or(64), 2..=1024)?;
     let finest = schema.columns.iter().filter_map(|column| match column.encoding {
@@ -254,6 +261,26 @@ mod tests {
             let error = Task::parse(&text).unwrap_err().to_string();
             assert!(error.contains(message), "{to}: {error}");
         }
+        let date = "name = \"z\"\n        type = \"date\"\n        min = \"2024-01-01\"\n        max = \"2024-02-01\"";
+        let of_dates = TASK.replacen(
+            "name = \"z\"\n        type = \"integer\"\n        min = 0\n        max = 9",
+            date,
+            1,
+        );
+        assert!(of_dates.contains(date));
+        let error = Task::parse(&of_dates).unwrap_err().to_string();
+        let message =
+            "schema.column \"z\".encoding: found a value, expected none: only a number or a category has it";
+        assert!(error.contains(message), "{error}");
+        let (head, tail) = (TASK.find("[[schema").unwrap(), TASK.find("[model]").unwrap());
+        let text = "[[schema.column]]\nname = \"t\"\ntype = \"text\"\ntokens = 8\nbuckets = 16\n";
+        let of_text = format!("{}{text}{}", &TASK[..head], &TASK[tail..]);
+        let error = Task::parse(&of_text).unwrap_err().to_string();
+        assert!(
+            error
+                .contains("preparation: found the table beside rows that are texts or images, expected none"),
+            "{error}"
+        );
         let mut columns = String::new();
         for at in 0..600 {
             columns.push_str(&format!(

@@ -1,8 +1,14 @@
+mod image;
+mod text;
+
 use serde::Deserialize;
 
 use crate::model::{InputShape, Target, Vocabularies};
 
-use super::{Scale, TaskError, canonical, schema_file};
+use super::{Cycle, DateColumn, Scale, Sequence, TaskError, canonical, schema_file};
+
+pub use image::ImageColumn;
+pub use text::{TextColumn, Tokeniser};
 
 /// The columns of the banks' rows, and what the model is given of them.
 ///
@@ -20,6 +26,8 @@ pub struct Schema {
     pub leave_out: Vec<String>,
     /// Cells that stand for "no value", compared after trimming.
     pub missing: Vec<String>,
+    /// Whether rows are parts of sequences, and how.
+    pub sequence: Option<Sequence>,
     /// The columns that are read, in the order of the model's inputs.
     pub columns: Vec<Column>,
 }
@@ -67,6 +75,12 @@ pub enum ColumnKind {
     Number(NumberColumn),
     /// One of a list of values; gives one input for each.
     Category(CategoryColumn),
+    /// A moment; gives a standardised input, two for each cycle, and one for the time since the row before.
+    Date(DateColumn),
+    /// A text; the only column of its schema.
+    Text(TextColumn),
+    /// An image; the only column of its schema.
+    Image(ImageColumn),
 }
 
 /// What the model is given of a column. All but the first follow from what the consortium counted, see [`crate::model::Preparation`].
@@ -171,7 +185,7 @@ pub enum WhenMissing {
     Mean,
 }
 
-/// One number that the model is given of a row.
+/// One number that the model is given of a row; or all of them, where a row is a text or an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Input {
@@ -190,6 +204,13 @@ pub enum InputKind {
     Standardised,
     /// 1 when the number is missing, else 0.
     Missing,
+    /// Sine of the place in a cycle, the whole cycle being once round; 0 when the date is missing.
+    Sine(Cycle),
+    /// Cosine of it, likewise.
+    Cosine(Cycle),
+    /// How long before this row the one before it in its group was: `ln(1 + seconds)` as a share of that of the agreed range,
+    /// at most 1, standardised by the consortium's moments; 0 for the first row.
+    SincePrevious,
     /// 1 when the category is this one (an index of [`CategoryColumn::values`]), else 0.
     Category(usize),
     /// 1 when the category is none of the agreed ones, else 0.
@@ -198,6 +219,10 @@ pub enum InputKind {
     QuantileBin(u16),
     /// The weight of evidence of the number's quantile bin, or of the category.
     Evidence,
+    /// The token numbers of a text.
+    Tokens,
+    /// The values of an image, on `[0, 1]`.
+    Pixels,
 }
 
 impl Schema {
@@ -214,20 +239,28 @@ impl Schema {
         canonical::schema(self)
     }
 
-    /// Whether a column of the table is read, as the label or for the model.
+    /// Whether a column of the table is read, as the label, for the model, or to make sequences.
     pub fn reads(&self, name: &str) -> bool {
+        let of = |sequence: &Sequence| name == sequence.key || name == sequence.time;
+        self.trains_on(name) || self.sequence.as_ref().is_some_and(of)
+    }
+
+    /// Whether a column of the table is the label or given to the model.
+    pub fn trains_on(&self, name: &str) -> bool {
         let mut cells = self.columns.iter().flat_map(Column::cells);
         name == self.label || cells.any(|cell| cell == name)
     }
 
-    /// How many steps a row has, if columns stand for successive times. Columns that are one say the same at each step.
+    /// How many steps a row has, if columns stand for successive times. Columns that are one say the same at each step. Rows that are
+    /// steps themselves have none: see [`Schema::sequence`].
     pub fn steps(&self) -> Option<usize> {
         let steps = self.columns.iter().map(|column| column.steps.len());
         steps.max().filter(|steps| *steps > 0)
     }
 
     /// The model's inputs, of each step if there are steps, in order: column by column, and within a column the number before its missing flag,
-    /// or the categories in the agreed order before the bucket for others.
+    /// its cycles and the time since the row before, or the categories in the agreed order before the bucket for others. A step of a
+    /// [`Sequence`] has one more number behind them, which says that the step is there.
     pub fn inputs(&self) -> Vec<Input> {
         let mut inputs = Vec::new();
         for (column, described) in self.columns.iter().enumerate() {
@@ -262,14 +295,42 @@ impl Schema {
                         add(format!("{name} is another"), InputKind::OtherCategory);
                     }
                 }
+                ColumnKind::Date(date) => {
+                    add(name.clone(), InputKind::Standardised);
+                    if date.when_missing == WhenMissing::Mean {
+                        add(format!("{name} is missing"), InputKind::Missing);
+                    }
+                    for &cycle in &date.cycles {
+                        add(format!("{name} sin {}", cycle.name()), InputKind::Sine(cycle));
+                        add(format!("{name} cos {}", cycle.name()), InputKind::Cosine(cycle));
+                    }
+                    if date.since_previous {
+                        add(format!("{name} since previous"), InputKind::SincePrevious);
+                    }
+                }
+                ColumnKind::Text(_) => add(name.clone(), InputKind::Tokens),
+                ColumnKind::Image(_) => add(name.clone(), InputKind::Pixels),
             }
         }
         inputs
     }
 
     /// What a model is given of a row: [`Schema::inputs`], or, if it embeds categories, each category as the number of its
-    /// value behind all numbers and flags. With [`Schema::steps`] it is a sequence, whose categories are not embedded.
+    /// value behind all numbers and flags. With [`Schema::steps`] or [`Schema::sequence`] it is a sequence, whose categories are not
+    /// embedded. A text or an image is the whole row.
     pub fn input_shape(&self, embedded: bool) -> InputShape {
+        if let Some(text) = self.text() {
+            return text.shape();
+        }
+        if let Some(image) = self.image() {
+            return image.shape();
+        }
+        if let Some(sequence) = &self.sequence {
+            return InputShape::Sequence {
+                steps: sequence.steps,
+                width: self.inputs().len() + 1,
+            };
+        }
         if let Some(steps) = self.steps() {
             return InputShape::Sequence {
                 steps,
@@ -285,7 +346,11 @@ impl Schema {
             ColumnKind::Category(category) if column.encoding == ColumnEncoding::Plain => {
                 Some(category.places())
             }
-            ColumnKind::Number(_) | ColumnKind::Category(_) => None,
+            ColumnKind::Number(_)
+            | ColumnKind::Category(_)
+            | ColumnKind::Date(_)
+            | ColumnKind::Text(_)
+            | ColumnKind::Image(_) => None,
         });
         InputShape::Table {
             numbers: self.inputs().iter().filter(number).count(),
@@ -298,7 +363,7 @@ impl Schema {
         let columns = self.columns.iter().enumerate();
         columns.filter_map(|(at, column)| match &column.kind {
             ColumnKind::Category(category) => category.vocabulary.map(|vocabulary| (at, vocabulary)),
-            ColumnKind::Number(_) => None,
+            _ => None,
         })
     }
 
@@ -318,6 +383,22 @@ impl Schema {
         schema
     }
 
+    /// The text that a row is, if it is one.
+    pub fn text(&self) -> Option<&TextColumn> {
+        self.columns.iter().find_map(|column| match &column.kind {
+            ColumnKind::Text(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// The image that a row is, if it is one.
+    pub fn image(&self) -> Option<&ImageColumn> {
+        self.columns.iter().find_map(|column| match &column.kind {
+            ColumnKind::Image(image) => Some(image),
+            _ => None,
+        })
+    }
+
     /// What a model of such rows predicts.
     pub fn target(&self) -> Target {
         match &self.label_kind {
@@ -329,14 +410,23 @@ impl Schema {
         }
     }
 
-    /// Names of the standardised inputs in order, one for each number column, whatever its steps: the statistics round and
-    /// [`crate::model::Moments`] follow it.
-    pub fn standardised(&self) -> Vec<&str> {
-        let numbers = self
-            .columns
-            .iter()
-            .filter(|column| matches!(column.kind, ColumnKind::Number(_)));
-        numbers.map(|column| column.name.as_str()).collect()
+    /// Names of what is standardised, in order: each column of numbers or dates, whatever its steps and its encoding, and the time
+    /// since the row before. The statistics round and [`crate::model::Moments`] follow it.
+    pub fn standardised(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for Column { name, kind, .. } in &self.columns {
+            match kind {
+                ColumnKind::Number(_) => names.push(name.clone()),
+                ColumnKind::Date(date) => {
+                    names.push(name.clone());
+                    if date.since_previous {
+                        names.push(format!("{name} since previous"));
+                    }
+                }
+                ColumnKind::Category(_) | ColumnKind::Text(_) | ColumnKind::Image(_) => {}
+            }
+        }
+        names
     }
 
     /// The first line in which the normal forms of two schemas differ, as `(this one's, the other's)`.

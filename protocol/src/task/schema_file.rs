@@ -1,15 +1,25 @@
 //! From a schema's TOML to a checked [`Schema`].
 
+mod date;
+mod end;
+mod image;
+mod sequence;
+mod text;
+mod vocabulary;
+
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
 use super::ranges::{integer, length, real, trimmed, unique, words};
 use super::schema::{
-    CategoryColumn, Column, ColumnEncoding, ColumnKind, LabelKind, NumberColumn, Outside, Schema,
-    VocabularySpec, WhenMissing,
+    CategoryColumn, Column, ColumnEncoding, ColumnKind, LabelKind, NumberColumn, Outside, Schema, WhenMissing,
 };
-use super::{Scale, TaskError};
+use super::{Cycle, Scale, TaskError};
+use date::SinceFile;
+use end::End;
+use sequence::SequenceFile;
+use vocabulary::VocabularyFile;
 
 pub(super) const NAME: std::ops::RangeInclusive<usize> = 1..=128;
 /// The confusion matrix, which is summed, has the square of so many counts. Two classes are a label of 0 or 1.
@@ -34,6 +44,7 @@ pub(super) struct SchemaFile {
     leave_out: Vec<String>,
     #[serde(default = "empty_cell")]
     missing: Vec<String>,
+    sequence: Option<SequenceFile>,
     column: Vec<ColumnFile>,
 }
 
@@ -58,8 +69,8 @@ struct ColumnFile {
     #[serde(default)]
     steps: Vec<String>,
     r#type: ColumnType,
-    min: Option<f64>,
-    max: Option<f64>,
+    min: Option<End>,
+    max: Option<End>,
     scale: Option<Scale>,
     outside: Option<Outside>,
     when_missing: Option<WhenMissing>,
@@ -68,13 +79,14 @@ struct ColumnFile {
     vocabulary: Option<VocabularyFile>,
     encoding: Option<EncodingFile>,
     bins: Option<i64>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VocabularyFile {
-    support: i64,
-    most: i64,
+    cycles: Option<Vec<Cycle>>,
+    since: Option<SinceFile>,
+    tokens: Option<i64>,
+    words: Option<i64>,
+    buckets: Option<i64>,
+    height: Option<i64>,
+    width: Option<i64>,
+    channels: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -90,11 +102,14 @@ enum ColumnType {
     Number,
     Integer,
     Category,
+    Date,
+    Text,
+    Image,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum OtherFile {
+pub(super) enum OtherFile {
     Refuse,
     Bucket,
 }
@@ -151,14 +166,32 @@ impl SchemaFile {
             }
         }
         let label_kind = label_kind(prefix, &self.label, self.label_classes, self.label_number)?;
+        let sequence = self
+            .sequence
+            .map(|sequence| sequence.check(&key("sequence"), &self.label, &self.leave_out, &columns))
+            .transpose()?;
+        let time = sequence.as_ref().map(|sequence| sequence.time.as_str());
+        let of_no_row = |column: &&Column| match &column.kind {
+            ColumnKind::Date(date) => date.since_previous && time != Some(column.name.as_str()),
+            _ => false,
+        };
+        if let Some(column) = columns.iter().find(of_no_row) {
+            return Err(TaskError::invalid(
+                format!("{prefix}column {:?}.since", column.name),
+                "a value",
+                format!("none: only the column that {prefix}sequence.time names has a row before"),
+            ));
+        }
         let schema = Schema {
             version,
             label: self.label,
             label_kind,
             leave_out: self.leave_out,
             missing: self.missing,
+            sequence,
             columns,
         };
+        alone(prefix, &schema)?;
         evidence_needs_two_labels(prefix, &schema)?;
         let found: usize = schema
             .open_columns()
@@ -182,14 +215,14 @@ impl SchemaFile {
                     format!("{steps}, as another column has: all are of the same times"),
                 ));
             }
-            let numbers = inputs.len().saturating_mul(steps);
-            if !INPUTS.contains(&numbers) {
-                return Err(TaskError::invalid(
-                    key("column: the inputs that they give at all steps"),
-                    format!("{numbers} numbers"),
-                    format!("{} to {}", INPUTS.start(), INPUTS.end()),
-                ));
-            }
+        }
+        let numbers = schema.input_shape(false).width();
+        if !INPUTS.contains(&numbers) {
+            return Err(TaskError::invalid(
+                key("column: the inputs that they give at all steps"),
+                format!("{numbers} numbers"),
+                format!("{} to {}", INPUTS.start(), INPUTS.end()),
+            ));
         }
         let names: Vec<_> = inputs.into_iter().map(|input| input.name).collect();
         unique(&key("column: the inputs that they give"), &names)?;
@@ -243,8 +276,8 @@ fn label_kind(
                 name: name.to_owned(),
                 steps: Vec::new(),
                 r#type: ColumnType::Number,
-                min: number.min,
-                max: number.max,
+                min: number.min.map(End::Number),
+                max: number.max.map(End::Number),
                 scale: number.scale,
                 outside: number.outside,
                 when_missing: None,
@@ -253,6 +286,14 @@ fn label_kind(
                 vocabulary: None,
                 encoding: None,
                 bins: None,
+                cycles: None,
+                since: None,
+                tokens: None,
+                words: None,
+                buckets: None,
+                height: None,
+                width: None,
+                channels: None,
             };
             let path = format!("{prefix}label_number");
             Ok(LabelKind::Number(column.number(&path)?))
@@ -271,6 +312,9 @@ impl ColumnFile {
         let kind = match self.r#type {
             ColumnType::Category => ColumnKind::Category(self.category(&path)?),
             ColumnType::Number | ColumnType::Integer => ColumnKind::Number(self.number(&path)?),
+            ColumnType::Date => ColumnKind::Date(self.date(&path)?),
+            ColumnType::Text => ColumnKind::Text(self.text(&path)?),
+            ColumnType::Image => ColumnKind::Image(self.image(&path)?),
         };
         if !self.steps.is_empty() {
             let key = format!("{path}.steps");
@@ -290,6 +334,17 @@ impl ColumnFile {
     fn encoding(&self, path: &str) -> Result<ColumnEncoding, TaskError> {
         let bins = || integer(&format!("{path}.bins"), self.bins.unwrap_or(10), 2..=100);
         let is_category = self.r#type == ColumnType::Category;
+        if !matches!(
+            self.r#type,
+            ColumnType::Category | ColumnType::Number | ColumnType::Integer
+        ) {
+            refuse(
+                path,
+                "encoding",
+                self.encoding.is_some(),
+                "only a number or a category has it",
+            )?;
+        }
         if is_category || self.encoding.is_none() {
             refuse(
                 path,
@@ -316,17 +371,23 @@ impl ColumnFile {
     fn number(&self, path: &str) -> Result<NumberColumn, TaskError> {
         refuse(path, "values", self.values.is_some(), "only a category has it")?;
         refuse(path, "other", self.other.is_some(), "only a category has it")?;
-        refuse(
-            path,
-            "vocabulary",
-            self.vocabulary.is_some(),
-            "only a category has it",
-        )?;
+        self.refuse_dates(path)?;
+        self.refuse_keys_of_texts(path)?;
+        self.refuse_keys_of_images(path)?;
         let integer = self.r#type == ColumnType::Integer;
-        let end = |key: &str, found: Option<f64>| {
+        let end = |key: &str, found: &Option<End>| {
             let key = format!("{path}.{key}");
-            let found =
-                found.ok_or_else(|| TaskError::invalid(&key, "nothing", "the agreed range of the column"))?;
+            let found = match found {
+                None => {
+                    return Err(TaskError::invalid(
+                        &key,
+                        "nothing",
+                        "the agreed range of the column",
+                    ));
+                }
+                Some(End::Number(number)) => *number,
+                Some(text) => return Err(TaskError::invalid(key, text.to_string(), "a number")),
+            };
             let found = real(&key, found, -HUGE..=HUGE)?;
             if integer && (found.fract() != 0.0 || found.abs() > EXACT) {
                 return Err(TaskError::invalid(key, format!("{found:?}"), "a whole number"));
@@ -334,7 +395,7 @@ impl ColumnFile {
             // Minus zero would be a second spelling of zero in the canonical form.
             Ok(if found == 0.0 { 0.0 } else { found })
         };
-        let (min, max) = (end("min", self.min)?, end("max", self.max)?);
+        let (min, max) = (end("min", &self.min)?, end("max", &self.max)?);
         if min >= max {
             return Err(TaskError::invalid(
                 format!("{path}.max"),
@@ -361,8 +422,26 @@ impl ColumnFile {
         })
     }
 
+    /// Keys that columns of a table have, which a text or an image, being `what` it is, has not.
+    fn refuse_keys_of_tables(&self, path: &str, what: &str) -> Result<(), TaskError> {
+        for (key, present) in [
+            ("steps", !self.steps.is_empty()),
+            ("min", self.min.is_some()),
+            ("max", self.max.is_some()),
+            ("scale", self.scale.is_some()),
+            ("outside", self.outside.is_some()),
+            ("when_missing", self.when_missing.is_some()),
+            ("values", self.values.is_some()),
+            ("other", self.other.is_some()),
+        ] {
+            refuse(path, key, present, what)?;
+        }
+        self.refuse_dates(path)
+    }
+
     fn category(&self, path: &str) -> Result<CategoryColumn, TaskError> {
-        let only = "only a number or an integer has it";
+        let only = "only a number or a date has it";
+        self.refuse_dates(path)?;
         refuse(path, "min", self.min.is_some(), only)?;
         refuse(path, "max", self.max.is_some(), only)?;
         refuse(path, "scale", self.scale.is_some(), only)?;
@@ -373,7 +452,9 @@ impl ColumnFile {
             self.when_missing.is_some(),
             "a category has `other = \"bucket\"` for it",
         )?;
-        if let Some(file) = self.vocabulary {
+        self.refuse_tokens(path)?;
+        self.refuse_keys_of_images(path)?;
+        if let Some(file) = &self.vocabulary {
             return self.open(path, file);
         }
         let key = format!("{path}.values");
@@ -388,35 +469,52 @@ impl ColumnFile {
             vocabulary: None,
         })
     }
-
-    /// A category whose values the banks find out. What they do not find needs a place, so there is always a bucket.
-    fn open(&self, path: &str, file: VocabularyFile) -> Result<CategoryColumn, TaskError> {
-        refuse(
-            path,
-            "values",
-            self.values.is_some(),
-            "the banks find them out (vocabulary)",
-        )?;
-        if self.other == Some(OtherFile::Refuse) {
-            return Err(TaskError::invalid(
-                format!("{path}.other"),
-                "\"refuse\" beside vocabulary",
-                "\"bucket\", or nothing, which is the same: values that are not found count as one more",
-            ));
-        }
-        let vocabulary = VocabularySpec {
-            support: integer(&format!("{path}.vocabulary.support"), file.support, 3..=500)?,
-            most: integer(&format!("{path}.vocabulary.most"), file.most, 2..=1000)?,
-        };
-        Ok(CategoryColumn {
-            values: Vec::new(),
-            other_bucket: true,
-            vocabulary: Some(vocabulary),
-        })
-    }
 }
 
-fn check_values(
+/// A row is a text or an image as a whole.
+fn alone(prefix: &str, schema: &Schema) -> Result<(), TaskError> {
+    let what = if schema.text().is_some() {
+        "a text"
+    } else if schema.image().is_some() {
+        "an image"
+    } else {
+        return Ok(());
+    };
+    if schema.columns.len() > 1 {
+        return Err(TaskError::invalid(
+            format!("{prefix}column"),
+            format!("{what} beside {} other columns", schema.columns.len() - 1),
+            format!("{what} as the only column: a model takes a text, an image or a table"),
+        ));
+    }
+    if schema.sequence.is_some() {
+        return Err(TaskError::invalid(
+            format!("{prefix}sequence"),
+            format!("a sequence of rows, each {what}"),
+            "none: a model takes a text or an image alone",
+        ));
+    }
+    if schema.image().is_none() {
+        return Ok(());
+    }
+    if matches!(schema.label_kind, LabelKind::Number(_)) {
+        return Err(TaskError::invalid(
+            format!("{prefix}label_number"),
+            "a range",
+            "label_classes, or a label of 0 or 1: an image's label is the number of its class",
+        ));
+    }
+    if !schema.leave_out.is_empty() {
+        return Err(TaskError::invalid(
+            format!("{prefix}leave_out"),
+            format!("{} entries", schema.leave_out.len()),
+            "none: a file of images has no columns",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn check_values(
     key: &str,
     values: &[String],
     count: std::ops::RangeInclusive<usize>,

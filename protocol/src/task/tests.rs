@@ -307,3 +307,96 @@ fn another_split_is_part_of_the_task_and_of_its_description() {
     assert_ne!(column.hash(), default.hash());
     assert_ne!(time.hash(), default.hash());
 }
+
+#[test]
+fn early_stopping_is_part_of_a_task_only_where_it_is_said() {
+    let without = parse(GOOD).unwrap();
+    assert_eq!(without.early_stopping, None);
+    assert!(!without.canonical_text().contains("early_stopping"));
+    let text = format!("{GOOD}[early_stopping]\nfigure = \"auc\"\npatience = 5\nleast_gain = 1e-3\n");
+    let with = parse(&text).unwrap();
+    assert!(with.canonical_text().contains(
+        "\n[early_stopping]\nfigure = \"auc\"\npatience = 5\nleast_gain = 0.001\nkeep = \"best\"\n\n[deadlines]\n"
+    ));
+    assert_eq!(parse(&with.canonical_text()), Ok(with.clone()));
+    assert_ne!(with.hash(), without.hash());
+    let told = with.describe();
+    assert!(
+        told.contains(
+            "training ends early when AUC over the banks' held-out rows has not become better by more than 0.001 for 5 rounds in a row; \
+             the best model is kept\n"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn control_variates_and_personal_parameters_are_said_and_have_their_rules() {
+    let plain = parse(GOOD).unwrap();
+    assert!(plain.shared().is_all() && plain.encoding.control_range.is_none());
+    let sgd = GOOD
+        .replace("\"adam\"", "\"sgd\"")
+        .replace("learning_rate = 0.001", "learning_rate = 0.01");
+    let controls = sgd.replace("local_epochs = 1", "local_epochs = 5\ncontrol_variates = true");
+    let task = parse(&controls).unwrap();
+    // 1 / (0.01 * 5).
+    assert_eq!(task.encoding.control_range, Some(20.0));
+    assert!(task.canonical_text().contains("control_variates = true\n"));
+    assert!(
+        task.canonical_text()
+            .contains("clip_norm = 10.0\ncontrol_range = 20.0\n")
+    );
+    assert_eq!(parse(&task.canonical_text()), Ok(task.clone()));
+    let told = task.describe();
+    assert!(
+        told.contains("(SCAFFOLD)")
+            && told.contains(
+                "the change of your rows' mean gradient, 13 numbers, cut to length 200 and to +-20 each"
+            ),
+        "{told}"
+    );
+    let personal = GOOD.replace(
+        "local_epochs = 1",
+        "local_epochs = 1\npersonal = [\"output\", \"hidden.0.bias\"]",
+    );
+    let task = parse(&personal).unwrap();
+    assert!(
+        task.canonical_text()
+            .contains("personal = [\"hidden.0.bias\", \"output\"]\n")
+    );
+    assert_eq!(parse(&task.canonical_text()), Ok(task.clone()));
+    assert_eq!((task.shared().len(), task.manifest().total()), (4, 13));
+    let told = task.describe();
+    for part in [
+        "9 of the 13 parameters are your bank's own (hidden.0.bias, output)",
+        "never leave it",
+        "the change of the 4 parameters that the banks share",
+    ] {
+        assert!(told.contains(part), "{part} is not in:\n{told}");
+    }
+    for (text, message) in [
+        (
+            controls.replace("[aggregation]", "[aggregation]\noptimiser = \"fedadam\""),
+            "training.control_variates: found true with another aggregation.optimiser than fedavg",
+        ),
+        (
+            sgd.replace("[encoding]", "[encoding]\ncontrol_range = 1.0"),
+            "encoding.control_range: found a value, expected none: only training.control_variates",
+        ),
+        (
+            personal.replace("\"output\"", "\"head\""),
+            "training.personal: found \"head\", which no parameter is named by, expected names of this model's parameters",
+        ),
+        (
+            personal.replace("\"hidden.0.bias\"", "\"hidden\""),
+            "training.personal: found every parameter of the model",
+        ),
+        (
+            format!("{personal}[early_stopping]\nfigure = \"auc\"\npatience = 1\n"),
+            "training.personal: found personal parameters in a task with early_stopping",
+        ),
+    ] {
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}

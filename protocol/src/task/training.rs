@@ -25,6 +25,10 @@ pub struct TrainingSpec {
     pub class_weights: Vec<f64>,
     /// A batch's gradient is scaled down to this L2 norm if it is longer, before the optimiser sees it.
     pub clip_gradient_norm: Option<f64>,
+    /// SCAFFOLD (Karimireddy et al. 2020, option II): each bank's steps are corrected by how its gradient differs from the consortium's.
+    pub control_variates: bool,
+    /// Groups of parameters that never leave the bank, by the beginning of their names, sorted: see [`crate::model::Shared`].
+    pub personal: Vec<String>,
 }
 
 /// A bank's optimiser. Its state begins anew in every round.

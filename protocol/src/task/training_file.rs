@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::model::Target;
+use crate::model::{Target, is_in_group};
 
-use super::ranges::{integer, length, real, unused, zero_or};
+use super::ranges::{integer, length, real, unique, unused, zero_or};
 use super::{LocalOptimiser, Loss, Schedule, TaskError, TrainingSpec};
 
 #[derive(Deserialize)]
@@ -29,6 +29,9 @@ pub(super) struct TrainingFile {
     quantile: Option<f64>,
     class_weights: Option<Vec<f64>>,
     clip_gradient_norm: Option<f64>,
+    #[serde(default)]
+    control_variates: bool,
+    personal: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -76,7 +79,63 @@ impl TrainingFile {
                 .clip_gradient_norm
                 .map(|norm| real("training.clip_gradient_norm", norm, 1e-6..=1e6))
                 .transpose()?,
+            control_variates: self.control_variates()?,
+            personal: self.personal()?,
         })
+    }
+
+    fn control_variates(&self) -> Result<bool, TaskError> {
+        let refuse = |found: String, expected: &str| {
+            Err(TaskError::invalid("training.control_variates", found, expected))
+        };
+        if !self.control_variates {
+            return Ok(false);
+        }
+        if !matches!(self.optimiser, OptimiserFile::Sgd) {
+            return refuse(
+                "true with another optimiser than sgd".to_owned(),
+                "optimiser = \"sgd\": a bank takes its mean gradient from how far the steps of plain SGD led, and steps of any other \
+                 optimiser do not tell it",
+            );
+        }
+        if self.fedprox_mu != 0.0 {
+            return refuse(
+                format!("true with fedprox_mu = {}", self.fedprox_mu),
+                "one of the two: both hold banks' models together, and FedProx's pull would count as a bank's gradient",
+            );
+        }
+        if self.personal.is_some() {
+            return refuse(
+                "true with personal parameters".to_owned(),
+                "one of the two: controls are for a model that all banks have in common",
+            );
+        }
+        Ok(true)
+    }
+
+    /// That the groups are the model's is checked with the model.
+    fn personal(&self) -> Result<Vec<String>, TaskError> {
+        let key = "training.personal";
+        let Some(groups) = &self.personal else {
+            return Ok(Vec::new());
+        };
+        length(key, groups, 1..=64)?;
+        unique(key, groups)?;
+        let mut sorted = groups.clone();
+        sorted.sort();
+        let inside = |group: &&String| {
+            sorted
+                .iter()
+                .any(|other| other != *group && is_in_group(group, other))
+        };
+        if let Some(group) = sorted.iter().find(inside) {
+            return Err(TaskError::invalid(
+                key,
+                format!("{group:?} and the group that it belongs to"),
+                "the larger one alone",
+            ));
+        }
+        Ok(sorted)
     }
 
     fn optimiser(&self) -> Result<LocalOptimiser, TaskError> {
@@ -277,6 +336,32 @@ mod tests {
                 "training.step_rounds: found nothing",
             ),
             (
+                "control_variates = true\noptimiser = \"momentum\"",
+                Target::Binary,
+                "training.control_variates: found true with another optimiser than sgd, expected optimiser = \"sgd\": a bank takes its mean \
+                 gradient from",
+            ),
+            (
+                "control_variates = true\nfedprox_mu = 0.1",
+                Target::Binary,
+                "training.control_variates: found true with fedprox_mu = 0.1",
+            ),
+            (
+                "control_variates = true\npersonal = [\"output\"]",
+                Target::Binary,
+                "training.control_variates: found true with personal parameters",
+            ),
+            (
+                "personal = [\"output\", \"output.bias\"]",
+                Target::Binary,
+                "training.personal: found \"output.bias\" and the group that it belongs to",
+            ),
+            (
+                "personal = []",
+                Target::Binary,
+                "training.personal: found 0 entries",
+            ),
+            (
                 "clip_gradient_norm = 0.0",
                 Target::Binary,
                 "training.clip_gradient_norm: 0.0 is out of range",
@@ -305,6 +390,8 @@ mod tests {
                 "loss = \"focal\"\ngamma = 0.5\nclass_weights = [1.0, 2.0, 3.0]",
                 Target::Classes(3),
             ),
+            ("control_variates = true", Target::Binary),
+            ("personal = [\"hidden\", \"output\"]", Target::Binary),
             ("loss = \"huber\"\ndelta = 2.0", Target::Number),
             ("loss = \"quantile\"\nquantile = 0.9", Target::Number),
         ] {

@@ -21,6 +21,7 @@ mod rosters;
 mod shares;
 mod simulation;
 mod sizes;
+mod stopping;
 mod sums;
 mod witnesses;
 

@@ -394,6 +394,8 @@ fn named() -> Vec<Value> {
         good(
             "task state",
             &TaskState {
+                control: Vec::new(),
+                stopping: None,
                 task: digest(1),
                 step: 2,
                 preparation: None,

@@ -9,9 +9,9 @@ use veilsum_protocol::log::entry::{RoundOpen, RoundResult};
 use veilsum_protocol::log::follower::LoggedEntry;
 use veilsum_protocol::log::{Cosignature, Receipt};
 use veilsum_protocol::model::plan::Plan;
-use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::model::state::{TaskState, Turnout};
 use veilsum_protocol::round::params::RoundKind;
-use veilsum_protocol::round::participant::{Action, Event, Notice, Participant};
+use veilsum_protocol::round::participant::{Action, DerivedState, Event, Notice, Participant, Progress};
 use veilsum_protocol::secagg::mask::{Masks, mask_and_pack};
 use veilsum_protocol::secagg::pack::unpack;
 use veilsum_protocol::secagg::quantise::Digits;
@@ -464,8 +464,8 @@ impl Node {
         out
     }
 
-    /// Hash of the state that the logged sum leads to; zeros if it leads to none.
-    fn derive(&mut self, open: &RoundOpen, result: &RoundResult) -> Digest {
+    /// The state that the logged sum leads to; zeros if it leads to none.
+    fn derive(&mut self, open: &RoundOpen, result: &RoundResult) -> DerivedState {
         let task = &self.disk.tasks[&open.task];
         let plan = Plan::new(task);
         let packed = self.blobs.borrow()[&result.sum].clone();
@@ -477,19 +477,31 @@ impl Node {
         })
         .unwrap();
         let progress = self.machine.as_ref().unwrap().progress(&open.task).unwrap();
-        match self.disk.states[&progress.state].advance(task, &plan, &sum, result.survivors) {
-            Err(_) => Digest([0; 32]),
+        let turnout = Turnout {
+            survivors: result.survivors,
+            banks: open.thresholds.banks,
+        };
+        match self.disk.states[&progress.state].advance(task, &plan, &sum, turnout) {
+            Err(_) => DerivedState {
+                hash: Digest([0; 32]),
+                step: 0,
+            },
             Ok((next, _)) => {
-                let hash = next.hash();
+                let (hash, step) = (next.hash(), next.step);
                 self.disk.states.insert(hash, next);
-                hash
+                DerivedState { hash, step }
             }
         }
     }
 
     /// Hash of the state that this bank stands at.
     pub fn state(&self, task: &Digest) -> Digest {
-        self.machine.as_ref().unwrap().progress(task).unwrap().state
+        self.progress(task).state
+    }
+
+    /// How far this bank has derived a task.
+    pub fn progress(&self, task: &Digest) -> Progress {
+        self.machine.as_ref().unwrap().progress(task).unwrap()
     }
 }
 

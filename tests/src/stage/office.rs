@@ -6,7 +6,7 @@ use veilsum_protocol::epoch::coordinator::{EpochAction, EpochCoordinator};
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis, Round};
 use veilsum_protocol::log::entry::{AbortReason, Entry, RoundResult};
 use veilsum_protocol::model::plan::Plan;
-use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::model::state::{TaskState, Turnout};
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::{Action, CoordinatorRound, Event};
 use veilsum_protocol::round::params::Thresholds;
@@ -340,7 +340,11 @@ impl Office {
         let mut packed = Vec::new();
         pack(ring, &self.sum, &mut packed);
         let count = survivors.len() as u16;
-        let Ok((next, outcome)) = self.state.advance(&self.task, &plan, &self.sum, count) else {
+        let turnout = Turnout {
+            survivors: count,
+            banks: open.thresholds.banks,
+        };
+        let Ok((next, outcome)) = self.state.advance(&self.task, &plan, &self.sum, turnout) else {
             self.sum.clear();
             return self.handle(now, None, Event::SumFailed);
         };

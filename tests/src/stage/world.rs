@@ -6,9 +6,11 @@ use std::rc::Rc;
 
 use veilsum_protocol::crypto::entropy::{Entropy, SeededEntropy};
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis, Round};
+use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::coordinator::Event;
 use veilsum_protocol::round::participant::{Event as BankEvent, Notice};
 use veilsum_protocol::secagg::mask::Masks;
+use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{MESSAGE_LIMIT, ToBank, ToCoordinator};
 
@@ -98,7 +100,19 @@ impl World {
     }
 
     pub fn with(banks: u16, seed: u64, faults: Faults) -> Self {
-        let mut world = Self::unarmed(banks, seed, faults);
+        Self::unarmed(banks, seed, faults).ready(banks)
+    }
+
+    /// The same with another task.
+    pub fn of_task(banks: u16, seed: u64, task: Task) -> Self {
+        let mut world = Self::unarmed(banks, seed, Faults::default());
+        world.office.state = TaskState::initial(&task);
+        world.office.task = task;
+        world.ready(banks)
+    }
+
+    fn ready(mut self, banks: u16) -> Self {
+        let world = &mut self;
         world.arm(Epoch(1));
         let task = world.office.task.clone();
         world.office.offer(&task);
@@ -111,7 +125,7 @@ impl World {
                 .get(&world.office.task.hash())
                 .is_some_and(|banks| banks.len() == all)
         });
-        world
+        self
     }
 
     pub fn unarmed(banks: u16, seed: u64, faults: Faults) -> Self {

@@ -94,7 +94,11 @@ impl Scene {
             let name = format!("bank-{number}");
             let table = scratch.path().join(format!("{name}.csv"));
             fs::write(&table, (material.table)(number)).unwrap();
-            Member { name, table }
+            Member {
+                name,
+                table,
+                labels: None,
+            }
         };
         let setup = Setup {
             dir: dir.clone(),

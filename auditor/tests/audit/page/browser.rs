@@ -64,7 +64,7 @@ fn a_browser_reads_the_page_as_it_was_written() {
     }
     // Every picture has its words, and every table its caption.
     assert_eq!(count(&dom, "<svg"), count(&dom, "role=\"img\""));
-    assert_eq!(count(&dom, "<svg"), count(&dom, "<desc "));
+    assert_eq!(count(&dom, "<svg"), count(&dom, "<desc"));
     assert_eq!(count(&dom, "<table"), count(&dom, "<caption"));
     assert_eq!(count(&dom, "<h1"), 1);
     // Nothing is fetched.

@@ -119,7 +119,9 @@ fn rows_become_evidence_and_quantile_bins() {
         .encode_prepared(&embedding, &moments, Some(&counts))
         .unwrap();
     assert_eq!(embedded.shape, dataset.schema().input_shape(true));
-    let RowValues::Numbers(values) = embedded.inputs;
+    let RowValues::Numbers(values) = embedded.inputs else {
+        panic!("not numbers")
+    };
     assert_eq!(values[..8], [low, u, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
     assert_eq!(
         dataset.encode_for(&ModelSpec::Logistic, &moments),
@@ -148,7 +150,9 @@ fn all_rows_in_one_bin_still_give_every_input() {
     let encoded = dataset
         .encode_prepared(&ModelSpec::Logistic, &moments, Some(&counts))
         .unwrap();
-    let RowValues::Numbers(values) = encoded.inputs;
+    let RowValues::Numbers(values) = encoded.inputs else {
+        panic!("not numbers")
+    };
     let bins: Vec<_> = values.chunks(9).map(|row| row[2..6].to_vec()).collect();
     let one = vec![0.0, 1.0, 0.0, 0.0];
     assert_eq!(
@@ -161,4 +165,37 @@ fn all_rows_in_one_bin_still_give_every_input() {
             vec![0.0, 0.0, 0.0, 1.0]
         ]
     );
+}
+
+/// A row is a step of several sequences and counts once; a date between the others has no counts, and moments of its own.
+#[test]
+fn rows_of_sequences_count_once_and_are_encoded_each() {
+    let schema = "version = 1\nlabel = \"y\"\n\
+        [sequence]\nkey = \"card\"\ntime = \"t\"\nsteps = 3\nexamples = \"last\"\n\
+        [[column]]\nname = \"t\"\ntype = \"date\"\nmin = \"2024-01-01\"\nmax = \"2024-01-11\"\nsince = \"previous\"\n\
+        [[column]]\nname = \"x\"\ntype = \"number\"\nmin = 0\nmax = 4\nencoding = \"quantiles\"\nbins = 2\n\
+        [[column]]\nname = \"c\"\ntype = \"category\"\nvocabulary = { support = 3, most = 2 }\n";
+    let table =
+        "card,t,x,c,y\n1,2024-01-01,0,u,0\n1,2024-01-02,1,u,0\n2,2024-01-03,3,v,0\n1,2024-01-04,4,u,1\n";
+    let dataset = read(schema, table, &all());
+    assert_eq!(dataset.open_values(), [["u", "v"]]);
+    let counts = dataset.counts(4);
+    assert_eq!(counts.rows, [3, 1]);
+    assert_eq!(counts.columns[0].cells(), 0);
+    assert_eq!(counts.columns[1].present, [[1, 1, 0, 1], [0, 0, 0, 1]]);
+    // No value is found yet, so all are in the bucket.
+    assert_eq!(counts.columns[2].present, [[0, 0, 3], [0, 0, 1]]);
+    let sums = dataset.statistics().columns;
+    assert_eq!(sums[2].count, 4);
+    let moments = Moments {
+        mean: vec![0.0; 3],
+        std: vec![1.0; 3],
+    };
+    let encoded = dataset
+        .encode_prepared(&ModelSpec::Logistic, &moments, Some(&counts))
+        .unwrap();
+    assert_eq!(encoded.shape, dataset.schema().input_shape(false));
+    let RowValues::Sequences(_) = encoded.inputs else {
+        panic!("not sequences")
+    };
 }

@@ -3,7 +3,9 @@
 
 mod ahead;
 mod csv;
+mod idx;
 mod parquet;
+mod shared;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -16,6 +18,9 @@ use super::DataError;
 use super::error::At;
 use csv::CsvRows;
 use parquet::ParquetRows;
+pub(crate) use shared::Worker;
+
+pub(crate) use idx::{Idx, times};
 
 /// Bytes of the longest row. A row is held in memory, so that a file without line ends must not be one.
 const LONGEST_ROW: u64 = 16 << 20;
@@ -95,11 +100,22 @@ impl Table {
                 return Err(DataError::whole(file, found, "a CSV or Parquet file", advice));
             }
         }
-        let bytes: Box<dyn Read + Send> = if start.starts_with(GZIP_MAGIC) {
-            Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 17, opened)))
+        let (start, bytes): (_, Box<dyn Read + Send>) = if start.starts_with(GZIP_MAGIC) {
+            let unpacked = MultiGzDecoder::new(BufReader::with_capacity(1 << 17, opened));
+            idx::peeked(unpacked).map_err(|error| {
+                unreadable(error, "it may be damaged or cut short: copy or export it again")
+            })?
         } else {
-            Box::new(opened)
+            (start, Box::new(opened))
         };
+        if idx::is_idx(&start) {
+            return Err(DataError::whole(
+                file,
+                "an IDX file, of images or their labels",
+                "a table in CSV or Parquet",
+                "only a schema with a column of type = \"image\" reads it, and `veilsum-client data profile` counts what it holds",
+            ));
+        }
         let (header, rows) = CsvRows::open(file, bytes)?;
         Ok(Self {
             file: file.to_owned(),
@@ -124,6 +140,19 @@ impl Table {
             Rows::Parquet(rows) => rows.read(record),
         }
     }
+}
+
+/// Whether a file, plain or gzip, is an IDX file. What cannot be read is none: whoever reads it next tells why.
+pub(crate) fn is_of_images(file: &Path) -> bool {
+    let begins = || {
+        let mut opened = File::open(file)?;
+        let start = first_bytes(&mut opened)?;
+        if start.starts_with(GZIP_MAGIC) {
+            return Ok(idx::peeked(MultiGzDecoder::new(BufReader::new(opened)))?.0);
+        }
+        Ok::<_, io::Error>(start)
+    };
+    begins().is_ok_and(|start| idx::is_idx(&start))
 }
 
 /// Up to four bytes of the beginning; the file is at its beginning again.

@@ -86,12 +86,15 @@ pub fn masked(text: &str, kinds: Kinds) -> Option<String> {
 pub(super) fn is_amount(text: &str) -> bool {
     const FEWEST_DIGITS: usize = 11;
     let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = match unsigned.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (unsigned, None),
-    };
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    digits(whole) && fraction.map_or(whole.len() < FEWEST_DIGITS, digits)
+    let mut fraction = false;
+    for byte in unsigned.bytes() {
+        match byte {
+            b'0'..=b'9' => {}
+            b'.' if !fraction => fraction = true,
+            _ => return false,
+        }
+    }
+    fraction || unsigned.len() < FEWEST_DIGITS
 }
 
 /// Which letters a text has: most cells of a table have none that an identifier needs.

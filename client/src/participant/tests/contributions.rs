@@ -11,7 +11,7 @@ use veilsum_protocol::wire::canonical::Canonical as _;
 
 use super::scene::{source, task};
 use crate::participant::contribution::{ContributionError, Step, Workbench};
-use crate::participant::{News, Order, RoundFiles, Trainer};
+use crate::participant::{News, Order, OwnFiles, RoundFiles, Trainer};
 
 fn added(parts: &[Digits]) -> Vec<u32> {
     let lanes = parts[0].lanes().len();
@@ -20,7 +20,7 @@ fn added(parts: &[Digits]) -> Vec<u32> {
         .collect()
 }
 
-fn advance(benches: &mut [Workbench], task: &Task, state: &TaskState) -> (TaskState, Outcome) {
+pub(super) fn advance(benches: &mut [Workbench], task: &Task, state: &TaskState) -> (TaskState, Outcome) {
     let plan = Plan::new(task);
     let step = Step {
         task,
@@ -72,14 +72,14 @@ fn three_banks_sums_lead_from_no_moments_to_a_better_model() {
 }
 
 /// Takes three banks with this table through the task: a figure of each state that was judged, and the last state.
-fn judged_by(task: &Task, schema: &str, table: &str, figure: Figure) -> (Vec<f64>, TaskState) {
+pub(super) fn judged_by(task: &Task, schema: &str, table: &str, figure: Figure) -> (Vec<f64>, TaskState) {
     let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
     let mut benches: Vec<_> = folders
         .iter()
         .map(|folder| {
             let source = source(folder.path(), 0);
             std::fs::write(&source.schema, schema).unwrap();
-            std::fs::write(&source.file, table).unwrap();
+            std::fs::write(&source.files.file, table).unwrap();
             Workbench::new(source)
         })
         .collect();
@@ -223,7 +223,7 @@ fn values_of_a_category_are_found_and_learned_through_sums() {
             format!("{job},{},{}\n", row * 7 % 45, u8::from(job == "nurse"))
         };
         let table = "job,a,y\n".to_owned() + &(0..90).map(row).collect::<String>();
-        std::fs::write(&source.file, table).unwrap();
+        std::fs::write(&source.files.file, table).unwrap();
         Workbench::new(source)
     };
     let mut benches: Vec<_> = folders.iter().enumerate().map(bench).collect();
@@ -260,7 +260,7 @@ fn values_of_a_category_are_found_and_learned_through_sums() {
 fn what_is_wrong_in_the_bank_s_files_is_told_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path(), 40);
-    std::fs::write(&source.file, "a,y\n1,0\nmuch,1\n").unwrap();
+    std::fs::write(&source.files.file, "a,y\n1,0\nmuch,1\n").unwrap();
     let (task, state) = (task(), TaskState::initial(&task()));
     let plan = Plan::new(&task);
     let step = Step {
@@ -323,8 +323,9 @@ async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let folder = tempfile::tempdir().unwrap();
     let files = RoundFiles::open(folder.path().join("rounds")).unwrap();
     let source = source(folder.path(), 40);
-    let data = source.file.clone();
-    let mut trainer = Trainer::start(source, files).unwrap();
+    let data = source.files.file.clone();
+    let own = OwnFiles::new(folder.path().join("own"));
+    let mut trainer = Trainer::start(source, files, own.clone()).unwrap();
     let order = |round| Order {
         round: Round(round),
         kind: Plan::new(&task()).kind(0).unwrap(),
@@ -339,6 +340,7 @@ async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let other = Trainer::start(
         super::scene::source(folder.path(), 40),
         RoundFiles::open(folder.path().join("rounds")).unwrap(),
+        own,
     );
     let mut other = other.unwrap();
     std::fs::remove_file(data).unwrap();

@@ -4,4 +4,8 @@
 
 mod contributions;
 mod following;
+mod groups;
+mod own_parts;
 mod scene;
+mod sequences;
+mod texts_and_images;

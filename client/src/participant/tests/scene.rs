@@ -86,7 +86,7 @@ pub(super) fn source(folder: &Path, rows: u32) -> Source {
     std::fs::write(folder.join("schema.toml"), SCHEMA).unwrap();
     std::fs::write(folder.join("data.csv"), table(rows)).unwrap();
     Source {
-        file: folder.join("data.csv"),
+        files: folder.join("data.csv").into(),
         schema: folder.join("schema.toml"),
         policy: PolicySource {
             policy: folder.join("policy.toml"),
@@ -379,7 +379,12 @@ impl Scene {
         let heard = lines.clone();
         let say = Box::new(move |line: &str| heard.lock().unwrap().push(line.to_owned()));
         let voice = Voice::new(say, home.status.clone(), Status::default());
-        let trainer = Trainer::start(source(self.folder.path(), 40), home.rounds.clone()).unwrap();
+        let trainer = Trainer::start(
+            source(self.folder.path(), 40),
+            home.rounds.clone(),
+            home.own.clone(),
+        )
+        .unwrap();
         let parts = Parts {
             participant,
             entropy: SeededEntropy::new(5),

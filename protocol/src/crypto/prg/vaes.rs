@@ -54,11 +54,10 @@ impl Keys {
     fn fold_groups<W: Word>(&self, counters: &[[Block; GROUP_BLOCKS]], words: &mut [W::Group], minus: bool) {
         // SAFETY: `expand`, which alone makes `Keys`, found the features.
         unsafe {
-            match (W::BYTES, minus) {
-                (2, false) => fold_groups(self, counters, words, |a, b| _mm256_add_epi16(a, b)),
-                (2, true) => fold_groups(self, counters, words, |a, b| _mm256_sub_epi16(a, b)),
-                (_, false) => fold_groups(self, counters, words, |a, b| _mm256_add_epi32(a, b)),
-                (_, true) => fold_groups(self, counters, words, |a, b| _mm256_sub_epi32(a, b)),
+            if minus {
+                fold_groups::<W, true>(self, counters, words);
+            } else {
+                fold_groups::<W, false>(self, counters, words);
             }
         }
     }
@@ -117,19 +116,18 @@ fn store(value: __m128i, bytes: &mut [u8; 16]) {
     unsafe { _mm_storeu_si128(ptr::from_mut(bytes).cast(), value) }
 }
 
-/// Encrypts each group of counters, and folds it into a group of words of as many bytes by `with`.
-#[inline]
+/// Encrypts each group of counters, and adds it to a group of words of as many bytes, or takes it off.
+// No closures here: they are compiled without the features, and whether the compiler calls them or takes them in changes with what else it
+// compiles.
 #[target_feature(enable = "vaes,avx2")]
-fn fold_groups<G>(
+fn fold_groups<W: Word, const MINUS: bool>(
     schedule: &Keys,
     counters: &[[Block; GROUP_BLOCKS]],
-    words: &mut [G],
-    with: impl Fn(__m256i, __m256i) -> __m256i,
+    words: &mut [W::Group],
 ) {
     const {
-        assert!(size_of::<G>() == GROUP_BYTES && size_of::<[Block; GROUP_BLOCKS]>() == GROUP_BYTES);
+        assert!(size_of::<W::Group>() == GROUP_BYTES && size_of::<[Block; GROUP_BLOCKS]>() == GROUP_BYTES);
     }
-    // Not by `map`, whose closure is compiled without the features, and called.
     let mut keys = [_mm256_setzero_si256(); ROUNDS + 1];
     for (wide, key) in keys.iter_mut().zip(&schedule.0) {
         *wide = _mm256_broadcastsi128_si256(load(key));
@@ -152,7 +150,13 @@ fn fold_groups<G>(
             // SAFETY: as above; any bytes are whole numbers.
             unsafe {
                 let word = _mm256_loadu_si256(to.add(at));
-                _mm256_storeu_si256(to.add(at), with(word, keystream));
+                let folded = match (W::BYTES, MINUS) {
+                    (2, false) => _mm256_add_epi16(word, keystream),
+                    (2, true) => _mm256_sub_epi16(word, keystream),
+                    (_, false) => _mm256_add_epi32(word, keystream),
+                    (_, true) => _mm256_sub_epi32(word, keystream),
+                };
+                _mm256_storeu_si256(to.add(at), folded);
             }
         }
     }

@@ -1,4 +1,4 @@
-use super::{Figure, Metrics, MetricsError, check_rows, loss_units, mean_loss, total};
+use super::{Decision, Figure, GroupSums, Metrics, MetricsError, check_rows, loss_units, mean_loss, total};
 
 /// Groups of equal score width for the calibration error (Guo et al. 2017 use 15; scorecards by custom 10).
 const CALIBRATION_GROUPS: u64 = 10;
@@ -14,6 +14,8 @@ pub struct BinarySums {
     pub negatives: Vec<u64>,
     /// Rows with label 1, in the same bins.
     pub positives: Vec<u64>,
+    /// The same rows by group; empty where none are told apart.
+    pub groups: Vec<GroupSums>,
 }
 
 impl BinarySums {
@@ -24,10 +26,12 @@ impl BinarySums {
             loss: loss_units(loss),
             negatives,
             positives,
+            groups: Vec::new(),
         }
     }
 
-    pub(super) fn metrics(&self) -> Result<Metrics, MetricsError> {
+    /// With the figures over the groups, if a decision is given.
+    pub(super) fn metrics(&self, decision: Option<Decision>) -> Result<Metrics, MetricsError> {
         let bins = self.negatives.len();
         if bins == 0 || bins != self.positives.len() {
             return Err(MetricsError::Shape {
@@ -37,26 +41,32 @@ impl BinarySums {
         }
         let (negatives, positives) = (total(&self.negatives), total(&self.positives));
         check_rows(negatives + positives, self.rows)?;
+        self.check_groups()?;
         let (some, both) = (self.rows > 0, negatives > 0 && positives > 0);
-        let auc = || self.concordant_twice() as f64 / (2 * negatives * positives) as f64;
+        let auc =
+            || concordant_twice(&self.negatives, &self.positives) as f64 / (2 * negatives * positives) as f64;
         let ks = || self.largest_gap(negatives, positives) as f64 / (negatives * positives) as f64;
+        let mut figures = vec![
+            (
+                Figure::PositiveShare,
+                some.then(|| positives as f64 / self.rows as f64),
+            ),
+            (Figure::Auc, both.then(auc)),
+            (Figure::Ks, both.then(ks)),
+            (
+                Figure::AveragePrecision,
+                (positives > 0).then(|| self.average_precision(positives)),
+            ),
+            (Figure::Brier, some.then(|| self.brier())),
+            (Figure::LogLoss, mean_loss(self.loss, self.rows)),
+            (Figure::CalibrationError, some.then(|| self.calibration_error())),
+        ];
+        if let Some(decision) = decision {
+            figures.extend(self.fairness(decision));
+        }
         Ok(Metrics {
             rows: self.rows,
-            figures: vec![
-                (
-                    Figure::PositiveShare,
-                    some.then(|| positives as f64 / self.rows as f64),
-                ),
-                (Figure::Auc, both.then(auc)),
-                (Figure::Ks, both.then(ks)),
-                (
-                    Figure::AveragePrecision,
-                    (positives > 0).then(|| self.average_precision(positives)),
-                ),
-                (Figure::Brier, some.then(|| self.brier())),
-                (Figure::LogLoss, mean_loss(self.loss, self.rows)),
-                (Figure::CalibrationError, some.then(|| self.calibration_error())),
-            ],
+            figures,
         })
     }
 
@@ -83,18 +93,6 @@ impl BinarySums {
             sum += u128::from(positive) * (parts - middle) * (parts - middle);
         }
         sum as f64 / (parts * parts * u128::from(self.rows)) as f64
-    }
-
-    /// Twice the number of pairs in which the positive scores above the negative, ties counting half.
-    fn concordant_twice(&self) -> u128 {
-        let mut below = 0_u128;
-        let mut twice = 0_u128;
-        for (&negative, &positive) in self.negatives.iter().zip(&self.positives) {
-            let (negative, positive) = (u128::from(negative), u128::from(positive));
-            twice += positive * (2 * below + negative);
-            below += negative;
-        }
-        twice
     }
 
     /// The largest `|F0 - F1|` over the bins' edges, times `negatives * positives`.
@@ -127,6 +125,18 @@ impl BinarySums {
     }
 }
 
+/// Twice the number of pairs in which the positive scores above the negative, ties counting half.
+pub(super) fn concordant_twice(negatives: &[u64], positives: &[u64]) -> u128 {
+    let mut below = 0_u128;
+    let mut twice = 0_u128;
+    for (&negative, &positive) in negatives.iter().zip(positives) {
+        let (negative, positive) = (u128::from(negative), u128::from(positive));
+        twice += positive * (2 * below + negative);
+        below += negative;
+    }
+    twice
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -143,7 +153,7 @@ mod tests {
         // with 1, bin 3 beats 4: 7.5. F0 = 3/4 1 1 1, F1 = 0 1/2 1/2 1: the gap is 3/4.
         let mut of = sums(&[3, 1, 0, 0], &[0, 1, 0, 1]);
         of.loss = 3 << 24;
-        let metrics = of.metrics().unwrap();
+        let metrics = of.metrics(None).unwrap();
         assert_eq!(metrics.rows, 6);
         assert_eq!(metrics.figure(Figure::PositiveShare), Some(2.0 / 6.0));
         // From above: 1 of 1, then 2 of 3: (1 + 2/3) / 2.
@@ -162,17 +172,17 @@ mod tests {
 
     #[test]
     fn the_best_the_worst_and_the_blind_model() {
-        let best = sums(&[5, 0, 0], &[0, 0, 4]).metrics().unwrap();
+        let best = sums(&[5, 0, 0], &[0, 0, 4]).metrics(None).unwrap();
         assert_eq!(
             (best.figure(Figure::Auc), best.figure(Figure::Ks)),
             (Some(1.0), Some(1.0))
         );
-        let worst = sums(&[0, 0, 5], &[4, 0, 0]).metrics().unwrap();
+        let worst = sums(&[0, 0, 5], &[4, 0, 0]).metrics(None).unwrap();
         assert_eq!(
             (worst.figure(Figure::Auc), worst.figure(Figure::Ks)),
             (Some(0.0), Some(1.0))
         );
-        let blind = sums(&[0, 5, 0], &[0, 4, 0]).metrics().unwrap();
+        let blind = sums(&[0, 5, 0], &[0, 4, 0]).metrics(None).unwrap();
         assert_eq!(
             (blind.figure(Figure::Auc), blind.figure(Figure::Ks)),
             (Some(0.5), Some(0.0))
@@ -181,13 +191,13 @@ mod tests {
 
     #[test]
     fn a_missing_class_leaves_auc_and_ks_undefined() {
-        let one_class = sums(&[2, 3], &[0, 0]).metrics().unwrap();
+        let one_class = sums(&[2, 3], &[0, 0]).metrics(None).unwrap();
         assert_eq!(
             (one_class.figure(Figure::Auc), one_class.figure(Figure::Ks)),
             (None, None)
         );
         assert_eq!(one_class.figure(Figure::LogLoss), Some(0.0));
-        let nothing = sums(&[0, 0], &[0, 0]).metrics().unwrap();
+        let nothing = sums(&[0, 0], &[0, 0]).metrics(None).unwrap();
         assert_eq!(
             (
                 nothing.figure(Figure::Auc),
@@ -206,7 +216,7 @@ mod tests {
             ..good.clone()
         };
         assert_eq!(
-            short.metrics().unwrap_err(),
+            short.metrics(None).unwrap_err(),
             MetricsError::Shape {
                 found: "histograms of 2 and 1 bins".to_owned(),
                 expected: "two of the same number, at least 1",
@@ -214,11 +224,11 @@ mod tests {
         );
         let miscounted = BinarySums { rows: 8, ..good };
         assert_eq!(
-            miscounted.metrics().unwrap_err(),
+            miscounted.metrics(None).unwrap_err(),
             MetricsError::Rows { counted: 7, rows: 8 }
         );
         let wrapping = sums_raw(&[u64::MAX, 1], &[0, 0], 0);
-        assert!(wrapping.metrics().is_err());
+        assert!(wrapping.metrics(None).is_err());
     }
 
     fn sums_raw(negatives: &[u64], positives: &[u64], rows: u64) -> BinarySums {
@@ -227,6 +237,7 @@ mod tests {
             loss: 0,
             negatives: negatives.to_vec(),
             positives: positives.to_vec(),
+            groups: Vec::new(),
         }
     }
 
@@ -255,7 +266,7 @@ mod tests {
                         }
                     }
                 }
-                let auc = of.metrics().unwrap().figure(Figure::Auc);
+                let auc = of.metrics(None).unwrap().figure(Figure::Auc);
                 prop_assert_eq!(auc.is_some(), pairs > 0.0);
                 if let Some(auc) = auc {
                     prop_assert!((auc - ordered / pairs).abs() < 1e-12);

@@ -29,6 +29,15 @@ pub enum Figure {
     Mae = 11,
     /// Share of the label's variance that the predictions explain; undefined for a constant label.
     RSquared = 12,
+    /// Demographic parity difference: the greatest share of a group that is taken for the favourable label, less the least. This and the other figures
+    /// over groups leave out shares of fewer than [`LEAST_GROUP_ROWS`](super::LEAST_GROUP_ROWS) rows, and are undefined with fewer than two.
+    ParityDifference = 13,
+    /// Disparate impact ratio: that least share by the greatest; the four-fifths rule wants 0.8.
+    ImpactRatio = 14,
+    /// Equal opportunity difference: as 13, among the rows that have the favourable label.
+    OpportunityDifference = 15,
+    /// Equalised odds difference: the greater of 15 and the same among the rows that have the other label.
+    OddsDifference = 16,
 }
 
 /// Which way a figure should go.
@@ -44,7 +53,7 @@ pub enum Better {
 
 impl Figure {
     /// All of them, ascending.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::PositiveShare,
         Self::Auc,
         Self::Ks,
@@ -57,6 +66,10 @@ impl Figure {
         Self::Rmse,
         Self::Mae,
         Self::RSquared,
+        Self::ParityDifference,
+        Self::ImpactRatio,
+        Self::OpportunityDifference,
+        Self::OddsDifference,
     ];
 
     /// The figure of this number in the log.
@@ -89,6 +102,10 @@ impl Figure {
             Self::Rmse => "rmse",
             Self::Mae => "mae",
             Self::RSquared => "r_squared",
+            Self::ParityDifference => "demographic_parity_difference",
+            Self::ImpactRatio => "disparate_impact_ratio",
+            Self::OpportunityDifference => "equal_opportunity_difference",
+            Self::OddsDifference => "equalised_odds_difference",
         }
     }
 
@@ -107,6 +124,10 @@ impl Figure {
             Self::Rmse => "RMSE",
             Self::Mae => "MAE",
             Self::RSquared => "R\u{b2}",
+            Self::ParityDifference => "Demographic parity difference",
+            Self::ImpactRatio => "Disparate impact ratio",
+            Self::OpportunityDifference => "Equal opportunity difference",
+            Self::OddsDifference => "Equalised odds difference",
         }
     }
 
@@ -119,9 +140,22 @@ impl Figure {
             | Self::AveragePrecision
             | Self::Accuracy
             | Self::MacroF1
-            | Self::RSquared => Better::Higher,
-            Self::Brier | Self::LogLoss | Self::CalibrationError | Self::Rmse | Self::Mae => Better::Lower,
+            | Self::RSquared
+            | Self::ImpactRatio => Better::Higher,
+            Self::Brier
+            | Self::LogLoss
+            | Self::CalibrationError
+            | Self::Rmse
+            | Self::Mae
+            | Self::ParityDifference
+            | Self::OpportunityDifference
+            | Self::OddsDifference => Better::Lower,
         }
+    }
+
+    /// Whether it compares groups of people. Only the round that evaluates the last model has it.
+    pub fn compares_groups(self) -> bool {
+        self >= Self::ParityDifference && self <= Self::OddsDifference
     }
 }
 
@@ -133,12 +167,12 @@ mod tests {
     #[test]
     fn numbers_ascend_and_lead_back() {
         let numbers: Vec<u8> = Figure::ALL.into_iter().map(Figure::number).collect();
-        assert_eq!(numbers, (1..=12).collect::<Vec<u8>>());
+        assert_eq!(numbers, (1..=16).collect::<Vec<u8>>());
         for figure in Figure::ALL {
             assert_eq!(Figure::from_number(figure.number()), Some(figure));
             assert_eq!(Figure::from_key(figure.key()), Some(figure));
         }
         assert_eq!(Figure::from_number(0), None);
-        assert_eq!(Figure::from_number(13), None);
+        assert_eq!(Figure::from_number(17), None);
     }
 }

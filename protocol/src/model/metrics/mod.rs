@@ -6,11 +6,13 @@
 mod binary;
 mod classes;
 mod figure;
+mod groups;
 mod number;
 
 pub use binary::BinarySums;
 pub use classes::ClassSums;
 pub use figure::{Better, Figure};
+pub use groups::{Decision, GroupFigures, GroupSums, LEAST_GROUP_ROWS, Share, Spread};
 pub use number::NumberSums;
 
 use thiserror::Error;
@@ -61,6 +63,20 @@ pub enum MetricsError {
         /// Rows that were counted.
         rows: u64,
     },
+    /// The groups are not the whole, so that a row is of none or of several.
+    #[error(
+        "the groups hold {counted} rows with label {label} in bin {bin}, expected {all}; some bank contributed other than it should"
+    )]
+    Groups {
+        /// The label.
+        label: u8,
+        /// The bin of their scores, from 0.
+        bin: usize,
+        /// Rows in all groups.
+        counted: u128,
+        /// Rows of the whole.
+        all: u64,
+    },
     /// Sums that values on the unit interval cannot have.
     #[error("the {what} of {rows} rows cannot be {found}; some bank contributed other than it should")]
     Impossible {
@@ -84,8 +100,16 @@ impl ScoreSums {
     /// # Errors
     /// When the parts contradict each other.
     pub fn metrics(&self) -> Result<Metrics, MetricsError> {
+        self.metrics_under(None)
+    }
+
+    /// The figures, with those over the groups where a decision about people is given.
+    ///
+    /// # Errors
+    /// When the parts contradict each other.
+    pub fn metrics_under(&self, decision: Option<Decision>) -> Result<Metrics, MetricsError> {
         match self {
-            Self::Binary(sums) => sums.metrics(),
+            Self::Binary(sums) => sums.metrics(decision),
             Self::Classes(sums) => sums.metrics(),
             Self::Number(sums) => sums.metrics(),
         }

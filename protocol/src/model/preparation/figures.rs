@@ -16,7 +16,7 @@ pub struct ColumnFigures {
     /// Share of them without a value; none for a category, whose bucket counts them among others.
     pub missing: Option<f64>,
     /// How they spread.
-    pub spread: Spread,
+    pub spread: ColumnSpread,
     /// For a label of 0 or 1, by the column's encoding: over its quantile bins, or over [`SHOWN_BINS`] where it has none, or over the
     /// values.
     pub evidence: Option<Evidence>,
@@ -24,7 +24,7 @@ pub struct ColumnFigures {
 
 /// How a column's cells spread.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Spread {
+pub enum ColumnSpread {
     /// Of a number.
     Number {
         /// The agreed range.
@@ -41,10 +41,10 @@ pub enum Spread {
 }
 
 impl Preparation {
-    /// The columns in the schema's order.
+    /// The columns that are counted, numbers and categories, in the schema's order.
     pub fn figures(&self, schema: &Schema) -> Vec<ColumnFigures> {
         let columns = schema.columns.iter().zip(&self.columns);
-        let figures = columns.map(|(column, counts)| match &column.kind {
+        let figures = columns.filter_map(|(column, counts)| match &column.kind {
             ColumnKind::Number(number) => {
                 let quartile = |part| {
                     Some(
@@ -57,11 +57,11 @@ impl Preparation {
                     ColumnEncoding::Quantiles { bins } | ColumnEncoding::BinEvidence { bins } => bins,
                     ColumnEncoding::Plain | ColumnEncoding::ValueEvidence => SHOWN_BINS,
                 };
-                ColumnFigures {
+                Some(ColumnFigures {
                     name: column.name.clone(),
                     cells: counts.cells(),
                     missing: counts.missing_share(),
-                    spread: Spread::Number {
+                    spread: ColumnSpread::Number {
                         range: [number.min, number.max],
                         log: number.scale == Scale::Log,
                         bins: counts.by_place(),
@@ -71,18 +71,19 @@ impl Preparation {
                             .map(|((first, second), third)| [first, second, third]),
                     },
                     evidence: counts.bin_evidence(bins),
-                }
+                })
             }
             ColumnKind::Category(category) => {
                 let names = category.place_names().into_iter();
-                ColumnFigures {
+                Some(ColumnFigures {
                     name: column.name.clone(),
                     cells: counts.cells(),
                     missing: None,
-                    spread: Spread::Category(names.zip(counts.by_place()).collect()),
+                    spread: ColumnSpread::Category(names.zip(counts.by_place()).collect()),
                     evidence: counts.value_evidence(),
-                }
+                })
             }
+            ColumnKind::Date(_) | ColumnKind::Text(_) | ColumnKind::Image(_) => None,
         });
         figures.collect()
     }

@@ -13,7 +13,7 @@ mod figures;
 mod form;
 
 pub use evidence::Evidence;
-pub use figures::{ColumnFigures, SHOWN_BINS, Spread};
+pub use figures::{ColumnFigures, ColumnSpread, SHOWN_BINS};
 
 use thiserror::Error;
 
@@ -65,11 +65,12 @@ fn labels(target: Target) -> usize {
     }
 }
 
-/// Bins or values of a column.
+/// Bins or values of a column. Only numbers and categories are counted.
 fn places(kind: &ColumnKind, bins: u32) -> usize {
     match kind {
         ColumnKind::Number(_) => bins as usize,
         ColumnKind::Category(category) => category.places(),
+        ColumnKind::Date(_) | ColumnKind::Text(_) | ColumnKind::Image(_) => 0,
     }
 }
 
@@ -114,6 +115,7 @@ impl Preparation {
                     missing.extend(&counts.missing);
                 }
                 ColumnKind::Category(_) => values.extend(counts.present.iter().flatten()),
+                ColumnKind::Date(_) | ColumnKind::Text(_) | ColumnKind::Image(_) => {}
             }
         }
         [self.rows.clone(), bins, missing, values]
@@ -142,18 +144,30 @@ impl Preparation {
                     fill(&mut counts.missing.iter_mut(), &mut missing);
                 }
                 ColumnKind::Category(_) => fill(present, &mut values),
+                ColumnKind::Date(_) | ColumnKind::Text(_) | ColumnKind::Image(_) => {}
             }
         }
         Ok(whole)
     }
 
-    /// Whether rows can have these counts, `sums` being those of the number columns of the same rows.
+    /// Whether rows can have these counts, `sums` being those of [`Schema::standardised`] of the same rows.
     ///
     /// # Errors
     /// The first column that contradicts the rows, or the sums of its own values.
     pub(super) fn check(&self, schema: &Schema, sums: &[ColumnSums]) -> Result<(), PreparationError> {
         let mut sums = sums.iter();
         for (column, counts) in schema.columns.iter().zip(&self.columns) {
+            match &column.kind {
+                ColumnKind::Number(_) | ColumnKind::Category(_) => {}
+                ColumnKind::Date(date) => {
+                    // Its own sums, of which there are no counts.
+                    sums.by_ref()
+                        .take(1 + usize::from(date.since_previous))
+                        .for_each(drop);
+                    continue;
+                }
+                ColumnKind::Text(_) | ColumnKind::Image(_) => continue,
+            }
             let wrong = |found: String, expected: String| {
                 Err(PreparationError {
                     column: column.name.clone(),

@@ -2,16 +2,18 @@
 
 use super::TaskState;
 use crate::model::optimiser::OptimiserState;
-use crate::model::{Moments, Preparation, Vocabularies};
+use crate::model::{Moments, Preparation, Stopping, TrainingEnd, Vocabularies};
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 
 /// Numbers that are laid out at once.
 const BLOCK: usize = 4096;
 
-/// Parts that only some tasks have stand behind the others, each after its number, in ascending order. A task without one keeps the form
+/// Parts that only some tasks have stand behind the others, each after its number, in ascending order. A state without one keeps the form
 /// that it had before there was such a part.
-const PREPARATION: u8 = 1;
-const VOCABULARIES: u8 = 2;
+const STOPPING: u8 = 1;
+const CONTROL: u8 = 2;
+const PREPARATION: u8 = 3;
+const VOCABULARIES: u8 = 4;
 
 /// A list of numbers. There are millions of them, so they are laid out in blocks.
 fn write_floats(w: &mut Writer, values: &[f32]) {
@@ -35,6 +37,34 @@ fn read_floats(r: &mut Reader<'_>, what: &'static str) -> Result<Vec<f32>, Decod
         .collect())
 }
 
+fn write_stopping(w: &mut Writer, stopping: &Stopping) {
+    w.list(stopping.best.iter(), |w, best| {
+        w.f64(*best);
+    });
+    w.u32(stopping.best_round).u32(stopping.waited);
+    write_floats(w, &stopping.parameters);
+    w.list(stopping.end.iter(), |w, end| {
+        w.u32(end.rounds).u32(end.kept);
+    });
+}
+
+fn read_stopping(r: &mut Reader<'_>) -> Result<Stopping, DecodeError> {
+    Ok(Stopping {
+        best: r.list(8, "best figure", |r| r.f64("best figure"))?.pop(),
+        best_round: r.u32("round of the best model")?,
+        waited: r.u32("models since")?,
+        parameters: read_floats(r, "parameters of the best model")?,
+        end: r
+            .list(8, "end of training", |r| {
+                Ok(TrainingEnd {
+                    rounds: r.u32("rounds")?,
+                    kept: r.u32("rounds of the kept model")?,
+                })
+            })?
+            .pop(),
+    })
+}
+
 impl Canonical for TaskState {
     const KIND: &'static str = "task-state";
 
@@ -47,6 +77,14 @@ impl Canonical for TaskState {
         write_floats(w, &self.parameters);
         write_floats(w, &self.optimiser.momentum);
         write_floats(w, &self.optimiser.variance);
+        if let Some(stopping) = &self.stopping {
+            w.u8(STOPPING);
+            write_stopping(w, stopping);
+        }
+        if !self.control.is_empty() {
+            w.u8(CONTROL);
+            write_floats(w, &self.control);
+        }
         if let Some(preparation) = &self.preparation {
             preparation.write(w.u8(PREPARATION));
         }
@@ -72,11 +110,15 @@ impl Canonical for TaskState {
                 momentum: read_floats(r, "momentum")?,
                 variance: read_floats(r, "variance")?,
             },
+            stopping: None,
+            control: Vec::new(),
             preparation: None,
             vocabularies: None,
         };
         while r.left() > 0 {
             match r.u8("part")? {
+                STOPPING => state.stopping = Some(read_stopping(r)?),
+                CONTROL => state.control = read_floats(r, "control")?,
                 PREPARATION => state.preparation = Some(Preparation::read(r)?),
                 VOCABULARIES => state.vocabularies = Some(Vocabularies::read(r)?),
                 other => return Err(DecodeError::value("part", format!("{other} is unknown"))),

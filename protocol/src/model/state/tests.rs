@@ -195,3 +195,124 @@ fn impossible_sums_are_refused() {
     };
     assert_eq!(done.advance(&task, &plan, &[], 2), Err(AdvanceError::NoStep(3)));
 }
+
+#[test]
+fn a_state_of_early_stopping_has_a_form_of_its_own_and_any_other_the_old_one() {
+    let plain = task("");
+    let (plan, before) = (Plan::new(&plain), TaskState::initial(&plain));
+    assert_eq!(before.stopping, None);
+    let stopped = Task::parse(&format!(
+        "{}\n[early_stopping]\nfigure = \"auc\"\npatience = 1\n",
+        plain.canonical_text().replace("rounds = 1", "rounds = 4")
+    ))
+    .unwrap();
+    let with = TaskState::initial(&stopped);
+    // The task's hash apart, it is the old form and something behind it.
+    let (short, long) = (before.to_bytes(), with.to_bytes());
+    let hash = b"veilsum/v1/task-state\0".len() + 32;
+    assert_eq!(short[hash..], long[hash..short.len()]);
+    assert!(long.len() > short.len());
+    assert_eq!(TaskState::from_bytes(&long), Ok(with));
+    let mut unknown = short.clone();
+    unknown.push(0);
+    assert!(TaskState::from_bytes(&unknown).is_err());
+
+    // Model 0 ranks both rows rightly, model 1 wrongly: model 0 is kept, and judged in the last step.
+    let plan_of = Plan::new(&stopped);
+    let first = trained_next(&stopped, &plan_of);
+    let mut entropy = SeededEntropy::new(1);
+    let mut train = |negatives: Vec<u64>, positives: Vec<u64>| {
+        let scores = ScoreSums::binary(2, 0.5, negatives, positives);
+        add(&[plan_of
+            .train(&mut [0.25, 0.5], 10, &scores, &mut entropy)
+            .unwrap()])
+    };
+    let (good, bad) = (train(vec![1, 0], vec![0, 1]), train(vec![0, 1], vec![1, 0]));
+    let (second, _) = first.advance(&stopped, &plan_of, &good, 1).unwrap();
+    assert_eq!((second.step, second.trained(&plan_of)), (2, 1));
+    assert_eq!(second.stopping.as_ref().unwrap().parameters, first.parameters);
+    assert_eq!(TaskState::from_bytes(&second.to_bytes()), Ok(second.clone()));
+    let (last, outcome) = second.advance(&stopped, &plan_of, &bad, 1).unwrap();
+    assert_eq!(outcome.weight, 10);
+    assert_eq!((last.step, last.trained(&plan_of)), (plan_of.last_step(), 0));
+    assert_eq!((plan_of.last_step(), plan_of.steps()), (5, 6));
+    assert_eq!(last.parameters, first.parameters);
+    assert_eq!(TaskState::from_bytes(&last.to_bytes()), Ok(last.clone()));
+    assert_eq!(plan_of.kind(last.step), Some(RoundKind::Evaluate));
+    assert_eq!(plan.last_step(), 2);
+}
+
+fn controlled() -> Task {
+    let text = task("optimiser = \"fedavg\"\n").canonical_text();
+    let text = text.replace("[aggregation]", "control_variates = true\n\n[aggregation]");
+    Task::parse(&text.replace("[evaluation]", "control_range = 2.0\n\n[evaluation]")).unwrap()
+}
+
+/// Two banks of three: their changes are added up as they are, whatever their weights, and count for a third each.
+#[test]
+fn the_server_s_control_moves_by_the_plain_sum_over_all_banks() {
+    let task = controlled();
+    let plan = Plan::new(&task);
+    let names: Vec<_> = plan
+        .layout(RoundKind::Train)
+        .segments
+        .iter()
+        .map(|segment| segment.name.as_str())
+        .collect();
+    assert_eq!(names[..3], ["parameters", "controls", "weight"]);
+    let before = trained_next(&task, &plan);
+    assert_eq!(before.control, [0.0, 0.0]);
+    let mut entropy = SeededEntropy::new(3);
+    let mut part = |change: [f32; 2], weight| {
+        let mut change = change;
+        plan.train_controlled(&mut [0.25, 0.5], &mut change, weight, &no_scores(), &mut entropy)
+            .unwrap()
+    };
+    let parts = [part([0.75, -1.5], 10), part([0.75, 0.0], 1)];
+    let turnout = Turnout {
+        survivors: 2,
+        banks: 3,
+    };
+    let (after, _) = before.advance(&task, &plan, &add(&parts), turnout).unwrap();
+    let step = 4.0 / 65_535.0;
+    for (found, expected) in after.control.iter().zip([0.5, -0.5]) {
+        assert!((f64::from(*found) - expected).abs() < step, "{found} {expected}");
+    }
+    // A bank knows to the bit what the sum takes its change to be.
+    let changes = parts.each_ref().map(|digits| plan.control_change(digits));
+    for (at, control) in after.control.iter().enumerate() {
+        let total: f64 = changes.iter().map(|change| f64::from(change[at])).sum();
+        assert!((f64::from(*control) - total / 3.0).abs() < 1e-7);
+    }
+    assert!(after.to_bytes().len() == before.to_bytes().len());
+    assert_eq!(TaskState::from_bytes(&after.to_bytes()), Ok(after));
+    let short = plan.train(&mut [0.0, 0.0], 1, &no_scores(), &mut SeededEntropy::new(3));
+    assert_eq!(
+        short.err(),
+        Some(crate::secagg::quantise::QuantiseError::Length {
+            found: 0,
+            expected: 2
+        })
+    );
+}
+
+#[test]
+fn parameters_that_are_personal_have_no_place_in_the_sum_and_stay_as_they_are() {
+    let text = task("optimiser = \"fedadam\"\n").canonical_text();
+    let text = text.replace("[aggregation]", "personal = [\"output.bias\"]\n\n[aggregation]");
+    let task = Task::parse(&text).unwrap();
+    let plan = Plan::new(&task);
+    assert_eq!(plan.layout(RoundKind::Train).segments[0].values, 1);
+    let before = trained_next(&task, &plan);
+    assert_eq!((before.parameters.len(), before.optimiser.momentum.len()), (2, 1));
+    let digits = plan
+        .train(&mut [0.5], 10, &no_scores(), &mut SeededEntropy::new(3))
+        .unwrap();
+    let (after, _) = before.advance(&task, &plan, &add(&[digits]), 1).unwrap();
+    assert!(after.parameters[0] > before.parameters[0]);
+    assert_eq!(after.parameters[1].to_bits(), before.parameters[1].to_bits());
+    assert!(
+        plan.train(&mut [0.5, 0.5], 10, &no_scores(), &mut SeededEntropy::new(3))
+            .is_err()
+    );
+}

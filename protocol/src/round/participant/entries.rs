@@ -8,7 +8,7 @@ use crate::roster::Roster;
 use crate::round::active::{ActiveRound, Standing};
 use crate::round::checks::Check;
 use crate::round::params::MAX_JUMP;
-use crate::round::participant::{Action, Notice, Participant, Progress, send};
+use crate::round::participant::{Action, DerivedState, Notice, Participant, Progress, send};
 use crate::round::watch::Watch;
 use crate::wire::canonical::Canonical;
 use crate::wire::message::{Rejection, ToCoordinator};
@@ -309,7 +309,7 @@ impl Participant {
         })
     }
 
-    pub(super) fn derive(&mut self, round: Round, state: Option<Digest>) -> Vec<Action> {
+    pub(super) fn derive(&mut self, round: Round, state: Option<DerivedState>) -> Vec<Action> {
         let derived = self
             .awaited
             .take_if(|logged| matches!(&logged.entry, Some(Entry::Result(result)) if result.round == round));
@@ -331,9 +331,10 @@ impl Participant {
             return Vec::new();
         };
         let mut actions;
-        if let Some(state) = state.filter(|state| *state == result.next_state) {
+        if let Some(derived) = state.filter(|state| state.hash == result.next_state) {
+            let state = derived.hash;
             *progress = Progress {
-                step: open.step + 1,
+                step: derived.step,
                 state,
                 last_result: Entry::Result(result).hash(),
             };
@@ -349,6 +350,7 @@ impl Participant {
             actions = self.close(round);
             actions.extend([Action::Persist, send(ToCoordinator::Derived(derived))]);
         } else {
+            let state = state.map(|state| state.hash);
             let detail = format!("derived {state:?}, the log says {:?}", result.next_state);
             actions = self.close(round);
             actions.push(Action::Persist);

@@ -45,8 +45,15 @@ pub(super) fn task(task: &Task) -> String {
     out.line("bits", task.encoding.bits);
     out.line("range", real(task.encoding.range));
     out.line("clip_norm", real(task.encoding.clip_norm));
+    if let Some(range) = task.encoding.control_range {
+        out.line("control_range", real(range));
+    }
     out.table("evaluation");
     evaluation_body(&mut out, &task.evaluation);
+    if let Some(stopping) = &task.early_stopping {
+        out.table("early_stopping");
+        training::early_stopping(&mut out, stopping);
+    }
 
     let deadlines = &task.deadlines;
     out.table("deadlines");
@@ -76,6 +83,15 @@ fn evaluation_body(out: &mut Form, evaluation: &Evaluation) {
         }
     }
     out.line("bins", evaluation.bins);
+    if let Some(groups) = &evaluation.groups {
+        out.table("evaluation.groups");
+        out.line("column", text(&groups.column));
+        out.line("values", list(groups.values.iter().map(|value| text(value))));
+        let other = if groups.other_bucket { "bucket" } else { "refuse" };
+        out.line("other", text(other));
+        out.line("threshold", real(groups.threshold));
+        out.line("favourable", groups.favourable);
+    }
 }
 
 /// The lines of a task's table `model`.

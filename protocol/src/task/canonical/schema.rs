@@ -1,5 +1,6 @@
 use super::super::{
-    ColumnEncoding, ColumnKind, LabelKind, NumberColumn, Outside, Scale, Schema, VocabularySpec, WhenMissing,
+    ColumnEncoding, ColumnKind, Examples, ImageColumn, LabelKind, NumberColumn, Outside, Scale, Schema,
+    TextColumn, Tokeniser, VocabularySpec, WhenMissing,
 };
 use super::{Form, list, real, text};
 
@@ -21,6 +22,20 @@ pub(super) fn body(out: &mut Form, schema: &Schema, column_table: &str) {
         out.push(format_args!("\n[{table}label_number]\n"));
         number_range(out, number);
     }
+    if let Some(sequence) = &schema.sequence {
+        let table = column_table.strip_suffix("column").unwrap_or(column_table);
+        out.push(format_args!("\n[{table}sequence]\n"));
+        out.line("key", text(&sequence.key));
+        out.line("time", text(&sequence.time));
+        out.line("steps", sequence.steps);
+        out.line(
+            "examples",
+            text(match sequence.examples {
+                Examples::Every => "every",
+                Examples::Last => "last",
+            }),
+        );
+    }
     for column in &schema.columns {
         out.push(format_args!("\n[[{column_table}]]\n"));
         out.line("name", text(&column.name));
@@ -31,11 +46,20 @@ pub(super) fn body(out: &mut Form, schema: &Schema, column_table: &str) {
             ColumnKind::Number(number) => {
                 out.line("type", text(if number.integer { "integer" } else { "number" }));
                 number_range(out, number);
-                let when_missing = match number.when_missing {
-                    WhenMissing::Refuse => "refuse",
-                    WhenMissing::Mean => "mean",
-                };
-                out.line("when_missing", text(when_missing));
+                when_missing(out, number.when_missing);
+            }
+            ColumnKind::Date(date) => {
+                out.line("type", text("date"));
+                let (min, max) = date.range();
+                out.line("min", text(&min));
+                out.line("max", text(&max));
+                outside(out, date.outside);
+                when_missing(out, date.when_missing);
+                out.line("cycles", list(date.cycles.iter().map(|cycle| text(cycle.name()))));
+                // Of two columns of dates only the one that orders the rows may have it.
+                if date.since_previous {
+                    out.line("since", text("previous"));
+                }
             }
             ColumnKind::Category(category) => {
                 out.line("type", text("category"));
@@ -53,6 +77,8 @@ pub(super) fn body(out: &mut Form, schema: &Schema, column_table: &str) {
                     text(if category.other_bucket { "bucket" } else { "refuse" }),
                 );
             }
+            ColumnKind::Text(column) => text_column(out, column),
+            ColumnKind::Image(column) => image_column(out, column),
         }
         encoding(out, column.encoding);
     }
@@ -74,6 +100,28 @@ fn encoding(out: &mut Form, encoding: ColumnEncoding) {
     }
 }
 
+fn text_column(out: &mut Form, column: &TextColumn) {
+    out.line("type", text("text"));
+    out.line("tokens", column.tokens);
+    match &column.tokeniser {
+        Tokeniser::Hashed { words, buckets } => {
+            out.line("words", words);
+            out.line("buckets", buckets);
+        }
+        Tokeniser::Listed { words, vocabulary } => {
+            out.line("words", words);
+            out.line("vocabulary", list(vocabulary.iter().map(|entry| text(entry))));
+        }
+    }
+}
+
+fn image_column(out: &mut Form, column: &ImageColumn) {
+    out.line("type", text("image"));
+    out.line("height", column.height);
+    out.line("width", column.width);
+    out.line("channels", column.channels);
+}
+
 fn number_range(out: &mut Form, number: &NumberColumn) {
     out.line("min", real(number.min));
     out.line("max", real(number.max));
@@ -82,9 +130,21 @@ fn number_range(out: &mut Form, number: &NumberColumn) {
         Scale::Log => "log",
     };
     out.line("scale", text(scale));
-    let outside = match number.outside {
+    outside(out, number.outside);
+}
+
+fn outside(out: &mut Form, outside: Outside) {
+    let outside = match outside {
         Outside::Refuse => "refuse",
         Outside::Clip => "clip",
     };
     out.line("outside", text(outside));
+}
+
+fn when_missing(out: &mut Form, when_missing: WhenMissing) {
+    let when_missing = match when_missing {
+        WhenMissing::Refuse => "refuse",
+        WhenMissing::Mean => "mean",
+    };
+    out.line("when_missing", text(when_missing));
 }

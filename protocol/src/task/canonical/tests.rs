@@ -191,6 +191,56 @@ fn steps_of_a_column_have_a_form_of_their_own() {
 }
 
 #[test]
+fn sequences_of_rows_and_dates_have_a_form_of_their_own() {
+    let table = "\n[schema.sequence]\nkey = \"card\"\ntime = \"at\"\nsteps = 4\nexamples = \"every\"\n";
+    let date = "\n[[schema.column]]\nname = \"at\"\ntype = \"date\"\nmin = \"2020-01-01\"\nmax = \"2030-01-01T06:30:00\"\n\
+                outside = \"clip\"\nwhen_missing = \"refuse\"\ncycles = [\"day\", \"year\"]\nsince = \"previous\"\n";
+    let normal = NORMAL
+        .replacen(
+            "\n[[schema.column]]",
+            &format!("{table}{date}\n[[schema.column]]"),
+            1,
+        )
+        .replace(
+            "family = \"mlp\"\nhidden = [64, 32]\nactivation = \"relu\"",
+            "family = \"gru\"\nunits = 8\nlayers = 1\ndropout = 0.0",
+        );
+    let written = normal
+        .replace("examples = \"every\"\n", "")
+        .replace("06:30:00", "06:30")
+        .replace("\"2020-01-01\"", "\"2020-01-01T00:00:00\"")
+        .replace("layers = 1\ndropout = 0.0", "");
+    let task = Task::parse(&written).unwrap();
+    assert_eq!(task.canonical_text(), normal);
+    assert_eq!(Task::parse(&normal).unwrap(), task);
+    // A date, two cycles of two, the time between rows; a number with a flag; three values; the mark.
+    assert_eq!(task.input_shape(), InputShape::Sequence { steps: 4, width: 12 });
+    assert_eq!(Schema::parse(&task.schema.canonical_text()).unwrap(), task.schema);
+    let last = Task::parse(&normal.replace("\"every\"", "\"last\"")).unwrap();
+    assert_ne!(last.hash(), task.hash());
+    let words = task.describe();
+    for part in [
+        "at      date from 2020-01-01 to 2030-01-01T06:30:00, cut off at these, with its place in the day, the year, and the time since",
+        "never given to the model: card",
+        "every row is predicted by itself and by up to 3 rows of the same card before it, in the order of at",
+        "the rows of about 20 % of the values of card are held out",
+        "for each of the 3 inputs that are numbers, dates or times between rows",
+        "11 inputs and a mark of each of up to 4 rows",
+    ] {
+        assert!(words.contains(part), "{part} is not in:\n{words}");
+    }
+    let of_key = normal.replace(
+        "hold_out = 0.2",
+        "split = \"column\"\ncolumn = \"card\"\nheld_out = [\"1\"]",
+    );
+    let error = Task::parse(&of_key).unwrap_err().to_string();
+    assert!(
+        error.contains("evaluation.column: found the key of the sequences"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_schema_alone_is_the_same_schema() {
     let schema = Task::parse(WRITTEN).unwrap().schema;
     assert_eq!(Schema::parse(&schema.canonical_text()).unwrap(), schema);

@@ -1,6 +1,9 @@
 use crate::model::Target;
 
-use super::super::{Aggregation, LocalOptimiser, Loss, Schedule, ServerOptimiser, TrainingSpec, Weighting};
+use super::super::{
+    Aggregation, EarlyStopping, Keep, LocalOptimiser, Loss, Schedule, ServerOptimiser, TrainingSpec,
+    Weighting,
+};
 use super::{Form, list, real, text};
 
 /// Keys that are newer than the form stand in it only where they are not at their default.
@@ -50,6 +53,13 @@ pub(super) fn body(out: &mut Form, training: &TrainingSpec, target: Target) {
     if let Some(norm) = training.clip_gradient_norm {
         out.line("clip_gradient_norm", real(norm));
     }
+    if training.control_variates {
+        out.line("control_variates", true);
+    }
+    if !training.personal.is_empty() {
+        let groups = training.personal.iter();
+        out.line("personal", list(groups.map(|group| text(group))));
+    }
 }
 
 /// The lines of a task's table `aggregation`.
@@ -74,4 +84,16 @@ pub(super) fn aggregation(out: &mut Form, aggregation: &Aggregation) {
     };
     out.line("weighting", text(weighting));
     out.line("max_weight", aggregation.max_weight);
+}
+
+/// The lines of a task's table `early_stopping`, which is there only where the task has one.
+pub(super) fn early_stopping(out: &mut Form, stopping: &EarlyStopping) {
+    out.line("figure", text(stopping.figure.key()));
+    out.line("patience", stopping.patience);
+    out.line("least_gain", real(stopping.least_gain));
+    let keep = match stopping.keep {
+        Keep::Best => "best",
+        Keep::Last => "last",
+    };
+    out.line("keep", text(keep));
 }

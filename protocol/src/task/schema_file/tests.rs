@@ -154,9 +154,14 @@ fn each_mistake_is_named() {
             "column \"c\".other: found \"refuse\" beside vocabulary",
         ),
         (
+            "values = [\"a\", \"b\"]",
+            "vocabulary = [\"a\", \"b\"]",
+            "column \"c\".vocabulary: found a list, expected a table of support and most",
+        ),
+        (
             "min = -3",
             "min = -3\nvocabulary = { support = 3, most = 5 }",
-            "column \"x\".vocabulary: found a value, expected none: only a category has it",
+            "column \"x\".vocabulary: found a value, expected none: only a category or a text has it",
         ),
         (
             "type = \"category\"\nvalues = [\"a\", \"b\"]",

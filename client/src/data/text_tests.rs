@@ -1,0 +1,103 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use veilsum_protocol::model::{InputShape, Moments};
+use veilsum_protocol::task::Schema;
+
+use super::{Dataset, EncodedData, HoldOut, RowValues};
+use crate::desensitise::{Policy, Rules};
+
+const SCHEMA: &str = "version = 1\nlabel = \"about\"\nlabel_classes = [\"card\", \"fee\", \"app\"]\nmissing = [\"\", \"NA\"]\nleave_out = [\"id\"]\n\
+                      [[column]]\nname = \"message\"\ntype = \"text\"\ntokens = 4\nvocabulary = [\"card\", \"lost\", \"my\"]\n";
+
+fn read(text: &str, schema: &str, policy: &str) -> Result<Dataset, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank.csv");
+    fs::write(&path, text).unwrap();
+    let policy = Policy::parse(Path::new("policy.toml"), policy).unwrap();
+    let rules = Rules::new("policy.toml".into(), policy, None);
+    let schema = Schema::parse(schema).unwrap();
+    Dataset::read(&path, &schema, &HoldOut::new([0; 32], 0.0), &rules).map_err(|error| error.to_string())
+}
+
+fn encoded(rows: &Dataset) -> EncodedData {
+    rows.encode(&Moments {
+        mean: Vec::new(),
+        std: Vec::new(),
+    })
+    .unwrap()
+}
+
+#[test]
+fn texts_become_tokens_with_breaks_quotes_and_missing_ones() {
+    let table = "about,id,message\nfee,1,\"My card,\n\"\"lost\"\"\r\n!\"\ncard,2,NA\napp,3,\ncard,4,what a lost card it is\n";
+    let rows = read(table, SCHEMA, "").unwrap();
+    let found = encoded(&rows);
+    #[rustfmt::skip]
+    let tokens = vec![
+        4, 2, 3, 0,
+        0, 0, 0, 0,
+        0, 0, 0, 0,
+        1, 1, 3, 2,
+    ];
+    assert_eq!(found.inputs, RowValues::ShortTokens(tokens.into()));
+    assert_eq!(found.labels, [1.0, 0.0, 2.0, 0.0]);
+    let shape = InputShape::Text {
+        tokens: 4,
+        vocabulary: 5,
+    };
+    assert_eq!(found.shape, shape);
+    assert!(rows.statistics().columns.is_empty());
+    let error = read("about,id,message\nfee,1,\"a\nb\"\nfees,2,c\n", SCHEMA, "")
+        .err()
+        .unwrap();
+    assert!(
+        error.contains("line 4, column \"about\": found \"fees\", expected one of card, fee, app"),
+        "{error}"
+    );
+}
+
+#[test]
+fn many_buckets_take_four_bytes_a_token() {
+    let schema = |buckets: u32| {
+        format!(
+            "version = 1\nlabel = \"y\"\n[[column]]\nname = \"t\"\ntype = \"text\"\ntokens = 2\nbuckets = {buckets}\n"
+        )
+    };
+    let table = "t,y\na,0\nb,1\n";
+    let [short, long] =
+        [65_535, 65_536].map(|buckets| encoded(&read(table, &schema(buckets), "").unwrap()).inputs);
+    assert!(matches!(short, RowValues::ShortTokens(_)), "{short:?}");
+    assert!(matches!(long, RowValues::Tokens(_)), "{long:?}");
+}
+
+/// Card numbers that networks publish for tests, and addresses that nobody has.
+#[test]
+fn texts_with_identifiers_are_refused_until_the_policy_masks_or_allows_them() {
+    let table = |identifier: &str| {
+        let rows =
+            (0..30).map(|row| format!("card,{row},please look at {identifier} for me\nfee,{row},thanks\n"));
+        format!("about,id,message\n{}", rows.collect::<String>())
+    };
+    let cards = table("4111 1111 1111 1111");
+    let mails = table("ann.lee@bank.example");
+    for (table, kind) in [(&cards, "payment card numbers"), (&mails, "mail addresses")] {
+        let error = read(table, SCHEMA, "").err().unwrap();
+        assert!(
+            error.contains(&format!("column \"message\": found {kind} in 50.0 % of 60 cells")),
+            "{error}"
+        );
+        assert!(!error.contains("4111") && !error.contains("ann.lee"), "{error}");
+        let allowed = "[[column]]\nname = \"message\"\nrule = \"allow\"\nreason = \"made up for a test\"\n";
+        assert_eq!(read(table, SCHEMA, allowed).unwrap().len(), 60);
+    }
+    // What is masked is the word "card" to the model, and the digits are gone.
+    let schema = SCHEMA.replace("tokens = 4", "tokens = 8");
+    let mask = "[[column]]\nname = \"message\"\nrule = \"mask\"\n";
+    let masked = encoded(&read(&cards, &schema, mask).unwrap());
+    let mut row = Vec::new();
+    masked.inputs.append(0, 8, &mut row);
+    assert_eq!(row, [1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 0.0, 0.0]);
+}

@@ -1,0 +1,34 @@
+//! What the log and its last sum show of the federated model, on the banks' own held-out rows.
+
+use veilsum_auditor::pictures;
+use veilsum_auditor::verify::published_scores;
+use veilsum_protocol::model::Metrics;
+use veilsum_protocol::round::params::RoundKind;
+
+use super::DemoError;
+use super::history::RoundEnd;
+use super::verdict::Played;
+use crate::report::Published;
+
+/// Pictures from the figures of the log, and from the sum of the round that judged the last model.
+pub(super) fn pictures(played: &Played<'_>) -> Result<Published, DemoError> {
+    let task = &played.supply.task;
+    let mut measured: Vec<(u32, Metrics)> = Vec::new();
+    let mut last = Vec::new();
+    for story in played.history.rounds() {
+        let Some(RoundEnd::Published { sum, metrics, .. }) = &story.end else {
+            continue;
+        };
+        measured.extend(metrics.clone().map(|metrics| (story.step, metrics)));
+        if story.kind == RoundKind::Evaluate {
+            let archive = played.consortium.archive();
+            let scores =
+                published_scores(&archive, task, story.kind, story.banks, sum).map_err(DemoError::trial)?;
+            last = pictures::of(task, &scores);
+        }
+    }
+    Ok(Published {
+        curves: pictures::by_step(&measured),
+        last,
+    })
+}

@@ -1,0 +1,323 @@
+//! What customers write. Words in braces stand for one of several.
+
+/// By intent.
+pub(super) const ENGLISH: [&[&str]; 10] = [
+    &[
+        "I {lost} my {card} {somewhere}",
+        "my wallet with the {card} was stolen {when}",
+        "I can't find my {card} since {when}, please block it",
+        "block my {card}, I left it {somewhere}",
+        "I need a new {card}, the old one is gone",
+        "someone took my bag, the {card} was in it",
+        "please freeze the {card}, it is not in my pocket any more",
+    ],
+    &[
+        "my {card} was {refused} at {shop} {when}",
+        "why does my {card} not work {somewhere}?",
+        "the terminal {refused} my {card} although there is {money} on the account",
+        "I could not pay with my {card} at {shop}",
+        "payment {refused} again, what is wrong with the {card}?",
+        "the cash machine would not give me {money}",
+        "online payment with the {card} {refused} {when}",
+    ],
+    &[
+        "my {transfer} from {when} has not arrived",
+        "where is the {money} I sent {when}?",
+        "the {transfer} to my {person} is still pending",
+        "how long does a {transfer} take? I sent it {when}",
+        "my {person} did not get the {money} yet",
+        "the {transfer} is shown as processing since {when}",
+        "still waiting for {money} that was sent {when}",
+    ],
+    &[
+        "I sent the {transfer} to the wrong {account}",
+        "can you cancel the {transfer} from {when}? wrong amount",
+        "I typed a wrong number, the {money} went to a stranger",
+        "please recall my {transfer}, it was meant for my {person}",
+        "I paid {shop} twice by mistake, get the {money} back",
+        "the {transfer} went to an old {account} of my {person}",
+        "made a mistake with the {transfer} {when}, can it be undone?",
+    ],
+    &[
+        "why was I charged a fee for my {card}?",
+        "what does a {transfer} cost?",
+        "there is a charge on my {account} I do not understand",
+        "how much do you take for keeping the {account}?",
+        "you took {money} for the {card} {when}, what for?",
+        "is the {account} free of charge?",
+        "the fee for the {transfer} is higher than last month",
+    ],
+    &[
+        "what is the {currency} rate {when}?",
+        "how many {currency} do I get for {money}?",
+        "which exchange rate do you use when I pay by {card} {somewhere}?",
+        "I want to change {money} into {currency}",
+        "your rate for {currency} is worse than the one I saw {when}",
+        "can my {account} hold {currency}?",
+        "when will the {currency} rate be fixed for my {transfer}?",
+    ],
+    &[
+        "I would like to borrow {money} for {purpose}",
+        "what do I need for a {loan}?",
+        "how high is the interest of a {loan} over five years?",
+        "is my {loan} for {purpose} approved?",
+        "can I pay back the {loan} earlier?",
+        "my {person} and I want a {loan} for {purpose}",
+        "which papers do you want for the {loan}?",
+    ],
+    &[
+        "I forgot my {password}",
+        "the app does not accept my {password} since {when}",
+        "how do I set a new {password}?",
+        "I am locked out of my {account}, too many tries",
+        "the code for a new {password} never arrives",
+        "please unlock my access, the {password} is wrong it says",
+        "my phone is new and the {password} does not work there",
+    ],
+    &[
+        "there is a payment to {shop} I never made",
+        "someone used my {card} {somewhere}, it was not me",
+        "I got a strange call asking for my {password}",
+        "I do not know this {transfer} from {when}",
+        "somebody took {money} from my {account}",
+        "is this message from you? it asks for my {card} number",
+        "I clicked a link and gave my {password}, what now?",
+    ],
+    &[
+        "I want to close my {account}",
+        "please end the contract for the {account} and the {card}",
+        "how do I cancel my {account}? I am moving away",
+        "close everything and send the {money} to my new bank",
+        "I no longer need the {account}",
+        "terminate the {card} contract at the end of the month",
+        "what happens to the {money} when the {account} is closed?",
+    ],
+];
+
+pub(super) const ENGLISH_BEFORE: [&str; 8] = [
+    "Hello,",
+    "hi there,",
+    "Good morning,",
+    "Dear team,",
+    "Urgent!",
+    "I have a question:",
+    "As a customer for ten years I wonder:",
+    "I tried to call you about my account, nobody answers.",
+];
+
+pub(super) const ENGLISH_AFTER: [&str; 8] = [
+    "Please help.",
+    "thanks",
+    "Thank you in advance!",
+    "I need an answer today.",
+    "Can you check my account please?",
+    "what should I do now?",
+    "This happened with my card before as well.",
+    "regards",
+];
+
+pub(super) const ENGLISH_WORDS: [(&str, &[&str]); 14] = [
+    ("lost", &["lost", "misplaced", "left", "mislaid"]),
+    (
+        "card",
+        &["card", "credit card", "debit card", "bank card", "visa"],
+    ),
+    (
+        "somewhere",
+        &[
+            "on the train",
+            "abroad",
+            "in Singapore",
+            "in a taxi",
+            "at the airport",
+            "in Paris",
+            "in town",
+        ],
+    ),
+    (
+        "when",
+        &[
+            "yesterday",
+            "today",
+            "on Monday",
+            "last week",
+            "this morning",
+            "two days ago",
+            "tonight",
+        ],
+    ),
+    (
+        "refused",
+        &["declined", "refused", "rejected", "not accepted", "turned down"],
+    ),
+    (
+        "shop",
+        &[
+            "the supermarket",
+            "a restaurant",
+            "the petrol station",
+            "an online shop",
+            "a hotel",
+            "the pharmacy",
+        ],
+    ),
+    (
+        "money",
+        &[
+            "money",
+            "the cash",
+            "200 dollars",
+            "some money",
+            "my salary",
+            "1000 euros",
+        ],
+    ),
+    (
+        "transfer",
+        &["transfer", "payment", "remittance", "wire", "bank transfer"],
+    ),
+    (
+        "person",
+        &[
+            "mother",
+            "landlord",
+            "son",
+            "friend",
+            "wife",
+            "colleague",
+            "husband",
+        ],
+    ),
+    ("account", &["account", "savings account", "current account"]),
+    (
+        "currency",
+        &["euro", "yen", "dollar", "pounds", "yuan", "US dollars"],
+    ),
+    ("loan", &["loan", "credit", "mortgage", "instalment loan"]),
+    (
+        "purpose",
+        &["a car", "a house", "a kitchen", "my studies", "a shop", "a flat"],
+    ),
+    ("password", &["password", "PIN", "passcode", "login"]),
+];
+
+/// By intent.
+pub(super) const CHINESE: [&[&str]; 10] = [
+    &[
+        "我的{card}丢了",
+        "{when}我的钱包和{card}被偷了",
+        "找不到{card}，请帮我挂失",
+        "{card}落在{somewhere}了，请冻结",
+        "我要补办一张{card}",
+        "请马上停用我的{card}，它不见了",
+    ],
+    &[
+        "我的{card}在{shop}刷不了",
+        "{when}付款被{refused}，卡里有{money}",
+        "为什么{card}在{somewhere}不能用？",
+        "取款机不给我{money}",
+        "{card}付款总是失败",
+        "网上支付{refused}，{card}有什么问题？",
+    ],
+    &[
+        "{when}的{transfer}还没有到账",
+        "我{when}汇的{money}在哪里？",
+        "给{person}的{transfer}一直在处理中",
+        "{transfer}要多久才到？",
+        "{person}还没有收到{money}",
+        "{transfer}{when}就提交了，现在还显示等待",
+    ],
+    &[
+        "我把{money}转到错误的{account}了",
+        "{transfer}金额填错了，可以撤回吗？",
+        "{when}转错人了，请追回{money}",
+        "不小心付了两次，请退回{money}",
+        "{transfer}本来是给{person}的，账号写错了",
+        "能取消{when}的{transfer}吗？",
+    ],
+    &[
+        "为什么收我{card}的手续费？",
+        "{transfer}要多少费用？",
+        "{account}上有一笔扣费我不明白",
+        "{account}管理费是多少？",
+        "{when}扣了{money}，是什么费用？",
+        "{card}年费能免吗？",
+    ],
+    &[
+        "今天{currency}汇率是多少？",
+        "{money}能换多少{currency}？",
+        "在{somewhere}用{card}按什么汇率？",
+        "我想把{money}换成{currency}",
+        "你们的{currency}汇率比{when}差",
+        "{account}可以存{currency}吗？",
+    ],
+    &[
+        "我想贷款{purpose}",
+        "申请{loan}需要什么材料？",
+        "{loan}五年利息多少？",
+        "我{purpose}的{loan}批了吗？",
+        "{loan}可以提前还吗？",
+        "我和{person}想办{loan}{purpose}",
+    ],
+    &[
+        "我忘记{password}了",
+        "{when}起应用不接受我的{password}",
+        "怎么重设{password}？",
+        "{account}被锁了，输错太多次",
+        "收不到改{password}的验证码",
+        "换了手机，{password}登录不了",
+    ],
+    &[
+        "有一笔在{shop}的付款不是我做的",
+        "有人在{somewhere}盗刷我的{card}",
+        "接到奇怪电话问我的{password}",
+        "{when}这笔{transfer}我不认识",
+        "有人从我的{account}拿走{money}",
+        "我点了链接还输了{password}，怎么办？",
+    ],
+    &[
+        "我要注销{account}",
+        "请终止{account}和{card}的合同",
+        "怎么销户？我要搬走了",
+        "关闭{account}，把{money}转到别的银行",
+        "我不再需要{account}了",
+        "销户以后里面的{money}怎么办？",
+    ],
+];
+
+pub(super) const CHINESE_BEFORE: [&str; 6] = [
+    "你好，",
+    "您好，请问",
+    "急！",
+    "客服你好，",
+    "我打过电话没人接，",
+    "想问一下，",
+];
+
+pub(super) const CHINESE_AFTER: [&str; 6] = [
+    "，谢谢",
+    "，请帮忙",
+    "，请尽快回复",
+    "，麻烦查一下我的账户",
+    "。多谢！",
+    "，我该怎么做",
+];
+
+pub(super) const CHINESE_WORDS: [(&str, &[&str]); 13] = [
+    ("card", &["卡", "信用卡", "银行卡", "借记卡"]),
+    ("when", &["昨天", "今天", "星期一", "上周", "今早", "前天"]),
+    (
+        "somewhere",
+        &["火车上", "国外", "新加坡", "出租车", "机场", "上海"],
+    ),
+    ("shop", &["超市", "饭店", "加油站", "网店", "酒店", "药店"]),
+    ("refused", &["拒绝", "退回", "拒了"]),
+    ("money", &["钱", "一千元", "工资", "两百块", "余额"]),
+    ("transfer", &["转账", "汇款", "付款", "电汇"]),
+    ("person", &["妈妈", "房东", "儿子", "朋友", "爱人", "同事"]),
+    ("account", &["账户", "存折", "活期账户", "户头"]),
+    ("currency", &["欧元", "日元", "美元", "英镑", "港币"]),
+    ("loan", &["贷款", "房贷", "分期", "信用贷"]),
+    ("purpose", &["买车", "买房", "装修", "上学", "开店"]),
+    ("password", &["密码", "登录密码", "口令"]),
+];
