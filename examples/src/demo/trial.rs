@@ -60,7 +60,7 @@ pub fn read_rows(task: &Task, files: &TableFiles, hold_out: &HoldOut) -> Result<
         file: files.rows.clone(),
         labels: files.labels.clone(),
     };
-    Dataset::read_files(&files, &task.schema, hold_out, &Rules::none()).map_err(DemoError::trial)
+    Dataset::read_files(&files, &task.schema, hold_out, None, &Rules::none()).map_err(DemoError::trial)
 }
 
 impl TestFold {

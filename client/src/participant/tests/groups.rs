@@ -43,7 +43,7 @@ fn table(rows: u32) -> String {
 fn bank(folder: &std::path::Path, rows: u32) -> Source {
     let source = source(folder, 0);
     fs::write(&source.schema, SCHEMA).unwrap();
-    fs::write(&source.file, table(rows)).unwrap();
+    fs::write(&source.files.file, table(rows)).unwrap();
     source
 }
 
@@ -81,7 +81,7 @@ fn the_last_model_is_judged_by_the_groups_of_held_out_rows() {
     let mut held_out = [0_u64; 3];
     for source in &sources {
         let rows = source.read(&task).unwrap();
-        let text = fs::read_to_string(&source.file).unwrap();
+        let text = fs::read_to_string(&source.files.file).unwrap();
         let lines: Vec<&str> = text.lines().skip(1).collect();
         for row in rows.held_out_rows() {
             let line = lines[row as usize];
@@ -163,10 +163,10 @@ fn the_column_must_be_there_and_is_read_like_others() {
     let folder = tempfile::tempdir().unwrap();
     let source = bank(folder.path(), 100);
     let task = task("other = \"bucket\", ");
-    fs::write(&source.file, table(100).replace("sex,a,y", "gender,a,y")).unwrap();
+    fs::write(&source.files.file, table(100).replace("sex,a,y", "gender,a,y")).unwrap();
     let message = source.read(&task).err().unwrap().to_string();
     assert!(message.contains("no column \"sex\" in the header"), "{message}");
-    fs::write(&source.file, table(100)).unwrap();
+    fs::write(&source.files.file, table(100)).unwrap();
     fs::write(
         &source.policy.policy,
         "[[column]]\nname = \"sex\"\nrule = \"drop\"\n",
@@ -182,7 +182,7 @@ fn the_column_must_be_there_and_is_read_like_others() {
     let cards = table(100)
         .replace("f,", "4111111111111111,")
         .replace("m,", "5500005555555559,");
-    fs::write(&source.file, cards).unwrap();
+    fs::write(&source.files.file, cards).unwrap();
     let message = source.read(&task).err().unwrap().to_string();
     assert!(
         message.contains("column \"sex\": found payment card numbers"),

@@ -32,7 +32,7 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let source = source(folder.path(), 0);
         std::fs::write(&source.schema, schema).unwrap();
-        std::fs::write(&source.file, table).unwrap();
+        std::fs::write(&source.files.file, table).unwrap();
         Self {
             bench: Workbench::new(source),
             files: RoundFiles::open(folder.path().join("rounds")).unwrap(),
