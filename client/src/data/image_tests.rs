@@ -212,7 +212,7 @@ fn what_is_wrong_with_the_images_is_told_with_its_place() {
         &["found no image, expected at least one"],
     );
     // Images enough that more than the header comes through before the end is missed.
-    let noise: Vec<u8> = (0..60_000_u32).map(|at| (at * at >> 7) as u8).collect();
+    let noise: Vec<u8> = (0..60_000_u32).map(|at| ((at * at) >> 7) as u8).collect();
     let packed = gzip(&idx(&[10_000, 2, 3], &noise));
     let cut = &packed[..packed.len() / 2];
     let error = read(cut, &idx(&[10_000], &[0; 10_000])).err().unwrap();

@@ -62,7 +62,8 @@ impl<'a> Guard<'a> {
             .header()
             .iter()
             .enumerate()
-            .filter(|(_, name)| schema.trains_on(name) && !matches!(rule(name), Some(Rule::Allow(_))))
+            .filter(|(_, name)| schema.trains_on(name) || also == Some(*name))
+            .filter(|(_, name)| !matches!(rule(name), Some(Rule::Allow(_))))
             .map(|(position, name)| Watched {
                 name: name.to_owned(),
                 position,

@@ -17,7 +17,7 @@ const SLIP: f64 = 0.5;
 
 pub(super) fn message(rng: &mut ChaCha8Rng, intent: usize, chinese: f64) -> Message {
     let text = if chance(rng, chinese) {
-        let phrase = one_of(rng, &CHINESE[intent]);
+        let phrase = one_of(rng, CHINESE[intent]);
         let body = filled(rng, phrase, &CHINESE_WORDS);
         let mut text = framed(rng, &CHINESE_BEFORE, &body, &CHINESE_AFTER, "");
         if chance(rng, 0.2) {
@@ -25,7 +25,7 @@ pub(super) fn message(rng: &mut ChaCha8Rng, intent: usize, chinese: f64) -> Mess
         }
         text
     } else {
-        let phrase = one_of(rng, &ENGLISH[intent]);
+        let phrase = one_of(rng, ENGLISH[intent]);
         let body = filled(rng, phrase, &ENGLISH_WORDS);
         let mut text = framed(rng, &ENGLISH_BEFORE, &body, &ENGLISH_AFTER, " ");
         if chance(rng, 0.3) {

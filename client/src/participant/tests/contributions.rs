@@ -303,7 +303,7 @@ fn a_changed_policy_counts_for_the_next_order() {
     assert_eq!(lanes().unwrap(), without);
     std::fs::write(
         &policy,
-        "[[column]]\nname = \"a\"\nrule = \"bin\"\nedges = [0, 5, 10]\n",
+        "[[column]]\nname = \"a\"\nrule = \"bin\"\nedges = [0, 2, 4, 6, 8, 10]\n",
     )
     .unwrap();
     let binned = lanes().unwrap();
