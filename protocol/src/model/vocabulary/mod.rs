@@ -34,7 +34,7 @@ const OWN_VALUES: usize = 2;
 const LONGEST: usize = 64;
 
 /// A bank's values that take part: the most frequent first, of those that the table has room for.
-fn taken<'a>(spec: VocabularySpec, values: &'a [String]) -> impl Iterator<Item = &'a str> {
+fn taken(spec: VocabularySpec, values: &[String]) -> impl Iterator<Item = &str> {
     let fits = |value: &&str| (1..=LONGEST).contains(&value.len()) && !value.chars().any(char::is_control);
     let values = values.iter().map(String::as_str).filter(fits);
     values.take(OWN_VALUES * usize::from(spec.most))
@@ -58,7 +58,7 @@ fn word(digest: &[u8; 32], at: usize) -> u32 {
 
 /// A place below `cells`, from a uniform word.
 fn place(word: u32, cells: usize) -> usize {
-    let place = u64::from(word) * cells as u64 >> 32;
+    let place = (u64::from(word) * cells as u64) >> 32;
     usize::try_from(place).unwrap_or(0)
 }
 
