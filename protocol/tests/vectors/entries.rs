@@ -503,7 +503,7 @@ fn bad_entries() -> Vec<Value> {
         ),
         entry("metrics 2", &with(&undefined, -76, &[2]), "value: metrics"),
         entry("figure 0", &with(&undefined, -9, &[0]), "value: figure"),
-        entry("figure 13", &with(&undefined, -9, &[13]), "value: figure"),
+        entry("figure 17", &with(&undefined, -9, &[17]), "value: figure"),
         entry("a figure twice", &with(&undefined, -9, &[6]), "value: figures"),
         entry(
             "another NaN",
