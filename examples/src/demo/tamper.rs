@@ -39,9 +39,20 @@ pub(super) fn ways(log: &Path, archive: &Path, key: &VerifierKey) -> Result<Vec<
     }
     ways.push(Tampering {
         what: "one byte of an entry of the log",
-        command: another_byte(&log.join("tile/entries/000"))?,
+        command: another_byte(&entries(log, read.entries().len()))?,
     });
     Ok(ways)
+}
+
+/// The first tile of entries: a whole one, or the part that a short log has of it.
+fn entries(log: &Path, count: usize) -> PathBuf {
+    const WHOLE: usize = 256;
+    let tiles = log.join("tile/entries");
+    if count < WHOLE {
+        tiles.join(format!("000.p/{count}"))
+    } else {
+        tiles.join("000")
+    }
 }
 
 /// Changes the byte in the middle of a file.
