@@ -60,10 +60,7 @@ pub(crate) fn survey(config: &Config) -> Result<Report, DataError> {
     }
     let rows = Table::open(table)?;
     let mut surveyor = Surveyor::new(&rules, rows.header(), &schema)?;
-    rows.for_each(
-        |at, row| surveyor.row(row).map_err(|unfit| unfit.at(table, at)),
-        |_, _, ()| Ok(()),
-    )?;
+    rows.for_each(|at, row| surveyor.row(row).map_err(|unfit| unfit.at(table, at)))?;
     Ok(report(None, surveyor.report()))
 }
 

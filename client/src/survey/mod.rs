@@ -48,16 +48,13 @@ impl Survey {
             ));
         }
         let mut rows = 0;
-        table.for_each(
-            |_, _| Ok(()),
-            |_, record, ()| {
-                rows += 1;
-                for (column, cell) in columns.iter_mut().zip(record.iter()) {
-                    column.add(trimmed(cell));
-                }
-                Ok(())
-            },
-        )?;
+        table.for_each(|_, record| {
+            rows += 1;
+            for (column, cell) in columns.iter_mut().zip(record.iter()) {
+                column.add(trimmed(cell));
+            }
+            Ok(())
+        })?;
         if rows == 0 {
             return Err(DataError::whole(
                 file,

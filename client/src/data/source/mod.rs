@@ -1,7 +1,6 @@
 //! A bank's file as rows of texts, whatever its format: the same for the parser of cells, for a profile and for a
 //! draft of a schema. What the cells mean is decided elsewhere.
 
-mod ahead;
 mod csv;
 mod idx;
 mod parquet;

@@ -39,7 +39,29 @@ struct Worked<M> {
     ends: Option<Result<(), DataError>>,
 }
 
+/// A worker that makes nothing of rows beside what it keeps.
+struct Each<F>(F);
+
+impl<F: FnMut(At, &mut StringRecord) -> Result<(), DataError> + Send> Worker for Each<F> {
+    type Made = ();
+
+    fn row(&mut self, at: At, record: &mut StringRecord, (): &mut ()) -> Result<(), DataError> {
+        (self.0)(at, record)
+    }
+}
+
 impl Table {
+    /// Hands every row to `each` in the order of the file, while a thread reads on.
+    ///
+    /// # Errors
+    /// The first that reading a row or `each` gives.
+    pub(crate) fn for_each(
+        self,
+        each: impl FnMut(At, &mut StringRecord) -> Result<(), DataError> + Send,
+    ) -> Result<(), DataError> {
+        self.share(vec![Each(each)], |()| Ok(())).map(drop)
+    }
+
     /// Deals the rows out to the workers, each in a thread of its own, while another reads on; `take` gets what they made, in the order of the
     /// file. Gives the workers back.
     ///
