@@ -25,7 +25,7 @@ use crate::enrol::inspect::CertificateFacts;
 use crate::log::CHECKPOINT_FILE;
 use crate::store::blobs;
 
-/// After so many seconds a peer that was refused for now may come back.
+/// After so many seconds a peer that was turned away may come back.
 const LATER: HeaderValue = HeaderValue::from_static("5");
 
 /// What is read, and who may.

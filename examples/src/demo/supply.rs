@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use toml::{Table, Value};
-use veilsum_protocol::task::Task;
+use veilsum_protocol::task::{Column, ColumnEncoding, Task};
 
 use super::DemoError;
 use super::consortium::Member;
@@ -100,6 +100,13 @@ pub(super) fn assemble(
     table.insert("deadlines".to_owned(), Value::Table(deadlines.collect()));
     let text = toml::to_string(&table).map_err(|error| DemoError::content(origin, error))?;
     let task = Task::parse(&text).map_err(|error| DemoError::content(origin, error))?;
+    // The models to compare with are trained here, where no round counts the columns.
+    let counted = |column: &Column| column.encoding != ColumnEncoding::Plain;
+    if task.schema.columns.iter().any(counted) || task.schema.open_columns().next().is_some() {
+        let found = "found a column with an encoding or a vocabulary, expected none: the demo compares with models that are trained without \
+                     preparation; leave the keys `encoding` and `vocabulary` out, `[preparation]` itself may stay";
+        return Err(DemoError::content(origin, found));
+    }
     let schema = table
         .get("schema")
         .and_then(Value::as_table)
