@@ -12,6 +12,7 @@ use veilsum_protocol::epoch::directory::KeyDirectory;
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis, Round};
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::roster::Roster;
+use veilsum_protocol::round::ahead::Ahead;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::{CoordinatorRound, Event};
 use veilsum_protocol::task::Task;
@@ -121,6 +122,8 @@ pub struct Engine<L> {
     pub(super) held_up: Option<HeldUp>,
     pub(super) last_epoch: Epoch,
     pub(super) round: Option<CoordinatorRound>,
+    /// What banks prepared of the round after it.
+    pub(super) ahead: Option<Ahead>,
     pub(super) last_round: Round,
     /// Number of the next journal record of the round.
     pub(super) next_record: u32,
@@ -262,6 +265,7 @@ impl<L: Ledger> Engine<L> {
         self.limit_set_up();
         self.start_epoch_if_needed()?;
         self.start_round_if_possible()?;
+        self.prepare_ahead();
         self.settle()?;
         self.say_what_is_waited_for();
         Ok(())
@@ -290,7 +294,7 @@ impl<L: Ledger> Engine<L> {
             | ToCoordinator::PairConfirmations { .. }
             | ToCoordinator::Armed { .. } => self.epoch_message(bank, message),
             ToCoordinator::Approval(approval) => self.approval(bank, &approval),
-            ToCoordinator::Bundle(bundle) => self.round_event(Some(bank), Event::Bundle(bank, bundle)),
+            ToCoordinator::Bundle(bundle) => self.bundle(bank, bundle),
             ToCoordinator::Ready {
                 statement,
                 complaints,
@@ -372,6 +376,9 @@ impl<L: Ledger> Engine<L> {
             },
         );
         self.epoch_hello(bank)?;
+        if let Some(ahead) = &mut self.ahead {
+            ahead.lost(bank);
+        }
         self.round_event(None, Event::Connected(bank))
     }
 

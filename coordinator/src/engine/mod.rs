@@ -5,6 +5,7 @@
 //! is sent; and banks act on it when enough of them have cosigned the log's head (`witnesses`). What a peer sends never stops it; a [`ports::Fault`] of its own disk does, and the next start (`recovery`) goes on from the
 //! journal.
 
+mod ahead;
 pub mod driver;
 mod epochs;
 pub mod gate;

@@ -63,6 +63,7 @@ impl<L: Ledger> Engine<L> {
             held_up: None,
             last_epoch,
             round: None,
+            ahead: None,
             last_round,
             next_record: 0,
             summed: None,

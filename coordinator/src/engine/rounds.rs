@@ -111,8 +111,13 @@ impl<L: Ledger> Engine<L> {
         self.last_round = plan.round;
         self.next_record = 0;
         let approved = plan.approved.clone();
-        let (machine, actions) =
-            CoordinatorRound::start(self.roster.clone(), plan, self.sessions.banks().collect(), now);
+        let (machine, actions) = CoordinatorRound::start(
+            self.roster.clone(),
+            plan,
+            self.sessions.banks().collect(),
+            self.ahead.take(),
+            now,
+        );
         self.round = Some(machine);
         self.round_actions(actions)?;
         for bank in approved {
@@ -120,7 +125,7 @@ impl<L: Ledger> Engine<L> {
                 self.round_event_at(at, None, Event::Disconnected(bank))?;
             }
         }
-        Ok(())
+        self.round_event(None, Event::Tick)
     }
 
     /// A step of the open round's machine; `from` is told when what it sent is refused.

@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 
 use crate::crypto::signing::{Signature, SigningKey, VerifyingKey};
 use crate::epoch::keyring::Keyring;
-use crate::ids::{BankIndex, Digest, Round};
+use crate::ids::{BankIndex, Digest, Epoch, Round};
 use crate::log::entry::{Entry, RoundOpen};
 use crate::roster::Roster;
 use crate::round::checks::Check;
@@ -82,6 +82,11 @@ impl ActiveRound {
         }
     }
 
+    /// The epoch under whose keys it is prepared.
+    pub fn epoch(&self) -> Epoch {
+        self.bundle.header.claim().epoch
+    }
+
     /// The round's context, once the cohort is known.
     pub fn context(&self) -> Option<Context> {
         Some(Context::of(self.open.as_ref()?, self.cohort.as_ref()?))
@@ -135,9 +140,8 @@ impl ActiveRound {
             ));
         }
         // The parcels and bases are of the epoch that the round was prepared under.
-        let prepared_under = self.bundle.header.claim().epoch;
         let is_own = |keyring: &Keyring| keyring.directory() == open.directory;
-        if open.epoch != prepared_under || !keyring.is_some_and(is_own) {
+        if open.epoch != self.epoch() || !keyring.is_some_and(is_own) {
             return Err(Rejection::new(
                 Check::EpochKeysMissing,
                 format!("epoch {}", open.epoch),
@@ -464,4 +468,4 @@ pub fn complaints_hash(complaints: &[BankIndex]) -> Digest {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

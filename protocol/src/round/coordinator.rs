@@ -13,6 +13,7 @@ use crate::crypto::signing::{Signature, VerifyingKey};
 use crate::ids::{BankIndex, Digest, Millis, Round};
 use crate::log::entry::{AbortReason, Entry, RoundOpen, RoundResult};
 use crate::roster::Roster;
+use crate::round::ahead::Ahead;
 use crate::round::checks::Check;
 use crate::round::prepare::delivery;
 use crate::round::record::{Record, RoundPlan};
@@ -128,18 +129,29 @@ pub struct CoordinatorRound {
 }
 
 impl CoordinatorRound {
-    /// A new round. `connected` are the banks whose control streams are up.
+    /// A new round. `connected` are the banks whose control streams are up, `ahead` the bundles of those that prepared it while the
+    /// round before was under way. It opens at the next event if nobody is left to wait for.
     pub fn start(
         roster: Roster,
         plan: RoundPlan,
         connected: BTreeSet<BankIndex>,
+        ahead: Option<Ahead>,
         now: Millis,
     ) -> (Self, Vec<Action>) {
-        let started = Record::Started {
+        let mut records = vec![Record::Started {
             plan: Box::new(plan.clone()),
             at: now,
-        };
+        }];
+        let ahead = ahead.filter(|ahead| ahead.serves(plan.epoch, plan.round));
+        let bundles = ahead.map(Ahead::into_bundles).unwrap_or_default();
         let mut machine = Self::empty(roster, plan, now);
+        for (bank, bundle) in bundles {
+            if machine.plan.approved.contains(&bank) {
+                let record = Record::Prepared(bank, Box::new(bundle));
+                machine.apply(record.clone());
+                records.push(record);
+            }
+        }
         machine.connected = connected;
         let absent = machine
             .plan
@@ -147,7 +159,7 @@ impl CoordinatorRound {
             .iter()
             .filter(|bank| !machine.connected.contains(bank));
         machine.lost = absent.map(|bank| (*bank, Millis(0))).collect();
-        let mut actions = vec![Action::Commit(vec![started], Vec::new())];
+        let mut actions = vec![Action::Commit(records, Vec::new())];
         actions.extend(
             machine
                 .connected

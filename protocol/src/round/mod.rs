@@ -4,6 +4,7 @@
 //! randomness are arguments, effects are values in the order in which they must become true.
 
 pub mod active;
+pub mod ahead;
 pub mod checks;
 pub mod context;
 pub mod coordinator;

@@ -18,9 +18,7 @@ use crate::log::follower::{LogFollower, LoggedEntry};
 use crate::model::plan::Plan;
 use crate::roster::Roster;
 use crate::round::active::{ActiveRound, Standing};
-use crate::round::checks::Check;
-use crate::round::params::{MAX_JUMP, ThresholdError, Thresholds};
-use crate::round::prepare::{Place, prepare};
+use crate::round::params::{ThresholdError, Thresholds};
 use crate::round::released::Released;
 use crate::round::watch::Watch;
 use crate::secagg::mask::Masks;
@@ -162,7 +160,14 @@ pub struct Participant {
     pub(super) watch: Option<Watch>,
     pub(super) released: Released,
     pub(super) last_round: Round,
-    pub(super) active: Option<ActiveRound>,
+    /// The round that this bank is in, or will be in next.
+    pub(super) active: Option<Box<ActiveRound>>,
+    /// Rounds after it, prepared while it is under way, in their order.
+    #[expect(
+        clippy::vec_box,
+        reason = "a list that moves its items leaves copies of their secrets behind"
+    )]
+    pub(super) ahead: Vec<Box<ActiveRound>>,
     pub(super) derived: Option<Signed<Derived>>,
     /// The entry whose effect is under way: a task that is fetched or a result that is derived. Until that is done the entry does not
     /// count as acted on, so a snapshot stands before it and the log gives it again after a restart.
@@ -196,6 +201,7 @@ macro_rules! identity {
 
 mod entries;
 mod following;
+mod slots;
 
 impl Participant {
     /// A bank that has not seen the log yet.
@@ -224,6 +230,7 @@ impl Participant {
             released: Released::default(),
             last_round: Round(0),
             active: None,
+            ahead: Vec::new(),
             derived: None,
             awaited: None,
             early_directory: None,
@@ -395,7 +402,7 @@ impl Participant {
             }));
         } else if active.sits_out {
             actions.push(send(ToCoordinator::SitsOut { round: active.round }));
-        } else if active.open.is_none() {
+        } else if active.open.is_none() && active.round <= self.last_round {
             actions.push(send(ToCoordinator::Bundle(Box::new(active.bundle.clone()))));
         }
         actions
@@ -464,73 +471,6 @@ impl Participant {
             round,
         };
         vec![send(objection), Action::Notice(Notice::Refused(rejection))]
-    }
-
-    fn prepare<E: Entropy>(&mut self, epoch: Epoch, round: Round, entropy: &mut E) -> Vec<Action> {
-        if let Some(active) = self.active.as_ref().filter(|active| active.round == round) {
-            return vec![send(ToCoordinator::Bundle(Box::new(active.bundle.clone())))];
-        }
-        let reach = self.last_round.0.saturating_add(MAX_JUMP);
-        if round <= self.last_round || round.0 > reach {
-            let detail = format!(
-                "found round {round}, expected one after {} up to {reach}",
-                self.last_round
-            );
-            return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
-        }
-        let Some(keyring) = self.epochs.keyring_mut(epoch) else {
-            return self.refuse(
-                Rejection::new(Check::EpochKeysMissing, format!("epoch {epoch}")),
-                Some(round),
-            );
-        };
-        let next = keyring.next_round();
-        let Some(keys) = keyring.take_round(self.me, round) else {
-            let detail = format!("round {round} is out of reach of the key chain, which stands at {next}");
-            return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
-        };
-        self.epochs.serves(epoch);
-        let place = Place {
-            epoch,
-            round,
-            bank: self.me,
-        };
-        let (prepared, bundle) = prepare(place, &self.thresholds, keys, &self.key, entropy);
-        let mut actions: Vec<Action> = self
-            .active
-            .take()
-            .iter()
-            .map(|old| Action::Close(old.round))
-            .collect();
-        self.last_round = round;
-        self.active = Some(ActiveRound::new(round, prepared, bundle.clone()));
-        actions.extend([Action::Persist, send(ToCoordinator::Bundle(Box::new(bundle)))]);
-        actions
-    }
-
-    fn deliveries(&mut self, round: Round, deliveries: Vec<crate::wire::message::Delivery>) -> Vec<Action> {
-        if let Some(active) = self
-            .active
-            .as_mut()
-            .filter(|active| active.round == round && active.deliveries.is_none())
-        {
-            active.deliveries = Some(deliveries);
-        }
-        self.begin()
-    }
-
-    /// The round is open and the parcels are here: compute.
-    fn begin(&mut self) -> Vec<Action> {
-        let Some(active) = &mut self.active else {
-            return Vec::new();
-        };
-        if !active.open_parcels(&standing!(self)) {
-            return Vec::new();
-        }
-        let open = active.open.clone();
-        let mut actions = vec![Action::Persist];
-        actions.extend(open.map(Action::Compute));
-        actions
     }
 }
 

@@ -78,7 +78,8 @@ impl Participant {
         self.released.write(&mut w);
         self.last_round.write(&mut w);
         w.list(self.derived.iter(), write_signed);
-        w.list(self.active.iter(), |w, active| active.write(w));
+        let slots: Vec<_> = self.active.iter().chain(&self.ahead).collect();
+        w.list(slots.into_iter(), |w, slot| slot.write(w));
         let checksum = Digest::of(w.so_far());
         w.digest(&checksum);
         Zeroizing::new(w.finish())
@@ -133,7 +134,9 @@ impl Participant {
         machine.released = Released::read(&mut r)?;
         machine.last_round = Round::read(&mut r, "last round")?;
         machine.derived = r.list(68, "derived", read_signed)?.pop();
-        machine.active = r.list(1, "active round", ActiveRound::read)?.into_iter().next();
+        let mut slots = r.list(1, "rounds", |r| ActiveRound::read(r).map(Box::new))?;
+        machine.ahead = slots.split_off(slots.len().min(1));
+        machine.active = slots.pop();
         if r.left() != 0 || *machine.written_under(&roster) != bytes {
             return Err(DecodeError::NotCanonical(r.left()).into());
         }
@@ -142,6 +145,7 @@ impl Participant {
             // what it signed as a position of the old roster does not.
             machine.epochs = machine.epochs.forgotten();
             machine.active = None;
+            machine.ahead.clear();
             machine.derived = None;
         }
         Ok(machine)

@@ -41,6 +41,7 @@ fn one_of_five_may_go_at_any_moment() {
         world.assert_same_state();
         // It comes back, catches up by the log alone and takes part again.
         world.restart(bank(4));
+        world.settle();
         let next = world.round();
         assert_eq!(next.survivors.len(), 5, "{kill:?}");
         assert_eq!(next.acknowledged.len(), 5, "{kill:?}");
@@ -175,6 +176,7 @@ fn a_bank_that_joins_late_derives_everything_by_itself() {
         assert_eq!(world.round().survivors.len(), 4);
     }
     world.restart(bank(5));
+    world.settle();
     assert_eq!(world.round().survivors.len(), 5);
     world.assert_same_state();
 }

@@ -7,6 +7,7 @@
     unreachable_pub
 )]
 
+mod ahead;
 mod confirmations;
 mod crash;
 mod decoys;

@@ -7,8 +7,9 @@ use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis, Round};
 use veilsum_protocol::log::entry::{AbortReason, Entry, RoundResult};
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::{TaskState, Turnout};
+use veilsum_protocol::round::ahead::Ahead;
 use veilsum_protocol::round::checks::Check;
-use veilsum_protocol::round::coordinator::{Action, CoordinatorRound, Event};
+use veilsum_protocol::round::coordinator::{Action, CoordinatorRound, Event, Phase};
 use veilsum_protocol::round::params::Thresholds;
 use veilsum_protocol::round::record::{Limits, Record, RoundPlan};
 use veilsum_protocol::secagg::accumulate::Accumulator;
@@ -55,6 +56,10 @@ pub struct Office {
     /// For whom shares of the step left in an earlier try.
     pub released_for: Option<Vec<BankIndex>>,
     pub machine: Option<CoordinatorRound>,
+    /// What banks prepared of the next round.
+    ahead: Option<Ahead>,
+    /// Asks for it while a round is open, as the daemon does.
+    pub asks_ahead: bool,
     journal: Vec<Vec<u8>>,
     pub connected: BTreeSet<BankIndex>,
     spool: BTreeMap<(Round, BankIndex), Vec<u8>>,
@@ -115,6 +120,8 @@ impl Office {
             attempt: 0,
             released_for: None,
             machine: None,
+            ahead: None,
+            asks_ahead: true,
             journal: Vec::new(),
             connected: BTreeSet::new(),
             spool: BTreeMap::new(),
@@ -180,10 +187,39 @@ impl Office {
         self.journal.clear();
         self.outcome = None;
         self.sum.clear();
-        let (machine, actions) =
-            CoordinatorRound::start(roster_of(&self.members), plan, self.connected.clone(), now);
+        let (machine, actions) = CoordinatorRound::start(
+            roster_of(&self.members),
+            plan,
+            self.connected.clone(),
+            self.ahead.take(),
+            now,
+        );
         self.machine = Some(machine);
-        self.perform(actions)
+        let mut out = self.perform(actions);
+        out.extend(self.handle(now, None, Event::Tick));
+        out
+    }
+
+    /// Asks the round's banks that were not asked yet to prepare the one after it.
+    pub fn ask_ahead(&mut self) -> Vec<Out> {
+        let Some(machine) = self.machine.as_ref().filter(|machine| {
+            let is_open = (Phase::Ready..Phase::Closed).contains(&machine.phase());
+            let is_last = Plan::new(&self.task).kind(self.state.step + 1).is_none();
+            self.asks_ahead && is_open && !is_last
+        }) else {
+            return Vec::new();
+        };
+        let epoch = machine.plan().epoch;
+        let ahead = self
+            .ahead
+            .get_or_insert_with(|| Ahead::new(epoch, self.next_round));
+        let asked = machine
+            .bundles()
+            .keys()
+            .filter(|bank| self.connected.contains(bank));
+        asked
+            .filter_map(|bank| Some(Out::Send(*bank, ahead.ask(*bank)?)))
+            .collect()
     }
 
     /// The machine again from its journal; every connection is gone.
@@ -235,10 +271,14 @@ impl Office {
                 let Some(bank) = from else {
                     panic!("nobody to reject: {rejection}");
                 };
-                self.rejections.push((bank, rejection.clone()));
-                vec![Out::Send(bank, ToBank::Rejected(rejection))]
+                self.reject(bank, rejection)
             }
         }
+    }
+
+    fn reject(&mut self, bank: BankIndex, rejection: Rejection) -> Vec<Out> {
+        self.rejections.push((bank, rejection.clone()));
+        vec![Out::Send(bank, ToBank::Rejected(rejection))]
     }
 
     fn perform(&mut self, actions: Vec<Action>) -> Vec<Out> {
@@ -284,6 +324,7 @@ impl Office {
 
     fn die(&mut self, out: &mut Vec<Out>) {
         self.machine = None;
+        self.ahead = None;
         self.is_down = true;
         self.life += 1;
         out.push(Out::Died);
@@ -394,7 +435,16 @@ impl Office {
                 }
                 return Vec::new();
             }
-            ToCoordinator::Bundle(bundle) => Event::Bundle(from, bundle),
+            ToCoordinator::Bundle(bundle) => match &mut self.ahead {
+                Some(ahead) if ahead.round() == bundle.header.claim().round => {
+                    let roster = roster_of(&self.members);
+                    return match ahead.bundle(from, *bundle, &roster) {
+                        Ok(()) => Vec::new(),
+                        Err(rejection) => self.reject(from, rejection),
+                    };
+                }
+                _ => Event::Bundle(from, bundle),
+            },
             ToCoordinator::Ready {
                 statement,
                 complaints,
@@ -429,11 +479,12 @@ impl Office {
     fn welcome(&mut self, now: Millis, from: BankIndex, log_size: u64) -> Vec<Out> {
         if log_size > self.log.size() {
             let detail = format!("found {log_size} entries, expected at most {}", self.log.size());
-            let rejection = Rejection::new(Check::LogFork, detail);
-            self.rejections.push((from, rejection.clone()));
-            return vec![Out::Send(from, ToBank::Rejected(rejection))];
+            return self.reject(from, Rejection::new(Check::LogFork, detail));
         }
         self.connected.insert(from);
+        if let Some(ahead) = &mut self.ahead {
+            ahead.lost(from);
+        }
         let head = self.head();
         let mut out = vec![Out::Send(
             from,
@@ -466,10 +517,7 @@ impl Office {
         };
         match epoch.handle(from, message) {
             Ok(actions) => self.epoch_actions(actions),
-            Err(rejection) => {
-                self.rejections.push((from, rejection.clone()));
-                vec![Out::Send(from, ToBank::Rejected(rejection))]
-            }
+            Err(rejection) => self.reject(from, rejection),
         }
     }
 

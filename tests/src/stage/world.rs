@@ -330,6 +330,10 @@ impl World {
             }
             _ => {}
         }
+        let ahead = self.office.ask_ahead();
+        if !ahead.is_empty() {
+            self.office_out(ahead);
+        }
         self.plan_tick();
         true
     }
@@ -471,7 +475,17 @@ impl World {
         let message: ToCoordinator = frame::decode(bytes, MESSAGE_LIMIT).unwrap();
         self.sent.push((bank, message.clone()));
         let round = match message {
-            ToCoordinator::Bundle(bundle) => bundle.header.claim().round,
+            ToCoordinator::Bundle(bundle) => {
+                let header = *bundle.header.claim();
+                let first = self.answer(bank.get(), header.round, step);
+                if let Some(ToCoordinator::Bundle(first)) = first
+                    && first.header.claim().epoch < header.epoch
+                {
+                    // Prepared ahead under keys that are over.
+                    self.answers.remove(&(bank, header.round, step));
+                }
+                header.round
+            }
             ToCoordinator::Ready { statement, .. } => statement.claim().round,
             ToCoordinator::Confirm { round, .. } | ToCoordinator::Release { round, .. } => round,
             ToCoordinator::Derived(derived) => derived.claim().round,

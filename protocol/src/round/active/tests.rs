@@ -9,7 +9,7 @@ use crate::secagg::shamir::SecretScalar;
 
 const BANKS: u16 = 5;
 
-fn roster() -> Roster {
+pub(in crate::round) fn roster() -> Roster {
     let entry = |position: u16| RosterEntry {
         index: bank(position),
         name: format!("bank-{position}"),

@@ -72,7 +72,7 @@ impl Participant {
         round: Round,
         step: impl FnOnce(&mut ActiveRound) -> Result<Vec<Action>, Rejection>,
     ) -> Vec<Action> {
-        let Some(active) = self.active.as_mut().filter(|active| active.round == round) else {
+        let Some(active) = self.in_slot(round) else {
             return Vec::new();
         };
         match step(active) {
@@ -91,7 +91,7 @@ impl Participant {
         if came_second {
             return self.refuse(rejection, Some(round));
         }
-        let mut actions = self.close(round);
+        let mut actions = self.end(round);
         actions.push(Action::Persist);
         actions.extend(self.refuse(rejection, Some(round)));
         actions
@@ -190,12 +190,22 @@ impl Participant {
         }
         self.watch = Some(Watch::new(open.clone(), self.in_force.clone()));
         let is_first_of_epoch = self.epochs.serves(open.epoch);
+        // Every earlier round is over for good.
+        let mut actions = self.end(Round(round.0.saturating_sub(1)));
         if self.active.as_ref().is_none_or(|active| active.round != round) {
-            // Without this bank; and every earlier round is over for good.
-            let mut actions = self.close(round);
+            // Without this bank.
+            actions.extend(self.close(round));
             actions.extend(is_first_of_epoch.then_some(Action::Persist));
             return actions;
         }
+        self.last_round = self.last_round.max(round);
+        actions.extend(self.opened(open));
+        actions
+    }
+
+    /// The round that this bank prepared is open.
+    fn opened(&mut self, open: RoundOpen) -> Vec<Action> {
+        let round = open.round;
         if !self.is_pinned_in_force() {
             let detail = "the log's roster is not the one in consortium.toml";
             return self.refuse_step(Rejection::new(Check::Roster, detail), round);
@@ -357,16 +367,5 @@ impl Participant {
             actions.extend(self.refuse(Rejection::new(Check::DerivedState, detail), Some(round)));
         }
         actions
-    }
-
-    /// Ends this bank's part in every round up to `round`. A number from the log counts as far as a round that this bank knows of: one
-    /// that nobody opened must not keep it out of all that follow.
-    pub(super) fn close(&mut self, round: Round) -> Vec<Action> {
-        let opened = self.watch.as_ref().map(|watch| watch.open().round);
-        let prepared = self.active.as_ref().map(|active| active.round);
-        let known = opened.max(prepared).unwrap_or(Round(0));
-        self.last_round = self.last_round.max(round.min(known));
-        let closed = self.active.take_if(|active| active.round <= round);
-        closed.iter().map(|active| Action::Close(active.round)).collect()
     }
 }
