@@ -62,6 +62,8 @@ fn hear_down(bank: BankIndex, message: &mut ToBank) {
 pub fn play() -> (World, [Outcome; 2], Vec<Heard>) {
     HEARD.take();
     let mut world = World::unarmed(BANKS, SEED, Faults::default());
+    // The numbers that banks draw come in the order in which they draw them: for one round after the other.
+    world.office.asks_ahead = false;
     world.tamper_up = Some(Box::new(hear_up));
     world.tamper_down = Some(Box::new(hear_down));
     let task = world.office.task.clone();
