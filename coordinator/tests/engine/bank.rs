@@ -54,6 +54,8 @@ pub struct Bank {
     pub alive: bool,
     /// Checks with which it refused something.
     pub refused: Vec<Check>,
+    /// Rounds that it was asked to prepare, and in which it was then.
+    pub asked: Vec<(Round, Option<Round>)>,
 }
 
 /// A connection, and where published blobs are fetched.
@@ -99,6 +101,9 @@ impl Bank {
                     }
                 }
                 message => {
+                    if let ToBank::PrepareAsk { round, .. } = &message {
+                        self.asked.push((*round, self.machine.active_round()));
+                    }
                     let actions = self.machine.handle(Event::Message(message), &mut self.entropy);
                     self.act(actions, &line).await;
                 }

@@ -34,6 +34,25 @@ async fn a_task_runs_to_its_end_and_goes_on_without_a_bank_that_died() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_round_but_the_first_is_prepared_in_the_one_before() {
+    let world = World::new(3);
+    let office = world.start();
+    create(&office, TASK).await.unwrap();
+    let joined = world.join_all(&office, world.banks()).await;
+    wait_for(&office, finished).await;
+    office.stop().await;
+    for bank in back(joined).await {
+        assert_eq!(
+            bank.asked,
+            (1..=4)
+                .map(|round| (Round(round), (round > 1).then(|| Round(round - 1))))
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(bank.refused, []);
+    }
+}
+
 /// Every model is judged alike, so the first stays the best: training stops after two of twenty rounds, also where the coordinator is
 /// started anew in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

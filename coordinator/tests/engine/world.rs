@@ -245,6 +245,7 @@ impl World {
             trouble: Trouble::default(),
             alive: true,
             refused: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
