@@ -14,6 +14,7 @@
     clippy::missing_panics_doc
 )]
 
+mod answers;
 pub mod consortium;
 pub mod ledger;
 pub mod lies;
