@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := build
-.PHONY: all build demo demo-credit demo-fraud demo-market demo-market-direction demo-messages demo-documents test lies soak abuse fuzz load bench bench-log bench-training audit fmt clean help libtorch machine
+.PHONY: all build demo demo-credit demo-scorecard demo-fraud demo-market demo-market-direction demo-messages demo-documents test lies soak abuse fuzz load bench bench-log bench-training audit fmt clean help libtorch machine
 
 all: build
 
@@ -14,8 +14,8 @@ demo: libtorch ## five banks train one credit model under masks, on this machine
 	$(CARGO) build --release --locked --bins -p veilsum-coordinator -p veilsum-client -p veilsum-auditor -p veilsum-examples
 	target/release/veilsum-demo
 
-# The other examples, one command each: demo-fraud, demo-market, demo-market-direction, demo-messages, demo-documents.
-demo-credit demo-fraud demo-market demo-market-direction demo-messages demo-documents: demo-%: libtorch ## the same with other made-up data: fraud, market, messages, documents
+# The other examples, one command each: demo-scorecard, demo-fraud, demo-market, demo-market-direction, demo-messages, demo-documents.
+demo-credit demo-scorecard demo-fraud demo-market demo-market-direction demo-messages demo-documents: demo-%: libtorch ## the same with another model or data: scorecard, fraud, market, messages, documents
 	$(CARGO) build --release --locked --bins -p veilsum-coordinator -p veilsum-client -p veilsum-auditor -p veilsum-examples
 	target/release/veilsum-demo $* --dir target/demo-$*
 

@@ -217,7 +217,8 @@ def check_hash_tiles(folder, leaves):
 
 # Canonical forms. A list of forms is a list, a tuple of them a tuple; a list of pairs ascends by bank.
 
-WIDTHS = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "bank": 2, "f64": 8, "digest": 32, "key": 32, "signature": 64}
+WIDTHS = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "bank": 2, "f32": 4, "f64": 8, "digest": 32, "key": 32, "signature": 64}
+KINDS = {1: "statistics", 2: "train", 3: "evaluate", 4: "support", 5: "vocabulary"}
 THRESHOLDS = ("u16",) * 4
 OPEN = ("u64", "u64", "digest", "u8", "u32", "u32") + ("digest",) * 5 + THRESHOLDS + ("u8", "u8", "u64", "u64")
 RESULT = ("u64", "digest", "u8", "u32", "digest", "u16", "u64", "digest", "metrics")
@@ -244,7 +245,7 @@ class Reader:
         self.data = data
 
     def take(self, length):
-        must(len(self.data) >= length, "an entry that ends too soon")
+        must(len(self.data) >= length, "a form that ends too soon")
         out, self.data = self.data[:length], self.data[length:]
         return out
 
@@ -260,6 +261,8 @@ class Reader:
         elif isinstance(form, set):
             items = [(self.form("bank"), self.form(*form)) for _ in range(self.number(4))]
             banks = [bank for bank, _ in items]
+        elif form == "bytes":
+            return self.take(self.number(4))
         elif form == "text":
             return self.take(self.number(4)).decode()
         elif form == "metrics":
@@ -271,7 +274,7 @@ class Reader:
             numbers = [number for number, _ in figures]
             must(all(a < b for a, b in zip(numbers, numbers[1:])), "figures that do not ascend")
             return figures
-        elif form in ("digest", "key", "signature", "f64"):
+        elif form in ("digest", "key", "signature", "f32", "f64"):
             return self.take(WIDTHS[form])
         else:
             return self.number(WIDTHS[form])
@@ -306,6 +309,7 @@ class Reading:
         self.roster = None
         self.signatures = 0
         self.counts = {}
+        self.rounds = {}
 
     def signed(self, bank, statement, signature):
         key = next((key for index, _, key, _, _ in self.roster[1] if index == bank), None)
@@ -321,6 +325,10 @@ class Reading:
             task, bank, signature = fields
             self.signed(bank, domain("approval") + task + u(2, bank), signature)
         elif name == "RoundOpen":
+            kind = fields[3]
+            must(kind in KINDS, f"a round of kind {kind}")
+            self.rounds[KINDS[kind]] = self.rounds.get(KINDS[kind], 0) + 1
+            self.kind = kind
             self.open = sha256(domain("round-open"), data[len(domain("log-entry")) + 1 :])
         elif name == "Cohort":
             suite = u(4, len(SUITE)) + SUITE
@@ -334,7 +342,7 @@ class Reading:
             for bank, signature in fields[1]:
                 self.signed(bank, domain("survivors") + self.context + self.survivors, signature)
         elif name == "Result":
-            must(fields[1] == self.open, "a result of another opening")
+            must(fields[1:3] == (self.open, self.kind), "a result of another opening")
         elif name == "Ack":
             round, bank, state, signature = fields
             self.signed(bank, domain("derived") + u(8, round) + u(2, bank) + state, signature)
@@ -368,6 +376,7 @@ def main(folder, key, *receipts):
     print(f"{head.size} entries, root {head.root.hex()}")
     print(f"{len(cosigners)} cosignatures, {reading.signatures} signatures of banks")
     print(", ".join(f"{count} {name}" for name, count in sorted(reading.counts.items())))
+    print("rounds: " + ", ".join(f"{count} {name}" for name, count in sorted(reading.rounds.items())))
     for receipt in receipts:
         check_receipt(pathlib.Path(receipt), key, reading.roster)
 

@@ -10,6 +10,8 @@ use crate::{documents, fraud, loans, market, messages};
 pub enum Example {
     /// Who defaults on a loan.
     Credit,
+    /// The same, as a scorecard: a logistic regression over weights of evidence.
+    Scorecard,
     /// Which card transactions are somebody else's.
     Fraud,
     /// How much prices will move.
@@ -45,8 +47,9 @@ pub enum Rival {
 
 impl Example {
     /// All of them, in the order of their commands.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Credit,
+        Self::Scorecard,
         Self::Fraud,
         Self::Market,
         Self::MarketDirection,
@@ -58,6 +61,7 @@ impl Example {
     pub fn name(self) -> &'static str {
         match self {
             Self::Credit => "credit",
+            Self::Scorecard => "scorecard",
             Self::Fraud => "fraud",
             Self::Market => "market",
             Self::MarketDirection => "market-direction",
@@ -70,6 +74,7 @@ impl Example {
     pub fn task(self) -> (&'static str, &'static Path) {
         let (text, origin) = match self {
             Self::Credit => (loans::TASK, "tasks/loans.toml"),
+            Self::Scorecard => (loans::SCORECARD, "tasks/scorecard.toml"),
             Self::Fraud => (fraud::TASK, "tasks/fraud.toml"),
             Self::Market => (market::TASK, "tasks/market.toml"),
             Self::MarketDirection => (market::TASK_DIRECTION, "tasks/market-direction.toml"),
@@ -84,6 +89,9 @@ impl Example {
         match self {
             Self::Credit => {
                 "Five banks have loan applications; who defaults follows thresholds and interactions (made up)."
+            }
+            Self::Scorecard => {
+                "Five banks have loan applications and count them together before they fit one scorecard (made up)."
             }
             Self::Fraud => {
                 "Five banks have card transactions, one in fifty a fraud that only what went before on the card gives away (made up)."
@@ -107,7 +115,7 @@ impl Example {
     pub fn banks(self) -> Vec<BankAbout> {
         let of = |(name, about)| BankAbout { name, about };
         match self {
-            Self::Credit => loans::BANKS.map(|bank| of((bank.name, bank.about))).to_vec(),
+            Self::Credit | Self::Scorecard => loans::BANKS.map(|bank| of((bank.name, bank.about))).to_vec(),
             Self::Fraud => fraud::BANKS.map(|bank| of((bank.name, bank.about))).to_vec(),
             Self::Market | Self::MarketDirection => {
                 market::BANKS.map(|bank| of((bank.name, bank.about))).to_vec()
@@ -123,7 +131,7 @@ impl Example {
     /// If a file cannot be written.
     pub fn write(self, folder: &Path, seed: u64) -> Result<Files, WriteError> {
         match self {
-            Self::Credit => loans::write(folder, seed),
+            Self::Credit | Self::Scorecard => loans::write(folder, seed),
             Self::Fraud => fraud::write(folder, seed),
             Self::Market | Self::MarketDirection => market::write(folder, seed),
             Self::Messages => messages::write(folder, seed),
@@ -150,6 +158,11 @@ impl Example {
                     rule("as the last 20 days", market::BACK),
                 ]
             }
+            Self::Scorecard => vec![Rival::Task {
+                name: "pooled, columns as they are",
+                task: loans::LOGISTIC,
+                origin: "tasks/loans-logistic.toml",
+            }],
             Self::Credit | Self::MarketDirection | Self::Messages | Self::Documents => Vec::new(),
         }
     }
@@ -164,6 +177,10 @@ impl Example {
         match self {
             Self::Credit => &[
                 "The applications are made up, and so is who defaults: the true risk has thresholds, U-shapes and interactions. The banks serve different people in different regions. Nothing here says how well a model does on real loans.",
+            ],
+            Self::Scorecard => &[
+                "The applications are made up, and so is who defaults: the true risk has thresholds and U-shapes, which bins can follow and a logistic regression over the columns as they are cannot, and interactions of columns, which neither can. What a scorecard gives up against a network it gives back in being read, column by column and bin by bin.",
+                "Weights of evidence and information values are the consortium's: a small bank gets bins from all banks' rows that its own would never fill.",
             ],
             Self::Fraud => &[
                 "The transactions are made up. The test fold are cards that no bank has, with all their transactions. Each amount, country and hour of a fraud occurs in honest use too; what gives it away is what the card did before. The model without history sees the same columns of one transaction by itself, and all banks' rows pooled: what it lacks against the others is what history is worth here.",

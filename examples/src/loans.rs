@@ -23,6 +23,12 @@ pub use banks::{BANKS, Bank, Mix, PURPOSES, REGIONS};
 /// reads. Its `[schema]` table describes the files that [`write()`] makes.
 pub const TASK: &str = include_str!("../tasks/loans.toml");
 
+/// The scorecard's: the same columns, encoded by weights of evidence, for a logistic regression.
+pub const SCORECARD: &str = include_str!("../tasks/scorecard.toml");
+
+/// The same model over the columns as they are.
+pub const LOGISTIC: &str = include_str!("../tasks/loans-logistic.toml");
+
 /// Rows of the common test fold.
 pub const TEST_ROWS: usize = 4_000;
 

@@ -120,6 +120,65 @@ fn breaks_as_it_says(told: &str) {
     }
 }
 
+/// A vocabulary, counts and weights of evidence: the banks' part of it under masks, and the models to compare with by the same rules.
+#[test]
+fn a_task_that_prepares_is_played_and_its_report_tells_of_the_columns() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("demo");
+    let Played {
+        code,
+        told,
+        complained,
+    } = play(&dir, &["scorecard", "--rounds", "4", "--compare-unmasked"]);
+    assert_eq!(code, Some(0), "{told}\n{complained}");
+    for words in [
+        "support: values that enough banks have",
+        "vocabulary: values that enough banks have",
+        "pooled, columns as they are",
+        "difference",
+    ] {
+        assert!(told.contains(words), "{words}:\n{told}");
+    }
+    let report = fs::read_to_string(dir.join("report.html")).unwrap();
+    for words in [
+        "Information value",
+        "the banks found 5 values (",
+        "&quot;business&quot;",
+        "those of a bank alone from its own rows",
+    ] {
+        assert!(report.contains(words), "{words} is not in the report");
+    }
+    assert!(
+        fs::read_to_string(dir.join("audit.html"))
+            .unwrap()
+            .contains("What the consortium knows of its columns")
+    );
+}
+
+/// Training that ends by a rule of the task, on an example's data.
+#[test]
+fn another_task_on_an_example_s_data_may_end_early() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("early.toml");
+    let text = include_str!("../tasks/loans-logistic.toml");
+    fs::write(
+        &file,
+        format!("{text}\n[early_stopping]\nfigure = \"auc\"\npatience = 2\nleast_gain = 0.5\n"),
+    )
+    .unwrap();
+    let dir = scratch.path().join("demo");
+    let Played {
+        code,
+        told,
+        complained,
+    } = play(&dir, &["credit", "--task", file.to_str().unwrap()]);
+    // Model 0 is the best by such a rule, and worth nothing: that promise alone may be broken.
+    assert!(code.is_some(), "{told}\n{complained}");
+    let ended = "3 of 20 rounds of training were published (the rule of the task ended them after round 3 and kept the model behind round 0)";
+    assert!(told.contains(&format!("yes  {ended}")), "{told}");
+    assert!(told.matches("\n  NO ").count() <= 1, "{told}");
+}
+
 #[test]
 fn a_folder_that_no_demo_made_is_left_alone() {
     let scratch = tempfile::tempdir().unwrap();

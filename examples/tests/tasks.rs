@@ -37,12 +37,12 @@ fn the_examples_tables_are_read_without_a_policy() {
             let task = Task::parse(text).unwrap();
             for (bank, table) in example.banks().iter().zip(&files.banks) {
                 let hold_out = HoldOut::of([1; 32], &task.evaluation.split);
-                let rows = read_rows(&task, table, &hold_out)
+                let rows = read_rows(&task, table, &hold_out, None)
                     .unwrap_or_else(|error| panic!("{}, {}: {error}", task.name, bank.name));
                 let held_out = rows.held_out_rows().count();
                 assert!(held_out > 0 && held_out < rows.len() / 2, "{}", task.name);
             }
-            let test = TestFold::read(&task, &files.test).unwrap();
+            let test = TestFold::read(&task, &files.test, None).unwrap();
             for rival in &rivals {
                 if let Rival::Rule { predictions, .. } = rival {
                     assert_eq!(predictions.len(), test.len());

@@ -12,7 +12,7 @@ use crate::world::{TASK, World};
 
 const ALL: &[u16] = &[1, 2, 3, 4, 5];
 
-fn play(world: &mut World, rounds: std::ops::RangeInclusive<u64>, last: End) {
+pub(crate) fn play(world: &mut World, rounds: std::ops::RangeInclusive<u64>, last: End) {
     let end = *rounds.end();
     for round in rounds {
         world.play(&Script {

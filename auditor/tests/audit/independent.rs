@@ -1,13 +1,15 @@
-//! `auditor/tests/independent.py`, which knows the log by `docs/log-format.md` alone, reads the logs of these tests.
+//! `auditor/tests/independent.py` and `independent_states.py`, which know log and states by `docs/` alone, read the logs of these tests.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use veilsum_protocol::log::entry::Entry;
+use veilsum_protocol::wire::canonical::Canonical;
 
+use crate::prepared::{prepared, tells_another_count, tells_another_value};
 use crate::rounds::story;
-use crate::world::World;
+use crate::world::{World, blob_path};
 
 fn read(world: &World, log: &Path, receipts: &[&Path]) -> Output {
     Command::new("python3")
@@ -17,6 +19,23 @@ fn read(world: &World, log: &Path, receipts: &[&Path]) -> Output {
         .args(receipts)
         .output()
         .expect("python3 is a prerequisite of the tests")
+}
+
+/// What the reader of states says of a world, and whether it agrees.
+fn read_states(world: &World) -> (Option<i32>, String) {
+    let output = world.on_disk(|folder, _| {
+        Command::new("python3")
+            .arg("-B")
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/independent_states.py"
+            ))
+            .args([folder.join("log"), folder.join("archive")])
+            .output()
+            .expect("python3 is a prerequisite of the tests")
+    });
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
 }
 
 /// Tile levels 0 and 1, a late roster, and entries of every kind but one.
@@ -131,4 +150,69 @@ fn another_reader_refuses_what_is_not_true() {
         fs::write(&receipt, text.replacen("index 3\n", "index 4\n", 1)).unwrap();
         refused("another root");
     });
+}
+
+#[test]
+fn another_reader_works_out_what_states_know_of_columns() {
+    let world = prepared();
+    let output = world.on_disk(|folder, _| read(&world, &folder.join("log"), &[]));
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let rounds = "rounds: 1 evaluate, 1 statistics, 1 support, 2 train, 1 vocabulary\n";
+    assert!(said.contains(rounds), "{said}");
+
+    let (code, said) = read_states(&world);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(
+        said,
+        "states behind 1 evaluate, 1 statistics, 1 support, 2 train, 1 vocabulary\nvalues found: clerk, nurse\n30 rows counted in 3 columns\n"
+    );
+}
+
+#[test]
+fn another_reader_refuses_states_that_no_sum_gives() {
+    for (world, what) in [
+        (
+            tells_another_count(),
+            "the state behind step 5 has other counts than its sum gives",
+        ),
+        (
+            tells_another_value(),
+            "the state behind step 5 has other vocabularies than its sum gives",
+        ),
+    ] {
+        let (code, said) = read_states(&world);
+        assert_eq!((code, said), (Some(1), format!("independent: {what}\n")));
+    }
+    // A sum with one more row: what is behind it no longer follows.
+    let mut world = prepared();
+    let results = world.find(|entry| matches!(entry, Entry::Result(_)));
+    let Entry::Result(statistics) = &results[2].1 else {
+        panic!("a result");
+    };
+    let path = blob_path(&statistics.sum);
+    let mut packed = world.files[&path].clone();
+    packed[0] ^= 1;
+    let mut changed = statistics.clone();
+    changed.sum = world.blob(&packed);
+    world.entries[results[2].0] = Entry::Result(changed).to_bytes();
+    let (code, said) = read_states(&world);
+    assert_eq!(
+        (code, said.as_str()),
+        (
+            Some(1),
+            "independent: the state behind step 2 has other means and deviations than its sum gives\n"
+        )
+    );
+    // Another kind of round than there is.
+    let mut world = prepared();
+    let (at, open) = world.find(|entry| matches!(entry, Entry::RoundOpen(_))).remove(0);
+    let bytes = open.to_bytes();
+    // Behind the domain: the type, epoch, round and the task's digest.
+    let place = b"veilsum/v1/log-entry\0".len() + 1 + 8 + 8 + 32;
+    assert_eq!(bytes[place], 4);
+    world.entries[at][place] = 6;
+    let output = world.on_disk(|folder, _| read(&world, &folder.join("log"), &[]));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stderr, b"independent: a round of kind 6\n");
 }

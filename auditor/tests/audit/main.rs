@@ -12,6 +12,7 @@ mod lying;
 mod memory;
 mod mirror;
 mod page;
+mod prepared;
 mod program;
 mod retention;
 mod rounds;

@@ -33,8 +33,8 @@ struct Cli {
     /// The labels of the images in --test, IDX
     #[arg(long, value_name = "IDX", requires = "test")]
     test_labels: Option<PathBuf>,
-    /// The task; by default the loan task, for --data with --schema
-    #[arg(long, value_name = "TOML", requires = "data")]
+    /// The task; by default the example's own, and for --data the loan task with --schema
+    #[arg(long, value_name = "TOML")]
     task: Option<PathBuf>,
     /// The schema of --data, in place of the task's own
     #[arg(long, value_name = "TOML", requires = "data")]

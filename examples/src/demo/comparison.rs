@@ -9,8 +9,8 @@ use std::thread;
 use veilsum_client::data::{Dataset, HoldOut};
 use veilsum_client::enrol::init::read_hold_out_salt;
 use veilsum_protocol::ids::Digest;
-use veilsum_protocol::model::Target;
 use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::model::{Target, Vocabularies};
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::task::{LabelKind, Task};
 use veilsum_protocol::wire::canonical::Canonical as _;
@@ -18,6 +18,7 @@ use veilsum_protocol::wire::canonical::Canonical as _;
 use super::DemoError;
 use super::consortium::Member;
 use super::history::RoundEnd;
+use super::known::found;
 use super::show::Options;
 use super::trial::{Plan, TestFold, Trial, each_for_itself, pooled, read_rows};
 use super::verdict::Played;
@@ -38,13 +39,17 @@ pub(super) struct Trials {
 }
 
 /// Every bank's table as a task reads it, with the very rows held out that the bank's daemon holds out where the split is the same.
-pub(super) fn bank_tables(played: &Played<'_>, task: &Task) -> Result<Vec<Dataset>, DemoError> {
+pub(super) fn bank_tables(
+    played: &Played<'_>,
+    task: &Task,
+    found: Option<&Vocabularies>,
+) -> Result<Vec<Dataset>, DemoError> {
     let read = |bank: &Member| -> Result<Dataset, DemoError> {
         let folder = played.consortium.bank_folder(&bank.name);
         let salt = read_hold_out_salt(&folder.join("identity/hold-out.salt")).map_err(DemoError::trial)?;
         let (rows, labels) = bank.files_in(&folder);
         let hold_out = HoldOut::of(salt, &task.evaluation.split);
-        read_rows(task, &TableFiles { rows, labels }, &hold_out)
+        read_rows(task, &TableFiles { rows, labels }, &hold_out, found)
     };
     played.supply.banks.iter().map(read).collect()
 }
@@ -64,10 +69,16 @@ fn other_tasks(played: &Played<'_>) -> Result<Vec<OtherTask>, DemoError> {
             continue;
         };
         let task = Task::parse(task).map_err(|error| DemoError::content(Path::new(origin), error))?;
+        let unread = bank_tables(played, &task, None)?;
+        let found = found(&task, &unread)?;
+        let banks = match &found {
+            None => unread,
+            Some(found) => bank_tables(played, &task, Some(found))?,
+        };
         others.push(OtherTask {
             name,
-            banks: bank_tables(played, &task)?,
-            test: TestFold::read(&task, &played.supply.test)?,
+            banks,
+            test: TestFold::read(&task, &played.supply.test, found.as_ref())?,
             task,
         });
     }
@@ -189,10 +200,16 @@ fn in_parallel(jobs: Vec<Job<'_>>) -> Result<Vec<Trial>, DemoError> {
     done.into_iter().map(|(_, trial)| trial).collect()
 }
 
-/// Each round's number with the score of the model that it made, from the coordinator's archive.
+/// Each round's number with the score of the model that it made, from the coordinator's archive. None of a task whose banks keep parameters
+/// to themselves: what is archived is no model that could be used.
 pub(super) fn federated_curve(played: &Played<'_>, test: &TestFold) -> Result<Vec<(u64, Score)>, DemoError> {
     let task = &played.supply.task;
     let mut curve = Vec::new();
+    if !task.shared().is_all() {
+        return Ok(curve);
+    }
+    // What is known of the columns does not change in training.
+    let data = test.encoded(task, &played.known)?;
     for story in played
         .history
         .rounds()
@@ -202,16 +219,16 @@ pub(super) fn federated_curve(played: &Played<'_>, test: &TestFold) -> Result<Ve
             continue;
         };
         let state = archived_state(&played.consortium.archive(), next_state)?;
-        let Some(moments) = &state.moments else { continue };
         curve.push((
             story.round,
-            test.judge(task, moments, &state.parameters, played.runtime)?,
+            test.judge(task, &data, &state.parameters, played.runtime)?,
         ));
     }
     Ok(curve)
 }
 
-fn archived_state(archive: &Path, hash: &Digest) -> Result<TaskState, DemoError> {
+/// A state from the coordinator's archive, by its hash.
+pub(super) fn archived_state(archive: &Path, hash: &Digest) -> Result<TaskState, DemoError> {
     let name = hash.to_hex();
     let path: PathBuf = archive
         .join("blobs")

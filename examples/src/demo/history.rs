@@ -189,6 +189,14 @@ impl History {
         self.rounds.get(&number)
     }
 
+    /// Hash of the state behind the last published sum.
+    pub fn last_state(&self) -> Option<Digest> {
+        self.rounds.values().rev().find_map(|story| match &story.end {
+            Some(RoundEnd::Published { next_state, .. }) => Some(*next_state),
+            _ => None,
+        })
+    }
+
     /// Metrics of the model after `step`, which the published round of the next step counted.
     pub fn metrics_after(&self, step: u32) -> Option<Metrics> {
         self.rounds.values().find_map(|story| match &story.end {

@@ -9,11 +9,17 @@ use veilsum_client::data::HoldOut;
 use veilsum_client::model::Snapshot;
 use veilsum_client::train::{DeviceChoice, Runtime};
 use veilsum_coordinator::engine::tasks::TaskStatus;
+use veilsum_protocol::model::Vocabularies;
+use veilsum_protocol::model::plan::Plan as Steps;
+use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::params::RoundKind;
+use veilsum_protocol::task::EarlyStopping;
 
+use super::comparison::archived_state;
 use super::consortium::{Consortium, Member, Setup};
 use super::deal::{self, Deal};
 use super::history::{History, RoundEnd, RoundStory};
+use super::known::{self, Known};
 use super::outage::Outage;
 use super::supply::{self, Change, Supply};
 use super::trial::{self, Plan, TestFold};
@@ -93,7 +99,10 @@ pub fn play(options: &Options) -> Result<bool, DemoError> {
     let set_up = narrator.elapsed();
 
     let (history, outage) = follow(&consortium, &supply, &mut narrator)?;
-    let model = federated_model(&consortium, &supply)?;
+    let state = last_state(&consortium, &history)?;
+    let known = Known::in_state(&state);
+    let known = known.ok_or_else(|| DemoError::Trial("the last state has no moments".to_owned()))?;
+    let models = federated_models(&consortium, &supply, &state)?;
     let rounds = narrator.elapsed();
     consortium.stop();
 
@@ -103,7 +112,9 @@ pub fn play(options: &Options) -> Result<bool, DemoError> {
         supply: &supply,
         history,
         outage,
-        model,
+        models,
+        state,
+        known,
         set_up,
         rounds: rounds - set_up,
         runtime,
@@ -125,7 +136,9 @@ fn prepare(options: &Options, narrator: &Narrator) -> Result<Supply, DemoError> 
         for bank in options.example.banks() {
             narrator.say(&format!("  {}: {}", bank.name, bank.about));
         }
-        return supply::made_up(&folder, options.example, options.seed, change);
+        let text = options.task.as_ref().map(read).transpose()?;
+        let other = text.as_deref().zip(options.task.as_deref());
+        return supply::made_up(&folder, options.example, other, options.seed, change);
     };
     if options.task.is_none() && schema.is_none() {
         let problem = "--data: the columns of the table are not known; add --task or --schema";
@@ -171,15 +184,23 @@ fn rehearse(supply: &Supply, options: &Options, narrator: &Narrator) -> Result<(
     let runtime = Runtime::start(DeviceChoice::Cpu, 1).map_err(DemoError::trial)?;
     // Any salt: the banks' own would hold out other rows, as many.
     let hold_out = HoldOut::of([7; 32], &task.evaluation.split);
-    let read = |bank: &Member| {
-        let files = TableFiles {
-            rows: bank.table.clone(),
-            labels: bank.labels.clone(),
+    let read_all = |found: Option<&Vocabularies>| {
+        let read = |bank: &Member| {
+            let files = TableFiles {
+                rows: bank.table.clone(),
+                labels: bank.labels.clone(),
+            };
+            trial::read_rows(task, &files, &hold_out, found)
         };
-        trial::read_rows(task, &files, &hold_out)
+        supply.banks.iter().map(read).collect::<Result<Vec<_>, _>>()
     };
-    let banks = supply.banks.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let test = TestFold::read(task, &supply.test)?;
+    let unread = read_all(None)?;
+    let found = known::found(task, &unread)?;
+    let banks = match &found {
+        None => unread,
+        Some(found) => read_all(Some(found))?,
+    };
+    let test = TestFold::read(task, &supply.test, found.as_ref())?;
     narrator.head(&format!(
         "Without masks, in this process, judged on {} rows:",
         grouped(test.len())
@@ -254,11 +275,11 @@ fn follow(
 ) -> Result<(History, Option<Outage>), DemoError> {
     let rounds = supply.task.rounds;
     narrator.head(&format!("{rounds} rounds of training under masks:"));
-    let mut outage = weakest(consortium, supply).map(|bank| Outage::new(bank, rounds / 3));
+    let mut outage = weakest(consortium, supply).map(|bank| Outage::new(bank, sure_rounds(supply) / 3));
     let mut history = History::default();
     let mut told = 0;
     let mut last_news = Instant::now();
-    narrator.begin(rounds + 2);
+    narrator.begin(Steps::new(&supply.task).steps());
     loop {
         let status = consortium.status()?;
         // While the coordinator writes, a look may come at a bad moment; the log is read to its end again below.
@@ -334,7 +355,7 @@ fn tell_new(history: &History, told: &mut u64, supply: &Supply, narrator: &Narra
 /// The bank with the smallest table is ready first, so there is a moment between its promise and its upload. None if too
 /// few others would be left, or too few rounds.
 fn weakest(consortium: &Consortium, supply: &Supply) -> Option<String> {
-    if supply.banks.len() < BANKS_FOR_AN_OUTAGE || supply.task.rounds < ROUNDS_FOR_AN_OUTAGE {
+    if supply.banks.len() < BANKS_FOR_AN_OUTAGE || sure_rounds(supply) < ROUNDS_FOR_AN_OUTAGE {
         return None;
     }
     let size = |bank: &&Member| {
@@ -344,6 +365,15 @@ fn weakest(consortium: &Consortium, supply: &Supply) -> Option<String> {
     supply.banks.iter().min_by_key(size).map(|bank| bank.name.clone())
 }
 
+/// Rounds of training that there are however early the task stops.
+fn sure_rounds(supply: &Supply) -> u32 {
+    let task = &supply.task;
+    let least = |rules: &EarlyStopping| rules.patience.saturating_add(1);
+    task.early_stopping
+        .as_ref()
+        .map_or(task.rounds, |rules| task.rounds.min(least(rules)))
+}
+
 fn line(story: &RoundStory, supply: &Supply) -> String {
     let (all, rounds) = (supply.banks.len(), supply.task.rounds);
     let what = match story.kind {
@@ -351,7 +381,10 @@ fn line(story: &RoundStory, supply: &Supply) -> String {
             format!("{}: values that enough banks have", story.kind.name())
         }
         RoundKind::Statistics => "statistics: sums of every column".to_owned(),
-        RoundKind::Train => format!("training {:>2} of {rounds}", story.step),
+        RoundKind::Train => {
+            let before = Steps::new(&supply.task).train_round(story.step);
+            format!("training {:>2} of {rounds}", before + 1)
+        }
         RoundKind::Evaluate => "evaluation of the last model".to_owned(),
     };
     let taking_part = story.survivors.as_ref().map_or(0, Vec::len);
@@ -378,10 +411,23 @@ fn line(story: &RoundStory, supply: &Supply) -> String {
     format!("  round {:>2}  {what:<18}  {who}{outcome}", story.round)
 }
 
-/// The model that every bank holds at the end, as a file of its own.
-fn federated_model(consortium: &Consortium, supply: &Supply) -> Result<Snapshot, DemoError> {
+/// Where the task stands at its end.
+fn last_state(consortium: &Consortium, history: &History) -> Result<TaskState, DemoError> {
+    let hash = history.last_state();
+    let hash = hash.ok_or_else(|| DemoError::Trial("no round has a result".to_owned()))?;
+    archived_state(&consortium.archive(), &hash)
+}
+
+/// The model that every bank holds at the end, as a file of its own; of a task whose banks keep parameters to themselves, every bank's.
+fn federated_models(
+    consortium: &Consortium,
+    supply: &Supply,
+    state: &TaskState,
+) -> Result<Vec<Snapshot>, DemoError> {
     let task = &supply.task;
-    let mut first: Option<(String, Snapshot)> = None;
+    let version = u64::from(state.trained(&Steps::new(task)));
+    let common = task.shared().is_all();
+    let mut models: Vec<Snapshot> = Vec::new();
     for bank in &supply.banks {
         let path = consortium
             .bank_folder(&bank.name)
@@ -391,7 +437,7 @@ fn federated_model(consortium: &Consortium, supply: &Supply) -> Result<Snapshot,
         let whole = |bytes: Vec<u8>| {
             Snapshot::from_bytes(&bytes, task)
                 .ok()
-                .filter(|model| model.version == u64::from(task.rounds))
+                .filter(|model| model.version == version && (!common || model.parameters == state.parameters))
         };
         let what = format!("the last model to lie at {}", bank.name);
         consortium.wait_for(&what, Duration::from_secs(30), |_| {
@@ -399,17 +445,17 @@ fn federated_model(consortium: &Consortium, supply: &Supply) -> Result<Snapshot,
         })?;
         let bytes = fs::read(&path).map_err(DemoError::file(&path))?;
         let model = Snapshot::from_bytes(&bytes, task).map_err(|error| DemoError::content(&path, error))?;
-        match &first {
-            None => first = Some((bank.name.clone(), model)),
-            Some((_, known)) if *known == model => {}
-            Some((other, _)) => {
+        match models.first() {
+            Some(known) if common && *known != model => {
+                let first = supply.banks.first().map_or("", |bank| bank.name.as_str());
                 return Err(DemoError::content(
                     &path,
-                    format!("another model than at {other}, expected the same"),
+                    format!("another model than at {first}, expected the same"),
                 ));
             }
+            Some(_) if common => {}
+            _ => models.push(model),
         }
     }
-    let (_, model) = first.ok_or_else(|| DemoError::Trial("there is no bank".to_owned()))?;
-    Ok(model)
+    Ok(models)
 }

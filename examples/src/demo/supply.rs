@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use toml::{Table, Value};
-use veilsum_protocol::task::{Column, ColumnEncoding, Task};
+use veilsum_protocol::task::Task;
 
 use super::DemoError;
 use super::consortium::Member;
@@ -51,11 +51,18 @@ const DEADLINES: [(&str, i64); 7] = [
     ("attempts", 5),
 ];
 
-/// The made-up data of an example, written to `folder`.
+/// The made-up data of an example, written to `folder`. `other`: a task in place of the example's own, with where its text stands; its models
+/// are compared with none but their like.
 ///
 /// # Errors
-/// If a file cannot be written.
-pub fn made_up(folder: &Path, example: Example, seed: u64, change: Change<'_>) -> Result<Supply, DemoError> {
+/// If a file cannot be written, or the other task's text is none.
+pub fn made_up(
+    folder: &Path,
+    example: Example,
+    other: Option<(&str, &Path)>,
+    seed: u64,
+    change: Change<'_>,
+) -> Result<Supply, DemoError> {
     let files = example.write(folder, seed).map_err(DemoError::trial)?;
     let banks = example.banks().into_iter().zip(files.banks);
     let banks = banks
@@ -65,10 +72,14 @@ pub fn made_up(folder: &Path, example: Example, seed: u64, change: Change<'_>) -
             labels: table.labels,
         })
         .collect();
-    let (text, origin) = example.task();
+    let (text, origin) = other.unwrap_or(example.task());
+    let rivals = match other {
+        None => example.rivals(seed),
+        Some(_) => Vec::new(),
+    };
     let supply = assemble(banks, files.test, text, origin, change)?;
     Ok(Supply {
-        rivals: example.rivals(seed),
+        rivals,
         notes: example.notes().iter().copied().map(str::to_owned).collect(),
         learnable: example.learnable(),
         ..supply
@@ -100,13 +111,6 @@ pub(super) fn assemble(
     table.insert("deadlines".to_owned(), Value::Table(deadlines.collect()));
     let text = toml::to_string(&table).map_err(|error| DemoError::content(origin, error))?;
     let task = Task::parse(&text).map_err(|error| DemoError::content(origin, error))?;
-    // The models to compare with are trained here, where no round counts the columns.
-    let counted = |column: &Column| column.encoding != ColumnEncoding::Plain;
-    if task.schema.columns.iter().any(counted) || task.schema.open_columns().next().is_some() {
-        let found = "found a column with an encoding or a vocabulary, expected none: the demo compares with models that are trained without \
-                     preparation; leave the keys `encoding` and `vocabulary` out, `[preparation]` itself may stay";
-        return Err(DemoError::content(origin, found));
-    }
     let schema = table
         .get("schema")
         .and_then(Value::as_table)

@@ -1,27 +1,21 @@
 //! Training in this process, with the banks' own trainer: what the federated model is compared with.
 //!
-//! One loop serves them all: the task's rounds of local passes, each party from the common model, then the weighted
-//! average and the server's step, without masks and without any rounding. With one party it is a bank alone; with one
-//! party that holds everybody's rows it is the pooled model; with all banks it is the same federation unmasked.
-//! So every model sees the same number of passes, and the optimiser starts afresh in each round for all of them.
+//! The task's rounds serve them all. With one party it is a bank alone; with one party that holds everybody's rows it is the pooled model;
+//! with all banks it is the same federation unmasked. So every model sees the same number of passes, and the optimiser starts afresh in
+//! each round for all of them. What is known of the columns comes from the rows of those who train together; the values of categories
+//! that the task leaves to the banks are the consortium's for all of them, since a bank by itself cannot tell which others have.
 
 use veilsum_client::data::{DataFiles, Dataset, EncodedData, HoldOut};
 use veilsum_client::desensitise::Rules;
-use veilsum_client::train::{Runtime, TrainingJob, predict, train};
-use veilsum_protocol::model::initialise::initialise;
-use veilsum_protocol::model::optimiser::OptimiserState;
-use veilsum_protocol::model::{ColumnSums, Moments};
-use veilsum_protocol::task::{Split, Task, Weighting};
+use veilsum_client::train::{Runtime, predict};
+use veilsum_protocol::model::Vocabularies;
+use veilsum_protocol::task::Task;
 
 use super::DemoError;
+use super::known::Known;
+use super::unmasked::{Party, rounds};
 use crate::files::TableFiles;
 use crate::score::{Score, judge};
-
-/// Rows that never leave each other, and those among them to train on.
-struct Party {
-    data: EncodedData,
-    training: Vec<u32>,
-}
 
 /// The common test fold.
 pub struct TestFold {
@@ -51,16 +45,22 @@ impl Trial {
     }
 }
 
-/// Reads a table, with the labels of images beside it.
+/// Reads a table, with the labels of images beside it. `found`: the values that the banks have found of categories, once they have.
 ///
 /// # Errors
 /// What does not fit the task's schema.
-pub fn read_rows(task: &Task, files: &TableFiles, hold_out: &HoldOut) -> Result<Dataset, DemoError> {
+pub fn read_rows(
+    task: &Task,
+    files: &TableFiles,
+    hold_out: &HoldOut,
+    found: Option<&Vocabularies>,
+) -> Result<Dataset, DemoError> {
+    let schema = task.schema.with_found(found);
     let files = DataFiles {
         file: files.rows.clone(),
         labels: files.labels.clone(),
     };
-    Dataset::read_files(&files, &task.schema, hold_out, None, &Rules::none()).map_err(DemoError::trial)
+    Dataset::read_files(&files, &schema, hold_out, None, &Rules::none()).map_err(DemoError::trial)
 }
 
 impl TestFold {
@@ -68,8 +68,8 @@ impl TestFold {
     ///
     /// # Errors
     /// As [`read_rows`].
-    pub fn read(task: &Task, files: &TableFiles) -> Result<Self, DemoError> {
-        let rows = read_rows(task, files, &HoldOut::new([0; 32], 0.0))?;
+    pub fn read(task: &Task, files: &TableFiles, found: Option<&Vocabularies>) -> Result<Self, DemoError> {
+        let rows = read_rows(task, files, &HoldOut::new([0; 32], 0.0), found)?;
         let judged = rows.training_rows().collect();
         Ok(Self { rows, judged })
     }
@@ -84,6 +84,14 @@ impl TestFold {
         self.judged.is_empty()
     }
 
+    /// The fold's rows as the task's model takes them.
+    ///
+    /// # Errors
+    /// If what is known is of other columns.
+    pub fn encoded(&self, task: &Task, known: &Known) -> Result<EncodedData, DemoError> {
+        known.encode(task, &self.rows)
+    }
+
     /// What a model predicts, as [`predict`] says, and the labels, in the order of the fold.
     ///
     /// # Errors
@@ -91,15 +99,20 @@ impl TestFold {
     pub fn predict(
         &self,
         task: &Task,
-        moments: &Moments,
+        data: &EncodedData,
         parameters: &[f32],
         runtime: Runtime,
     ) -> Result<(Vec<f64>, Vec<f64>), DemoError> {
-        let data = self
-            .rows
-            .encode_for(&task.model, moments)
-            .map_err(DemoError::trial)?;
-        predictions(&data, &self.judged, task, parameters, runtime)
+        let found =
+            predict(&task.model, parameters, data, &self.judged, runtime).map_err(DemoError::trial)?;
+        let labels = self
+            .judged
+            .iter()
+            .filter_map(|row| data.labels.get(*row as usize));
+        Ok((
+            found.into_iter().map(f64::from).collect(),
+            labels.copied().map(f64::from).collect(),
+        ))
     }
 
     /// A model judged by exact figures over the fold.
@@ -109,46 +122,13 @@ impl TestFold {
     pub fn judge(
         &self,
         task: &Task,
-        moments: &Moments,
+        data: &EncodedData,
         parameters: &[f32],
         runtime: Runtime,
     ) -> Result<Score, DemoError> {
-        let (predictions, labels) = self.predict(task, moments, parameters, runtime)?;
+        let (predictions, labels) = self.predict(task, data, parameters, runtime)?;
         judge(task.target(), &predictions, &labels).map_err(DemoError::trial)
     }
-}
-
-fn predictions(
-    data: &EncodedData,
-    rows: &[u32],
-    task: &Task,
-    parameters: &[f32],
-    runtime: Runtime,
-) -> Result<(Vec<f64>, Vec<f64>), DemoError> {
-    let found = predict(&task.model, parameters, data, rows, runtime).map_err(DemoError::trial)?;
-    let labels = rows.iter().filter_map(|row| data.labels.get(*row as usize));
-    Ok((
-        found.into_iter().map(f64::from).collect(),
-        labels.copied().map(f64::from).collect(),
-    ))
-}
-
-/// The moments of the banks' training rows together, from the same sums that the statistics round adds up.
-///
-/// # Errors
-/// If the sums are impossible.
-pub fn moments_of(banks: &[&Dataset]) -> Result<Moments, DemoError> {
-    let mut total: Vec<ColumnSums> = Vec::new();
-    for bank in banks {
-        let columns = bank.statistics().columns;
-        total.resize(columns.len(), ColumnSums::default());
-        for (total, column) in total.iter_mut().zip(columns) {
-            total.count += column.count;
-            total.sum += column.sum;
-            total.sum_of_squares += column.sum_of_squares;
-        }
-    }
-    Moments::from_sums(&total).map_err(DemoError::trial)
 }
 
 /// How models are trained here and what they are judged by.
@@ -166,22 +146,22 @@ pub struct Plan<'a> {
     pub told: &'a (dyn Fn(u32, &Score) + Sync),
 }
 
-/// Each bank a party, as in the consortium but without masks. With one bank: that bank alone, with its own moments.
+/// Each bank a party, as in the consortium but without masks. With one bank: that bank alone, with what it knows of its own columns.
 ///
 /// # Errors
 /// If training or scoring fails.
 pub fn each_for_itself(plan: Plan<'_>, banks: &[&Dataset]) -> Result<Trial, DemoError> {
-    let task = plan.task;
-    let moments = moments_of(banks)?;
+    let known = Known::of(plan.task, banks)?;
     let party = |bank: &&Dataset| -> Result<Party, DemoError> {
-        let data = bank.encode_for(&task.model, &moments).map_err(DemoError::trial)?;
-        Ok(Party {
+        let data = known.encode(plan.task, bank)?;
+        Ok(Party::new(
             data,
-            training: bank.training_rows().collect(),
-        })
+            bank.training_rows().collect(),
+            bank.held_out_rows().collect(),
+        ))
     };
     let parties = banks.iter().map(party).collect::<Result<Vec<_>, _>>()?;
-    run(plan, &parties, &moments)
+    run(plan, parties, &known)
 }
 
 /// All banks' training rows on one machine.
@@ -189,15 +169,15 @@ pub fn each_for_itself(plan: Plan<'_>, banks: &[&Dataset]) -> Result<Trial, Demo
 /// # Errors
 /// If training or scoring fails.
 pub fn pooled(plan: Plan<'_>, banks: &[&Dataset]) -> Result<Trial, DemoError> {
-    let task = plan.task;
-    let moments = moments_of(banks)?;
+    let known = Known::of(plan.task, banks)?;
     let mut all: Option<EncodedData> = None;
-    let mut training = Vec::new();
+    let (mut training, mut held_out) = (Vec::new(), Vec::new());
     for bank in banks {
-        let more = bank.encode_for(&task.model, &moments).map_err(DemoError::trial)?;
+        let more = known.encode(plan.task, bank)?;
         let before = all.as_ref().map_or(0, |all| all.labels.len());
         let before = u32::try_from(before).map_err(DemoError::trial)?;
         training.extend(bank.training_rows().map(|row| before + row));
+        held_out.extend(bank.held_out_rows().map(|row| before + row));
         match &mut all {
             None => all = Some(more),
             Some(all) => {
@@ -207,66 +187,11 @@ pub fn pooled(plan: Plan<'_>, banks: &[&Dataset]) -> Result<Trial, DemoError> {
         }
     }
     let data = all.ok_or_else(|| DemoError::Trial("there is no bank".to_owned()))?;
-    let all = Party { data, training };
-    run(plan, &[all], &moments)
+    run(plan, vec![Party::new(data, training, held_out)], &known)
 }
 
-fn run(plan: Plan<'_>, parties: &[Party], moments: &Moments) -> Result<Trial, DemoError> {
-    let Plan {
-        task,
-        test,
-        seed,
-        runtime,
-        told,
-    } = plan;
-    let judged = &test.judged;
-    let test = test
-        .rows
-        .encode_for(&task.model, moments)
-        .map_err(DemoError::trial)?;
-    let mut parameters = initialise(&task.manifest(), task.seed);
-    let aggregation = &task.aggregation;
-    let mut optimiser = OptimiserState::new(&aggregation.optimiser, parameters.len());
-    let mut curve = Vec::new();
-    let shuffled = !matches!(task.evaluation.split, Split::Time { .. });
-    for round in 0..task.rounds {
-        let mut sum = vec![0.0_f64; parameters.len()];
-        let mut weights = 0.0;
-        for (place, party) in (0..).zip(parties) {
-            let job = TrainingJob {
-                model: &task.model,
-                training: &task.training,
-                learning_rate: task.learning_rate(round),
-                data: &party.data,
-                rows: &party.training,
-                parameters: &parameters,
-                // Another order of the rows in each round and at each party, the same in each run of the demo.
-                seed: seed << 32 ^ u64::from(round) << 16 ^ place,
-                shuffled,
-                runtime,
-            };
-            let trained = train(&job, &mut |_| ()).map_err(DemoError::trial)?;
-            let weight = match aggregation.weighting {
-                Weighting::Equal => 1.0,
-                Weighting::Examples => (party.training.len() as f64).min(f64::from(aggregation.max_weight)),
-            };
-            for ((sum, local), global) in sum.iter_mut().zip(&trained.parameters).zip(&parameters) {
-                *sum += weight * (f64::from(*local) - f64::from(*global));
-            }
-            weights += weight;
-        }
-        let average: Vec<f64> = sum.iter().map(|sum| sum / weights).collect();
-        optimiser.step(
-            &aggregation.optimiser,
-            aggregation.learning_rate,
-            &mut parameters,
-            &average,
-        );
-        let (predictions, labels) = predictions(&test, judged, task, &parameters, runtime)?;
-        let score = judge(task.target(), &predictions, &labels).map_err(DemoError::trial)?;
-        told(round + 1, &score);
-        curve.push(score);
-    }
+fn run(plan: Plan<'_>, mut parties: Vec<Party>, known: &Known) -> Result<Trial, DemoError> {
+    let curve = rounds(plan, &mut parties, known)?;
     let last = *curve
         .last()
         .ok_or_else(|| DemoError::Trial("the task has no rounds".to_owned()))?;

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use veilsum_client::model::Snapshot;
 use veilsum_client::train::Runtime;
 use veilsum_protocol::model::Target;
+use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::params::RoundKind;
 
 use super::comparison::{Trials, UNMASKED_RUNS, bank_tables, federated_curve, rules, train_trials};
 use super::consortium::{AUDIT_PAGE, Consortium, Verdict};
 use super::history::History;
+use super::known::Known;
 use super::outage::Outage;
 use super::show::Options;
 use super::supply::Supply;
 use super::trial::TestFold;
-use super::{DemoError, Narrator, page, published, tamper};
+use super::{DemoError, Narrator, page, published, tamper, told};
 use crate::report::{Check, Incident, Report, Role, TableRow};
 use crate::score::{Score, calibration, in_words, judge, main_figure};
 use crate::table::{grouped, results};
@@ -35,8 +37,12 @@ pub(super) struct Played<'a> {
     pub(super) supply: &'a Supply,
     pub(super) history: History,
     pub(super) outage: Option<Outage>,
-    /// The model that every bank holds.
-    pub(super) model: Snapshot,
+    /// The model that every bank holds; every bank's, of a task whose banks keep parameters to themselves.
+    pub(super) models: Vec<Snapshot>,
+    /// Where the task stands at its end.
+    pub(super) state: TaskState,
+    /// What the rows of these models are encoded by.
+    pub(super) known: Known,
     pub(super) set_up: Duration,
     pub(super) rounds: Duration,
     pub(super) runtime: Runtime,
@@ -55,12 +61,23 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
         "For comparison, the same trainer and passes in this process: each bank alone, and all rows pooled.",
     );
     let begin = Instant::now();
-    let banks = bank_tables(played, task)?;
-    let test = TestFold::read(task, &played.supply.test)?;
+    let found = played.state.vocabularies.as_ref();
+    let banks = bank_tables(played, task, found)?;
+    let test = TestFold::read(task, &played.supply.test, found)?;
     let trials = train_trials(played, &banks, &test, options)?;
-    let model = &played.model;
-    let (predictions, labels) = test.predict(task, &model.moments, &model.parameters, runtime)?;
-    let federated = judge(task.target(), &predictions, &labels).map_err(DemoError::trial)?;
+    let data = test.encoded(task, &played.known)?;
+    let predicted = played
+        .models
+        .iter()
+        .map(|model| test.predict(task, &data, &model.parameters, runtime));
+    let predicted = predicted.collect::<Result<Vec<_>, _>>()?;
+    let scores = predicted
+        .iter()
+        .map(|(predictions, labels)| judge(task.target(), predictions, labels));
+    let scores = scores.collect::<Result<Vec<_>, _>>().map_err(DemoError::trial)?;
+    let no_bank = || DemoError::Trial("there is no bank".to_owned());
+    let federated = Score::mean(&scores).ok_or_else(no_bank)?;
+    let (predictions, labels) = predicted.into_iter().next().ok_or_else(no_bank)?;
     let rules = rules(played, &labels)?;
     let comparison = begin.elapsed();
 
@@ -78,7 +95,7 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
     let report = Report {
         consortium: "Veilsum demo".to_owned(),
         task: task.name.clone(),
-        notes: played.supply.notes.clone(),
+        notes: told::notes(played),
         facts: page::facts(
             task,
             banks.len(),
@@ -99,11 +116,12 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
             grouped(test.len())
         ),
         calibration: match task.target() {
-            Target::Binary => {
+            Target::Binary if played.models.len() == 1 => {
                 calibration(&predictions, &labels, CALIBRATION_POINTS).map_err(DemoError::trial)?
             }
-            Target::Classes(_) | Target::Number => Vec::new(),
+            Target::Binary | Target::Classes(_) | Target::Number => Vec::new(),
         },
+        columns: told::columns(played),
         published: published::pictures(played)?,
         incidents: played.outage.as_ref().map(incidents).unwrap_or_default(),
         checkpoint: played.history.checkpoint().to_owned(),
@@ -272,11 +290,25 @@ fn checks(
         .rounds()
         .filter(|story| story.kind == RoundKind::Train && story.is_published())
         .count();
+    let models = match played.models.len() {
+        1 => "every bank holds the same model",
+        _ => "every bank holds the common model with parameters of its own",
+    };
+    let (due, ended) = match played.state.stopping.as_ref().and_then(|stopping| stopping.end) {
+        Some(end) if end.rounds < task.rounds || end.kept < end.rounds => (
+            end.rounds,
+            format!(
+                " (the rule of the task ended them after round {} and kept the model behind round {})",
+                end.rounds, end.kept
+            ),
+        ),
+        _ => (task.rounds, String::new()),
+    };
     let mut checks = vec![
         check(
-            u32::try_from(trained) == Ok(task.rounds),
+            u32::try_from(trained) == Ok(due),
             format!(
-                "{trained} of {} rounds of training were published, and every bank holds the same model",
+                "{trained} of {} rounds of training were published{ended}, and {models}",
                 task.rounds
             ),
         ),

@@ -1,5 +1,7 @@
 //! What a report tells, as plain values.
 
+use veilsum_protocol::model::ColumnFigures;
+
 use super::published::Published;
 use crate::score::{CalibrationPoint, Score};
 
@@ -28,6 +30,8 @@ pub struct Report {
     pub judged: String,
     /// Calibration of the federated model, by rising prediction; empty where it predicts no probability of a yes.
     pub calibration: Vec<CalibrationPoint>,
+    /// What the banks counted of their columns before they trained; empty for a task that does not prepare.
+    pub columns: Vec<ColumnFigures>,
     /// What the consortium's sums show.
     pub published: Published,
     /// What went wrong, or was made to, and when.

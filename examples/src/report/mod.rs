@@ -5,6 +5,7 @@
 //! is escaped. Colours follow the reader's light or dark setting, and the layout a phone's width.
 
 mod chart;
+mod columns;
 mod input;
 mod page;
 mod participation;

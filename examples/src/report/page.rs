@@ -6,6 +6,7 @@ use veilsum_auditor::pictures;
 use veilsum_protocol::model::{Better, Figure};
 
 use super::chart::{self, ChartError, Picture, References};
+use super::columns;
 use super::input::{Report, Role, RoundRow, TableRow};
 use super::participation;
 use super::verdict::Verdict;
@@ -61,6 +62,7 @@ impl Report {
                         @if !self.results.is_empty() { (self.results_section()) }
                         @if main.is_some() || second.is_some() { (self.curves_section([main, second])) }
                         @if !self.rounds.is_empty() { (self.participation_section()) }
+                        @if let Some(section) = columns::section(&self.columns) { (section) }
                         @if let Some(picture) = &calibration { (self.calibration_section(picture)) }
                         @if let Some(section) = self.published.section() { (section) }
                         @if !self.checks.is_empty() || !self.checkpoint.is_empty() { (self.proof_section()) }

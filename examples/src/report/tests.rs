@@ -97,6 +97,7 @@ fn sample() -> Report {
                 rows: 400,
             })
             .collect(),
+        columns: Vec::new(),
         published: Published::default(),
         incidents: vec![
             Incident { round: 9, bank: "bank-c".to_owned(), text: "killed while it uploaded its masked update".to_owned() },

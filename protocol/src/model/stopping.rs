@@ -33,7 +33,7 @@ impl Stopping {
     /// Takes up what a training round says of the model that it started from, which has `round` training rounds behind it. `value`: its
     /// figure; one that is not defined says nothing. `parameters`: that model's. `next`: those of the model after the round, replaced by
     /// the kept ones if training ends here. `is_last`: whether the rounds are used up. Gives whether training is over.
-    pub(super) fn judge(
+    pub fn judge(
         &mut self,
         rules: &EarlyStopping,
         round: u32,
