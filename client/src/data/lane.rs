@@ -3,7 +3,7 @@
 use super::cell::{CellParser, Number, Parsed, trimmed};
 use super::decimal::Plain;
 use super::known::{Known, KnownCells};
-use super::source::{Batch, Short, Span};
+use super::source::{Batch, Short};
 use crate::desensitise::Watched;
 
 /// A cell is not as it should be. Which one, and how, is told by reading row by row.
@@ -27,30 +27,29 @@ pub(super) struct Lane {
 }
 
 /// What stands for no value.
-#[derive(Clone, Copy)]
 pub(super) struct Missing<'a> {
     pub(super) texts: &'a [String],
-    /// Whether one of them is a number like those that are values.
-    numbers: bool,
+    /// Those of them that are numbers like others that are values.
+    numbers: Vec<Short>,
 }
 
 /// How a lane reads cells, and who looks at them.
 pub(super) struct Reading<'a, 'c> {
     pub(super) parser: &'a CellParser<'c>,
-    pub(super) missing: Missing<'a>,
+    pub(super) missing: &'a Missing<'c>,
     pub(super) watched: Option<&'a mut Watched>,
 }
 
 impl<'a> Missing<'a> {
     pub(super) fn new(texts: &'a [String]) -> Self {
-        let is_number = |text: &String| Short::new(text.as_bytes()).and_then(Plain::read).is_some();
+        let shorts = texts.iter().filter_map(|text| Short::new(text.as_bytes()));
         Self {
             texts,
-            numbers: texts.iter().any(is_number),
+            numbers: shorts.filter(|short| Plain::read(*short).is_some()).collect(),
         }
     }
 
-    pub(super) fn holds(self, cell: &str) -> bool {
+    pub(super) fn holds(&self, cell: &str) -> bool {
         self.texts.iter().any(|missing| missing == cell)
     }
 }
@@ -70,7 +69,7 @@ impl Reading<'_, '_> {
     /// A cell that is a plain number and stands for one.
     #[inline(always)]
     fn plain(&mut self, cell: Option<Short>) -> Option<Plain> {
-        let cell = cell.filter(|_| !self.missing.numbers)?;
+        let cell = cell.filter(|cell| !self.missing.numbers.contains(cell))?;
         let plain = Plain::read(cell)?;
         if let Some(watched) = &mut self.watched {
             watched.see_plain(cell, plain);

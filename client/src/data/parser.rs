@@ -173,7 +173,7 @@ impl<'a> Parser<'a> {
             let watched = lane.watched.and_then(|at| self.guard.watched().get_mut(at));
             lane.finish(Reading {
                 parser,
-                missing: self.missing,
+                missing: &self.missing,
                 watched,
             });
         }
@@ -193,7 +193,7 @@ impl<'a> Parser<'a> {
 
     fn columns(&mut self, rows: Batch<'_>, made: &mut Rows) -> Result<(), Unfit> {
         let count = rows.rows().len();
-        let missing = self.missing;
+        let missing = &self.missing;
         for at in &self.unclaimed {
             let Some(watched) = self.guard.watched().get_mut(*at) else {
                 continue;
@@ -263,7 +263,7 @@ impl<'a> Parser<'a> {
         let lane = &mut self.label_lane;
         let reading = Reading {
             parser: &self.label,
-            missing: self.missing,
+            missing: &self.missing,
             watched: lane.watched.and_then(|at| self.guard.watched().get_mut(at)),
         };
         match self.label.number() {

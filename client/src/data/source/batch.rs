@@ -72,7 +72,7 @@ impl Span {
         }
     }
 
-    fn of<'b>(self, text: &'b str) -> &'b str {
+    fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize)
             .unwrap_or_default()
     }

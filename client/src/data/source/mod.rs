@@ -18,7 +18,7 @@ use super::DataError;
 use csv::CsvRows;
 use parquet::ParquetRows;
 
-pub(crate) use batch::{Batch, Records, Row, Short, Span};
+pub(crate) use batch::{Batch, Records, Row, Short};
 pub(crate) use shared::Worker;
 
 pub(crate) use idx::{Idx, times};
