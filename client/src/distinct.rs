@@ -5,11 +5,16 @@ use std::hash::BuildHasher as _;
 
 use foldhash::quality::FixedState;
 
+use crate::data::Short;
+
 /// Hashes that are kept. Up to so many values the count is exact; above, its standard error is one part in their square root, 1.6 %.
 const KEPT: usize = 4096;
 
 /// Places for hashes that were seen of late, a power of two. Most columns have so few values that nearly all are found here.
 const LATELY: usize = 2048;
+
+/// Any seed would do; with a fixed one, every run counts alike.
+const STATE: FixedState = FixedState::with_seed(1);
 
 /// The least hashes of the values seen (Bar-Yossef et al. 2002, k minimum values): where the largest of the `k` least of evenly spread hashes
 /// stands, tells how many there are.
@@ -34,8 +39,21 @@ impl Default for DistinctSketch {
 
 impl DistinctSketch {
     pub(crate) fn see(&mut self, value: &str) {
-        // Any seed would do; with a fixed one, every run counts alike.
-        let hash = FixedState::with_seed(1).hash_one(value.as_bytes());
+        match Short::new(value.as_bytes()) {
+            Some(short) => self.see_short(short),
+            None => self.see_hash(STATE.hash_one(value.as_bytes())),
+        }
+    }
+
+    /// A value of few bytes, which is hashed without a look at its length first.
+    #[inline]
+    pub(crate) fn see_short(&mut self, value: Short) {
+        let [low, high] = value.key();
+        self.see_hash(STATE.hash_one((low, high)));
+    }
+
+    #[inline]
+    fn see_hash(&mut self, hash: u64) {
         let place = hash as usize % LATELY;
         if hash <= self.bound && self.lately[place] != hash {
             self.lately[place] = hash;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use veilsum_protocol::task::{
-    CategoryColumn, Column, ColumnKind, LabelKind, NumberColumn, Outside, Schema, WhenMissing,
+    CategoryColumn, Column, ColumnKind, LabelKind, NumberColumn, Outside, Scale, Schema, WhenMissing,
 };
 
 use super::DataError;
@@ -31,7 +31,8 @@ enum Kind<'a> {
     Date(Dates<'a>),
 }
 
-struct Number<'a> {
+/// A column of numbers.
+pub(super) struct Number<'a> {
     kind: &'a NumberColumn,
     /// The ends of the range on the column's scale.
     low: f64,
@@ -105,6 +106,14 @@ impl<'a> CellParser<'a> {
 
     pub(super) fn name(&self) -> &str {
         self.name
+    }
+
+    /// What finite numbers mean, if it is a column of numbers.
+    pub(super) fn number(&self) -> Option<&Number<'a>> {
+        match &self.kind {
+            Kind::Number(number) => Some(number),
+            Kind::Binary | Kind::Category(_) | Kind::Date(_) => None,
+        }
     }
 
     /// Reads a trimmed cell. `missing` are the texts that stand for no value.
@@ -197,19 +206,50 @@ impl Number<'_> {
                 "write it with digits and a decimal point only; list what stands for no value under missing",
             );
         };
-        if !x.is_finite() {
-            return wrong("leave the cell empty if there is no value");
+        if let Some(unit) = self.unit(x) {
+            return Ok(Parsed::Number(unit));
         }
-        if kind.integer && !is_whole(x) {
-            return wrong("round it, or agree on type = \"number\" for the column");
+        wrong(if !x.is_finite() {
+            "leave the cell empty if there is no value"
+        } else if kind.integer && !is_whole(x) {
+            "round it, or agree on type = \"number\" for the column"
+        } else {
+            "correct it, or agree on a wider range or on outside = \"clip\" for the column"
+        })
+    }
+
+    /// Puts in place of each number where it lies on the column's scale; NaN stays. False if a number is not as the column wants it.
+    pub(super) fn units(&self, numbers: &mut [f64]) -> bool {
+        let (kind, low, width) = (self.kind, self.low, self.high - self.low);
+        if kind.integer || kind.scale != Scale::Linear {
+            return numbers.iter_mut().filter(|x| !x.is_nan()).all(|x| {
+                let unit = self.unit(*x);
+                *x = unit.unwrap_or_default().into();
+                unit.is_some()
+            });
         }
+        // As `unit` does it, many at once.
+        let mut inside = true;
+        for x in &mut *numbers {
+            let clipped = x.clamp(kind.min, kind.max);
+            inside &= clipped == *x || x.is_nan();
+            *x = ((clipped - low) / width).clamp(0.0, 1.0);
+        }
+        inside || kind.outside != Outside::Refuse
+    }
+
+    /// Where a number lies on the column's scale, if the column takes it.
+    #[inline]
+    pub(super) fn unit(&self, x: f64) -> Option<f32> {
+        let kind = self.kind;
         let inside = x.clamp(kind.min, kind.max);
-        if inside != x && kind.outside == Outside::Refuse {
-            return wrong("correct it, or agree on a wider range or on outside = \"clip\" for the column");
+        let refused = inside != x && (kind.outside == Outside::Refuse || !x.is_finite());
+        if refused || (kind.integer && !is_whole(x)) {
+            return None;
         }
         // `Scale::unit`, with the ends of the range scaled once for all rows.
         let unit = (kind.scale.apply(inside) - self.low) / (self.high - self.low);
-        Ok(Parsed::Number(unit.clamp(0.0, 1.0) as f32))
+        Some(unit.clamp(0.0, 1.0) as f32)
     }
 
     fn range(&self) -> String {

@@ -1,4 +1,4 @@
-//! From rows of texts to rows of numbers, categories and tokens: which cell stands where, and on which side a row is.
+//! From a file to rows of numbers, categories and tokens: which cell stands where, who parses which rows, and what must hold of them all.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,15 +7,13 @@ use std::thread;
 use csv::StringRecord;
 use veilsum_protocol::task::{Groups, Schema};
 
-use super::cell::{CellParser, Parsed, quoted, trimmed};
 use super::dataset::Rows;
 use super::error::At;
-use super::groups::group;
 use super::moment::Moment;
-use super::series::{self, SeriesReader};
-use super::source::{Table, Worker};
-use super::split::{Side, Sides};
-use super::token::Tokens;
+use super::parser::{Context, Parser};
+use super::series;
+use super::source::Table;
+use super::split::Side;
 use super::{DataError, HoldOut, OpenValues};
 use crate::desensitise::{Guard, Rules};
 
@@ -35,28 +33,16 @@ pub(super) fn read(
     let guard = Guard::new(rules, file, table.header(), schema, group_column)?;
     let header = guard.header().clone();
     let positions = place.positions(&header, hold_out, group_column)?;
+    let context = Context {
+        place: &place,
+        header: &header,
+        positions: &positions,
+        hold_out,
+        groups,
+    };
     let workers = (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| {
-        Ok(Parser {
-            place: &place,
-            header: &header,
-            positions: &positions,
-            columns: schema.columns.iter().filter_map(CellParser::new).collect(),
-            text: schema.text().map(Tokens::new),
-            label: CellParser::of_label(schema),
-            sides: hold_out.sides(&schema.missing),
-            hold_out,
-            first_moment: None,
-            series: schema
-                .sequence
-                .as_ref()
-                .zip(positions.series)
-                .map(|(sequence, series)| {
-                    SeriesReader::new(file, sequence, &schema.missing, series, hold_out.salt())
-                }),
-            group: groups.zip(positions.group),
-            open: OpenValues::of(schema),
-            guard: Guard::new(rules, file, table.header(), schema, group_column)?,
-        })
+        let guard = Guard::new(rules, file, table.header(), schema, group_column)?;
+        Ok(Parser::new(&context, guard))
     });
     let workers = workers.collect::<Result<Vec<_>, DataError>>()?;
     let (mut count, mut first_moment, mut first_of_series) = (0_u32, None::<Moment>, None::<Moment>);
@@ -89,110 +75,25 @@ pub(super) fn read(
     })?;
     let (mut guard, mut open) = (guard, OpenValues::of(schema));
     for parser in parsers {
-        guard = guard.merge(parser.guard);
-        open = open.merge(parser.open);
+        let (seen, values) = parser.finish();
+        guard = guard.merge(seen);
+        open = open.merge(values);
     }
     guard.finish()?;
     Ok(open)
 }
 
-const OTHER_KIND: &str = "a time of the kind that the first row has";
-
-/// Parses the rows that one thread is dealt.
-struct Parser<'a> {
-    place: &'a Place<'a>,
-    header: &'a StringRecord,
-    positions: &'a Positions,
-    columns: Vec<CellParser<'a>>,
-    /// Of the one column of a schema of texts.
-    text: Option<Tokens<'a>>,
-    label: CellParser<'a>,
-    sides: Sides<'a>,
-    hold_out: &'a HoldOut,
-    /// The first time that this thread saw.
-    first_moment: Option<Moment>,
-    series: Option<SeriesReader<'a>>,
-    /// Where the model is judged by group, and by which column.
-    group: Option<(&'a Groups, usize)>,
-    /// The values of open categories that this thread saw.
-    open: OpenValues,
-    guard: Guard<'a>,
-}
-
-impl Worker for Parser<'_> {
-    type Made = Rows;
-
-    fn row(&mut self, at: At, record: &mut StringRecord, rows: &mut Rows) -> Result<(), DataError> {
-        let (place, positions) = (self.place, self.positions);
-        let (file, missing) = (place.file, &place.schema.missing);
-        // The bank's rules come first of all.
-        self.guard.row(record).map_err(|unfit| unfit.at(file, at))?;
-        if let Some(series) = &self.series {
-            // All rows of a series are on one side.
-            self.sides.cell(series.key(record));
-            rows.series.push(series.read(at, record)?);
-        }
-        if let Some((groups, position)) = self.group {
-            rows.groups
-                .push(group(groups, cell_of(record, position), file, at)?);
-        }
-        let cells = &mut rows.cells;
-        for &(column, position) in &positions.cells {
-            let cell = cell_of(record, position);
-            if self.series.is_none() {
-                self.sides.cell(cell);
-            }
-            if let Some(text) = &self.text {
-                let nothing = missing.iter().any(|missing| missing == cell);
-                text.append(if nothing { "" } else { cell }, &mut rows.tokens);
-                continue;
-            }
-            let parsed = self.columns[column].parse(cell, missing);
-            let name = || self.header.get(position).unwrap_or_default();
-            let parsed = parsed.map_err(|wrong| wrong.at(file, at, name()))?;
-            self.columns[column].lay(parsed, &mut cells.numbers, &mut cells.categories);
-        }
-        let parsed = self.label.parse(cell_of(record, positions.label), missing);
-        cells.labels.push(
-            match parsed.map_err(|wrong| wrong.at(file, at, self.label.name()))? {
-                Parsed::Number(number) => number,
-                Parsed::Category(class) => f32::from(class),
-                // No label is a date.
-                Parsed::Date(_) => f32::NAN,
-            },
-        );
-        let own = positions.split.map(|position| cell_of(record, position));
-        let no_side =
-            |expected: &str| place.no_side(at, self.hold_out, quoted(own.unwrap_or_default()), expected);
-        let side = self.sides.side(own).map_err(no_side)?;
-        if let Side::At(moment) = side
-            && !self.first_moment.get_or_insert(moment).is_of(moment)
-        {
-            return Err(no_side(OTHER_KIND));
-        }
-        if !self.open.is_empty() {
-            for &(column, position) in &positions.cells {
-                self.open.see(column, cell_of(record, position), missing, side);
-            }
-        }
-        rows.sides.push((at, side));
-        Ok(())
-    }
-}
-
-fn cell_of(record: &StringRecord, position: usize) -> &str {
-    trimmed(record.get(position).unwrap_or_default())
-}
+pub(super) const OTHER_KIND: &str = "a time of the kind that the first row has";
 
 /// What every error message needs.
-struct Place<'a> {
-    file: &'a Path,
-    schema: &'a Schema,
+pub(super) struct Place<'a> {
+    pub(super) file: &'a Path,
+    pub(super) schema: &'a Schema,
 }
 
 impl Place<'_> {
     /// Finds the schema's columns in the header, which must hold each of them once and nothing unknown.
-    fn positions(
+    pub(super) fn positions(
         &self,
         header: &StringRecord,
         hold_out: &HoldOut,
@@ -265,7 +166,7 @@ impl Place<'_> {
         })
     }
 
-    fn no_side(&self, at: At, hold_out: &HoldOut, found: String, expected: &str) -> DataError {
+    pub(super) fn no_side(&self, at: At, hold_out: &HoldOut, found: String, expected: &str) -> DataError {
         DataError::Cell {
             file: self.file.to_owned(),
             at,
@@ -282,14 +183,14 @@ impl Place<'_> {
 }
 
 /// Where the schema's columns stand in the file.
-struct Positions {
+pub(super) struct Positions {
     /// Of each cell that is read, the place of its column in the schema, and where it stands.
-    cells: Vec<(usize, usize)>,
-    label: usize,
+    pub(super) cells: Vec<(usize, usize)>,
+    pub(super) label: usize,
     /// The column that tells which rows are held out.
-    split: Option<usize>,
+    pub(super) split: Option<usize>,
     /// The column that tells a row's group.
-    group: Option<usize>,
+    pub(super) group: Option<usize>,
     /// The columns that tell which series a row is of, and where in it.
-    series: Option<(usize, usize)>,
+    pub(super) series: Option<(usize, usize)>,
 }

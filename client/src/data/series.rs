@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use csv::StringRecord;
 use ring::digest::{Context, SHA256};
 use veilsum_protocol::task::Sequence;
 
@@ -11,6 +10,7 @@ use super::DataError;
 use super::cell::{quoted, trimmed};
 use super::error::At;
 use super::moment::{EXPECTED, Moment};
+use super::source::Row;
 use super::windows::Windows;
 
 const KEY_HEAD: &[u8] = b"veilsum/v1/group\0";
@@ -55,14 +55,14 @@ impl<'a> SeriesReader<'a> {
     }
 
     /// The row's key as it stands.
-    pub(super) fn key<'r>(&self, record: &'r StringRecord) -> &'r str {
-        trimmed(record.get(self.positions.0).unwrap_or_default())
+    pub(super) fn key<'r>(&self, row: Row<'r>) -> &'r str {
+        trimmed(row.get(self.positions.0).unwrap_or_default())
     }
 
     /// # Errors
     /// A row without a key or a time.
-    pub(super) fn read(&self, at: At, record: &StringRecord) -> Result<InSeries, DataError> {
-        let key = self.key(record);
+    pub(super) fn read(&self, at: At, row: Row<'_>) -> Result<InSeries, DataError> {
+        let key = self.key(row);
         let none = |cell: &str| cell.is_empty() || self.missing.iter().any(|missing| missing == cell);
         if none(key) {
             // Not the cell itself: whatever stands in a column of keys is not shown.
@@ -75,7 +75,7 @@ impl<'a> SeriesReader<'a> {
                 advice: "the schema groups the rows by this column: fill it in every row, or leave out rows without a key",
             });
         }
-        let time = trimmed(record.get(self.positions.1).unwrap_or_default());
+        let time = trimmed(row.get(self.positions.1).unwrap_or_default());
         let moment = Some(time).filter(|time| !none(time)).and_then(Moment::parse);
         let moment = moment.ok_or_else(|| no_time(self.file, self.sequence, at, quoted(time), EXPECTED))?;
         let mut hash = self.head.clone();

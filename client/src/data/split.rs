@@ -35,6 +35,12 @@ pub(super) enum Side {
     At(Moment),
 }
 
+impl Side {
+    fn drawn(held_out: bool) -> Self {
+        if held_out { Self::HeldOut } else { Self::Training }
+    }
+}
+
 impl HoldOut {
     /// `share` of the rows by hash, in `[0, 1]`; `salt` is the bank's own secret.
     pub fn new(salt: [u8; 32], share: f64) -> Self {
@@ -81,6 +87,15 @@ impl HoldOut {
         }
     }
 
+    /// Whether a row of this hash is in the share that is held out by hash.
+    fn is_drawn(&self, hash: u64) -> bool {
+        let Kind::Hash { share } = self.kind else {
+            return false;
+        };
+        // 48 bits are exact in f64, so a share of 1 holds every row and a share of 0 none.
+        ((hash >> 16) as f64) < share * (1_u64 << 48) as f64
+    }
+
     /// The share of the rows that are held out by time; `None` where single rows tell their side.
     pub(super) fn latest(&self) -> Option<f64> {
         match self.kind {
@@ -100,6 +115,9 @@ fn hash_key(salt: &[u8; 32]) -> [u8; 16] {
     key
 }
 
+/// Bytes of a cell that is taken with what stands behind it.
+pub(super) const SHORT: usize = 16;
+
 /// See [`HoldOut::sides`].
 #[derive(Clone)]
 pub(super) struct Sides<'a> {
@@ -118,6 +136,29 @@ impl Sides<'_> {
         self.bytes(text.as_bytes());
     }
 
+    /// The same of the first `length` bytes of these.
+    #[inline]
+    pub(super) fn first_bytes(&mut self, bytes: &[u8; SHORT], length: usize) {
+        let mut both = [0; 8 + SHORT];
+        let (before, text) = both.split_at_mut(8);
+        before.copy_from_slice(&(length as u64).to_be_bytes());
+        text.copy_from_slice(bytes);
+        // All bytes, and those behind the cell off again: it does not matter then how many it has.
+        let end = self.message.len() + 8 + length;
+        self.message.extend_from_slice(&both);
+        self.message.truncate(end);
+    }
+
+    /// Whether the sides depend on the rows' cells, so that those are wanted.
+    pub(super) fn are_drawn(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Takes no notice of the cells since the last side.
+    pub(super) fn clear(&mut self) {
+        self.message.clear();
+    }
+
     /// The same of an image's pixels.
     pub(super) fn bytes(&mut self, cell: &[u8]) {
         if self.key.is_some() {
@@ -133,14 +174,16 @@ impl Sides<'_> {
     pub(super) fn side(&mut self, own: Option<&str>) -> Result<Side, &'static str> {
         let own = own.unwrap_or_default();
         let told = || !own.is_empty() && self.missing.iter().all(|missing| missing != own);
-        let by = |held_out| if held_out { Side::HeldOut } else { Side::Training };
         match &self.hold_out.kind {
-            Kind::Hash { share } => {
-                let held_out = self.key.is_some_and(|key| draws(&key, &self.message, *share));
+            Kind::Hash { .. } => {
+                let drawn = |key| self.hold_out.is_drawn(hash(&key, &self.message));
+                let held_out = self.key.is_some_and(drawn);
                 self.message.clear();
-                Ok(by(held_out))
+                Ok(Side::drawn(held_out))
             }
-            Kind::Column { held_out, .. } if told() => Ok(by(held_out.iter().any(|value| value == own))),
+            Kind::Column { held_out, .. } if told() => {
+                Ok(Side::drawn(held_out.iter().any(|value| value == own)))
+            }
             Kind::Column { .. } => Err("a value, which tells whether the row is held out"),
             Kind::Time { .. } if told() => Moment::parse(own).map(Side::At).ok_or(EXPECTED),
             Kind::Time { .. } => Err(EXPECTED),
@@ -148,14 +191,12 @@ impl Sides<'_> {
     }
 }
 
-/// Whether a row that gives this message is in the share: by SipHash-2-4 (Aumasson and Bernstein 2012), which cannot be told from chance without the
-/// key and is made for messages as short as rows.
-fn draws(key: &[u8; 16], message: &[u8], share: f64) -> bool {
+/// SipHash-2-4 (Aumasson and Bernstein 2012) of a row's message, which cannot be told from chance without the key and is made for messages as short
+/// as rows.
+fn hash(key: &[u8; 16], message: &[u8]) -> u64 {
     let mut hasher = SipHasher24::new_with_key(key);
     hasher.write(message);
-    // 48 bits are exact in f64, so a share of 1 holds every row and a share of 0 none.
-    let draw = hasher.finish() >> 16;
-    (draw as f64) < share * (1_u64 << 48) as f64
+    hasher.finish()
 }
 
 /// The first moment that is held out, so that the share of `moments` from it on is as near to `share` as it can be with
@@ -225,15 +266,27 @@ mod tests {
     #[test]
     fn the_hash_is_siphash() {
         let bytes: [u8; 16] = std::array::from_fn(|at| at as u8);
-        let mut hasher = SipHasher24::new_with_key(&bytes);
-        hasher.write(&bytes[..15]);
-        assert_eq!(hasher.finish(), 0xa129_ca61_49be_45e5);
+        let found = hash(&bytes, &bytes[..15]);
+        assert_eq!(found, 0xa129_ca61_49be_45e5);
         let draw = 0xa129_ca61_49be_45e5_u64 as f64 / u64::MAX as f64;
-        assert!(!draws(&bytes, &bytes[..15], draw - 1e-9) && draws(&bytes, &bytes[..15], draw + 1e-9));
+        let drawn = |share: f64| HoldOut::new([0; 32], share).is_drawn(found);
+        assert!(!drawn(draw - 1e-9) && drawn(draw + 1e-9));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_cell_is_the_same_with_what_stands_behind_it(cells in prop::collection::vec("[a-z]{0,16}", 1..9)) {
+            let hold_out = HoldOut::new([7; 32], 0.5);
+            let (mut one, mut other) = (hold_out.sides(&[]), hold_out.sides(&[]));
+            for cell in cells {
+                let behind = format!("{cell}, and more than that");
+                one.first_bytes(behind.as_bytes().first_chunk().unwrap(), cell.len());
+                other.cell(&cell);
+                prop_assert_eq!(&one.message, &other.message);
+            }
+        }
 
         #[test]
         fn equal_times_are_on_one_side_and_both_sides_have_rows(

@@ -8,6 +8,8 @@ use super::dates::Dated;
 use super::detect;
 use super::hint;
 use super::kind::{Kind, Kinds};
+use crate::data::Short;
+use crate::data::decimal::Plain;
 use crate::distinct::DistinctSketch;
 
 /// Fewer cells do not tell a key from values that happen to differ.
@@ -22,6 +24,9 @@ const FORM: f64 = 0.99;
 
 /// Whole numbers of so many digits, all of one length, are numbers that somebody gave out: amounts differ in length.
 const DIGITS_OF_A_KEY: usize = 8;
+
+/// Of all amounts only those like 20240131 are dates as well.
+const DIGITS_OF_A_DATE: usize = 8;
 
 /// Whole numbers that all differ, over a range of so many times their count, run on.
 const RUNNING: f64 = 1.1;
@@ -129,19 +134,24 @@ impl Column {
 
     /// Looks at a cell, which holds a value.
     pub(super) fn see(&mut self, cell: &str) {
-        self.cells += 1;
+        self.see_times(cell, 1);
+    }
+
+    /// The same for so many equal cells.
+    pub(super) fn see_times(&mut self, cell: &str, times: u64) {
+        self.cells += times;
         self.distinct.see(cell);
         let kinds = if detect::is_amount(cell) {
-            self.form.see_amount(cell);
+            self.form.see_amount(cell, times);
             Kinds::NONE
         } else {
             let known = self.known(cell);
-            self.form.see_other(cell, known.form);
+            self.form.see_other(cell, known.form, times);
             known.kinds
         };
         if kinds != Kinds::NONE {
             for kind in Kind::ALL.into_iter().filter(|&kind| kinds.holds(kind)) {
-                self.counts[kind.index()] += 1;
+                self.counts[kind.index()] += times;
                 self.examples[kind.index()].get_or_insert_with(|| shape(cell));
             }
         }
@@ -149,9 +159,21 @@ impl Column {
             .hint
             .is_some_and(|kind| kinds.holds(kind) || hint::bears_out(kind, cell))
         {
-            self.borne_out += 1;
+            self.borne_out += times;
             self.example.get_or_insert_with(|| shape(cell));
         }
+    }
+
+    /// As [`see`](Self::see), for a cell that was read as a number already.
+    #[inline]
+    pub(super) fn see_plain(&mut self, cell: Short, plain: Plain) {
+        // A name that announces something, or digits enough for an identifier, take another look.
+        if self.hint.is_some() || !detect::is_plain_amount(plain) {
+            return cell.with_text(|cell| self.see(cell));
+        }
+        self.cells += 1;
+        self.distinct.see_short(cell);
+        self.form.see_plain(cell, plain);
     }
 
     fn known(&mut self, cell: &str) -> Known {
@@ -267,38 +289,53 @@ impl Column {
 }
 
 impl Form {
-    /// An [amount](detect::is_amount).
-    fn see_amount(&mut self, cell: &str) {
-        // Of all amounts only 20240131 is a date as well.
-        const DIGITS_OF_A_DATE: usize = 8;
+    /// An [amount](detect::is_amount), so many times.
+    fn see_amount(&mut self, cell: &str, times: u64) {
         let unsigned = cell.strip_prefix('-').unwrap_or(cell);
         if unsigned.is_empty() || unsigned.contains('.') {
             return;
         }
         if cell.len() == DIGITS_OF_A_DATE && Dated::read(cell, None).is_some() {
-            self.dates += 1;
+            self.dates += times;
         }
-        self.see_whole(cell);
+        self.see_whole(cell, times);
     }
 
-    fn see_other(&mut self, cell: &str, form: Other) {
+    /// The same of one that was read as a number already.
+    #[inline]
+    fn see_plain(&mut self, cell: Short, plain: Plain) {
+        let Some(whole) = plain.whole() else {
+            return;
+        };
+        if cell.len() == DIGITS_OF_A_DATE && cell.with_text(|cell| Dated::read(cell, None).is_some()) {
+            self.dates += 1;
+        }
+        self.see_number(whole, plain.digits(), 1);
+    }
+
+    fn see_other(&mut self, cell: &str, form: Other, times: u64) {
         match form {
             Other::Date => {
-                self.dates += 1;
-                self.words += u64::from(is_word(cell));
+                self.dates += times;
+                self.words += if is_word(cell) { times } else { 0 };
             }
-            Other::Whole => self.see_whole(cell),
-            Other::Word => self.words += 1,
+            Other::Whole => self.see_whole(cell, times),
+            Other::Word => self.words += times,
             Other::None => {}
         }
     }
 
-    fn see_whole(&mut self, cell: &str) {
-        self.whole += 1;
+    fn see_whole(&mut self, cell: &str, times: u64) {
         let value = cell.parse().unwrap_or(i64::MAX);
+        let length = cell.len() - usize::from(cell.starts_with('-'));
+        self.see_number(value, length, times);
+    }
+
+    #[inline]
+    fn see_number(&mut self, value: i64, length: usize, times: u64) {
+        self.whole += times;
         let (least, most) = self.range.unwrap_or((value, value));
         self.range = Some((least.min(value), most.max(value)));
-        let length = cell.len() - usize::from(cell.starts_with('-'));
         let (short, long) = self.lengths.unwrap_or((length, length));
         self.lengths = Some((short.min(length), long.max(length)));
     }
@@ -370,7 +407,47 @@ pub(super) fn shape(cell: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What a column keeps of its cells.
+    fn kept(column: &Column) -> String {
+        let Column {
+            cells,
+            counts,
+            examples,
+            borne_out,
+            example,
+            distinct,
+            form,
+            ..
+        } = column;
+        let distinct = distinct.count();
+        format!("{cells} {counts:?} {examples:?} {borne_out} {example:?} {distinct} {form:?}")
+    }
+
+    proptest! {
+        #[test]
+        fn equal_cells_count_as_often_as_they_are_seen(
+            cells in prop::collection::vec(prop_oneof!["-?[0-9]{1,12}(\\.[0-9]{0,2})?", "[a-z]{1,9}", "20[0-9]{6}", "a@b\\.example", "4111 1111 1111 1111"], 1..20),
+            name in prop_oneof![Just("x"), Just("phone"), Just("ssn")],
+        ) {
+            let (mut once, mut often, mut plain) = (Column::new(name), Column::new(name), Column::new(name));
+            for cell in &cells {
+                (0..3).for_each(|_| often.see(cell));
+                once.see_times(cell, 3);
+                for _ in 0..3 {
+                    match Short::new(cell.as_bytes()).and_then(|short| Some((short, Plain::read(short)?))) {
+                        Some((short, number)) => plain.see_plain(short, number),
+                        None => plain.see(cell),
+                    }
+                }
+            }
+            prop_assert_eq!(kept(&once), kept(&often));
+            prop_assert_eq!(kept(&plain), kept(&often));
+        }
+    }
 
     fn column<T: ToString>(name: &str, cells: impl IntoIterator<Item = T>) -> Column {
         let mut column = Column::new(name);

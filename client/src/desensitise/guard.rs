@@ -8,7 +8,8 @@ use veilsum_protocol::task::Schema;
 use super::column::{Column, Looks};
 use super::policy::{Policy, Rule};
 use super::rules::{Applied, Rules, Unfit};
-use crate::data::{At, DataError, trimmed};
+use crate::data::decimal::Plain;
+use crate::data::{At, DataError, Row, Short, trimmed};
 
 /// For the rows of one table.
 pub struct Guard<'a> {
@@ -16,12 +17,11 @@ pub struct Guard<'a> {
     table: &'a Path,
     policy_file: &'a Path,
     schema: &'a Schema,
-    /// Whether a text that stands for no value begins with a digit. Most cells do, and need not be compared then.
-    digits_are_missing: bool,
     watched: Vec<Watched>,
 }
 
-struct Watched {
+/// A column that is looked at.
+pub(crate) struct Watched {
     name: String,
     position: usize,
     column: Column,
@@ -76,10 +76,6 @@ impl<'a> Guard<'a> {
             table,
             policy_file: rules.file(),
             schema,
-            digits_are_missing: schema
-                .missing
-                .iter()
-                .any(|missing| missing.starts_with(|first: char| first.is_ascii_digit())),
             watched,
         })
     }
@@ -89,23 +85,39 @@ impl<'a> Guard<'a> {
         self.rules.header()
     }
 
-    /// Puts the row in the form that the policy wants, and looks at it.
+    /// Whether the policy changes rows.
+    pub(crate) fn changes(&self) -> bool {
+        self.rules.changes_rows()
+    }
+
+    /// Puts the row in the form that the policy wants.
     ///
     /// # Errors
     /// A cell that its rule cannot work on.
-    pub fn row(&mut self, record: &mut StringRecord) -> Result<(), Unfit> {
-        self.rules.apply(record)?;
+    pub(crate) fn apply(&mut self, record: &mut StringRecord) -> Result<(), Unfit> {
+        self.rules.apply(record)
+    }
+
+    /// Looks at a row, in the form that the policy wants.
+    pub(crate) fn look(&mut self, row: Row<'_>) {
         for watched in &mut self.watched {
-            let cell = trimmed(record.get(watched.position).unwrap_or_default());
-            let Some(first) = cell.as_bytes().first() else {
-                continue;
-            };
-            let may_be_missing = self.digits_are_missing || !first.is_ascii_digit();
-            if !(may_be_missing && self.schema.missing.iter().any(|missing| missing == cell)) {
-                watched.column.see(cell);
+            let cell = trimmed(row.get(watched.position).unwrap_or_default());
+            if !self.schema.missing.iter().any(|missing| missing == cell) {
+                watched.see(cell, 1);
             }
         }
-        Ok(())
+    }
+
+    /// Which of the columns that are looked at stands at this place under the [header](Self::header).
+    pub(crate) fn place_of(&self, position: usize) -> Option<usize> {
+        self.watched
+            .iter()
+            .position(|watched| watched.position == position)
+    }
+
+    /// The columns that are looked at, for those who look at cells column by column.
+    pub(crate) fn watched(&mut self) -> &mut [Watched] {
+        &mut self.watched
     }
 
     /// Takes what the guard of other rows of the same table saw.
@@ -132,6 +144,26 @@ impl<'a> Guard<'a> {
             }
         }
         Ok(())
+    }
+}
+
+impl Watched {
+    /// Its place under the guard's header.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Looks at a cell that stands for a value, trimmed, and at so many that are equal to it; nothing if it is empty.
+    pub(crate) fn see(&mut self, cell: &str, times: u64) {
+        if !cell.is_empty() {
+            self.column.see_times(cell, times);
+        }
+    }
+
+    /// The same of a cell that was read as a number already.
+    #[inline]
+    pub(crate) fn see_plain(&mut self, cell: Short, plain: Plain) {
+        self.column.see_plain(cell, plain);
     }
 }
 

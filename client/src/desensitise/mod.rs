@@ -20,6 +20,7 @@ mod survey;
 pub use anonymity::AnonymityReport;
 pub use detect::{Found, find, masked};
 pub use guard::Guard;
+pub(crate) use guard::Watched;
 pub use key::DesensitiseKey;
 pub use kind::{Kind, Kinds};
 pub use policy::{Policy, template};

@@ -143,6 +143,11 @@ impl Applied<'_> {
         !matches!(self.policy.columns.get(name), None | Some(Rule::Allow(_)))
     }
 
+    /// Whether any column is dropped or has such a rule.
+    pub(crate) fn changes_rows(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
     /// Puts the row in the form that the policy wants, under [`Applied::header`].
     ///
     /// # Errors

@@ -1,18 +1,24 @@
-//! Splits CSV into rows of texts, as the csv crate does (RFC 4180, and what exports make of it).
-//!
-//! Most rows of a bank's table hold no quotes: those are split where the commas are. Every other one goes through the
-//! csv crate's own automaton. So the meaning is that crate's, and the tests compare both.
+//! Reads CSV block by block. One thread reads and finds out where rows end, which only quotes make hard; others split the blocks.
+
+mod faults;
+mod separators;
+mod split;
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use csv::StringRecord;
-use csv_core::ReadRecordResult;
-use memchr::{memchr, memchr_iter, memchr3};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::super::DataError;
 use super::super::error::At;
 use super::LONGEST_ROW;
+use super::batch::Batch;
+use faults::Faults;
+use split::Unsplit;
+
+pub(super) use split::Splitter;
 
 /// Bytes that are read at a time; the buffer grows to hold a longer row.
 const BLOCK: usize = 1 << 18;
@@ -21,157 +27,154 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The rows of a CSV file.
 pub(super) struct CsvRows {
-    file: PathBuf,
-    header: StringRecord,
+    faults: Arc<Faults>,
+    /// Bytes that are read at a time.
+    block: usize,
     bytes: Box<dyn Read + Send>,
     /// What was read and not given out: `buffer[start..end]`.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
     at_end: bool,
+    /// Why no more can be read. What was read before comes first.
+    failed: Option<io::Error>,
     /// Line of `start`, from 1.
     line: u64,
-    automaton: csv_core::Reader,
-    fields: Vec<u8>,
-    ends: Vec<usize>,
+}
+
+/// Whole rows: `bytes[start..end]`. What stands around them is of no meaning.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    line: u64,
+}
+
+impl Block {
+    fn unsplit(&self) -> Unsplit<'_> {
+        Unsplit {
+            bytes: &self.bytes[self.start..self.end],
+            line: self.line,
+        }
+    }
 }
 
 impl CsvRows {
     /// Reads the header.
     pub(super) fn open(file: &Path, bytes: Box<dyn Read + Send>) -> Result<(StringRecord, Self), DataError> {
+        Self::open_by(BLOCK, file, bytes)
+    }
+
+    fn open_by(
+        block: usize,
+        file: &Path,
+        bytes: Box<dyn Read + Send>,
+    ) -> Result<(StringRecord, Self), DataError> {
         let mut rows = Self {
-            file: file.to_owned(),
-            header: StringRecord::new(),
+            faults: Arc::new(Faults::new(file.to_owned(), StringRecord::new())),
+            block,
             bytes,
-            buffer: vec![0; BLOCK],
+            buffer: vec![0; block],
             start: 0,
             end: 0,
             at_end: false,
+            failed: None,
             line: 1,
-            automaton: csv_core::Reader::new(),
-            fields: vec![0; 1 << 10],
-            ends: vec![0; 1 << 6],
         };
-        while rows.end < BYTE_ORDER_MARK.len() && rows.fill()? {}
+        while rows.end < BYTE_ORDER_MARK.len() && rows.fill() {}
         if rows.buffer[..rows.end].starts_with(BYTE_ORDER_MARK) {
             rows.start = BYTE_ORDER_MARK.len();
         }
-        let mut header = StringRecord::new();
-        rows.read(&mut header)?;
-        header.trim();
-        rows.header = header.clone();
+        let header = rows.read_header()?;
+        rows.faults = Arc::new(Faults::new(file.to_owned(), header.clone()));
         Ok((header, rows))
     }
 
-    /// See [`super::Table::read`].
-    pub(super) fn read(&mut self, record: &mut StringRecord) -> Result<Option<At>, DataError> {
-        record.clear();
-        let mut searched = 0;
-        loop {
-            let waiting = &self.buffer[self.start..self.end];
-            let (length, next) = match memchr(b'\n', &waiting[searched..]) {
-                Some(place) => (searched + place, searched + place + 1),
-                None if self.at_end => (waiting.len(), waiting.len()),
-                None => {
-                    searched = waiting.len();
-                    if searched as u64 > LONGEST_ROW {
-                        return Err(self.too_long(self.line));
-                    }
-                    self.fill()?;
-                    continue;
-                }
+    fn read_header(&mut self) -> Result<StringRecord, DataError> {
+        let mut splitter = self.splitter();
+        let mut header = StringRecord::new();
+        let mut more = true;
+        while more && header.is_empty() {
+            let length = self.whole_rows()?;
+            more = length > 0;
+            let mut block = Unsplit {
+                bytes: &self.buffer[self.start..self.start + length],
+                line: self.line,
             };
-            let row = &waiting[..length];
-            let row = row.strip_suffix(b"\r").unwrap_or(row);
-            let at = At::Line(self.line);
-            if row.is_empty() {
-                if next == 0 {
-                    return Ok(None);
-                }
-                self.consume(next);
-                searched = 0;
-                continue;
-            }
-            match memchr3(b'"', b'\r', 0, row).and_then(|place| row.get(place)) {
-                None => {}
-                Some(0) => return Err(self.nul(at, row)),
-                Some(_) => return self.read_quoted(record),
-            }
-            match std::str::from_utf8(row) {
-                Ok(text) => {
-                    // Cells are so short that looking for the next comma with vectors costs more.
-                    let mut from = 0;
-                    for (place, byte) in row.iter().enumerate() {
-                        if *byte == b',' {
-                            record.push_field(&text[from..place]);
-                            from = place + 1;
-                        }
-                    }
-                    record.push_field(&text[from..]);
-                }
-                Err(error) => {
-                    let before = memchr_iter(b',', &row[..error.valid_up_to()]).count();
-                    return Err(self.not_utf8(at, before));
-                }
-            }
-            self.line += 1;
-            self.start += next;
-            self.check_length(at, record)?;
-            return Ok(Some(at));
+            splitter.read(&mut block, &mut header)?;
+            self.line = block.line;
+            self.start += length - block.bytes.len();
         }
+        header.trim();
+        Ok(header)
     }
 
-    /// A row with quotes or a lone carriage return.
-    fn read_quoted(&mut self, record: &mut StringRecord) -> Result<Option<At>, DataError> {
-        let begins = self.line;
-        let at = At::Line(begins);
-        self.automaton.reset();
-        let (mut written, mut ended, mut consumed) = (0, 0, 0);
+    /// For a thread that splits blocks.
+    pub(super) fn splitter(&self) -> Splitter {
+        Splitter::new(Arc::clone(&self.faults))
+    }
+
+    /// The next rows, many at a time; `None` after the last. What `used` was read into before is read into again.
+    ///
+    /// # Errors
+    /// When the file cannot be read on, or has a row that is too long.
+    pub(super) fn next(&mut self, used: Block) -> Result<Option<Block>, DataError> {
+        let length = self.whole_rows()?;
+        if length == 0 {
+            return Ok(None);
+        }
+        let (start, end, line) = (self.start, self.start + length, self.line);
+        self.line += memchr_iter(b'\n', &self.buffer[start..end]).count() as u64;
+        let mut next = used.bytes;
+        // One that a long row made longer goes.
+        if next.len() != self.block {
+            next = vec![0; self.block];
+        }
+        let rest = &self.buffer[end..self.end];
+        if next.len() < rest.len() {
+            next.resize(rest.len(), 0);
+        }
+        next[..rest.len()].copy_from_slice(rest);
+        (self.start, self.end) = (0, rest.len());
+        let bytes = std::mem::replace(&mut self.buffer, next);
+        Ok(Some(Block {
+            bytes,
+            start,
+            end,
+            line,
+        }))
+    }
+
+    /// Fills the buffer, and more until it holds a whole row. Gives the length of the whole rows in it; 0 at the end of the file.
+    fn whole_rows(&mut self) -> Result<usize, DataError> {
+        let mut least = self.block;
         loop {
+            while self.end - self.start < least && self.fill() {}
             let waiting = &self.buffer[self.start..self.end];
-            let (result, taken, wrote, fields) =
-                self.automaton
-                    .read_record(waiting, &mut self.fields[written..], &mut self.ends[ended..]);
-            self.consume(taken);
-            consumed += taken as u64;
-            if consumed > LONGEST_ROW {
-                return Err(self.too_long(begins));
+            let length = if self.at_end {
+                waiting.len()
+            } else {
+                whole_rows(waiting)
+            };
+            if length > 0 || self.at_end {
+                return Ok(length);
             }
-            written += wrote;
-            ended += fields;
-            match result {
-                ReadRecordResult::InputEmpty => {
-                    self.fill()?;
-                }
-                ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::Record => break,
-                ReadRecordResult::End => return Ok(None),
+            if waiting.len() as u64 > LONGEST_ROW {
+                return Err(self.faults.too_long(At::Line(self.line)));
+            }
+            least = 2 * waiting.len();
+            if let Some(error) = self.failed.take() {
+                return Err(self.faults.unreadable(error));
             }
         }
-        let mut from = 0;
-        for (place, &end) in self.ends[..ended].iter().enumerate() {
-            let bytes = &self.fields[from..end];
-            if memchr(0, bytes).is_some() {
-                return Err(self.cell(at, place, NUL));
-            }
-            let text = std::str::from_utf8(bytes).map_err(|_| self.not_utf8(at, place))?;
-            record.push_field(text);
-            from = end;
+    }
+
+    /// Reads more; false where there is none.
+    fn fill(&mut self) -> bool {
+        if self.at_end || self.failed.is_some() {
+            return false;
         }
-        self.check_length(at, record)?;
-        Ok(Some(at))
-    }
-
-    /// Passes over bytes that were given out.
-    fn consume(&mut self, count: usize) {
-        let passed = &self.buffer[self.start..self.start + count];
-        self.line += memchr_iter(b'\n', passed).count() as u64;
-        self.start += count;
-    }
-
-    /// Reads more; false at the end of the file.
-    fn fill(&mut self) -> Result<bool, DataError> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -186,83 +189,75 @@ impl CsvRows {
                 other => break other,
             }
         };
-        let read = read.map_err(|source| DataError::Unreadable {
-            file: self.file.clone(),
-            source,
-            advice: "it may be damaged or cut short: copy or export it again",
-        })?;
-        self.end += read;
-        self.at_end = read == 0;
-        Ok(read > 0)
-    }
-
-    fn check_length(&self, at: At, record: &StringRecord) -> Result<(), DataError> {
-        let expected = self.header.len();
-        if record.len() == expected || expected == 0 {
-            return Ok(());
-        }
-        Err(DataError::Row {
-            file: self.file.clone(),
-            at,
-            found: format!("{} cells", record.len()),
-            expected: format!("{expected}, as in the header"),
-            advice: "look for a comma too many or too few; a text with commas stands in double quotes",
-        })
-    }
-
-    fn too_long(&self, line: u64) -> DataError {
-        DataError::Row {
-            file: self.file.clone(),
-            at: At::Line(line),
-            found: format!("a row of more than {} MiB", LONGEST_ROW >> 20),
-            expected: "rows that end with a line end".to_owned(),
-            advice: "look for a double quote that is not closed, or export the file with one line a row",
-        }
-    }
-
-    fn nul(&self, at: At, row: &[u8]) -> DataError {
-        let before = memchr(0, row).map_or(0, |place| memchr_iter(b',', &row[..place]).count());
-        self.cell(at, before, NUL)
-    }
-
-    fn not_utf8(&self, at: At, cell: usize) -> DataError {
-        self.cell(
-            at,
-            cell,
-            (
-                "a text that is not UTF-8",
-                "UTF-8",
-                "export the file with UTF-8 encoding",
-            ),
-        )
-    }
-
-    /// A fault of one cell; of the row where no column of the header stands over it.
-    fn cell(&self, at: At, cell: usize, (found, expected, advice): (&str, &str, &'static str)) -> DataError {
-        let (file, found, expected) = (self.file.clone(), found.to_owned(), expected.to_owned());
-        match self.header.get(cell) {
-            Some(column) => DataError::Cell {
-                file,
-                at,
-                column: column.into(),
-                found,
-                expected,
-                advice,
-            },
-            None => DataError::Row {
-                file,
-                at,
-                found,
-                expected,
-                advice,
-            },
+        match read {
+            Ok(read) => {
+                self.end += read;
+                self.at_end = read == 0;
+                read > 0
+            }
+            Err(error) => {
+                self.failed = Some(error);
+                false
+            }
         }
     }
 }
 
-/// A text has none; a file in UTF-16 has one in every other place.
-const NUL: (&str, &str, &str) = (
-    "a NUL byte",
-    "text",
-    "export the file with UTF-8 encoding; it may be UTF-16, or damaged",
-);
+impl Splitter {
+    /// Hands all rows of a block to `each`, some at a time.
+    ///
+    /// # Errors
+    /// The first that a row or `each` gives, in the order of the file.
+    pub(super) fn split_block(
+        &mut self,
+        block: &Block,
+        each: &mut dyn FnMut(Batch<'_>) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
+        self.split(block.unsplit(), each)
+    }
+}
+
+/// How many bytes of `waiting`, which begins with a row, are of rows that end with a line feed in it. A line feed ends no row where it stands in quotes.
+fn whole_rows(waiting: &[u8]) -> usize {
+    let last_row_end = |from: usize, to: usize| {
+        let place = memrchr(b'\n', &waiting[from..to]);
+        place.map(|place| from + place + 1)
+    };
+    // Where the bytes outside quotes begin, and from where on the next quote is looked for.
+    let (mut outside, mut from, mut whole) = (0, 0, 0);
+    while let Some(place) = memchr(b'"', &waiting[from..]) {
+        let quote = from + place;
+        from = quote + 1;
+        if !begins_cell(&waiting[..quote]) {
+            continue;
+        }
+        whole = last_row_end(outside, quote).unwrap_or(whole);
+        loop {
+            let Some(place) = memchr(b'"', &waiting[from..]) else {
+                return whole;
+            };
+            from += place + 1;
+            match waiting.get(from) {
+                // What comes next tells whether the quote is doubled.
+                None => return whole,
+                Some(b'"') => from += 1,
+                Some(_) => break,
+            }
+        }
+        outside = from;
+    }
+    last_row_end(outside, waiting.len()).unwrap_or(whole)
+}
+
+/// Whether a cell begins behind these bytes, the last of which stand outside quotes. Only there a quote opens quotes.
+fn begins_cell(before: &[u8]) -> bool {
+    let begins_row = |before: &[u8]| matches!(before.last(), None | Some(b'\n' | b'\r'));
+    match before.strip_suffix(BYTE_ORDER_MARK) {
+        // The automaton takes it for none of the row's.
+        Some(before) => begins_row(before),
+        None => before.last() == Some(&b',') || begins_row(before),
+    }
+}
+
+#[cfg(test)]
+mod tests;

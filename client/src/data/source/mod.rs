@@ -1,6 +1,7 @@
 //! A bank's file as rows of texts, whatever its format: the same for the parser of cells, for a profile and for a
 //! draft of a schema. What the cells mean is decided elsewhere.
 
+mod batch;
 mod csv;
 mod idx;
 mod parquet;
@@ -14,9 +15,10 @@ use ::csv::StringRecord;
 use flate2::bufread::MultiGzDecoder;
 
 use super::DataError;
-use super::error::At;
 use csv::CsvRows;
 use parquet::ParquetRows;
+
+pub(crate) use batch::{Batch, Records, Row, Short};
 pub(crate) use shared::Worker;
 
 pub(crate) use idx::{Idx, times};
@@ -126,18 +128,6 @@ impl Table {
     /// Names of the columns, trimmed, in the file's order. They may be any texts, and may repeat.
     pub(crate) fn header(&self) -> &StringRecord {
         &self.header
-    }
-
-    /// Reads the next row, which has as many cells as the header; `None` after the last one. Cells are as in the
-    /// file, with blanks around them.
-    ///
-    /// # Errors
-    /// The first thing in the row that keeps it from being read.
-    fn read(&mut self, record: &mut StringRecord) -> Result<Option<At>, DataError> {
-        match &mut self.rows {
-            Rows::Csv(rows) => rows.read(record),
-            Rows::Parquet(rows) => rows.read(record),
-        }
     }
 }
 

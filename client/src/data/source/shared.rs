@@ -1,3 +1,5 @@
+//! Rows of a table from one thread to those that work on them, and what they make of them back in the order of the file.
+
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Builder, Scope};
 
@@ -5,33 +7,44 @@ use csv::StringRecord;
 
 use super::super::DataError;
 use super::super::error::At;
-use super::Table;
+use super::batch::{Batch, Records};
+use super::csv::{Block, Splitter};
+use super::{Rows, Table};
 
-/// Rows that are handed over at a time: some hundred kilobytes, so that threads seldom wait for each other.
-const BATCH: usize = 2048;
+/// Rows that are handed over at a time, unless they come as blocks of text: some hundred kilobytes, so that threads seldom wait for each other.
+const ROWS: usize = 2048;
 
-/// Batches that wait on either side of a worker; memory holds these and the one at work for each worker.
+/// Pieces that wait on either side of a worker; memory holds these and the one at work for each worker.
 const WAITING: usize = 2;
 
 /// What one thread does with rows.
 pub(crate) trait Worker: Send {
-    /// What it makes of a batch of rows.
+    /// What it makes of rows.
     type Made: Default + Send;
 
-    /// Takes one row more into `made`.
+    /// Takes some rows more into `made`.
     ///
     /// # Errors
-    /// What keeps the table from being used.
-    fn row(&mut self, at: At, record: &mut StringRecord, made: &mut Self::Made) -> Result<(), DataError>;
+    /// The first thing that keeps the table from being used. What is in `made` are the rows before.
+    fn rows(&mut self, rows: Batch<'_>, made: &mut Self::Made) -> Result<(), DataError>;
 }
 
 /// Rows that follow each other, and what came after them if that was an error or the end.
 #[derive(Default)]
-struct Batch {
-    /// The rest, behind as many as `rows` has, are for a next use.
-    records: Vec<StringRecord>,
-    rows: Vec<At>,
+struct Piece {
+    rows: Unworked,
     ends: Option<Result<(), DataError>>,
+}
+
+enum Unworked {
+    Block(Block),
+    Records(Records),
+}
+
+impl Default for Unworked {
+    fn default() -> Self {
+        Self::Block(Block::default())
+    }
 }
 
 struct Worked<M> {
@@ -40,13 +53,20 @@ struct Worked<M> {
 }
 
 /// A worker that makes nothing of rows beside what it keeps.
-struct Each<F>(F);
+struct Each<F> {
+    each: F,
+    record: StringRecord,
+}
 
 impl<F: FnMut(At, &mut StringRecord) -> Result<(), DataError> + Send> Worker for Each<F> {
     type Made = ();
 
-    fn row(&mut self, at: At, record: &mut StringRecord, (): &mut ()) -> Result<(), DataError> {
-        (self.0)(at, record)
+    fn rows(&mut self, rows: Batch<'_>, (): &mut ()) -> Result<(), DataError> {
+        for (at, row) in rows.each() {
+            row.copy_to(&mut self.record);
+            (self.each)(at, &mut self.record)?;
+        }
+        Ok(())
     }
 }
 
@@ -59,7 +79,8 @@ impl Table {
         self,
         each: impl FnMut(At, &mut StringRecord) -> Result<(), DataError> + Send,
     ) -> Result<(), DataError> {
-        self.share(vec![Each(each)], |()| Ok(())).map(drop)
+        let record = StringRecord::new();
+        self.share(vec![Each { each, record }], |()| Ok(())).map(drop)
     }
 
     /// Deals the rows out to the workers, each in a thread of its own, while another reads on; `take` gets what they made, in the order of the
@@ -85,17 +106,18 @@ impl Table {
                 let (send, receive) = sync_channel(WAITING);
                 let (done, ready) = sync_channel(WAITING);
                 let give_back = give_back.clone();
+                let splitter = self.splitter();
                 let thread = Builder::new().name("cells".to_owned());
                 threads.push(
                     thread
-                        .spawn_scoped(scope, move || work(worker, &receive, &done, &give_back))
+                        .spawn_scoped(scope, move || work(worker, splitter, &receive, &done, &give_back))
                         .map_err(no_thread)?,
                 );
                 full.push(send);
                 worked.push(ready);
             }
             read_in_thread(scope, self, full, empty).map_err(no_thread)?;
-            // The batches go round in turn, so their results come in turn too. A thread that panicked sends no more, and the scope goes on with
+            // The pieces go round in turn, so their results come in turn too. A thread that panicked sends no more, and the scope goes on with
             // its panic.
             for ready in worked.iter().cycle() {
                 let Ok(Worked { made, ends }) = ready.recv() else {
@@ -115,32 +137,71 @@ impl Table {
                 .collect())
         })
     }
+
+    /// What splits this table's blocks, if it comes in such.
+    fn splitter(&self) -> Option<Splitter> {
+        match &self.rows {
+            Rows::Csv(rows) => Some(rows.splitter()),
+            Rows::Parquet(_) => None,
+        }
+    }
+
+    /// The next rows.
+    fn next(&mut self, used: Unworked) -> Piece {
+        match (&mut self.rows, used) {
+            (Rows::Csv(rows), used) => {
+                let used = match used {
+                    Unworked::Block(block) => block,
+                    Unworked::Records(_) => Block::default(),
+                };
+                let (block, ends) = match rows.next(used) {
+                    Ok(Some(block)) => (block, None),
+                    Ok(None) => (Block::default(), Some(Ok(()))),
+                    Err(error) => (Block::default(), Some(Err(error))),
+                };
+                Piece {
+                    rows: Unworked::Block(block),
+                    ends,
+                }
+            }
+            (Rows::Parquet(rows), used) => {
+                let mut records = match used {
+                    Unworked::Records(records) => records,
+                    Unworked::Block(_) => Records::default(),
+                };
+                records.clear();
+                let mut record = StringRecord::new();
+                let ends = loop {
+                    if records.is_full(ROWS) {
+                        break None;
+                    }
+                    match rows.read(&mut record) {
+                        Ok(Some(at)) => records.push(at, &record),
+                        Ok(None) => break Some(Ok(())),
+                        Err(error) => break Some(Err(error)),
+                    }
+                };
+                Piece {
+                    rows: Unworked::Records(records),
+                    ends,
+                }
+            }
+        }
+    }
 }
 
 fn read_in_thread<'scope>(
     scope: &'scope Scope<'scope, '_>,
     mut table: Table,
-    full: Vec<SyncSender<Batch>>,
-    empty: Receiver<Batch>,
+    full: Vec<SyncSender<Piece>>,
+    empty: Receiver<Unworked>,
 ) -> std::io::Result<()> {
     let read_on = move || {
         for send in full.iter().cycle() {
-            let mut batch = empty.try_recv().unwrap_or_default();
-            batch.rows.clear();
-            while batch.rows.len() < BATCH && batch.ends.is_none() {
-                let place = batch.rows.len();
-                if batch.records.len() == place {
-                    batch.records.push(StringRecord::new());
-                }
-                match table.read(&mut batch.records[place]) {
-                    Ok(Some(at)) => batch.rows.push(at),
-                    Ok(None) => batch.ends = Some(Ok(())),
-                    Err(error) => batch.ends = Some(Err(error)),
-                }
-            }
-            let last = batch.ends.is_some();
+            let piece = table.next(empty.try_recv().unwrap_or_default());
+            let last = piece.ends.is_some();
             // Nobody takes it once there was an error.
-            if send.send(batch).is_err() || last {
+            if send.send(piece).is_err() || last {
                 return;
             }
         }
@@ -153,25 +214,28 @@ fn read_in_thread<'scope>(
 
 fn work<W: Worker>(
     mut worker: W,
-    receive: &Receiver<Batch>,
+    mut splitter: Option<Splitter>,
+    receive: &Receiver<Piece>,
     done: &SyncSender<Worked<W::Made>>,
-    give_back: &SyncSender<Batch>,
+    give_back: &SyncSender<Unworked>,
 ) -> W {
-    while let Ok(mut batch) = receive.recv() {
+    while let Ok(Piece { rows, ends }) = receive.recv() {
         let mut made = W::Made::default();
-        let mut ends = batch.ends.take();
-        for (at, record) in batch.rows.drain(..).zip(&mut batch.records) {
-            if let Err(error) = worker.row(at, record, &mut made) {
-                ends = Some(Err(error));
-                break;
+        let worked = match (&rows, &mut splitter) {
+            (Unworked::Block(block), Some(splitter)) => {
+                splitter.split_block(block, &mut |rows| worker.rows(rows, &mut made))
             }
-        }
+            // Only a table of blocks gives one.
+            (Unworked::Block(_), None) => Ok(()),
+            (Unworked::Records(records), _) => worker.rows(records.batch(), &mut made),
+        };
+        let ends = worked.err().map(Err).or(ends);
         let last = ends.is_some();
         if done.send(Worked { made, ends }).is_err() || last {
             break;
         }
         // The reader may have come to its end.
-        let _ = give_back.try_send(batch);
+        let _ = give_back.try_send(rows);
     }
     worker
 }

@@ -20,16 +20,17 @@ fn write(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
 /// Header and rows, or the first error.
 fn read(bytes: &[u8]) -> Result<Vec<Vec<String>>, String> {
     let (_folder, path) = write(bytes);
-    let mut table = Table::open(&path).map_err(|e| e.to_string())?;
+    let table = Table::open(&path).map_err(|e| e.to_string())?;
     let texts = |record: &StringRecord| record.iter().map(str::to_owned).collect::<Vec<_>>();
     let mut rows = vec![texts(table.header())];
-    let mut record = StringRecord::new();
-    while let Some(_at) = table.read(&mut record).map_err(|e| e.to_string())? {
+    let read = table.for_each(|_at, record| {
         assert_eq!(record.len(), rows[0].len());
-        rows.push(texts(&record));
+        rows.push(texts(record));
         // Far more than any file here has.
         assert!(rows.len() < 20_000);
-    }
+        Ok(())
+    });
+    read.map_err(|e| e.to_string())?;
     Ok(rows)
 }
 

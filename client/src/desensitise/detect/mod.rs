@@ -19,6 +19,7 @@ use std::ops::Range;
 use regex::Regex;
 
 use super::kind::{Kind, Kinds};
+use crate::data::decimal::Plain;
 
 /// An identifier in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,10 +82,12 @@ pub fn masked(text: &str, kinds: Kinds) -> Option<String> {
     (end > 0).then(|| masked + &text[end..])
 }
 
+/// Digits that an identifier has at least which is told by its digits alone.
+const FEWEST_DIGITS: usize = 11;
+
 /// True for most cells of a table: a whole number of fewer digits than any identifier has that is told by its digits alone, and any number with a
 /// fraction.
 pub(super) fn is_amount(text: &str) -> bool {
-    const FEWEST_DIGITS: usize = 11;
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let mut fraction = false;
     for byte in unsigned.bytes() {
@@ -95,6 +98,12 @@ pub(super) fn is_amount(text: &str) -> bool {
         }
     }
     fraction || unsigned.len() < FEWEST_DIGITS
+}
+
+/// The same of a text that was read as a number already.
+#[inline]
+pub(super) fn is_plain_amount(number: Plain) -> bool {
+    number.whole().is_none() || number.digits() < FEWEST_DIGITS
 }
 
 /// Which letters a text has: most cells of a table have none that an identifier needs.
