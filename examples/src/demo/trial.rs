@@ -5,7 +5,9 @@
 //! party that holds everybody's rows it is the pooled model; with all banks it is the same federation unmasked.
 //! So every model sees the same number of passes, and the optimiser starts afresh in each round for all of them.
 
-use veilsum_client::data::{DataFiles, Dataset, EncodedData, HoldOut};
+use std::sync::Arc;
+
+use veilsum_client::data::{DataFiles, Dataset, EncodedData, HoldOut, Room};
 use veilsum_client::desensitise::Rules;
 use veilsum_client::train::{Runtime, TrainingJob, predict, train};
 use veilsum_protocol::model::initialise::initialise;
@@ -60,7 +62,8 @@ pub fn read_rows(task: &Task, files: &TableFiles, hold_out: &HoldOut) -> Result<
         file: files.rows.clone(),
         labels: files.labels.clone(),
     };
-    Dataset::read_files(&files, &task.schema, hold_out, None, &Rules::none()).map_err(DemoError::trial)
+    let room = Room::in_memory();
+    Dataset::read_files(&files, &task.schema, hold_out, None, &Rules::none(), &room).map_err(DemoError::trial)
 }
 
 impl TestFold {
@@ -140,7 +143,7 @@ fn predictions(
 pub fn moments_of(banks: &[&Dataset]) -> Result<Moments, DemoError> {
     let mut total: Vec<ColumnSums> = Vec::new();
     for bank in banks {
-        let columns = bank.statistics().columns;
+        let columns = bank.statistics().map_err(DemoError::trial)?.columns;
         total.resize(columns.len(), ColumnSums::default());
         for (total, column) in total.iter_mut().zip(columns) {
             total.count += column.count;
@@ -202,7 +205,7 @@ pub fn pooled(plan: Plan<'_>, banks: &[&Dataset]) -> Result<Trial, DemoError> {
             None => all = Some(more),
             Some(all) => {
                 all.inputs.extend(more.inputs);
-                all.labels.extend(more.labels);
+                Arc::make_mut(&mut all.labels).extend_from_slice(&more.labels);
             }
         }
     }
