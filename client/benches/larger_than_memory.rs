@@ -12,7 +12,7 @@ use veilsum_client::desensitise::Rules;
 use veilsum_client::train::{DeviceChoice, Runtime, TrainingJob, evaluate, train};
 use veilsum_protocol::model::Moments;
 use veilsum_protocol::model::initialise::initialise;
-use veilsum_protocol::task::{Schema, Task};
+use veilsum_protocol::task::Task;
 
 mod loans;
 

@@ -43,6 +43,12 @@ fn by_hash() -> Split {
     Split::Hash { share: 0.2 }
 }
 
+fn words(draws: &mut Draws) -> String {
+    (0..draws.below(6))
+        .map(|_| draws.of(&["lost ", "my ", "card "]))
+        .collect()
+}
+
 const WAYS: [Way; 5] = [
     // Numbers, categories and dates, by counts and as they are.
     Way {
@@ -105,22 +111,14 @@ const WAYS: [Way; 5] = [
     Way {
         schema: "version = 1\nlabel = \"y\"\n[[column]]\nname = \"t\"\ntype = \"text\"\ntokens = 4\nbuckets = 100\n",
         header: "t",
-        row: |draws| {
-            (0..draws.below(6))
-                .map(|_| draws.of(&["lost ", "my ", "card "]))
-                .collect()
-        },
+        row: words,
         model: "family = \"embedding-bag\"\ndimension = 2",
         split: by_hash,
     },
     Way {
         schema: "version = 1\nlabel = \"y\"\n[[column]]\nname = \"t\"\ntype = \"text\"\ntokens = 3\nbuckets = 70000\n",
         header: "t",
-        row: |draws| {
-            (0..draws.below(6))
-                .map(|_| draws.of(&["lost ", "my ", "card "]))
-                .collect()
-        },
+        row: words,
         model: "family = \"embedding-bag\"\ndimension = 2",
         split: by_hash,
     },

@@ -319,6 +319,17 @@ fn a_changed_policy_counts_for_the_next_order() {
     assert_eq!(lanes().unwrap(), without);
 }
 
+/// The work of a round of statistics.
+fn order(round: u64) -> Order {
+    Order {
+        round: Round(round),
+        kind: Plan::new(&task()).kind(0).unwrap(),
+        task: task().into(),
+        plan: Plan::new(&task()).into(),
+        state: TaskState::initial(&task()).into(),
+    }
+}
+
 #[tokio::test]
 async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let folder = tempfile::tempdir().unwrap();
@@ -327,13 +338,6 @@ async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let data = source.files.file.clone();
     let own = OwnFiles::new(folder.path().join("own"));
     let mut trainer = Trainer::start(source, files, own.clone()).unwrap();
-    let order = |round| Order {
-        round: Round(round),
-        kind: Plan::new(&task()).kind(0).unwrap(),
-        task: task().into(),
-        plan: Plan::new(&task()).into(),
-        state: TaskState::initial(&task()).into(),
-    };
     trainer.order(order(1)).unwrap();
     assert!(matches!(trainer.news().await.unwrap(), News::Computed(Round(1))));
     assert!(folder.path().join("rounds/1.digits").exists());
@@ -370,13 +374,6 @@ async fn rows_that_cannot_be_kept_are_no_data_until_they_can() {
     let files = RoundFiles::open(folder.path().join("rounds")).unwrap();
     let own = OwnFiles::new(folder.path().join("own"));
     let mut trainer = Trainer::start(source, files, own).unwrap();
-    let order = |round| Order {
-        round: Round(round),
-        kind: Plan::new(&task()).kind(0).unwrap(),
-        task: task().into(),
-        plan: Plan::new(&task()).into(),
-        state: TaskState::initial(&task()).into(),
-    };
     trainer.order(order(1)).unwrap();
     let News::NoData(Round(1), reason) = trainer.news().await.unwrap() else {
         panic!("it did not fail");
