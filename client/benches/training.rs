@@ -277,7 +277,7 @@ fn table(spec: &Spec) -> EncodedData {
         inputs: inputs.into(),
         shape,
         target: spec.target(),
-        labels,
+        labels: labels.into(),
     }
 }
 

@@ -14,7 +14,7 @@ use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 use zeroize::Zeroizing;
 
 use crate::config::{self, Config, ConfigError};
-use crate::data::{DataError, DataFiles, Dataset, HoldOut};
+use crate::data::{DataError, DataFiles, Dataset, HoldOut, Room};
 use crate::desensitise::PolicySource;
 use crate::enrol::inspect::{self, CertificateFacts};
 use crate::enrol::{EnrolError, init, keyfile};
@@ -246,6 +246,14 @@ pub fn files(config: &Config) -> DataFiles {
     }
 }
 
+/// Where the rows are kept once they are read.
+pub fn room(config: &Config) -> Room {
+    Room {
+        memory_bytes: config.data.memory_bytes,
+        folder: config.state.clone(),
+    }
+}
+
 /// Reads the whole table by the bank's own schema file, under its policy.
 ///
 /// # Errors
@@ -254,7 +262,8 @@ pub fn data(config: &Config) -> Result<DataFacts, DataError> {
     let schema = schema(config)?;
     let rules = policy(config).rules()?;
     // No task says yet how many rows are held out; every row is checked all the same.
-    let rows = Dataset::read_files(&files(config), &schema, &HoldOut::new([0; 32], 0.0), None, &rules)?;
+    let hold_out = HoldOut::new([0; 32], 0.0);
+    let rows = Dataset::read_files(&files(config), &schema, &hold_out, None, &rules, &room(config))?;
     Ok(DataFacts {
         rows: rows.len(),
         labels: rows.labels_in_words(),
@@ -272,6 +281,7 @@ pub fn source(config: &Config, runtime: Runtime) -> Result<Source, AppError> {
         schema: config.data.schema.clone(),
         policy: policy(config),
         salt: init::read_hold_out_salt(&config.identity.hold_out_salt)?,
+        room: room(config),
         runtime,
     })
 }

@@ -50,6 +50,7 @@ pub(crate) fn survey(config: &Config) -> Result<Report, DataError> {
             &HoldOut::new([0; 32], 0.0),
             None,
             &rules,
+            &app::room(config),
         )?;
         let survey = Survey {
             rows: rows.len() as u64,

@@ -64,6 +64,8 @@ pub struct Data {
     pub schema: PathBuf,
     /// The bank's own policy, what is done to columns before they are read, TOML; empty: `policy.toml` in the folder, if it is there.
     pub policy: PathBuf,
+    /// Bytes of memory that the values of rows may take (0 to 2^50); rows of a table that takes more lie in a file in `state`.
+    pub memory_bytes: u64,
     /// Whether the file names the policy, so that it must be there.
     #[serde(skip)]
     pub policy_is_named: bool,
@@ -150,6 +152,7 @@ impl Default for Data {
             labels: PathBuf::new(),
             schema: "schema.toml".into(),
             policy: PathBuf::new(),
+            memory_bytes: 1 << 30,
             policy_is_named: false,
         }
     }
@@ -207,6 +210,7 @@ impl Config {
             schema,
             policy,
             policy_is_named,
+            memory_bytes: _,
         } = &mut config.data;
         if labels != Path::new("") {
             *labels = root.join(&labels);
@@ -261,6 +265,7 @@ impl Config {
         let link = &self.link;
         self.check_proxy(&range)?;
         for (key, found, least, most) in [
+            ("data.memory_bytes", self.data.memory_bytes, 0, 1 << 50),
             ("compute.threads", u64::from(self.compute.threads), 1, 256),
             (
                 "link.message_bytes",
@@ -351,6 +356,7 @@ pub fn template(name: &str) -> String {
         schema,
         policy: _,
         policy_is_named: _,
+        memory_bytes,
     } = Data::default();
     let Compute { device, threads } = Compute::default();
     let Link {
@@ -386,6 +392,7 @@ desensitise_key = {desensitise_key:?}   # for rules "hash" and "shift_dates" of 
 file = {file:?}
 schema = {schema:?}           # as agreed in the consortium
 policy = {POLICY_FILE:?}           # what is done to columns before they are read; the bank's own
+memory_bytes = {memory_bytes}          # for the rows; those of a larger table lie in a file in `state` while the daemon runs
 
 [compute]
 device = {device:?}                   # or "auto" (a GPU if there is one), "cuda:0"
@@ -425,6 +432,7 @@ mod tests {
         let shortest = read("name = \"bank-a\"").unwrap();
         assert_eq!(from_template.link, shortest.link);
         assert_eq!(from_template.compute, shortest.compute);
+        assert_eq!(from_template.data.memory_bytes, shortest.data.memory_bytes);
         assert_eq!(
             from_template.data.file.file_name(),
             shortest.data.file.file_name()
@@ -443,6 +451,10 @@ mod tests {
             (
                 "name = \"a\"\n[compute]\nthreads = 0",
                 "compute.threads: 0 is out of range, expected 1 to 256",
+            ),
+            (
+                "name = \"a\"\n[data]\nmemory_bytes = 1125899906842625",
+                "data.memory_bytes: 1125899906842625 is out of range, expected 0 to 1125899906842624",
             ),
             ("name = \"a\"\n[link]\nidle_s = 601", "link.idle_s: 601"),
             (

@@ -4,24 +4,25 @@ use std::sync::Arc;
 use veilsum_protocol::model::MAX_ROWS;
 use veilsum_protocol::task::{Examples, Groups, LabelKind, Schema};
 
-use super::date::SECOND;
 use super::error::At;
+use super::kept_rows::KeptRows;
 use super::layout::Layout;
 use super::moment::Moment;
 use super::series::{AllSeries, InSeries};
 use super::split::{Side, first_held_out};
 use super::windows::Windows;
-use super::{DataError, DataFiles, HoldOut, OpenValues, RowValues, images, parse};
+use super::{DataError, DataFiles, HoldOut, OpenValues, Room, images, parse};
 use crate::desensitise::Rules;
 
-/// A bank's rows, checked against the schema and held in memory: 4 bytes for each number, 2 for each category, 2 or 4 for each token of the
-/// longest text, 1 for each value of an image.
+/// A bank's rows, checked against the schema. Their values take 4 bytes for each number, 2 for each category, 2 or 4 for each token of the
+/// longest text, 1 for each value of an image, in memory or in a file; what else is told of a row is in memory: 4 bytes for its label, 1 for its
+/// side, 1 for its group, 4 for its place in the order of time, 11 for its place among the rows of its key and 4 for the time since the one before.
 pub struct Dataset {
     schema: Schema,
     layout: Layout,
-    cells: Cells,
-    /// Where a row is a text or an image, all of it.
-    whole: Option<RowValues>,
+    rows: Arc<KeptRows>,
+    /// 0 or 1, the number of the class, or the number on `[0, 1]`.
+    labels: Arc<Vec<f32>>,
     held_out: Vec<bool>,
     /// Of each row, where the model is judged by group; else empty.
     groups: Vec<u8>,
@@ -29,8 +30,6 @@ pub struct Dataset {
     by_time: Option<Vec<u32>>,
     /// Of categories whose values the banks find out.
     open: OpenValues,
-    /// Where rows are grouped, those that each of them is judged by.
-    windows: Option<Arc<Windows>>,
 }
 
 /// The cells of rows.
@@ -42,14 +41,6 @@ pub(super) struct Cells {
     pub(super) categories: Vec<u16>,
     /// 0 or 1, the number of the class, or the number on `[0, 1]`.
     pub(super) labels: Vec<f32>,
-}
-
-impl Cells {
-    fn append(&mut self, more: &Self) {
-        self.numbers.extend_from_slice(&more.numbers);
-        self.categories.extend_from_slice(&more.categories);
-        self.labels.extend_from_slice(&more.labels);
-    }
 }
 
 /// Rows that follow each other, as the reader hands them over.
@@ -70,57 +61,52 @@ pub(super) struct Rows {
 
 impl Dataset {
     /// Reads a table with its columns in any order: CSV with a header, plain or compressed with gzip, or Parquet. The bank's own `rules` are applied to
-    /// each row before anything else looks at it.
+    /// each row before anything else looks at it. All rows are kept in memory.
     ///
     /// # Errors
     /// The first thing in the file that does not fit the schema, with line, column, what was found, what was
     /// expected and what to do; also a file without rows, with one class only, or that leaves nothing to train on, and a column that looks
     /// like an identifier.
     pub fn read(file: &Path, schema: &Schema, hold_out: &HoldOut, rules: &Rules) -> Result<Self, DataError> {
-        Self::read_files(&file.to_owned().into(), schema, hold_out, None, rules)
+        let room = Room::in_memory();
+        Self::read_files(&file.to_owned().into(), schema, hold_out, None, rules, &room)
     }
 
-    /// The same, or, for a schema of images, two IDX files; and of each row of a table which of `groups` it is of.
+    /// The same, or, for a schema of images, two IDX files; and of each row of a table which of `groups` it is of. Rows that have no `room` in
+    /// memory are kept in a file.
     ///
     /// # Errors
-    /// As [`Dataset::read`]; also a file of labels beside a table, images without one, and a row that is of no group.
+    /// As [`Dataset::read`]; also a file of labels beside a table, images without one, a row that is of no group, and a disk that does not
+    /// take the rows.
     pub fn read_files(
         files: &DataFiles,
         schema: &Schema,
         hold_out: &HoldOut,
         groups: Option<&Groups>,
         rules: &Rules,
+        room: &Room,
     ) -> Result<Self, DataError> {
         let file = &files.file;
-        let mut dataset = Self {
-            schema: schema.clone(),
-            layout: Layout::of(schema),
-            cells: Cells::default(),
-            whole: RowValues::of(schema),
-            held_out: Vec::new(),
-            groups: Vec::new(),
-            by_time: None,
-            open: OpenValues::default(),
-            windows: None,
-        };
+        let layout = Layout::of(schema);
+        let mut kept = KeptRows::new(schema, &layout, room);
+        let (mut labels, mut held_out, mut of_groups) = (Vec::new(), Vec::new(), Vec::new());
         let mut moments = Vec::new();
         let mut series = AllSeries::default();
-        let mut sink = |rows: Rows| {
-            dataset.cells.append(&rows.cells);
-            if let Some(whole) = &mut dataset.whole {
-                whole.push(&rows);
-            }
+        let mut sink = |rows: Rows| -> Result<(), DataError> {
+            kept.push(&rows)?;
+            labels.extend_from_slice(&rows.cells.labels);
             rows.series.iter().for_each(|row| series.push(*row));
-            dataset.groups.extend_from_slice(&rows.groups);
+            of_groups.extend_from_slice(&rows.groups);
             for (_, side) in &rows.sides {
                 if let Side::At(moment) = side {
                     moments.push(*moment);
                 }
                 // The last row tells of rows with a moment; they count as held out until then.
-                dataset.held_out.push(*side != Side::Training);
+                held_out.push(*side != Side::Training);
             }
+            Ok(())
         };
-        dataset.open = match (schema.image(), &files.labels) {
+        let open = match (schema.image(), &files.labels) {
             (Some(image), _) => {
                 images::read(files, schema, image, hold_out, rules, &mut sink)?;
                 OpenValues::default()
@@ -135,27 +121,22 @@ impl Dataset {
                 ));
             }
         };
-        if let Some(sequence) = &schema.sequence {
-            dataset.join(series, sequence.steps);
-        }
+        kept.finish(schema.sequence.as_ref().map(|sequence| (series, sequence.steps)))?;
+        let mut dataset = Self {
+            schema: schema.clone(),
+            layout,
+            rows: Arc::new(kept),
+            labels: Arc::new(labels),
+            held_out,
+            groups: of_groups,
+            by_time: None,
+            open,
+        };
         if let Some(share) = hold_out.latest() {
             dataset.part_by_time(file, &moments, share)?;
         }
         dataset.check_whole(file)?;
         Ok(dataset)
-    }
-
-    /// Joins rows to sequences, and tells each how long before it the row before it was, if it has a place for that.
-    fn join(&mut self, series: AllSeries, steps: usize) {
-        let (since, width) = (self.layout.since, self.layout.numbers);
-        let numbers = &mut self.cells.numbers;
-        let windows = series.finish(steps, |row, before, this| {
-            if let (Some(since), Moment::Date(before), Moment::Date(this)) = (since, before, this) {
-                let seconds = (this - before) as f64 / SECOND as f64;
-                numbers[row as usize * width + since.at] = (seconds.ln_1p() / since.most).min(1.0) as f32;
-            }
-        });
-        self.windows = Some(Arc::new(windows));
     }
 
     fn part_by_time(&mut self, file: &Path, moments: &[Moment], share: f64) -> Result<(), DataError> {
@@ -165,7 +146,7 @@ impl Dataset {
         }
         let of_examples = (0..).zip(moments).filter(|(row, _)| self.is_example(*row));
         let of_examples: Vec<Moment> = of_examples.map(|(_, moment)| *moment).collect();
-        let first = first_held_out(&of_examples, share).ok_or_else(|| {
+        let first = first_held_out(of_examples, share).ok_or_else(|| {
             DataError::whole(
                 file,
                 "rows of one time only",
@@ -190,7 +171,7 @@ impl Dataset {
             Err(DataError::whole(file, found, expected, advice))
         };
         let label = &self.schema.label;
-        if self.cells.labels.is_empty() {
+        if self.labels.is_empty() {
             return refuse(
                 "a header and no row",
                 "at least one row below it".to_owned(),
@@ -209,10 +190,7 @@ impl Dataset {
         }
         if self.training_rows().next().is_none() {
             return refuse(
-                &format!(
-                    "{} rows, all of which fall to the hold-out",
-                    self.cells.labels.len()
-                ),
+                &format!("{} rows, all of which fall to the hold-out", self.labels.len()),
                 "rows to train on".to_owned(),
                 "a bank needs more rows to take part",
             );
@@ -230,7 +208,7 @@ impl Dataset {
 
     /// How many rows, held out or not.
     pub fn len(&self) -> usize {
-        self.cells.labels.len()
+        self.labels.len()
     }
 
     /// How many examples have label 1.
@@ -240,7 +218,7 @@ impl Dataset {
 
     /// The labels of the rows that are examples, held out or not.
     fn examples(&self) -> impl Iterator<Item = f32> {
-        let labels = (0..).zip(&self.cells.labels);
+        let labels = (0..).zip(self.labels.iter());
         labels
             .filter(|(row, _)| self.is_example(*row))
             .map(|(_, label)| *label)
@@ -248,7 +226,7 @@ impl Dataset {
 
     /// Whether the row's label is learned or asked about; else it is but a step before another row.
     fn is_example(&self, row: u32) -> bool {
-        match (&self.schema.sequence, &self.windows) {
+        match (&self.schema.sequence, self.windows()) {
             (Some(sequence), Some(windows)) if sequence.examples == Examples::Last => {
                 windows.is_last(row as usize)
             }
@@ -278,7 +256,7 @@ impl Dataset {
 
     /// Whether there is no row; a dataset that was read has at least two.
     pub fn is_empty(&self) -> bool {
-        self.cells.labels.is_empty()
+        self.labels.is_empty()
     }
 
     /// The rows to train on, by position in the file from 0; in the order of time where the split is by time, else in
@@ -331,32 +309,19 @@ impl Dataset {
         &self.schema
     }
 
-    /// All that the model is given of the rows, where a row is a text or an image.
-    pub(super) fn whole(&self) -> Option<&RowValues> {
-        self.whole.as_ref()
+    pub(super) fn rows(&self) -> &Arc<KeptRows> {
+        &self.rows
     }
 
-    pub(super) fn labels(&self) -> &[f32] {
-        &self.cells.labels
+    pub(super) fn labels(&self) -> &Arc<Vec<f32>> {
+        &self.labels
     }
 
     pub(super) fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    pub(super) fn windows(&self) -> Option<&Arc<Windows>> {
-        self.windows.as_ref()
-    }
-
-    /// The row's numbers in the schema's order, those of a column's steps one after another, on `[0, 1]`, NaN where missing.
-    pub(super) fn numbers(&self, row: u32) -> &[f32] {
-        let start = row as usize * self.layout.numbers;
-        &self.cells.numbers[start..start + self.layout.numbers]
-    }
-
-    /// The row's categories, likewise.
-    pub(super) fn categories(&self, row: u32) -> &[u16] {
-        let start = row as usize * self.layout.categories;
-        &self.cells.categories[start..start + self.layout.categories]
+    pub(super) fn windows(&self) -> Option<&Windows> {
+        self.rows.windows()
     }
 }

@@ -1,24 +1,42 @@
 use std::sync::Arc;
 
-use super::layout::{Layout, Place, PlaceKind};
-use super::{Dataset, RowValues};
 use thiserror::Error;
 use veilsum_protocol::model::{InputShape, ModelSpec, Moments, Preparation, Target};
 use veilsum_protocol::task::ColumnEncoding;
 
+use super::kept_rows::RowCells;
+use super::layout::{Layout, Place, PlaceKind};
 use super::preparation::Learned;
+use super::{DataError, Dataset, RowValues};
 
 /// The model's inputs for every row of a dataset.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct EncodedData {
     /// The rows' values, in the order of [`veilsum_protocol::task::Schema::inputs`].
     pub inputs: RowValues,
     /// What a row of them is.
     pub shape: InputShape,
     /// What is to be predicted, shape `[rows]`: 0 or 1, the number of the class, or the number.
-    pub labels: Vec<f32>,
+    pub labels: Arc<Vec<f32>>,
     /// What the labels are.
     pub target: Target,
+}
+
+impl EncodedData {
+    /// The inputs of all rows at once, shape `[rows, width]`.
+    ///
+    /// # Errors
+    /// If rows that lie in a file cannot be read back.
+    pub fn all_inputs(&self) -> Result<Vec<f32>, DataError> {
+        let width = self.shape.width();
+        let rows: Vec<u32> = (0..).take(self.labels.len()).collect();
+        let mut inputs = Vec::with_capacity(rows.len() * width);
+        let mut reader = self.inputs.reader(width);
+        for rows in rows.chunks(4096) {
+            reader.append(rows, &[], &mut inputs)?;
+        }
+        Ok(inputs)
+    }
 }
 
 /// What the consortium knows of its columns belongs to another schema.
@@ -85,34 +103,20 @@ impl Dataset {
                 expected,
             });
         }
-        if let Some(whole) = self.whole() {
-            return Ok(EncodedData {
-                inputs: whole.clone(),
-                shape: self.schema().input_shape(embedded),
-                labels: self.labels().to_vec(),
-                target: self.schema().target(),
-            });
-        }
+        let shape = self.schema().input_shape(embedded);
         let steps = self.schema().steps();
-        let learned = self.learned(preparation)?;
         let encoder = Encoder {
-            layout: self.layout(),
-            learned: &learned,
-            moments,
+            layout: self.layout().clone(),
+            learned: self.learned(preparation)?,
+            moments: moments.clone(),
             steps: steps.unwrap_or(1),
             embedded: embedded && steps.is_none() && self.windows().is_none(),
+            width: shape.width(),
         };
-        let mut inputs = Vec::with_capacity(self.len() * self.schema().inputs().len() * encoder.steps);
-        for row in (0_u32..).take(self.len()) {
-            encoder.append(self.numbers(row), self.categories(row), &mut inputs);
-        }
         Ok(EncodedData {
-            inputs: match self.windows() {
-                Some(windows) => RowValues::of_windows(inputs, Arc::clone(windows)),
-                None => inputs.into(),
-            },
-            shape: self.schema().input_shape(embedded),
-            labels: self.labels().to_vec(),
+            inputs: RowValues::of(Arc::clone(self.rows()), encoder),
+            shape,
+            labels: Arc::clone(self.labels()),
             target: self.schema().target(),
         })
     }
@@ -133,47 +137,58 @@ impl Dataset {
 }
 
 /// From a row as the bank keeps it to what the model is given of it.
-struct Encoder<'a> {
-    layout: &'a Layout,
+#[derive(Debug)]
+pub(super) struct Encoder {
+    layout: Layout,
     /// Of each column what the consortium's counts make of it, if its encoding says so.
-    learned: &'a [Option<Learned>],
-    moments: &'a Moments,
+    learned: Vec<Option<Learned>>,
+    moments: Moments,
     /// Of a row; 1 if it has none.
     steps: usize,
     /// Whether categories stand as the numbers of their values behind all numbers.
     embedded: bool,
+    /// What the model is given for a row, with the rows before it that it is judged by.
+    width: usize,
 }
 
-impl Encoder<'_> {
+impl Encoder {
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
     /// The columns in their order; where rows are made of cells, each has a place.
     fn columns(&self) -> impl Iterator<Item = (&Place, Option<&Learned>)> {
-        let columns = self.layout.columns.iter().zip(self.learned);
+        let columns = self.layout.columns.iter().zip(&self.learned);
         columns.map(|(place, learned)| (place, learned.as_ref()))
     }
 
-    fn append(&self, numbers: &[f32], categories: &[u16], inputs: &mut Vec<f32>) {
+    /// Appends the inputs of a row of cells by itself.
+    ///
+    /// # Panics
+    /// If it is a row of another layout.
+    pub(super) fn append(&self, row: &RowCells<'_>, inputs: &mut Vec<f32>) {
         for step in 0..self.steps {
             for (place, learned) in self.columns() {
                 // A column that is one says the same at each step.
                 let cell = place.first + if place.cells > 1 { step * place.stride } else { 0 };
                 match (place.kind, learned) {
                     (PlaceKind::Category { .. }, Some(learned)) => {
-                        learned.category(usize::from(categories[cell]), inputs);
+                        learned.category(row.category(cell), inputs);
                     }
                     (PlaceKind::Category { .. }, None) if self.embedded => {}
                     (PlaceKind::Category { places }, None) => {
-                        let hot = usize::from(categories[cell]);
+                        let hot = row.category(cell);
                         inputs.extend((0..places).map(|place| if place == hot { 1.0 } else { 0.0 }));
                     }
                     (PlaceKind::Number { flagged, .. }, Some(learned)) => {
-                        let u = numbers[cell];
+                        let u = row.number(cell);
                         learned.number(u, inputs);
                         if flagged {
                             inputs.push(if u.is_nan() { 1.0 } else { 0.0 });
                         }
                     }
                     (PlaceKind::Number { flagged, .. } | PlaceKind::Date { flagged, .. }, _) => {
-                        self.append_numbers(place, flagged, &numbers[cell..cell + place.stride], inputs);
+                        self.append_numbers(place, flagged, row, cell, inputs);
                     }
                 }
             }
@@ -182,18 +197,28 @@ impl Encoder<'_> {
             let embedded = self.columns().filter(|(place, learned)| {
                 learned.is_none() && matches!(place.kind, PlaceKind::Category { .. })
             });
-            inputs.extend(embedded.map(|(place, _)| f32::from(categories[place.first])));
+            // Exact: there are fewer than 2^16 of them.
+            inputs.extend(embedded.map(|(place, _)| row.category(place.first) as f32));
         }
     }
 
-    /// The numbers of a cell; those of a flagged one have behind the first whether it is missing.
-    fn append_numbers(&self, place: &Place, flagged: bool, cell: &[f32], inputs: &mut Vec<f32>) {
+    /// The numbers of the cell that begins at `cell`; those of a flagged one have behind the first whether it is missing.
+    fn append_numbers(
+        &self,
+        place: &Place,
+        flagged: bool,
+        row: &RowCells<'_>,
+        cell: usize,
+        inputs: &mut Vec<f32>,
+    ) {
         let mut standardised = place.standardised().peekable();
-        for (behind, &number) in cell.iter().enumerate() {
+        for behind in 0..place.stride {
+            let number = row.number(cell + behind);
             match standardised.next_if(|(at, _)| *at == behind) {
                 Some((_, moments_at)) => {
                     let standardised = self.moments.standardise(moments_at, number);
-                    inputs.push(standardised.expect("as many moments as inputs, by the check above"));
+                    inputs
+                        .push(standardised.expect("as many moments as inputs, by the check of `encode_as`"));
                 }
                 None => inputs.push(number),
             }

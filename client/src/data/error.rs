@@ -40,6 +40,18 @@ pub enum DataError {
         /// What to do.
         advice: &'static str,
     },
+    /// Rows that do not fit the memory they may take cannot be kept in a file.
+    #[error("{}: the rows beyond data.memory_bytes cannot be {doing}: {source}; {advice}", folder.display())]
+    Unkept {
+        /// The daemon's folder.
+        folder: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// The system's reason.
+        source: std::io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The file as a whole does not fit.
     #[error("{}: found {found}, expected {expected}; {advice}", file.display())]
     File {

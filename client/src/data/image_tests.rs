@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use veilsum_protocol::model::{InputShape, Moments};
 use veilsum_protocol::task::{Schema, Split};
 
-use super::{DataFiles, Dataset, HoldOut, Idx, RowValues};
+use super::{DataFiles, Dataset, HoldOut, Idx, Room};
 use crate::desensitise::{Policy, Rules};
 
 const SCHEMA: &str = "version = 1\nlabel = \"digit\"\nlabel_classes = [\"zero\", \"one\", \"two\"]\n\
@@ -53,7 +53,8 @@ fn read_with(
         fs::write(path, labels).unwrap();
     }
     let schema = Schema::parse(schema).unwrap();
-    Dataset::read_files(&files, &schema, hold_out, None, rules).map_err(|error| error.to_string())
+    let room = Room::in_memory();
+    Dataset::read_files(&files, &schema, hold_out, None, rules, &room).map_err(|error| error.to_string())
 }
 
 fn read(images: &[u8], labels: &[u8]) -> Result<Dataset, String> {
@@ -81,20 +82,16 @@ fn images_are_kept_as_bytes_and_given_on_0_to_1() {
             std: Vec::new(),
         };
         let encoded = rows.encode(&none).unwrap();
-        assert_eq!(
-            encoded.inputs,
-            RowValues::Pixels((0..24).collect::<Vec<_>>().into())
-        );
-        assert_eq!(encoded.labels, [0.0, 2.0, 1.0, 2.0]);
+        assert_eq!(rows.rows().width(), 6);
+        let expected: Vec<f32> = (0..24_u8).map(|pixel| f32::from(pixel) / 255.0).collect();
+        assert_eq!(encoded.all_inputs().unwrap(), expected);
+        assert_eq!(*encoded.labels, [0.0, 2.0, 1.0, 2.0]);
         let shape = InputShape::Image {
             channels: 1,
             height: 2,
             width: 3,
         };
         assert_eq!(encoded.shape, shape);
-        let mut values = Vec::new();
-        encoded.inputs.append(1, 6, &mut values);
-        assert_eq!(values[..2], [6.0 / 255.0, 7.0 / 255.0]);
     }
     // Channels stand before height and width.
     let schema = format!("{SCHEMA}channels = 2\n");

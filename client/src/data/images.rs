@@ -21,7 +21,7 @@ pub(super) fn read(
     image: &ImageColumn,
     hold_out: &HoldOut,
     rules: &Rules,
-    sink: &mut dyn FnMut(Rows),
+    sink: &mut dyn FnMut(Rows) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     if let Some(column) = hold_out.column() {
         return Err(DataError::whole(
@@ -105,10 +105,10 @@ pub(super) fn read(
         rows.cells.labels.push(f32::from(label));
         rows.sides.push((At::Image(number.into()), side));
         if rows.sides.len() == AT_ONCE {
-            sink(std::mem::take(&mut rows));
+            sink(std::mem::take(&mut rows))?;
         }
     }
-    sink(rows);
+    sink(rows)?;
     // What stands behind the last label is told.
     labels.read()?;
     Ok(())

@@ -1,7 +1,7 @@
 //! A bank's rows: from its file, by the agreed schema, to what the trainer and the statistics round need.
 //!
-//! [`Dataset::read`] checks every cell once and keeps the rows with numbers on `[0, 1]`; [`Dataset::statistics`]
-//! gives the bank's part of the statistics round, and [`Dataset::encode`] the model's inputs, once the
+//! [`Dataset::read`] checks every cell once and keeps the rows with numbers on `[0, 1]`, in memory as far as the [`Room`] goes and then in a
+//! file; [`Dataset::statistics`] gives the bank's part of the statistics round, and [`Dataset::encode`] the model's inputs, once the
 //! consortium's moments are known. Errors quote the bank's cells: they are for its own operator alone.
 
 mod cell;
@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod groups;
 mod images;
+mod kept_rows;
 mod known;
 mod lane;
 mod layout;
@@ -21,6 +22,9 @@ mod open_values;
 mod parse;
 mod parser;
 mod preparation;
+mod room;
+mod row_file;
+mod row_store;
 mod row_values;
 mod schema;
 mod series;
@@ -36,7 +40,9 @@ pub use encode::{EncodeError, EncodedData};
 pub use error::{At, DataError};
 pub use files::DataFiles;
 use open_values::OpenValues;
-pub use row_values::{RowValues, SequenceValues};
+pub use room::Room;
+pub(crate) use row_values::RowReader;
+pub use row_values::{EncodedRows, RowValues};
 pub use schema::read_schema;
 pub(crate) use source::{Idx, Row, Short, Table, is_of_images, times};
 pub use split::HoldOut;

@@ -25,7 +25,7 @@ pub(super) fn read(
     hold_out: &HoldOut,
     groups: Option<&Groups>,
     rules: &Rules,
-    sink: &mut dyn FnMut(Rows),
+    sink: &mut dyn FnMut(Rows) -> Result<(), DataError>,
 ) -> Result<OpenValues, DataError> {
     let table = Table::open(file)?;
     let place = Place { file, schema };
@@ -70,8 +70,7 @@ pub(super) fn read(
                 return Err(series::no_time(file, sequence, *at, found, OTHER_KIND));
             }
         }
-        sink(rows);
-        Ok(())
+        sink(rows)
     })?;
     let (mut guard, mut open) = (guard, OpenValues::of(schema));
     for parser in parsers {

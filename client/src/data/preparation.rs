@@ -3,39 +3,42 @@
 use veilsum_protocol::model::{ColumnCounts, Preparation, bin_of};
 use veilsum_protocol::task::{Column, ColumnEncoding};
 
-use super::Dataset;
 use super::layout::PlaceKind;
+use super::{DataError, Dataset};
 
 impl Dataset {
     /// The bank's part of the preparation: its training rows by label, and the cells of each column of numbers or categories, of all steps, by
     /// bin or value; `bins` as the task says. Where rows are grouped, each counts once, however many sequences it is a step of.
-    pub fn counts(&self, bins: u32) -> Preparation {
+    ///
+    /// # Errors
+    /// If rows that lie in a file cannot be read back.
+    pub fn counts(&self, bins: u32) -> Result<Preparation, DataError> {
         let mut counts = Preparation::empty(self.schema(), bins);
         let by_label = counts.rows.len() > 1;
         // Those that the moments are of, so that the sums of both agree.
-        for row in self.own_training_rows() {
+        self.rows().scan(self.own_training_rows(), |row, values| {
             let positive = self.labels().get(row as usize) == Some(&1.0);
             let label = usize::from(by_label && positive);
             counts.count_row(label);
-            let (numbers, categories) = (self.numbers(row), self.categories(row));
             for (at, place) in self.layout().columns.iter().enumerate() {
                 let cells = place.first..place.first + place.cells;
                 match place.kind {
-                    PlaceKind::Number { .. } => numbers[cells]
-                        .iter()
-                        .for_each(|u| counts.count_number(at, label, *u)),
-                    PlaceKind::Category { .. } => categories[cells]
-                        .iter()
-                        .for_each(|value| counts.count_value(at, label, usize::from(*value))),
+                    PlaceKind::Number { .. } => {
+                        cells.for_each(|cell| counts.count_number(at, label, values.number(cell)));
+                    }
+                    PlaceKind::Category { .. } => {
+                        cells.for_each(|cell| counts.count_value(at, label, values.category(cell)));
+                    }
                     PlaceKind::Date { .. } => {}
                 }
             }
-        }
-        counts
+        })?;
+        Ok(counts)
     }
 }
 
 /// How the cells of one column become inputs by the consortium's counts.
+#[derive(Debug)]
 pub(super) enum Learned {
     /// One-hot by quantile bin.
     Quantiles {

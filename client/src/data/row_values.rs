@@ -1,149 +1,200 @@
+use std::iter;
 use std::sync::Arc;
 
-use veilsum_protocol::task::Schema;
+use super::DataError;
+use super::encode::Encoder;
+use super::kept_rows::{KeptRows, Row};
+use super::row_store::ReadBack;
 
-use super::dataset::Rows;
-use super::windows::Windows;
-
-/// The values of many rows, kept in the fewest bytes that hold them; a model is given `f32`. Copies share the values of texts and images.
-#[derive(Clone, Debug, PartialEq)]
+/// The values of many rows, of which a model is given `f32`. Copies share those of a bank's table.
+#[derive(Clone, Debug)]
 pub enum RowValues {
-    /// Row-major, shape `[rows, width]`.
+    /// As the model takes them: row-major, shape `[rows, width]`.
     Numbers(Vec<f32>),
-    /// Token numbers below 2^16, shape `[rows, tokens]`.
-    ShortTokens(Arc<Vec<u16>>),
-    /// Token numbers, shape `[rows, tokens]`.
-    Tokens(Arc<Vec<u32>>),
-    /// Images, shape `[rows, channels, height, width]`: 255 for 1.
-    Pixels(Arc<Vec<u8>>),
-    /// Rows that are steps of sequences, each of which is kept once.
-    Sequences(SequenceValues),
+    /// As the bank keeps them, in memory or in a file. They become what the model takes when they are asked for.
+    Kept(EncodedRows),
 }
 
-/// The steps of sequences: the values of each row, and which rows before it a row is judged by.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SequenceValues {
-    /// Row-major, shape `[rows, inputs]`.
-    rows: Vec<f32>,
-    windows: Arc<Windows>,
+/// Rows of one file or several, and how they become inputs.
+#[derive(Clone, Debug)]
+pub struct EncodedRows {
+    files: Vec<FileRows>,
+}
+
+#[derive(Clone, Debug)]
+struct FileRows {
+    /// The number of its first row among all.
+    first: u32,
+    rows: Arc<KeptRows>,
+    encoder: Arc<Encoder>,
 }
 
 impl RowValues {
-    pub(super) fn of_windows(rows: Vec<f32>, windows: Arc<Windows>) -> Self {
-        Self::Sequences(SequenceValues { rows, windows })
-    }
-
-    /// No rows yet, where a row is a text or an image as a whole.
-    pub(super) fn of(schema: &Schema) -> Option<Self> {
-        let short = 1 << u16::BITS;
-        if let Some(text) = schema.text() {
-            return Some(if text.vocabulary() <= short {
-                Self::ShortTokens(Arc::default())
-            } else {
-                Self::Tokens(Arc::default())
-            });
-        }
-        schema.image().map(|_| Self::Pixels(Arc::default()))
-    }
-
-    /// Puts rows of the schema that these values are [of](Self::of) behind them.
-    pub(super) fn push(&mut self, rows: &Rows) {
-        match self {
-            Self::Numbers(_) | Self::Sequences(_) => {}
-            Self::ShortTokens(values) => {
-                let short = rows.tokens.iter().filter_map(|token| u16::try_from(*token).ok());
-                Arc::make_mut(values).extend(short);
-            }
-            Self::Tokens(values) => Arc::make_mut(values).extend_from_slice(&rows.tokens),
-            Self::Pixels(values) => Arc::make_mut(values).extend_from_slice(&rows.pixels),
-        }
-    }
-
-    /// How many rows of `width` values there are; `None` if the values are no whole rows.
-    pub fn rows(&self, width: usize) -> Option<usize> {
-        let (values, width) = match self {
-            Self::Numbers(values) => (values.len(), width),
-            Self::ShortTokens(values) => (values.len(), width),
-            Self::Tokens(values) => (values.len(), width),
-            Self::Pixels(values) => (values.len(), width),
-            Self::Sequences(sequences) => (sequences.rows.len(), sequences.inputs(width)?),
+    pub(super) fn of(rows: Arc<KeptRows>, encoder: Encoder) -> Self {
+        let file = FileRows {
+            first: 0,
+            rows,
+            encoder: Arc::new(encoder),
         };
-        (width > 0 && values.is_multiple_of(width)).then(|| values / width)
+        Self::Kept(EncodedRows { files: vec![file] })
     }
 
-    /// Puts more rows behind these, which are none or of the same kind, as rows of one task are.
+    /// How many rows of `width` values there are; `None` if the values are no whole rows, or rows of another width.
+    pub fn rows(&self, width: usize) -> Option<usize> {
+        match self {
+            Self::Numbers(values) => {
+                (width > 0 && values.len().is_multiple_of(width)).then(|| values.len() / width)
+            }
+            Self::Kept(rows) => {
+                let is_of_width = rows.files.iter().all(|file| file.encoder.width() == width);
+                is_of_width.then(|| rows.len())
+            }
+        }
+    }
+
+    /// Puts the rows of another file behind these, which are none or of the same kind, as rows of one task are.
     ///
     /// # Panics
     /// If they are of another kind.
     pub fn extend(&mut self, more: Self) {
         match (self, more) {
             (Self::Numbers(values), Self::Numbers(more)) => values.extend(more),
-            (Self::ShortTokens(values), Self::ShortTokens(more)) => Arc::make_mut(values).extend(more.iter()),
-            (Self::Tokens(values), Self::Tokens(more)) => Arc::make_mut(values).extend(more.iter()),
-            (Self::Pixels(values), Self::Pixels(more)) => Arc::make_mut(values).extend(more.iter()),
-            (Self::Sequences(sequences), Self::Sequences(more)) => {
-                sequences.rows.extend(more.rows);
-                Arc::make_mut(&mut sequences.windows).extend(&more.windows);
+            (Self::Kept(rows), Self::Kept(more)) => {
+                let before = rows.len() as u32;
+                rows.files.extend(more.files.into_iter().map(|file| FileRows {
+                    first: before + file.first,
+                    ..file
+                }));
             }
             (rows, more) => {
-                assert!(rows.is_empty(), "rows of one task are of one kind");
+                let is_empty = matches!(rows, Self::Numbers(values) if values.is_empty());
+                assert!(is_empty, "rows of one task are of one kind");
                 *rows = more;
             }
         }
     }
 
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Numbers(values) => values.is_empty(),
-            Self::ShortTokens(values) => values.is_empty(),
-            Self::Tokens(values) => values.is_empty(),
-            Self::Pixels(values) => values.is_empty(),
-            Self::Sequences(sequences) => sequences.rows.is_empty(),
-        }
-    }
-
-    /// Appends the `width` values of a row: for a sequence those of all its steps, oldest first, and before them zeros for steps that
-    /// are missing. Behind the inputs of a step stands a 1.
-    ///
-    /// # Panics
-    /// If there is no such row.
-    pub fn append(&self, row: usize, width: usize, values: &mut Vec<f32>) {
-        match self {
-            Self::Numbers(numbers) => values.extend_from_slice(&numbers[row * width..(row + 1) * width]),
-            Self::ShortTokens(tokens) => {
-                let row = &tokens[row * width..(row + 1) * width];
-                values.extend(row.iter().map(|token| f32::from(*token)));
-            }
-            Self::Tokens(tokens) => {
-                let row = &tokens[row * width..(row + 1) * width];
-                // Exact: there are at most 2^20 of them.
-                values.extend(row.iter().map(|token| *token as f32));
-            }
-            Self::Pixels(pixels) => {
-                let row = &pixels[row * width..(row + 1) * width];
-                values.extend(row.iter().map(|pixel| f32::from(*pixel) / 255.0));
-            }
-            Self::Sequences(sequences) => sequences.append(row, width, values),
+    /// Gives rows of `width` values.
+    pub(crate) fn reader(&self, width: usize) -> RowReader<'_> {
+        let files: &[FileRows] = match self {
+            Self::Numbers(_) => &[],
+            Self::Kept(rows) => &rows.files,
+        };
+        RowReader {
+            values: self,
+            width,
+            at_once: files.iter().filter_map(|file| file.rows.at_once()).min(),
+            files: files
+                .iter()
+                .map(|file| FileReader {
+                    of: file,
+                    read: ReadBack::default(),
+                })
+                .collect(),
+            ahead: Vec::new(),
+            done: 0,
         }
     }
 }
 
-impl SequenceValues {
-    /// Inputs of a row, of which a sequence of `width` values has one more for each step.
-    fn inputs(&self, width: usize) -> Option<usize> {
-        let steps = self.windows.steps();
-        let step = width.checked_div(steps).filter(|_| width.is_multiple_of(steps))?;
-        step.checked_sub(1)
+impl EncodedRows {
+    fn len(&self) -> usize {
+        self.files.iter().map(|file| file.rows.len()).sum()
+    }
+}
+
+/// Gives the values of rows as a model takes them. Rows that lie in a file are read back many at a time, in the order in which they lie there: as
+/// many of those that will be asked for as the room has memory for.
+pub(crate) struct RowReader<'a> {
+    values: &'a RowValues,
+    width: usize,
+    /// How many rows may be read back at once; `None` if none lies in a file.
+    at_once: Option<usize>,
+    files: Vec<FileReader<'a>>,
+    /// Rows that were read back, of which the first `done` were given.
+    ahead: Vec<u32>,
+    done: usize,
+}
+
+struct FileReader<'a> {
+    of: &'a FileRows,
+    read: ReadBack,
+}
+
+impl RowReader<'_> {
+    /// Appends the values of `rows`, shape `[rows, width]`. `next` are those that will be asked for after them, as many at a time; if
+    /// others are, that costs time alone.
+    ///
+    /// # Errors
+    /// If rows that lie in a file cannot be read back.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub(crate) fn append(
+        &mut self,
+        rows: &[u32],
+        next: &[u32],
+        values: &mut Vec<f32>,
+    ) -> Result<(), DataError> {
+        if let RowValues::Numbers(numbers) = self.values {
+            for &row in rows {
+                let start = row as usize * self.width;
+                values.extend_from_slice(&numbers[start..start + self.width]);
+            }
+            return Ok(());
+        }
+        if let Some(at_once) = self.at_once {
+            if !self.ahead[self.done..].starts_with(rows) {
+                self.read(rows, next, at_once)?;
+            }
+            self.done += rows.len();
+        }
+        for &row in rows {
+            let behind = self.files.partition_point(|file| file.of.first <= row);
+            self.files[behind - 1].append(row, values);
+        }
+        Ok(())
     }
 
-    fn append(&self, row: usize, width: usize, values: &mut Vec<f32>) {
-        let window = self.windows.of(row);
-        let step = width / self.windows.steps();
-        let missing = self.windows.steps() - window.len();
-        values.extend(std::iter::repeat_n(0.0, missing * step));
+    /// Reads back `rows`, and of `next` as many as are asked for with whole calls.
+    fn read(&mut self, rows: &[u32], next: &[u32], at_once: usize) -> Result<(), DataError> {
+        let calls = (at_once / rows.len().max(1)).max(1);
+        let more = next.len().min((calls - 1).saturating_mul(rows.len()));
+        // Not before all of them are there.
+        let mut ahead = std::mem::take(&mut self.ahead);
+        self.done = 0;
+        ahead.clear();
+        ahead.extend_from_slice(rows);
+        ahead.extend_from_slice(&next[..more]);
+        for file in &mut self.files {
+            let FileRows { first, rows, .. } = file.of;
+            let own = ahead.iter().filter_map(|row| row.checked_sub(*first));
+            rows.read(own.filter(|row| (*row as usize) < rows.len()), &mut file.read)?;
+        }
+        self.ahead = ahead;
+        Ok(())
+    }
+}
+
+impl FileReader<'_> {
+    /// Appends the values of a row: for a sequence those of all its steps, oldest first, and before them zeros for steps that are missing. Behind
+    /// the inputs of a step stands a 1.
+    fn append(&mut self, row: u32, values: &mut Vec<f32>) {
+        let FileRows { first, rows, encoder } = self.of;
+        let row = row - first;
+        let mut one = |row, values: &mut Vec<f32>| match rows.row(row, &mut self.read) {
+            Row::Cells(cells) => encoder.append(&cells, values),
+            whole => whole.append(values),
+        };
+        let Some(windows) = rows.windows() else {
+            return one(row, values);
+        };
+        let window = windows.of(row as usize);
+        let missing = windows.steps() - window.len();
+        let step = encoder.width() / windows.steps();
+        values.extend(iter::repeat_n(0.0, missing * step));
         for &row in window {
-            let first = row as usize * (step - 1);
-            values.extend_from_slice(&self.rows[first..first + step - 1]);
+            one(row, values);
             values.push(1.0);
         }
     }
@@ -152,35 +203,5 @@ impl SequenceValues {
 impl From<Vec<f32>> for RowValues {
     fn from(values: Vec<f32>) -> Self {
         Self::Numbers(values)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_kind_is_expanded_row_by_row() {
-        for (mut rows, expected) in [
-            (
-                RowValues::ShortTokens(vec![1, 2, 65_535, 0].into()),
-                [65_535.0, 0.0],
-            ),
-            (
-                RowValues::Tokens(vec![1, 2, 1 << 20, 0].into()),
-                [1_048_576.0, 0.0],
-            ),
-            (RowValues::Pixels(vec![1, 2, 255, 51].into()), [1.0, 0.2]),
-            (vec![1.0, 2.0, -1.5, 0.0].into(), [-1.5, 0.0]),
-        ] {
-            assert_eq!(rows.rows(2), Some(2));
-            assert_eq!(rows.rows(3), None);
-            let copy = rows.clone();
-            rows.extend(copy);
-            let mut values = Vec::new();
-            rows.append(1, 2, &mut values);
-            rows.append(3, 2, &mut values);
-            assert_eq!(values, [expected, expected].concat());
-        }
     }
 }

@@ -63,12 +63,8 @@ fn inputs(dataset: &Dataset) -> (InputShape, Vec<Vec<f32>>) {
     let encoded = dataset.encode(&moments).unwrap();
     let width = encoded.shape.width();
     assert_eq!(encoded.inputs.rows(width), Some(dataset.len()));
-    let row = |row| {
-        let mut values = Vec::new();
-        encoded.inputs.append(row, width, &mut values);
-        values
-    };
-    (encoded.shape, (0..dataset.len()).map(row).collect())
+    let rows = encoded.all_inputs().unwrap();
+    (encoded.shape, rows.chunks(width).map(<[f32]>::to_vec).collect())
 }
 
 #[test]
@@ -89,7 +85,7 @@ fn windows_hold_a_row_and_those_of_its_key_before_it() {
     );
     assert_eq!(dataset.training_rows().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
     // Each row's number once: 4 + 2 + 1 + 0 + 3 + 4 fourths.
-    let sums = dataset.statistics();
+    let sums = dataset.statistics().unwrap();
     assert_eq!(
         (sums.rows, sums.columns[0].count, sums.columns[0].sum),
         (6, 6, 14 << 30)
@@ -104,7 +100,7 @@ fn of_a_group_the_last_row_alone_may_be_the_example() {
     assert_eq!(dataset.training_rows().collect::<Vec<_>>(), [0, 3, 4]);
     assert_eq!(inputs(&dataset).1[4], [0.0, 1.0, 2.0, 1.0, 1.0, 1.0]);
     // The moments are of every row.
-    let sums = dataset.statistics();
+    let sums = dataset.statistics().unwrap();
     assert_eq!((sums.rows, sums.columns[0].count), (3, 6));
     assert_eq!(dataset.positives(), 2);
     let refused = read(&schema, &TABLE.replace("\n1,", "\n0,"), &none())
@@ -150,7 +146,7 @@ fn a_key_is_on_one_side_and_time_parts_a_key_s_rows() {
         dataset.training_rows().collect::<Vec<_>>(),
         (540..594).collect::<Vec<_>>()
     );
-    assert_eq!(dataset.statistics().columns[0].count, 594);
+    assert_eq!(dataset.statistics().unwrap().columns[0].count, 594);
 }
 
 #[test]
@@ -166,12 +162,10 @@ fn files_of_several_banks_stand_behind_each_other() {
         super::RowValues::extend(&mut both, part.inputs.clone());
     }
     assert_eq!(both.rows(6), Some(12));
-    for row in 0..6 {
-        let (mut one, mut other) = (Vec::new(), Vec::new());
-        encoded.inputs.append(row, 6, &mut one);
-        both.append(row + 6, 6, &mut other);
-        assert_eq!(one, other);
-    }
+    let mut values = Vec::new();
+    let rows: Vec<u32> = (0..12).collect();
+    both.reader(6).append(&rows, &[], &mut values).unwrap();
+    assert_eq!(values, encoded.all_inputs().unwrap().repeat(2));
 }
 
 #[test]
@@ -296,7 +290,7 @@ fn dates_become_their_place_in_the_range_and_in_each_cycle() {
             );
         }
     }
-    let sums = dataset.statistics().columns;
+    let sums = dataset.statistics().unwrap().columns;
     let counts: Vec<u64> = sums.iter().map(|sums| sums.count).collect();
     // The first row of a card has none before it, and one row no date of opening.
     assert_eq!(counts, [3, 1, 2]);

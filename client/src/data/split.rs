@@ -202,8 +202,8 @@ fn hash(key: &[u8; 16], message: &[u8]) -> u64 {
 /// The first moment that is held out, so that the share of `moments` from it on is as near to `share` as it can be with
 /// a row on either side; `None` if all moments are equal. Rows of one moment are on one side: of two payments of one
 /// day, none is learned from and the other asked about.
-pub(super) fn first_held_out(moments: &[Moment], share: f64) -> Option<Moment> {
-    let mut sorted = moments.to_vec();
+pub(super) fn first_held_out(moments: Vec<Moment>, share: f64) -> Option<Moment> {
+    let mut sorted = moments;
     sorted.sort_unstable();
     let wanted = share * sorted.len() as f64;
     let kept = sorted.len().saturating_sub((wanted.round() as usize).max(1));
@@ -295,7 +295,7 @@ mod tests {
         ) {
             let moments: Vec<_> = times.iter().map(|time| Moment::parse(&time.to_string()).unwrap()).collect();
             let distinct: std::collections::BTreeSet<_> = times.iter().collect();
-            match first_held_out(&moments, share) {
+            match first_held_out(moments.clone(), share) {
                 None => prop_assert!(distinct.len() < 2),
                 Some(first) => {
                     prop_assert!(distinct.len() > 1);

@@ -1,6 +1,6 @@
 use veilsum_protocol::model::ColumnSums;
 
-use super::Dataset;
+use super::{DataError, Dataset};
 
 /// What a bank contributes to the statistics round, all of it under masks: sums over its training rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,10 @@ pub struct Statistics {
 impl Dataset {
     /// The sums over the training rows and all steps, of numbers on `[0, 1]`; a missing number is not counted. Where rows are grouped, each
     /// counts once, however many sequences it is a step of.
-    pub fn statistics(&self) -> Statistics {
+    ///
+    /// # Errors
+    /// If rows that lie in a file cannot be read back.
+    pub fn statistics(&self) -> Result<Statistics, DataError> {
         let layout = self.layout();
         let mut columns = vec![ColumnSums::default(); self.schema().standardised().len()];
         let places = layout.columns.iter();
@@ -25,18 +28,17 @@ impl Dataset {
                 (0..place.cells).map(move |cell| (place.first + cell * place.stride + behind, moments_at))
             })
             .collect();
-        for row in self.own_training_rows() {
-            let numbers = self.numbers(row);
+        self.rows().scan(self.own_training_rows(), |_, row| {
             for &(at, moments_at) in &sources {
-                let u = numbers[at];
+                let u = row.number(at);
                 if !u.is_nan() {
                     columns[moments_at].add(f64::from(u));
                 }
             }
-        }
-        Statistics {
+        })?;
+        Ok(Statistics {
             rows: self.training_rows().count() as u64,
             columns,
-        }
+        })
     }
 }

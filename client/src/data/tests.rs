@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use veilsum_protocol::model::{ModelSpec, Moments};
 use veilsum_protocol::task::{Schema, Split};
 
-use super::{DataError, Dataset, HoldOut, RowValues};
+use super::{DataError, Dataset, HoldOut};
 use crate::desensitise::Rules;
 
 const SCHEMA: &str = r#"
@@ -81,7 +81,7 @@ fn a_sequence_is_encoded_step_by_step() {
     let path = folder.path().join("data.csv");
     fs::write(&path, "a3,a2,c,y,a1\n3,2,v,1,1\n,4,u,0,0\n").unwrap();
     let rows = Dataset::read(&path, &schema, &HoldOut::new([0; 32], 0.0), &Rules::none()).unwrap();
-    let sums = rows.statistics().columns;
+    let sums = rows.statistics().unwrap().columns;
     // 1 + 2 + 3 + 0 + 4 fourths.
     assert_eq!((sums.len(), sums[0].count, sums[0].sum), (1, 5, 5 << 31));
     let moments = Moments {
@@ -91,11 +91,11 @@ fn a_sequence_is_encoded_step_by_step() {
     let encoded = rows.encode(&moments).unwrap();
     assert_eq!(encoded.shape.width(), 12);
     assert_eq!(
-        encoded.inputs,
-        RowValues::Numbers(vec![
+        encoded.all_inputs().unwrap(),
+        [
             -1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, //
             -2.0, 0.0, 1.0, 0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0,
-        ])
+        ]
     );
     let message = Dataset::read(
         &{
@@ -125,14 +125,14 @@ fn rows_become_the_model_s_inputs() {
     };
     let encoded = dataset.encode(&moments).unwrap();
     assert_eq!(encoded.shape.width(), schema().inputs().len());
-    assert_eq!(encoded.labels, [0.0, 1.0]);
+    assert_eq!(*encoded.labels, [0.0, 1.0]);
     #[rustfmt::skip]
     let expected = vec![
         // income, missing, north, south, age, clerk, other, debt
         0.5, 0.0, 1.0, 0.0, -1.0, 1.0, 0.0, 0.5,
         0.0, 1.0, 0.0, 1.0,  1.0, 0.0, 1.0, 0.0,
     ];
-    assert_eq!(encoded.inputs, expected.into());
+    assert_eq!(encoded.all_inputs().unwrap(), expected);
     let embedding = ModelSpec::read("family = \"mlp\"\nhidden = [2]\nembedding = 2").unwrap();
     let embedded = dataset.encode_for(&embedding, &moments).unwrap();
     assert_eq!(embedded.shape, schema().input_shape(true));
@@ -142,8 +142,9 @@ fn rows_become_the_model_s_inputs() {
         0.5, 0.0, -1.0, 0.5, 0.0, 0.0,
         0.0, 1.0,  1.0, 0.0, 1.0, 1.0,
     ];
-    assert_eq!(embedded.inputs, expected.into());
-    assert_eq!(dataset.encode_for(&ModelSpec::Logistic, &moments), Ok(encoded));
+    assert_eq!(embedded.all_inputs().unwrap(), expected);
+    let logistic = dataset.encode_for(&ModelSpec::Logistic, &moments).unwrap();
+    assert_eq!(logistic.all_inputs().unwrap(), encoded.all_inputs().unwrap());
     let other = Moments {
         mean: vec![0.0; 2],
         std: vec![1.0; 2],
@@ -164,7 +165,8 @@ fn columns_may_stand_in_any_order_and_left_out_ones_may_be_absent() {
             mean: vec![0.0; 3],
             std: vec![1.0; 3],
         };
-        read_bytes(text.as_bytes()).unwrap().encode(&moments).unwrap()
+        let encoded = read_bytes(text.as_bytes()).unwrap().encode(&moments).unwrap();
+        (encoded.all_inputs().unwrap(), encoded.labels)
     };
     let turned = "default,debt,job,age,region,income\n0,0,clerk,20,north,9\n1,-5,,70,south,NA\n";
     assert_eq!(encode(turned), encode(GOOD));
@@ -190,7 +192,7 @@ fn gzip_is_read_and_a_damaged_one_named() {
 
 #[test]
 fn statistics_are_of_present_numbers_in_units_of_two_to_the_minus_32() {
-    let statistics = read_bytes(GOOD.as_bytes()).unwrap().statistics();
+    let statistics = read_bytes(GOOD.as_bytes()).unwrap().statistics().unwrap();
     assert_eq!(statistics.rows, 2);
     let sums: Vec<_> = statistics
         .columns
@@ -228,7 +230,7 @@ fn held_out_rows_count_in_no_statistics_and_equal_rows_stay_together() {
             .iter()
             .all(|row| !training.iter().any(|other| other % 100 == row % 100))
     );
-    let statistics = dataset.statistics();
+    let statistics = dataset.statistics().unwrap();
     assert_eq!(statistics.rows, training.len() as u64);
     assert_eq!(statistics.columns[0].count, training.len() as u64);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use veilsum_protocol::model::{InputShape, Moments};
 use veilsum_protocol::task::Schema;
 
-use super::{Dataset, EncodedData, HoldOut, RowValues};
+use super::{Dataset, EncodedData, HoldOut};
 use crate::desensitise::{Policy, Rules};
 
 const SCHEMA: &str = "version = 1\nlabel = \"about\"\nlabel_classes = [\"card\", \"fee\", \"app\"]\nmissing = [\"\", \"NA\"]\nleave_out = [\"id\"]\n\
@@ -36,20 +36,20 @@ fn texts_become_tokens_with_breaks_quotes_and_missing_ones() {
     let rows = read(table, SCHEMA, "").unwrap();
     let found = encoded(&rows);
     #[rustfmt::skip]
-    let tokens = vec![
-        4, 2, 3, 0,
-        0, 0, 0, 0,
-        0, 0, 0, 0,
-        1, 1, 3, 2,
+    let tokens = [
+        4.0, 2.0, 3.0, 0.0,
+        0.0, 0.0, 0.0, 0.0,
+        0.0, 0.0, 0.0, 0.0,
+        1.0, 1.0, 3.0, 2.0,
     ];
-    assert_eq!(found.inputs, RowValues::ShortTokens(tokens.into()));
-    assert_eq!(found.labels, [1.0, 0.0, 2.0, 0.0]);
+    assert_eq!(found.all_inputs().unwrap(), tokens);
+    assert_eq!(*found.labels, [1.0, 0.0, 2.0, 0.0]);
     let shape = InputShape::Text {
         tokens: 4,
         vocabulary: 5,
     };
     assert_eq!(found.shape, shape);
-    assert!(rows.statistics().columns.is_empty());
+    assert!(rows.statistics().unwrap().columns.is_empty());
     let error = read("about,id,message\nfee,1,\"a\nb\"\nfees,2,c\n", SCHEMA, "")
         .err()
         .unwrap();
@@ -67,10 +67,13 @@ fn many_buckets_take_four_bytes_a_token() {
         )
     };
     let table = "t,y\na,0\nb,1\n";
-    let [short, long] =
-        [65_535, 65_536].map(|buckets| encoded(&read(table, &schema(buckets), "").unwrap()).inputs);
-    assert!(matches!(short, RowValues::ShortTokens(_)), "{short:?}");
-    assert!(matches!(long, RowValues::Tokens(_)), "{long:?}");
+    for (buckets, bytes) in [(65_535, 2), (65_536, 4)] {
+        let rows = read(table, &schema(buckets), "").unwrap();
+        assert_eq!(rows.rows().width(), 2 * bytes, "{buckets}");
+        let inputs = encoded(&rows).all_inputs().unwrap();
+        let within = |token: &f32| token.fract() == 0.0 && *token <= buckets as f32;
+        assert!(inputs.iter().all(within) && inputs[0] != inputs[2], "{inputs:?}");
+    }
 }
 
 /// Card numbers that networks publish for tests, and addresses that nobody has.
@@ -97,7 +100,8 @@ fn texts_with_identifiers_are_refused_until_the_policy_masks_or_allows_them() {
     let schema = SCHEMA.replace("tokens = 4", "tokens = 8");
     let mask = "[[column]]\nname = \"message\"\nrule = \"mask\"\n";
     let masked = encoded(&read(&cards, &schema, mask).unwrap());
-    let mut row = Vec::new();
-    masked.inputs.append(0, 8, &mut row);
-    assert_eq!(row, [1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 0.0, 0.0]);
+    assert_eq!(
+        masked.all_inputs().unwrap()[..8],
+        [1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 0.0, 0.0]
+    );
 }

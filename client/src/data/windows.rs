@@ -64,13 +64,4 @@ impl Windows {
     pub(super) fn is_last(&self, row: usize) -> bool {
         self.last[row]
     }
-
-    /// Puts the windows of another file's rows behind these.
-    pub(super) fn extend(&mut self, more: &Self) {
-        let before = self.order.len() as u32;
-        self.order.extend(more.order.iter().map(|row| row + before));
-        self.places.extend(more.places.iter().map(|place| place + before));
-        self.lengths.extend_from_slice(&more.lengths);
-        self.last.extend_from_slice(&more.last);
-    }
 }

@@ -14,6 +14,8 @@ use crate::train::{Between, Checkpoint, TrainError, TrainingJob};
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// Writing takes at most this share of the time.
 const SHARE: u32 = 20;
+/// Rows that are read back at once to be hashed, if they lie in a file.
+const AHEAD: usize = 4096;
 
 /// Where checkpoints of a round are kept, and who is told of them.
 pub struct Keeping<'a> {
@@ -62,32 +64,40 @@ impl<'a, 'b> Keeper<'a, 'b> {
 
     /// The checkpoint that an earlier run has left of this job, but for its seed, which comes with it. One that is damaged, or of other
     /// rows, another model or other settings, is told and left alone: the next one replaces it.
-    pub(super) fn left(&mut self) -> Option<(u64, Checkpoint)> {
-        let keeping = self.keeping.as_mut()?;
+    ///
+    /// # Errors
+    /// If rows that lie in a file cannot be read back.
+    pub(super) fn left(&mut self) -> Result<Option<(u64, Checkpoint)>, TrainError> {
+        let Some(keeping) = self.keeping.as_mut() else {
+            return Ok(None);
+        };
         let kept = match keeping.files.training(keeping.round) {
-            Ok(kept) => kept?,
+            Ok(Some(kept)) => kept,
+            Ok(None) => return Ok(None),
             Err(problem) => {
                 (keeping.tell)(format!(
                     "training begins anew, its checkpoint cannot be used: {problem}"
                 ));
-                return None;
+                return Ok(None);
             }
         };
         let epochs = self.job.training.local_epochs;
-        let of = self.of();
-        let keeping = self.keeping.as_mut()?;
+        let of = self.of()?;
+        let Some(keeping) = self.keeping.as_mut() else {
+            return Ok(None);
+        };
         if kept.of != of || !(1..epochs).contains(&kept.checkpoint.epoch) {
             (keeping.tell)(
                 "training begins anew: the checkpoint of the last run is of other rows or of another model"
                     .to_owned(),
             );
-            return None;
+            return Ok(None);
         }
         (keeping.tell)(format!(
             "training goes on behind epoch {} of {epochs}, where the last run has left it",
             kept.checkpoint.epoch
         ));
-        Some((kept.seed, kept.checkpoint))
+        Ok(Some((kept.seed, kept.checkpoint)))
     }
 
     /// Writes a checkpoint if the last is long enough ago. A disk that does not take it is told once; training goes on without.
@@ -97,7 +107,7 @@ impl<'a, 'b> Keeper<'a, 'b> {
         }
         let begun = Instant::now();
         let kept = Kept {
-            of: self.of(),
+            of: self.of()?,
             seed,
             checkpoint: between.checkpoint()?,
         };
@@ -117,13 +127,20 @@ impl<'a, 'b> Keeper<'a, 'b> {
     }
 
     /// Hash of everything that the result follows from but the seed: task, step size, model to begin with, correction, and the rows.
-    fn of(&mut self) -> Digest {
-        let (task, job, correction) = (self.task, self.job, self.correction);
-        *self.of.get_or_insert_with(|| fingerprint(&task, job, correction))
+    fn of(&mut self) -> Result<Digest, TrainError> {
+        if let Some(of) = self.of {
+            return Ok(of);
+        }
+        let of = fingerprint(&self.task, self.job, self.correction)?;
+        Ok(*self.of.insert(of))
     }
 }
 
-fn fingerprint(task: &Digest, job: &TrainingJob<'_>, correction: Option<&[f32]>) -> Digest {
+fn fingerprint(
+    task: &Digest,
+    job: &TrainingJob<'_>,
+    correction: Option<&[f32]>,
+) -> Result<Digest, TrainError> {
     let mut context = Context::new(&SHA256);
     context.update(b"veilsum/v1/checkpoint-of\0");
     context.update(&task.0);
@@ -141,17 +158,20 @@ fn fingerprint(task: &Digest, job: &TrainingJob<'_>, correction: Option<&[f32]>)
     update(job.parameters);
     update(correction.unwrap_or_default());
     let width = job.data.shape.width();
+    let mut reader = job.data.inputs.reader(width);
     let mut row_values = Vec::with_capacity(width + 1);
-    for &row in job.rows {
+    for (at, &row) in job.rows.iter().enumerate() {
         let Some(label) = job.data.labels.get(row as usize) else {
             continue;
         };
         row_values.clear();
-        job.data.inputs.append(row as usize, width, &mut row_values);
+        // Not more: the trainer has rows ahead of it, too.
+        let next = &job.rows[at + 1..job.rows.len().min(at + AHEAD)];
+        reader.append(&[row], next, &mut row_values)?;
         row_values.push(*label);
         update(&row_values);
     }
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
-    Digest(hash)
+    Ok(Digest(hash))
 }

@@ -12,7 +12,7 @@ use veilsum_protocol::secagg::quantise::{Digits, QuantiseError};
 use veilsum_protocol::task::{Task, Weighting};
 use zeroize::Zeroizing;
 
-use crate::data::{DataError, DataFiles, Dataset, EncodeError, EncodedData, HoldOut, read_schema};
+use crate::data::{DataError, DataFiles, Dataset, EncodeError, EncodedData, HoldOut, Room, read_schema};
 use crate::desensitise::{PolicySource, Rules};
 use crate::train::{
     ByGroup, Progress, Runtime, Start, TrainError, Trained, TrainingJob, evaluate_by_group, train_from,
@@ -25,7 +25,7 @@ use super::own::{self, Control};
 /// Why there is no contribution. For the bank's own operator: the coordinator only sees that the bank is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum ContributionError {
-    /// The bank's files do not fit the task.
+    /// The bank's files do not fit the task, or its rows cannot be kept.
     #[error(transparent)]
     Data(#[from] DataError),
     /// The moments are of another schema.
@@ -33,7 +33,7 @@ pub enum ContributionError {
     Encode(#[from] EncodeError),
     /// Training or scoring failed.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(TrainError),
     /// What the bank keeps to itself could not be written.
     #[error(transparent)]
     Own(#[from] FileError),
@@ -48,6 +48,15 @@ pub enum ContributionError {
     NoSupport,
 }
 
+impl From<TrainError> for ContributionError {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Rows(error) => Self::Data(error),
+            error => Self::Train(error),
+        }
+    }
+}
+
 /// Where the bank's rows are and where they are computed with.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -59,6 +68,8 @@ pub struct Source {
     pub policy: PolicySource,
     /// The bank's secret that chooses the held-out rows.
     pub salt: [u8; 32],
+    /// Where the rows are kept once they are read.
+    pub room: Room,
     /// libtorch on its device.
     pub runtime: Runtime,
 }
@@ -81,7 +92,7 @@ impl Source {
         let schema = read_schema(&self.schema, &task.schema)?.with_found(found);
         let hold_out = HoldOut::of(self.salt, &task.evaluation.split);
         let groups = task.evaluation.groups.as_ref();
-        Dataset::read_files(&self.files, &schema, &hold_out, groups, rules)
+        Dataset::read_files(&self.files, &schema, &hold_out, groups, rules, &self.room)
     }
 }
 
@@ -143,8 +154,22 @@ impl Workbench {
     /// The same, and training goes on where an earlier run has left it.
     ///
     /// # Errors
-    /// [`ContributionError`].
+    /// [`ContributionError`]. After [`ContributionError::Data`] the rows are read anew the next time.
     pub fn contribute_keeping<E: Entropy>(
+        &mut self,
+        step: &Step<'_>,
+        keeping: Option<Keeping<'_>>,
+        entropy: &mut E,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Digits, ContributionError> {
+        let digits = self.compute(step, keeping, entropy, progress);
+        if let Err(ContributionError::Data(_)) = &digits {
+            self.loaded = None;
+        }
+        digits
+    }
+
+    fn compute<E: Entropy>(
         &mut self,
         step: &Step<'_>,
         mut keeping: Option<Keeping<'_>>,
@@ -168,10 +193,12 @@ impl Workbench {
             return Ok(plan.vocabulary(supported, &loaded.rows.open_values())?);
         }
         if step.kind == RoundKind::Statistics {
-            let columns = loaded.rows.statistics().columns;
+            let columns = loaded.rows.statistics()?.columns;
             return Ok(match &task.preparation {
                 None => plan.statistics(&columns)?,
-                Some(spec) => plan.prepared_statistics(&columns, &loaded.rows.counts(spec.histogram_bins))?,
+                Some(spec) => {
+                    plan.prepared_statistics(&columns, &loaded.rows.counts(spec.histogram_bins)?)?
+                }
             });
         }
         let moments = state.moments.as_ref().ok_or(ContributionError::NoMoments)?;
@@ -286,7 +313,7 @@ fn train_kept(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Trained, TrainError> {
     let mut keeper = Keeper::new(keeping, task, &job, correction);
-    let left = keeper.left();
+    let left = keeper.left()?;
     let (seed, from) = match &left {
         Some((seed, from)) => (*seed, Some(from)),
         None => (job.seed, None),

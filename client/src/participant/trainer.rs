@@ -41,8 +41,8 @@ pub enum News {
     Note(Round, String),
     /// The digits of the round are durable.
     Computed(Round),
-    /// The bank's table or schema cannot be used, so there is no contribution to the round; why, for the bank's own operator. Both are
-    /// read again for the next order.
+    /// The bank's table or schema cannot be used, or its rows not be kept, so there is no contribution to the round; why, for the bank's own
+    /// operator. Both are read again for the next order.
     NoData(Round, String),
     /// There is no contribution to the round; why, for the bank's own operator.
     Failed(Round, String),

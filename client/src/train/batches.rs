@@ -7,9 +7,9 @@ use tch::{TchError, Tensor};
 
 use crate::model::to_i64;
 
-use super::Runtime;
 use super::loss::RowLoss;
 use super::shuffle::Shuffle;
+use super::{Runtime, TrainError};
 
 /// Inputs in a block, 1 MiB of them, unless one batch has more. A table up to this size is one block in each epoch; larger
 /// blocks would leave the processor's cache on their way to the trainer, and be pages that the system gives and clears anew.
@@ -60,10 +60,11 @@ pub(super) struct Batch {
 ///
 /// It ends after the block that it has in hand once this is dropped, and after the first error, which is the last item
 /// then. Should it panic, the items end early, and the panic goes on where the scope ends.
-pub(super) struct Blocks(Receiver<Result<Block, TchError>>);
+pub(super) struct Blocks(Receiver<Result<Block, TrainError>>);
 
 impl Blocks {
-    /// Starts the thread. `gather` gives inputs, shape `[rows, width]`, and labels, shape `[rows]`, on the device.
+    /// Starts the thread. `gather` gives inputs, shape `[rows, width]`, and labels, shape `[rows]`, on the device; beside the rows of a block it
+    /// is told those that come behind them in the epoch.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -71,7 +72,7 @@ impl Blocks {
         scope: &'scope Scope<'scope, '_>,
         epochs: Epochs,
         width: usize,
-        gather: impl FnMut(&[u32]) -> Result<(Tensor, Tensor), TchError> + Send + 'scope,
+        gather: impl FnMut(&[u32], &[u32]) -> Result<(Tensor, Tensor), TrainError> + Send + 'scope,
     ) -> std::io::Result<Self> {
         let (send, ready) = sync_channel(WAITING);
         Builder::new()
@@ -85,7 +86,7 @@ impl Blocks {
 }
 
 impl Iterator for Blocks {
-    type Item = Result<Block, TchError>;
+    type Item = Result<Block, TrainError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0.recv().ok()
@@ -95,8 +96,8 @@ impl Iterator for Blocks {
 fn prepare(
     mut epochs: Epochs,
     width: usize,
-    mut gather: impl FnMut(&[u32]) -> Result<(Tensor, Tensor), TchError>,
-    send: &SyncSender<Result<Block, TchError>>,
+    mut gather: impl FnMut(&[u32], &[u32]) -> Result<(Tensor, Tensor), TrainError>,
+    send: &SyncSender<Result<Block, TrainError>>,
 ) {
     let mut shuffle = epochs.seed.map(Shuffle::new);
     let batches = (CELLS / width.max(1) / epochs.batch_size).max(1);
@@ -109,11 +110,12 @@ fn prepare(
         if epoch < epochs.done {
             continue;
         }
-        let mut left = order.len();
-        for rows in order.chunks(length) {
-            left -= rows.len();
-            let block =
-                gather(rows).and_then(|(inputs, labels)| Block::of(&epochs, inputs, labels, left == 0));
+        let mut left = &order[..];
+        while !left.is_empty() {
+            let (rows, next) = left.split_at(left.len().min(length));
+            left = next;
+            let block = gather(rows, next)
+                .and_then(|(inputs, labels)| Ok(Block::of(&epochs, inputs, labels, next.is_empty())?));
             let failed = block.is_err();
             // Nobody receives once the trainer has stopped.
             if send.send(block).is_err() || failed {
@@ -179,7 +181,7 @@ mod tests {
     }
 
     /// A row's only input is its number, its label whether that is odd.
-    fn gather(rows: &[u32]) -> Result<(Tensor, Tensor), TchError> {
+    fn gather(rows: &[u32], _: &[u32]) -> Result<(Tensor, Tensor), TrainError> {
         let numbers: Vec<f32> = rows.iter().map(|&row| row as f32).collect();
         let labels: Vec<f32> = rows.iter().map(|&row| (row % 2) as f32).collect();
         let inputs = Tensor::f_from_slice(&numbers)?.f_view([-1, 1])?;
@@ -286,12 +288,12 @@ mod tests {
     fn an_error_while_preparing_is_told_and_is_the_last_thing() {
         thread::scope(|scope| {
             let mut calls = 0;
-            let fails = move |rows: &[u32]| {
+            let fails = move |rows: &[u32], next: &[u32]| {
                 calls += 1;
                 if calls == 2 {
-                    return Err(TchError::Shape("no memory".to_owned()));
+                    return Err(TchError::Shape("no memory".to_owned()).into());
                 }
-                gather(rows)
+                gather(rows, next)
             };
             let mut blocks = Blocks::start(scope, epochs(1), WIDE, fails).unwrap();
             assert!(blocks.next().unwrap().is_ok());
@@ -308,9 +310,9 @@ mod tests {
         thread::scope(|scope| {
             let mut epochs = epochs(1);
             epochs.epochs = u32::MAX;
-            let counts = |rows: &[u32]| {
+            let counts = |rows: &[u32], next: &[u32]| {
                 calls.fetch_add(1, Ordering::Relaxed);
-                gather(rows)
+                gather(rows, next)
             };
             let mut blocks = Blocks::start(scope, epochs, WIDE, counts).unwrap();
             assert!(blocks.next().unwrap().is_ok());
@@ -323,7 +325,8 @@ mod tests {
     #[should_panic(expected = "a scoped thread panicked")]
     fn a_panic_while_preparing_goes_on() {
         thread::scope(|scope| {
-            let panics = |_: &[u32]| -> Result<(Tensor, Tensor), TchError> { panic!("of the test") };
+            let panics =
+                |_: &[u32], _: &[u32]| -> Result<(Tensor, Tensor), TrainError> { panic!("of the test") };
             assert!(
                 Blocks::start(scope, epochs(1), 1, panics)
                     .unwrap()

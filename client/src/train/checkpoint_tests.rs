@@ -20,12 +20,13 @@ fn task(model: &str, training: &str) -> Task {
 }
 
 fn data() -> EncodedData {
+    let labels = (0..ROWS).map(|row| f32::from(u8::from(row % 3 == 0)));
     let numbers = (0..2 * ROWS).map(|at| ((at * 7919 + 13) % 101) as f32 / 50.0 - 1.0);
     EncodedData {
         inputs: numbers.collect::<Vec<_>>().into(),
         shape: InputShape::numbers(2),
         target: Target::Binary,
-        labels: (0..ROWS).map(|row| f32::from(u8::from(row % 3 == 0))).collect(),
+        labels: labels.collect::<Vec<_>>().into(),
     }
 }
 
@@ -120,7 +121,7 @@ fn steps_are_corrected_by_hand() {
         inputs: vec![1.0, 2.0].into(),
         shape: InputShape::numbers(2),
         target: Target::Binary,
-        labels: vec![1.0],
+        labels: vec![1.0].into(),
     };
     let mut training = task.training.clone();
     let run = |training: &veilsum_protocol::task::TrainingSpec| {

@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::data::DataError;
+
 /// Why training or scoring failed.
 #[derive(Debug, Error)]
 pub enum TrainError {
@@ -35,6 +37,9 @@ pub enum TrainError {
          or free memory"
     )]
     Thread(#[source] std::io::Error),
+    /// Rows that lie in a file cannot be read back.
+    #[error(transparent)]
+    Rows(#[from] DataError),
     /// libtorch failed, for want of memory perhaps.
     #[error("libtorch failed: {0}")]
     Torch(#[from] tch::TchError),

@@ -149,8 +149,11 @@ pub fn predict(
     let mut gathered = Rows::new(&network, parameters, data, rows, runtime.device())?;
     let parameters = network.parameters(parameters, runtime.device())?;
     let mut scores = Vec::with_capacity(rows.len());
-    for batch in rows.chunks(network.rows_at_once()) {
-        let (inputs, _) = gathered.gather(batch)?;
+    let mut left = rows;
+    while !left.is_empty() {
+        let (batch, next) = left.split_at(left.len().min(network.rows_at_once()));
+        left = next;
+        let (inputs, _) = gathered.gather(batch, next)?;
         let outputs = network.outputs(&parameters, &inputs)?;
         let outputs = outputs.logits()?;
         let predicted = match data.target {

@@ -38,11 +38,11 @@ fn training(more: &str) -> Task {
 
 fn data(shape: InputShape, target: Target, row: &mut dyn FnMut(&mut Vec<f32>) -> f32) -> EncodedData {
     let mut inputs = Vec::new();
-    let labels = (0..400).map(|_| row(&mut inputs)).collect();
+    let labels: Vec<f32> = (0..400).map(|_| row(&mut inputs)).collect();
     EncodedData {
         inputs: inputs.into(),
         shape,
-        labels,
+        labels: labels.into(),
         target,
     }
 }

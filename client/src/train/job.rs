@@ -116,7 +116,7 @@ pub fn train_from(
     };
     let mean_loss = thread::scope(|scope| {
         let width = job.data.shape.width();
-        let blocks = Blocks::start(scope, epochs, width, move |rows| table.gather(rows))
+        let blocks = Blocks::start(scope, epochs, width, move |rows, next| table.gather(rows, next))
             .map_err(TrainError::Thread)?;
         let along = Along {
             start,

@@ -23,4 +23,6 @@ mod checkpoint_tests;
 #[cfg(test)]
 mod family_tests;
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod tests;

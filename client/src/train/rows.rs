@@ -1,14 +1,15 @@
 use tch::{Device, TchError, Tensor};
 
-use crate::data::EncodedData;
+use crate::data::{EncodedData, RowReader};
 use crate::model::{Network, to_i64};
 
 use super::TrainError;
 
-/// Rows of a dataset on their way to the device: gathered a few at a time, so that memory holds little beside the
-/// dataset, however large that is.
+/// Rows of a dataset on their way to the device: gathered and encoded a few at a time, so that memory holds little beside
+/// the dataset, however large that is.
 pub(super) struct Rows<'a> {
     data: &'a EncodedData,
+    reader: RowReader<'a>,
     device: Device,
     inputs: Vec<f32>,
     labels: Vec<f32>,
@@ -42,22 +43,22 @@ impl<'a> Rows<'a> {
         }
         Ok(Self {
             data,
+            reader: data.inputs.reader(data.shape.width()),
             device,
             inputs: Vec::new(),
             labels: Vec::new(),
         })
     }
 
-    /// Inputs, shape `[rows.len(), width]`, and labels, shape `[rows.len()]`, of these rows.
-    pub(super) fn gather(&mut self, rows: &[u32]) -> Result<(Tensor, Tensor), TchError> {
+    /// Inputs, shape `[rows.len(), width]`, and labels, shape `[rows.len()]`, of these rows. `next` will be asked for after them,
+    /// as many at a time.
+    pub(super) fn gather(&mut self, rows: &[u32], next: &[u32]) -> Result<(Tensor, Tensor), TrainError> {
         let width = self.data.shape.width();
         self.inputs.clear();
         self.labels.clear();
-        for &row in rows {
-            let row = row as usize;
-            self.data.inputs.append(row, width, &mut self.inputs);
-            self.labels.push(self.data.labels[row]);
-        }
+        self.reader.append(rows, next, &mut self.inputs)?;
+        self.labels
+            .extend(rows.iter().map(|&row| self.data.labels[row as usize]));
         let inputs = Tensor::f_from_slice(&self.inputs)?.f_view([to_i64(rows.len()), to_i64(width)])?;
         Ok((
             inputs.f_to_device(self.device)?,

@@ -55,7 +55,7 @@ fn two_rows() -> EncodedData {
         inputs: vec![1.0, 2.0, 3.0, -1.0].into(),
         shape: InputShape::numbers(2),
         target: Target::Binary,
-        labels: vec![1.0, 0.0],
+        labels: vec![1.0, 0.0].into(),
     }
 }
 
@@ -86,7 +86,7 @@ fn weight_decay_and_class_weights_by_hand() {
         inputs: vec![0.0; 4].into(),
         shape: InputShape::numbers(2),
         target: Target::Binary,
-        labels: vec![1.0, 0.0],
+        labels: vec![1.0, 0.0].into(),
     };
     let decayed = task(
         "family = \"logistic\"",
@@ -105,7 +105,7 @@ fn momentum_and_adam_by_hand() {
         inputs: vec![0.0].into(),
         shape: InputShape::numbers(1),
         target: Target::Binary,
-        labels: vec![1.0],
+        labels: vec![1.0].into(),
     };
     let sigmoid = |b: f64| 1.0 / (1.0 + (-b).exp());
     let two = |optimiser: &str| {
@@ -147,7 +147,7 @@ fn exclusive_or() -> (EncodedData, Vec<u32>) {
         inputs: inputs.into(),
         shape: InputShape::numbers(2),
         target: Target::Binary,
-        labels,
+        labels: labels.into(),
     };
     (data, (0..400).collect())
 }
@@ -234,7 +234,7 @@ fn fedprox_by_hand() {
         inputs: vec![0.0].into(),
         shape: InputShape::numbers(1),
         target: Target::Binary,
-        labels: vec![1.0],
+        labels: vec![1.0].into(),
     };
     let mut task = task(
         "family = \"logistic\"",
@@ -252,7 +252,7 @@ fn a_loss_that_is_no_number_is_an_error_with_advice() {
         inputs: vec![1e30, -1e30].into(),
         shape: InputShape::numbers(1),
         target: Target::Binary,
-        labels: vec![0.0, 1.0],
+        labels: vec![0.0, 1.0].into(),
     };
     let mut task = task(
         "family = \"mlp\"\nhidden = [4]",
@@ -332,7 +332,7 @@ fn classes_and_numbers_by_hand() {
         inputs: vec![2_f32.ln(); labels.len()].into(),
         shape: InputShape::numbers(1),
         target,
-        labels: labels.to_vec(),
+        labels: labels.to_vec().into(),
     };
     let classes = data(Target::Classes(3), &[0.0, 1.0, 2.0]);
     let parameters = [1.0, 0.0, -1.0, 0.0, 0.0, 0.0];

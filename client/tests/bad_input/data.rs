@@ -161,3 +161,35 @@ fn a_broken_schema_file_is_told_by_line_or_key() {
         .says(2, &["schema.toml: cannot be read", "data.schema in bank.toml"]);
     scene.nothing_was_sent();
 }
+
+#[test]
+fn a_disk_without_room_for_the_rows_that_do_not_fit_memory_is_told() {
+    let scene = Scene::new();
+    let _no_connection = without_connection(&scene);
+    let rows = (0..3000).map(|row| format!("{row},{},north,{}\n", row % 100, row % 2));
+    scene.write(
+        "data.csv",
+        &format!("id,income,region,y\n{}", rows.collect::<String>()),
+    );
+    let config = scene.read("bank.toml");
+    let config = config.replace("memory_bytes = 1073741824", "memory_bytes = 1000");
+    scene.write("bank.toml", &config);
+    // 3000 rows of a number and a category are 18 kB.
+    scene.client_with_room(8, &["check"]).says(
+        2,
+        &[
+            "FAILED data",
+            "state: the rows beyond data.memory_bytes cannot be written",
+            "ulimit -f",
+        ],
+    );
+    let check = scene.client(&["check"]);
+    assert!(check.stdout.contains("ok     data"), "{}", check.stdout);
+    assert!(check.stdout.contains("3000 rows"), "{}", check.stdout);
+    let left: Vec<_> = fs::read_dir(scene.path("state")).unwrap().flatten().collect();
+    let rows = left
+        .iter()
+        .find(|file| file.file_name().to_string_lossy().starts_with("rows."));
+    assert!(rows.is_none(), "{left:?}");
+    scene.nothing_was_sent();
+}

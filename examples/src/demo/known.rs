@@ -28,7 +28,7 @@ impl Known {
         let mut sums: Vec<ColumnSums> = Vec::new();
         let mut preparation = None;
         for bank in banks {
-            let columns = bank.statistics().columns;
+            let columns = bank.statistics().map_err(DemoError::trial)?.columns;
             sums.resize(columns.len(), ColumnSums::default());
             for (sum, column) in sums.iter_mut().zip(columns) {
                 sum.count += column.count;

@@ -5,7 +5,9 @@
 //! each round for all of them. What is known of the columns comes from the rows of those who train together; the values of categories
 //! that the task leaves to the banks are the consortium's for all of them, since a bank by itself cannot tell which others have.
 
-use veilsum_client::data::{DataFiles, Dataset, EncodedData, HoldOut};
+use std::sync::Arc;
+
+use veilsum_client::data::{DataFiles, Dataset, EncodedData, HoldOut, Room};
 use veilsum_client::desensitise::Rules;
 use veilsum_client::train::{Runtime, predict};
 use veilsum_protocol::model::Vocabularies;
@@ -60,7 +62,8 @@ pub fn read_rows(
         file: files.rows.clone(),
         labels: files.labels.clone(),
     };
-    Dataset::read_files(&files, &schema, hold_out, None, &Rules::none()).map_err(DemoError::trial)
+    let room = Room::in_memory();
+    Dataset::read_files(&files, &schema, hold_out, None, &Rules::none(), &room).map_err(DemoError::trial)
 }
 
 impl TestFold {
@@ -182,7 +185,7 @@ pub fn pooled(plan: Plan<'_>, banks: &[&Dataset]) -> Result<Trial, DemoError> {
             None => all = Some(more),
             Some(all) => {
                 all.inputs.extend(more.inputs);
-                all.labels.extend(more.labels);
+                Arc::make_mut(&mut all.labels).extend_from_slice(&more.labels);
             }
         }
     }

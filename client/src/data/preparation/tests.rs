@@ -5,7 +5,7 @@ use veilsum_protocol::model::{ModelSpec, Moments};
 use veilsum_protocol::task::Schema;
 
 use super::*;
-use crate::data::{EncodeError, HoldOut, RowValues};
+use crate::data::{EncodeError, HoldOut};
 use crate::desensitise::Rules;
 
 const SCHEMA: &str = r#"
@@ -59,7 +59,7 @@ fn all() -> HoldOut {
 
 #[test]
 fn cells_are_counted_by_bin_value_and_label() {
-    let counts = read(SCHEMA, TABLE, &all()).counts(4);
+    let counts = read(SCHEMA, TABLE, &all()).counts(4).unwrap();
     assert_eq!(counts.rows, [3, 2]);
     let [x, c, z, plain, d] = &counts.columns[..] else {
         panic!("{counts:?}")
@@ -80,7 +80,7 @@ fn held_out_rows_are_not_counted() {
     let dataset = read(SCHEMA, &table, &HoldOut::new([7; 32], 0.3));
     let training = dataset.training_rows().count() as u64;
     assert!((1..400).contains(&training));
-    let counts = dataset.counts(8);
+    let counts = dataset.counts(8).unwrap();
     assert_eq!(counts.rows.iter().sum::<u64>(), training);
     assert!(counts.columns.iter().all(|column| column.cells() == training));
 }
@@ -89,7 +89,7 @@ fn held_out_rows_are_not_counted() {
 #[test]
 fn rows_become_evidence_and_quantile_bins() {
     let dataset = read(SCHEMA, TABLE, &all());
-    let counts = dataset.counts(4);
+    let counts = dataset.counts(4).unwrap();
     let moments = Moments {
         mean: vec![0.5; 3],
         std: vec![0.5; 3],
@@ -112,26 +112,28 @@ fn rows_become_evidence_and_quantile_bins() {
         high,    other, 0.0, 0.0, 1.0, 0.0,  1.0, 0.0, 1.0,
         missing, v,     0.0, 0.0, 0.0, 1.0, -1.0, 1.0, 0.0,
     ];
-    assert_eq!(encoded.inputs, RowValues::Numbers(expected));
+    assert_eq!(encoded.all_inputs().unwrap(), expected);
     // A model that embeds is given the same numbers, and the plain category as an index.
     let embedding = ModelSpec::read("family = \"mlp\"\nhidden = [2]\nembedding = 2").unwrap();
     let embedded = dataset
         .encode_prepared(&embedding, &moments, Some(&counts))
         .unwrap();
     assert_eq!(embedded.shape, dataset.schema().input_shape(true));
-    let RowValues::Numbers(values) = embedded.inputs else {
-        panic!("not numbers")
-    };
-    assert_eq!(values[..8], [low, u, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
     assert_eq!(
-        dataset.encode_for(&ModelSpec::Logistic, &moments),
-        Err(EncodeError::Preparation)
+        embedded.all_inputs().unwrap()[..8],
+        [low, u, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0]
+    );
+    assert_eq!(
+        dataset.encode_for(&ModelSpec::Logistic, &moments).err(),
+        Some(EncodeError::Preparation)
     );
     let mut fewer = counts;
     fewer.columns.truncate(2);
     assert_eq!(
-        dataset.encode_prepared(&ModelSpec::Logistic, &moments, Some(&fewer)),
-        Err(EncodeError::Preparation)
+        dataset
+            .encode_prepared(&ModelSpec::Logistic, &moments, Some(&fewer))
+            .err(),
+        Some(EncodeError::Preparation)
     );
 }
 
@@ -142,7 +144,7 @@ fn all_rows_in_one_bin_still_give_every_input() {
         .replace(",1,1,v,0", ",3,1,v,0")
         .replace(",2,0,u,1", ",3,0,u,1");
     let dataset = read(SCHEMA, &table, &all());
-    let counts = dataset.counts(4);
+    let counts = dataset.counts(4).unwrap();
     let moments = Moments {
         mean: vec![0.5; 3],
         std: vec![0.5; 3],
@@ -150,9 +152,7 @@ fn all_rows_in_one_bin_still_give_every_input() {
     let encoded = dataset
         .encode_prepared(&ModelSpec::Logistic, &moments, Some(&counts))
         .unwrap();
-    let RowValues::Numbers(values) = encoded.inputs else {
-        panic!("not numbers")
-    };
+    let values = encoded.all_inputs().unwrap();
     let bins: Vec<_> = values.chunks(9).map(|row| row[2..6].to_vec()).collect();
     let one = vec![0.0, 1.0, 0.0, 0.0];
     assert_eq!(
@@ -179,13 +179,13 @@ fn rows_of_sequences_count_once_and_are_encoded_each() {
         "card,t,x,c,y\n1,2024-01-01,0,u,0\n1,2024-01-02,1,u,0\n2,2024-01-03,3,v,0\n1,2024-01-04,4,u,1\n";
     let dataset = read(schema, table, &all());
     assert_eq!(dataset.open_values(), [["u", "v"]]);
-    let counts = dataset.counts(4);
+    let counts = dataset.counts(4).unwrap();
     assert_eq!(counts.rows, [3, 1]);
     assert_eq!(counts.columns[0].cells(), 0);
     assert_eq!(counts.columns[1].present, [[1, 1, 0, 1], [0, 0, 0, 1]]);
     // No value is found yet, so all are in the bucket.
     assert_eq!(counts.columns[2].present, [[0, 0, 3], [0, 0, 1]]);
-    let sums = dataset.statistics().columns;
+    let sums = dataset.statistics().unwrap().columns;
     assert_eq!(sums[2].count, 4);
     let moments = Moments {
         mean: vec![0.0; 3],
@@ -195,7 +195,10 @@ fn rows_of_sequences_count_once_and_are_encoded_each() {
         .encode_prepared(&ModelSpec::Logistic, &moments, Some(&counts))
         .unwrap();
     assert_eq!(encoded.shape, dataset.schema().input_shape(false));
-    let RowValues::Sequences(_) = encoded.inputs else {
-        panic!("not sequences")
-    };
+    // Each row with those before it: the first of a card has two steps of nothing before it.
+    let values = encoded.all_inputs().unwrap();
+    let width = encoded.shape.width();
+    assert_eq!(values.len(), 4 * width);
+    assert_eq!(values[..width / 3 * 2], vec![0.0; width / 3 * 2]);
+    assert_eq!(values[width - 1], 1.0);
 }

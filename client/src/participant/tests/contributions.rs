@@ -10,6 +10,7 @@ use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical as _;
 
 use super::scene::{source, task};
+use crate::data::Room;
 use crate::participant::contribution::{ContributionError, Step, Workbench};
 use crate::participant::{News, Order, OwnFiles, RoundFiles, Trainer};
 
@@ -318,6 +319,17 @@ fn a_changed_policy_counts_for_the_next_order() {
     assert_eq!(lanes().unwrap(), without);
 }
 
+/// The work of a round of statistics.
+fn order(round: u64) -> Order {
+    Order {
+        round: Round(round),
+        kind: Plan::new(&task()).kind(0).unwrap(),
+        task: task().into(),
+        plan: Plan::new(&task()).into(),
+        state: TaskState::initial(&task()).into(),
+    }
+}
+
 #[tokio::test]
 async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let folder = tempfile::tempdir().unwrap();
@@ -326,13 +338,6 @@ async fn the_training_thread_writes_the_digits_and_tells_failures() {
     let data = source.files.file.clone();
     let own = OwnFiles::new(folder.path().join("own"));
     let mut trainer = Trainer::start(source, files, own.clone()).unwrap();
-    let order = |round| Order {
-        round: Round(round),
-        kind: Plan::new(&task()).kind(0).unwrap(),
-        task: task().into(),
-        plan: Plan::new(&task()).into(),
-        state: TaskState::initial(&task()).into(),
-    };
     trainer.order(order(1)).unwrap();
     assert!(matches!(trainer.news().await.unwrap(), News::Computed(Round(1))));
     assert!(folder.path().join("rounds/1.digits").exists());
@@ -353,4 +358,44 @@ async fn the_training_thread_writes_the_digits_and_tells_failures() {
     super::scene::source(folder.path(), 40);
     other.order(order(3)).unwrap();
     assert!(matches!(other.news().await.unwrap(), News::Computed(Round(3))));
+}
+
+/// A disk that does not take the rows that have no room in memory, and one that does not give them back.
+#[tokio::test]
+async fn rows_that_cannot_be_kept_are_no_data_until_they_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mut source = source(folder.path(), 40);
+    source.room = Room {
+        memory_bytes: 100,
+        folder: state.clone(),
+    };
+    std::fs::write(&state, "no folder").unwrap();
+    let files = RoundFiles::open(folder.path().join("rounds")).unwrap();
+    let own = OwnFiles::new(folder.path().join("own"));
+    let mut trainer = Trainer::start(source, files, own).unwrap();
+    trainer.order(order(1)).unwrap();
+    let News::NoData(Round(1), reason) = trainer.news().await.unwrap() else {
+        panic!("it did not fail");
+    };
+    assert!(
+        reason.contains("state: the rows beyond data.memory_bytes cannot be put into a file"),
+        "{reason}"
+    );
+    std::fs::remove_file(&state).unwrap();
+    trainer.order(order(2)).unwrap();
+    assert!(matches!(trainer.news().await.unwrap(), News::Computed(Round(2))));
+    // Nobody can reach the file by a name; this process can by its number.
+    assert_eq!(std::fs::read_dir(&state).unwrap().count(), 0);
+    let mut open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let rows = open.find(|file| std::fs::read_link(file.path()).is_ok_and(|name| name.starts_with(&state)));
+    let rows = std::fs::OpenOptions::new().write(true).open(rows.unwrap().path());
+    rows.unwrap().set_len(10).unwrap();
+    trainer.order(order(3)).unwrap();
+    let News::NoData(Round(3), reason) = trainer.news().await.unwrap() else {
+        panic!("it did not fail");
+    };
+    assert!(reason.contains("cannot be read back"), "{reason}");
+    trainer.order(order(4)).unwrap();
+    assert!(matches!(trainer.news().await.unwrap(), News::Computed(Round(4))));
 }

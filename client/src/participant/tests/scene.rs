@@ -20,6 +20,7 @@ use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{Extension, Leaf, ToBank, ToCoordinator};
 use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 
+use crate::data::Room;
 use crate::desensitise::PolicySource;
 use crate::participant::contribution::Source;
 use crate::participant::{Channel, Driver, DriverError, Home, Parts, Status, Trainer, Voice, restore};
@@ -94,6 +95,7 @@ pub(super) fn source(folder: &Path, rows: u32) -> Source {
             key: folder.join("desensitise.key"),
         },
         salt: [9; 32],
+        room: Room::in_memory(),
         runtime: Runtime::start(DeviceChoice::Cpu, 1).unwrap(),
     }
 }
