@@ -35,13 +35,15 @@ pub(super) fn read(
     let guard = Guard::new(rules, file, table.header(), schema, group_column)?;
     let header = guard.header().clone();
     let positions = place.positions(&header, hold_out, group_column)?;
+    // Made once for all threads: a long list takes its time.
+    let text = schema.text().map(Tokens::new);
     let workers = (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| {
         Ok(Parser {
             place: &place,
             header: &header,
             positions: &positions,
             columns: schema.columns.iter().filter_map(CellParser::new).collect(),
-            text: schema.text().map(Tokens::new),
+            text: text.as_ref(),
             label: CellParser::of_label(schema),
             sides: hold_out.sides(&schema.missing),
             hold_out,
@@ -105,7 +107,7 @@ struct Parser<'a> {
     positions: &'a Positions,
     columns: Vec<CellParser<'a>>,
     /// Of the one column of a schema of texts.
-    text: Option<Tokens<'a>>,
+    text: Option<&'a Tokens<'a>>,
     label: CellParser<'a>,
     sides: Sides<'a>,
     hold_out: &'a HoldOut,
@@ -142,7 +144,7 @@ impl Worker for Parser<'_> {
             if self.series.is_none() {
                 self.sides.cell(cell);
             }
-            if let Some(text) = &self.text {
+            if let Some(text) = self.text {
                 let nothing = missing.iter().any(|missing| missing == cell);
                 text.append(if nothing { "" } else { cell }, &mut rows.tokens);
                 continue;
