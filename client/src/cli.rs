@@ -11,9 +11,10 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, AppError};
-use crate::command::{check, columns, data, status, table, tasks};
+use crate::command::{check, columns, data, merges, status, table, tasks};
 use crate::core_dump;
 use crate::enrol::{EnrolError, init};
+use crate::survey::WARNING;
 
 /// A bank's daemon: trains on the bank's own table and sends nothing but masked updates.
 #[derive(Debug, Parser)]
@@ -123,6 +124,23 @@ enum SchemaCommand {
         #[arg(long)]
         label: Option<String>,
         /// Where to write the draft; it is printed otherwise
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Learn the byte-pair merges of a column of texts, from texts that anybody may read
+    ///
+    /// Merges spell out pieces of the texts and stand in the task, which the whole consortium reads: never learn them from customers' messages.
+    /// The same texts give the same merges.
+    Merges {
+        /// The texts: a table (CSV, plain or gzip, or Parquet) with --column, or a file with a text on each line
+        file: PathBuf,
+        /// The table's column of texts
+        #[arg(long)]
+        column: Option<String>,
+        /// How many merges to learn, 1 to 65536; the model has a vocabulary of 257 more
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+        size: u32,
+        /// Where to write the schema's lines; they are printed otherwise
         #[arg(long)]
         out: Option<PathBuf>,
     },
@@ -277,6 +295,20 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
         } => {
             let drafted = table::infer(file, label.as_deref(), out.as_deref())?;
             print(cli.json, &drafted, || drafted.text())?;
+        }
+        Command::Schema {
+            command:
+                SchemaCommand::Merges {
+                    file,
+                    column,
+                    size,
+                    out,
+                },
+        } => {
+            let learned = merges::learn(file, column.as_deref(), *size as usize, out.as_deref())?;
+            // The lines may go to a file unseen.
+            say(&format!("warning: {WARNING}"));
+            print(cli.json, &learned, || learned.text())?;
         }
         Command::Status { bank } => {
             let report = status::status(&bank.dir)?;

@@ -273,8 +273,9 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
             // Looked at here first, so that a mistake is told without a running coordinator.
-            Task::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-            let task = ask_for_task(&load(dir)?, Request::CreateTask(text))?;
+            let task =
+                Task::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+            let task = ask_for_task(&load(dir)?, Request::CreateTask(task.canonical_text()))?;
             print(cli.json, &serde_json::json!({ "task": task.to_hex() }), || {
                 format!("task {task}\nnext: each bank runs `veilsum-client approve`")
             })

@@ -24,11 +24,9 @@ use crate::page::Page;
 use crate::signer::Signer;
 use crate::source::{LogReader, SourceError};
 use crate::verify::archive::Archive;
+use crate::verify::replay::TASK_LIMIT;
 use crate::verify::report::Report;
 use crate::verify::{Audit, AuditError, Known, Progress, verify_against};
-
-/// Longest text of a task, in bytes.
-const TASK_LIMIT: u64 = 1 << 20;
 
 /// Which rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

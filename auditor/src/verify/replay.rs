@@ -32,7 +32,7 @@ use super::retention::{Leave, LetGo, Retention};
 use crate::source::LogReader;
 
 /// Longest text of a task in bytes.
-pub(crate) const TASK_LIMIT: u64 = 1 << 20;
+pub(crate) const TASK_LIMIT: u64 = Task::TEXT_LIMIT as u64;
 
 /// Checks the archive against the log, round by round.
 pub(crate) struct Replay<'a> {

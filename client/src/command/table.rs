@@ -89,7 +89,7 @@ pub(crate) fn profile(file: &Path, labels: Option<&Path>, html: Option<&Path>) -
 }
 
 /// A schema that was agreed on is not written over by a draft.
-fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     use std::io::Write as _;
     let made = fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
     made.map_err(|error| cannot_write(path, &error))

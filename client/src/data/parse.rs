@@ -14,6 +14,7 @@ use super::parser::{Context, Parser};
 use super::series;
 use super::source::Table;
 use super::split::Side;
+use super::token::Tokens;
 use super::{DataError, HoldOut, OpenValues};
 use crate::desensitise::{Guard, Rules};
 
@@ -39,6 +40,7 @@ pub(super) fn read(
         positions: &positions,
         hold_out,
         groups,
+        text: schema.text().map(Tokens::new),
     };
     let workers = (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| {
         let guard = Guard::new(rules, file, table.header(), schema, group_column)?;

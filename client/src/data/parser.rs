@@ -28,6 +28,8 @@ pub(super) struct Context<'a> {
     pub(super) hold_out: &'a HoldOut,
     /// Where the model is judged by group.
     pub(super) groups: Option<&'a Groups>,
+    /// Of a schema of texts. Made once for all threads: a long list takes its time.
+    pub(super) text: Option<Tokens<'a>>,
 }
 
 /// Parses the rows that one thread is dealt.
@@ -37,8 +39,6 @@ pub(super) struct Parser<'a> {
     columns: Vec<CellParser<'a>>,
     /// One for each of [`Positions::cells`].
     lanes: Vec<Lane>,
-    /// Of the one column of a schema of texts.
-    text: Option<Tokens<'a>>,
     label: CellParser<'a>,
     label_lane: Lane,
     missing: Missing<'a>,
@@ -141,7 +141,6 @@ impl<'a> Parser<'a> {
             layout,
             columns: schema.columns.iter().filter_map(CellParser::new).collect(),
             lanes,
-            text: schema.text().map(Tokens::new),
             label: CellParser::of_label(schema),
             label_lane,
             missing: Missing::new(&schema.missing),
@@ -213,7 +212,7 @@ impl<'a> Parser<'a> {
         let categories = made.cells.categories.get_mut(first..).unwrap_or_default();
         for (lane, (column, _)) in self.lanes.iter_mut().zip(&self.context.positions.cells) {
             let mut watched = lane.watched.and_then(|at| self.guard.watched().get_mut(at));
-            if let Some(text) = &self.text {
+            if let Some(text) = &self.context.text {
                 for span in rows.column(lane.position) {
                     let cell = trimmed(rows.cell(span));
                     let nothing = missing.holds(cell);
@@ -327,6 +326,7 @@ impl<'a> Parser<'a> {
             positions,
             hold_out,
             groups,
+            ..
         } = *self.context;
         let (file, missing) = (place.file, &place.schema.missing);
         self.guard.look(row);
@@ -344,7 +344,7 @@ impl<'a> Parser<'a> {
             if self.series.is_none() {
                 self.sides.cell(cell);
             }
-            if let Some(text) = &self.text {
+            if let Some(text) = &self.context.text {
                 let nothing = missing.iter().any(|missing| missing == cell);
                 text.append(if nothing { "" } else { cell }, &mut rows.tokens);
                 continue;

@@ -59,6 +59,31 @@ fn texts_become_tokens_with_breaks_quotes_and_missing_ones() {
     );
 }
 
+/// By hand: byte `b` is `1 + b`, the merge at place `i` is `257 + i`. Blanks at a text's ends are cut off, as of any cell; those within count.
+#[test]
+fn texts_become_byte_pairs() {
+    let schema = SCHEMA.replace(
+        "tokens = 4\nvocabulary = [\"card\", \"lost\", \"my\"]",
+        "tokens = 6\nmerges = [\"Ġ c\", \"a r\", \"Ġc ar\", \"å į\", \"åį ¡\"]",
+    );
+    let table = "about,id,message\nfee,1,\" My card\n\"\ncard,2,NA\napp,3,卡!\ncard,4,a\n";
+    let rows = read(table, &schema, "").unwrap();
+    let found = encoded(&rows);
+    #[rustfmt::skip]
+    let tokens = vec![
+        1 + 77, 1 + 121, 259, 1 + 100, 0, 0,
+        0, 0, 0, 0, 0, 0,
+        261, 1 + 33, 0, 0, 0, 0,
+        1 + 97, 0, 0, 0, 0, 0,
+    ];
+    assert_eq!(found.inputs, RowValues::ShortTokens(tokens.into()));
+    let shape = InputShape::Text {
+        tokens: 6,
+        vocabulary: 262,
+    };
+    assert_eq!(found.shape, shape);
+}
+
 #[test]
 fn many_buckets_take_four_bytes_a_token() {
     let schema = |buckets: u32| {

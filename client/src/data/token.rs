@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use unicode_segmentation::UnicodeSegmentation as _;
 use veilsum_protocol::task::{TextColumn, Tokeniser};
 
+use super::byte_pairs::BytePairs;
+
 /// Stands behind a text that is shorter than the longest.
 const PADDING: u32 = 0;
 /// A word that is not in the agreed list.
@@ -15,7 +17,17 @@ const FIRST_LISTED: u32 = 2;
 /// Gives texts their token numbers.
 pub(super) struct Tokens<'a> {
     most: usize,
-    words: usize,
+    way: Way<'a>,
+}
+
+enum Way<'a> {
+    Words(Words<'a>),
+    BytePairs(Box<BytePairs>),
+}
+
+/// Words, and runs of them.
+struct Words<'a> {
+    longest_run: usize,
     numbers: Numbers<'a>,
 }
 
@@ -26,29 +38,49 @@ enum Numbers<'a> {
 
 impl<'a> Tokens<'a> {
     pub(super) fn new(column: &'a TextColumn) -> Self {
-        let (words, numbers) = match &column.tokeniser {
-            Tokeniser::Hashed { words, buckets } => (*words, Numbers::Hashed(*buckets)),
-            Tokeniser::Listed { words, vocabulary } => {
+        let words = |longest_run: u32, numbers| {
+            Way::Words(Words {
+                longest_run: longest_run as usize,
+                numbers,
+            })
+        };
+        let way = match &column.tokeniser {
+            Tokeniser::Hashed { words: run, buckets } => words(*run, Numbers::Hashed(*buckets)),
+            Tokeniser::Listed {
+                words: run,
+                vocabulary,
+            } => {
                 let places = vocabulary.iter().map(String::as_str).zip(FIRST_LISTED..);
-                (*words, Numbers::Listed(places.collect()))
+                words(*run, Numbers::Listed(places.collect()))
             }
+            Tokeniser::BytePairs(merges) => Way::BytePairs(Box::new(BytePairs::new(merges))),
         };
         Self {
             most: column.tokens as usize,
-            words: words as usize,
-            numbers,
+            way,
         }
     }
 
-    /// Appends the text's tokens, as many as the column has: the words in their order, then the runs of two words, then those of three;
-    /// cut, or padded.
+    /// Appends the text's tokens, as many as the column has: cut, or padded.
     pub(super) fn append(&self, text: &str, tokens: &mut Vec<u32>) {
         let end = tokens.len() + self.most;
+        match &self.way {
+            Way::Words(words) => words.append(text, self.most, tokens),
+            Way::BytePairs(pairs) => tokens.extend(pairs.numbers(text, self.most)),
+        }
+        tokens.resize(end, PADDING);
+    }
+}
+
+impl Words<'_> {
+    /// Appends the words in their order, then the runs of two words, then those of three; `most` tokens at most.
+    fn append(&self, text: &str, most: usize, tokens: &mut Vec<u32>) {
+        let end = tokens.len() + most;
         let mut lower = String::new();
         // Where each word begins and ends.
         let mut places: Vec<(usize, usize)> = Vec::new();
         // Runs of words stand behind all words, so that words beyond the longest text count for nothing.
-        for word in text.unicode_words().take(self.most) {
+        for word in text.unicode_words().take(most) {
             if !lower.is_empty() {
                 lower.push(' ');
             }
@@ -56,7 +88,7 @@ impl<'a> Tokens<'a> {
             lower.push_str(&word.to_lowercase());
             places.push((start, lower.len()));
         }
-        for run in 1..=self.words {
+        for run in 1..=self.longest_run {
             for words in places.windows(run) {
                 if tokens.len() == end {
                     return;
@@ -68,7 +100,6 @@ impl<'a> Tokens<'a> {
                 tokens.extend(self.number(text, run > 1));
             }
         }
-        tokens.resize(end, PADDING);
     }
 
     fn number(&self, text: &str, is_run: bool) -> Option<u32> {

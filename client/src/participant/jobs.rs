@@ -32,9 +32,6 @@ use super::states::States;
 /// How long to wait after the coordinator could not give or take something.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Largest text of a task, in bytes.
-const TASK_LIMIT: usize = 1 << 20;
-
 /// How often the coordinator may answer with another text before the task is passed over. A text that it does not have is waited for.
 const WRONG_TEXTS: usize = 5;
 
@@ -135,7 +132,7 @@ pub(super) async fn fetch_task<C: Channel>(
     let wish = Wish {
         what: &format!("the text of task {hash:?}"),
         hash,
-        limit: TASK_LIMIT,
+        limit: Task::TEXT_LIMIT,
         wrong: WRONG_TEXTS,
         pause: PAUSE,
     };

@@ -390,20 +390,26 @@ fn is_free_text(column: &ColumnSurvey) -> bool {
 /// The only column of a schema.
 fn free_text(column: &ColumnSurvey) -> String {
     let [_, middle, high, _] = column.words().unwrap_or_default();
-    let tokens = LENGTHS.into_iter().find(|length| f64::from(*length) >= high);
-    let [.., longest] = LENGTHS;
     let mut text = String::new();
     push(
         &mut text,
         format_args!(
             "\n# Free text: {middle} words in the middle, {high} in all but the longest twentieth. Words are hashed into {BUCKETS} numbers, of\n\
              # which several share one: more buckets make a larger model. words = 2 also takes pairs of words, for \"embedding-bag\" alone.\n\
+             # In place of words and buckets may stand merges of bytes, which `veilsum-client schema merges` learns from public texts.\n\
              [[column]]\nname = {}\ntype = \"text\"\ntokens = {}\nwords = 1\nbuckets = {BUCKETS}\n",
             toml(&column.name),
-            tokens.unwrap_or(longest)
+            tokens_for(high)
         ),
     );
     text
+}
+
+/// A longest text, in tokens, where nearly all have at most `high`.
+pub(super) fn tokens_for(high: f64) -> u32 {
+    let [.., longest] = LENGTHS;
+    let fitting = LENGTHS.into_iter().find(|length| f64::from(*length) >= high);
+    fitting.unwrap_or(longest)
 }
 
 fn looks_like_a_key(column: &ColumnSurvey) -> bool {
@@ -431,10 +437,10 @@ fn fits(text: &str, longest: usize) -> bool {
     text.chars().count() <= longest && !text.chars().any(char::is_control)
 }
 
-fn toml(text: &str) -> String {
+pub(super) fn toml(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-fn push(text: &mut String, args: std::fmt::Arguments<'_>) {
+pub(super) fn push(text: &mut String, args: std::fmt::Arguments<'_>) {
     text.write_fmt(args).expect("writing to a String cannot fail");
 }

@@ -6,10 +6,12 @@ mod distinct;
 mod draft;
 mod histogram;
 mod images;
+mod merges;
 mod page;
 mod profile;
 mod range;
 mod spread;
+mod texts;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use column::ColumnSurvey;
 pub(crate) use draft::draft;
 pub(crate) use histogram::blocks;
 pub(crate) use images::Images;
+pub(crate) use merges::{LearnedMerges, WARNING, learn};
 pub(crate) use page::page;
 pub(crate) use profile::{Profile, figure, shown};
 

@@ -11,11 +11,12 @@ pub use serve::{SOCKET, serve};
 
 use serde::{Deserialize, Serialize};
 use veilsum_protocol::ids::Digest;
+use veilsum_protocol::task::Task;
 
 use crate::engine::status::Status;
 
-/// Longest request in bytes: a task's text with room to spare.
-const REQUEST_LIMIT: u64 = 1 << 20;
+/// Longest request in bytes: a task's normal form, whose line ends, quotes and backslashes JSON writes as two bytes each, and its envelope.
+const REQUEST_LIMIT: u64 = 2 * Task::TEXT_LIMIT as u64 + (1 << 12);
 
 /// What the operator asks.
 #[derive(Debug, Serialize, Deserialize)]

@@ -37,9 +37,10 @@ impl Known {
             }
             if let Some(spec) = &task.preparation {
                 let bins = spec.histogram_bins;
+                let counts = bank.counts(bins).map_err(DemoError::trial)?;
                 preparation
                     .get_or_insert_with(|| Preparation::empty(&task.schema, bins))
-                    .add(&bank.counts(bins));
+                    .add(&counts);
             }
         }
         Ok(Self {

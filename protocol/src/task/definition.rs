@@ -185,6 +185,9 @@ pub struct Deadlines {
 }
 
 impl Task {
+    /// Bytes of the longest normal form: nobody fetches a longer one.
+    pub const TEXT_LIMIT: usize = 1 << 20;
+
     /// Reads a task file. Unknown keys are refused, as are keys that the chosen model or optimiser does not use.
     ///
     /// # Errors

@@ -105,7 +105,21 @@ pub(super) fn parse(text: &str) -> Result<Task, TaskError> {
     }
     check_controls(&task)?;
     check_personal(&task)?;
+    check_length(&task)?;
     Ok(task)
+}
+
+/// Lists of words or merges can be long.
+fn check_length(task: &Task) -> Result<(), TaskError> {
+    let length = task.canonical_text().len();
+    if length > Task::TEXT_LIMIT {
+        return Err(TaskError::invalid(
+            "schema.column",
+            format!("lists that make the task's normal form {length} bytes long"),
+            format!("at most {} bytes: shorten them", Task::TEXT_LIMIT),
+        ));
+    }
+    Ok(())
 }
 
 fn check_controls(task: &Task) -> Result<(), TaskError> {

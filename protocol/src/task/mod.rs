@@ -36,8 +36,8 @@ pub use error::TaskError;
 pub use groups::Groups;
 pub use scale::Scale;
 pub use schema::{
-    CategoryColumn, Column, ColumnEncoding, ColumnKind, ImageColumn, Input, InputKind, LabelKind,
-    NumberColumn, Outside, Schema, TextColumn, Tokeniser, VocabularySpec, WhenMissing,
+    CategoryColumn, Column, ColumnEncoding, ColumnKind, ImageColumn, Input, InputKind, LabelKind, Merges,
+    NumberColumn, Outside, Schema, TextColumn, Tokeniser, VocabularySpec, WhenMissing, WrongMerge,
 };
 pub use sequence::{Examples, Sequence};
 pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};

@@ -1,4 +1,5 @@
 mod image;
+mod merges;
 mod text;
 
 use serde::Deserialize;
@@ -8,6 +9,7 @@ use crate::model::{InputShape, Target, Vocabularies};
 use super::{Cycle, DateColumn, Scale, Sequence, TaskError, canonical, schema_file};
 
 pub use image::ImageColumn;
+pub use merges::{Merges, WrongMerge};
 pub use text::{TextColumn, Tokeniser};
 
 /// The columns of the banks' rows, and what the model is given of them.

@@ -112,6 +112,14 @@ fn text_column(out: &mut Form, column: &TextColumn) {
             out.line("words", words);
             out.line("vocabulary", list(vocabulary.iter().map(|entry| text(entry))));
         }
+        Tokeniser::BytePairs(merges) => {
+            // One a line, so that where two schemas differ the merge is told and not the whole list.
+            out.push(format_args!("merges = [\n"));
+            for merge in merges.lines() {
+                out.push(format_args!("{},\n", text(merge)));
+            }
+            out.push(format_args!("]\n"));
+        }
     }
 }
 

@@ -108,6 +108,59 @@ fn the_normal_form_is_frozen() {
     );
 }
 
+const TEXTS: &str = r#"# veilsum/v1/schema
+version = 1
+label = "about"
+leave_out = []
+missing = [""]
+
+[[column]]
+name = "message"
+type = "text"
+tokens = 32
+merges = [
+"h e",
+"Ġ t",
+"\" \\",
+"æ ī",
+"Ġt he",
+]
+"#;
+
+/// Frozen as the one above, by what sha256sum says of the schema within the same task.
+#[test]
+fn the_normal_form_of_byte_pairs_is_frozen() {
+    let schema = TEXTS.replace("[[column]]", "[[schema.column]]");
+    let (_, schema) = schema.split_once('\n').unwrap();
+    let (head, behind) = NORMAL.split_once("[schema]\n").unwrap();
+    let (_, tail) = behind.split_once("[model]\n").unwrap();
+    let tail = tail.replace(
+        "family = \"mlp\"\nhidden = [64, 32]\nactivation = \"relu\"",
+        "family = \"embedding-bag\"\ndimension = 64\nhidden = []",
+    );
+    let normal = format!("{head}[schema]\n{schema}\n[model]\n{tail}");
+    let task = Task::parse(&normal).unwrap();
+    assert_eq!(task.canonical_text(), normal);
+    assert_eq!(task.schema.canonical_text(), TEXTS);
+    assert_eq!(
+        task.input_shape(),
+        InputShape::Text {
+            tokens: 32,
+            vocabulary: 262
+        }
+    );
+    assert_eq!(
+        task.hash().to_hex(),
+        "77f9be4950783b5f6cdc362d17b1a865fd087354c22e3a74364d9aba4561d09f"
+    );
+    let in_one_line = normal
+        .replace(",\n\"", ", \"")
+        .replace("merges = [\n", "merges = [");
+    assert_eq!(Task::parse(&in_one_line).unwrap(), task);
+    let another = Task::parse(&normal.replace("\"Ġt he\"", "\"Ġt h\"")).unwrap();
+    assert_ne!(another.hash(), task.hash());
+}
+
 #[test]
 fn the_normal_form_parses_to_an_equal_task() {
     let written = Task::parse(WRITTEN).unwrap();

@@ -75,6 +75,10 @@ fn text(column: &TextColumn) -> String {
             tokens(*words),
             vocabulary.len()
         ),
+        Tokeniser::BytePairs(merges) => format!(
+            "its bytes, joined to longer pieces by the {} merges that the task lists",
+            merges.lines().len()
+        ),
     };
     format!("text, the first {} tokens of it: {how}", column.tokens)
 }

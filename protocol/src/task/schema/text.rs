@@ -1,6 +1,8 @@
 use crate::model::InputShape;
 
-/// A column of texts, whose words reach the model as token numbers. It is the only column of its schema.
+use super::Merges;
+
+/// A column of texts, which reach the model as token numbers. It is the only column of its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TextColumn {
@@ -27,6 +29,8 @@ pub enum Tokeniser {
         /// The list: lower case, one space between words.
         vocabulary: Vec<String>,
     },
+    /// Bytes, joined to longer pieces by an agreed list of merges: byte-pair encoding.
+    BytePairs(Merges),
 }
 
 impl TextColumn {
@@ -35,6 +39,7 @@ impl TextColumn {
         match &self.tokeniser {
             Tokeniser::Hashed { buckets, .. } => 1 + *buckets as usize,
             Tokeniser::Listed { vocabulary, .. } => 2 + vocabulary.len(),
+            Tokeniser::BytePairs(merges) => merges.vocabulary(),
         }
     }
 

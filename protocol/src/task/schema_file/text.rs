@@ -2,7 +2,7 @@
 
 use super::super::TaskError;
 use super::super::ranges::{integer, length, trimmed, unique, words};
-use super::super::schema::{TextColumn, Tokeniser};
+use super::super::schema::{Merges, TextColumn, Tokeniser};
 use super::vocabulary::VocabularyFile;
 use super::{ColumnFile, refuse};
 
@@ -24,8 +24,33 @@ impl ColumnFile {
                 "the length of the longest text in tokens",
             )
         })?;
+        Ok(TextColumn {
+            tokens: integer(&key("tokens"), tokens, TOKENS)?,
+            tokeniser: match &self.merges {
+                Some(merges) => self.byte_pairs(path, merges)?,
+                None => self.of_words(path)?,
+            },
+        })
+    }
+
+    fn byte_pairs(&self, path: &str, merges: &[String]) -> Result<Tokeniser, TaskError> {
+        for (key, present) in [
+            ("words", self.words.is_some()),
+            ("buckets", self.buckets.is_some()),
+            ("vocabulary", self.vocabulary.is_some()),
+        ] {
+            refuse(path, key, present, "merges join bytes and know no words")?;
+        }
+        let merges = Merges::new(merges.to_vec());
+        merges
+            .map(Tokeniser::BytePairs)
+            .map_err(|wrong| TaskError::invalid(format!("{path}.merges"), wrong.found, wrong.expected))
+    }
+
+    fn of_words(&self, path: &str) -> Result<Tokeniser, TaskError> {
+        let key = |name: &str| format!("{path}.{name}");
         let words = integer(&key("words"), self.words.unwrap_or(1), WORDS)?;
-        let tokeniser = match (self.buckets, &self.vocabulary) {
+        Ok(match (self.buckets, &self.vocabulary) {
             (Some(buckets), None) => Tokeniser::Hashed {
                 words,
                 buckets: integer(&key("buckets"), buckets, BUCKETS)?,
@@ -50,13 +75,9 @@ impl ColumnFile {
                 } else {
                     "a value beside vocabulary"
                 };
-                let expected = "one of buckets and vocabulary: how words become numbers";
+                let expected = "one of buckets, vocabulary and merges: how a text becomes numbers";
                 return Err(TaskError::invalid(key("buckets"), found, expected));
             }
-        };
-        Ok(TextColumn {
-            tokens: integer(&key("tokens"), tokens, TOKENS)?,
-            tokeniser,
         })
     }
 
@@ -71,7 +92,8 @@ impl ColumnFile {
         let only = "only a text has it";
         refuse(path, "tokens", self.tokens.is_some(), only)?;
         refuse(path, "words", self.words.is_some(), only)?;
-        refuse(path, "buckets", self.buckets.is_some(), only)
+        refuse(path, "buckets", self.buckets.is_some(), only)?;
+        refuse(path, "merges", self.merges.is_some(), only)
     }
 }
 
@@ -124,12 +146,18 @@ mod tests {
             "buckets = 8192",
             "words = 2\nvocabulary = [\"card\", \"card declined\", \"straße\", \"转账\"]",
         );
+        let merged = TEXT.replace("buckets = 8192", "merges = ['h e', 'Ġ t', '\" \\', 'Ġt he']");
         for (schema, vocabulary, form) in [
             (TEXT, 8193, "tokens = 48\nwords = 1\nbuckets = 8192\n"),
             (
                 &listed,
                 6,
                 "tokens = 48\nwords = 2\nvocabulary = [\"card\", \"card declined\", \"straße\", \"转账\"]\n",
+            ),
+            (
+                &merged,
+                261,
+                "tokens = 48\nmerges = [\n\"h e\",\n\"Ġ t\",\n\"\\\" \\\\\",\n\"Ġt he\",\n]\n",
             ),
         ] {
             let task = task(schema, "family = \"embedding-bag\"").unwrap();
@@ -156,11 +184,41 @@ mod tests {
         let described = task(&listed, "family = \"embedding-bag\"").unwrap().describe();
         let part = "its words, and runs of up to 2 words, that are in the task's list of 4; all other words are alike";
         assert!(described.contains(part), "{described}");
+        let described = task(&merged, "family = \"embedding-bag\"").unwrap().describe();
+        let part = "the first 48 tokens of it: its bytes, joined to longer pieces by the 4 merges that the task lists";
+        assert!(described.contains(part), "{described}");
         let error = task(TEXT, "family = \"logistic\"").unwrap_err().to_string();
         assert!(
             error.contains("found logistic for texts of at most 48 tokens"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_task_that_nobody_could_fetch_is_refused() {
+        let list = |entries: usize| {
+            let entries: Vec<_> = (0..entries).map(|entry| format!("\"{entry:0>124}\"")).collect();
+            task(
+                &TEXT.replace("buckets = 8192", &format!("vocabulary = [{}]", entries.join(","))),
+                "family = \"embedding-bag\"\ndimension = 1",
+            )
+        };
+        // 128 bytes an entry.
+        assert!(list(8_180).unwrap().canonical_text().len() <= Task::TEXT_LIMIT);
+        let error = list(8_192).unwrap_err().to_string();
+        assert!(
+            error.contains("bytes long, expected at most 1048576 bytes"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn two_schemas_differ_by_the_line_of_a_merge() {
+        let schema = |merges: &str| {
+            Schema::parse(&TEXT.replace("buckets = 8192", &format!("merges = [{merges}]"))).unwrap()
+        };
+        let difference = schema("\"h e\", \"Ġ t\"").difference(&schema("\"h e\", \"Ġ a\""));
+        assert_eq!(difference, Some(("\"Ġ t\",".to_owned(), "\"Ġ a\",".to_owned())));
     }
 
     #[test]
@@ -221,6 +279,31 @@ mod tests {
                 "buckets = 8192",
                 "vocabulary = [\"a\"]",
                 "found 1 entries, expected 2 to 65536",
+            ),
+            (
+                "buckets = 8192",
+                "merges = [\"h e\", \"l lo\"]",
+                "column \"message\".merges: found \"l lo\" as merge 2, expected a byte or what a merge before it makes, which \"lo\" is not",
+            ),
+            (
+                "buckets = 8192",
+                "merges = []",
+                "column \"message\".merges: found 0 entries, expected 1 to 65536",
+            ),
+            (
+                "buckets = 8192",
+                "buckets = 16\nmerges = [\"h e\"]",
+                "column \"message\".buckets: found a value, expected none: merges join bytes and know no words",
+            ),
+            (
+                "buckets = 8192",
+                "words = 1\nmerges = [\"h e\"]",
+                "column \"message\".words: found a value, expected none: merges join bytes",
+            ),
+            (
+                "type = \"text\"\ntokens = 48\nbuckets = 8192",
+                "type = \"category\"\nvalues = [\"a\", \"b\"]\nmerges = [\"h e\"]",
+                "column \"message\".merges: found a value, expected none: only a text has it",
             ),
             (
                 "buckets = 8192",
