@@ -67,7 +67,7 @@ pub(crate) fn counts(world: &World, me: BankIndex) -> Digits {
     let mut counts = Preparation::empty(&task.schema, BINS);
     let mut income = ColumnSums::default();
     for (row, job) in (0..).zip(jobs(me)) {
-        let label = usize::from((row + me.get()) % 3 == 0);
+        let label = usize::from((row + me.get()).is_multiple_of(3));
         counts.count_row(label);
         if row == 4 {
             counts.count_number(0, label, f32::NAN);

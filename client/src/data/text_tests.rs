@@ -70,13 +70,13 @@ fn texts_become_byte_pairs() {
     let rows = read(table, &schema, "").unwrap();
     let found = encoded(&rows);
     #[rustfmt::skip]
-    let tokens = vec![
+    let tokens = [
         1 + 77, 1 + 121, 259, 1 + 100, 0, 0,
         0, 0, 0, 0, 0, 0,
         261, 1 + 33, 0, 0, 0, 0,
         1 + 97, 0, 0, 0, 0, 0,
     ];
-    assert_eq!(found.inputs, RowValues::ShortTokens(tokens.into()));
+    assert_eq!(found.all_inputs().unwrap(), tokens.map(|token| token as f32));
     let shape = InputShape::Text {
         tokens: 6,
         vocabulary: 262,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::Moments;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::task::{ColumnEncoding, ColumnKind, InputKind, Task};
+use veilsum_protocol::task::{Column, ColumnEncoding, ColumnKind, InputKind, Task};
 
 use crate::model::{Snapshot, SnapshotError};
 
@@ -72,6 +72,10 @@ struct Input {
 /// Weights of evidence: of a category's values in their order, the bucket last; of a number's quantile bins.
 #[derive(Debug, Serialize, Deserialize)]
 struct Weights {
+    /// The category's values where the banks have found them out: `task.toml` does not name them. Weights behind theirs, but for the bucket's,
+    /// stand for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    values: Option<Vec<String>>,
     weights: Vec<f64>,
     /// Where each quantile bin begins and ends on `[0, 1]`; the last one holds 1, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -233,6 +237,7 @@ fn inputs(task: &Task, state: &TaskState, moments: &Moments) -> Vec<Input> {
                 described.evidence = counts.and_then(|counts| {
                     let mut weights = counts.bin_evidence(bins)?.weights;
                     Some(Weights {
+                        values: None,
                         missing: weights.pop(),
                         weights,
                         ranges: Some(counts.quantile_ranges(bins)),
@@ -240,8 +245,10 @@ fn inputs(task: &Task, state: &TaskState, moments: &Moments) -> Vec<Input> {
                 });
             }
             (InputKind::Evidence, _) => {
+                let found = columns.get(input.column).and_then(found_values);
                 described.evidence = counts.and_then(|counts| {
                     Some(Weights {
+                        values: found.map(<[String]>::to_vec),
                         weights: counts.value_evidence()?.weights,
                         ranges: None,
                         missing: None,
@@ -253,6 +260,14 @@ fn inputs(task: &Task, state: &TaskState, moments: &Moments) -> Vec<Input> {
         described
     });
     inputs.collect()
+}
+
+/// Of a category whose values the banks find out.
+fn found_values(column: &Column) -> Option<&[String]> {
+    match &column.kind {
+        ColumnKind::Category(category) if category.vocabulary.is_some() => Some(&category.values),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -198,11 +198,11 @@ fn found(rows: &Dataset, model: &str, seed: u64, calls: &[(usize, bool)]) -> Fou
         let start = *row as usize * width;
         assert_eq!(bits(values), bits(&all[start..start + width]));
     }
-    let task = Task::parse(&format!(
+    let task = Task::parse(
         "name = \"t\"\nrounds = 1\nseed = 1\n[model]\nfamily = \"logistic\"\n[training]\noptimiser = \"adam\"\n\
          learning_rate = 0.05\nbatch_size = 3\nlocal_epochs = 2\n[schema]\nversion = 1\nlabel = \"y\"\n\
-         column = [{{ name = \"x\", type = \"number\", min = 0, max = 1 }}]\n"
-    ))
+         column = [{ name = \"x\", type = \"number\", min = 0, max = 1 }]\n"
+    )
     .unwrap();
     let training: Vec<u32> = rows.training_rows().collect();
     let held_out: Vec<u32> = rows.held_out_rows().collect();

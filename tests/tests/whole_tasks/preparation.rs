@@ -166,6 +166,7 @@ fn values_are_found_and_columns_counted_and_what_too_few_banks_have_stays_with_t
         "coordinator/data/blobs",
         "bank-1/state",
         "bank-3/state",
+        "bank-3/models",
         "audit.html",
     ] {
         let place = dir.join(place);

@@ -192,6 +192,7 @@ fn outcome(way: Way, table: &[Vec<String>], plain: bool) -> Outcome {
         positions: &positions,
         hold_out: &hold_out,
         groups,
+        text: schema.text().map(Tokens::new),
     };
     let mut parser = Parser::new(&context, guard());
     let mut made = Rows::default();
