@@ -16,7 +16,7 @@ fn a_wrong_configuration_is_told_by_file_and_key() {
     for (change, parts) in [
         (
             ("threads = 1", "thread = 1"),
-            ["bank.toml: ", "line 23", "thread"],
+            ["bank.toml: ", "line 24", "thread"],
         ),
         (
             ("threads = 1", "threads = 0"),
@@ -24,7 +24,7 @@ fn a_wrong_configuration_is_told_by_file_and_key() {
         ),
         (
             ("threads = 1", "threads = \"1\""),
-            ["bank.toml: ", "line 23", "string"],
+            ["bank.toml: ", "line 24", "string"],
         ),
         (
             ("device = \"cpu\"", "device = \"gpu\""),
