@@ -10,7 +10,8 @@ use veilsum_protocol::round::params::RoundKind;
 
 use crate::scene::{PATIENCE, Scene, only};
 
-const EPOCHS: u32 = 60;
+/// So many that the training outlasts the second behind which its first checkpoint is written.
+const EPOCHS: u32 = 1000;
 
 /// What a bank keeps to itself leaves it neither rounded nor averaged: all but one number of the model.
 fn task() -> String {
