@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use veilsum_protocol::model::{ColumnFigures, ColumnSpread};
 
-use super::words::{counted, grouped};
+use super::words::{counted, grouped, number};
 use crate::verify::prepared::Prepared;
 
 /// Tasks whose columns are shown.
@@ -164,23 +164,6 @@ fn percent(share: f64) -> String {
 
 fn share(part: u64, whole: u64) -> String {
     percent(part as f64 / whole.max(1) as f64)
-}
-
-/// A value in as many digits as a reader needs.
-fn number(x: f64) -> String {
-    if x == 0.0 {
-        return "0".to_owned();
-    }
-    if !(1e-4..1e12).contains(&x.abs()) {
-        return format!("{x:.3e}");
-    }
-    // Four digits and no more, but every digit before the point.
-    let digits = (3 - x.abs().log10().floor() as i32).clamp(0, 8);
-    let text = format!("{x:.*}", usize::try_from(digits).unwrap_or(0));
-    if text.contains('.') {
-        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod rounds;
 mod strip;
 mod words;
 
+pub use words::number;
 pub(crate) use words::utc;
 
 use time::OffsetDateTime;

@@ -67,6 +67,22 @@ pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{} {word}", grouped(count as u64))
 }
 
+/// A value in as many digits as a reader needs: four, and every digit before the point; very small and very large ones with a power of ten.
+pub fn number(x: f64) -> String {
+    if x == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-4..1e12).contains(&x.abs()) {
+        return format!("{x:.3e}");
+    }
+    let digits = (3 - x.abs().log10().floor() as i32).clamp(0, 8);
+    let text = format!("{x:.*}", usize::try_from(digits).unwrap_or(0));
+    if text.contains('.') {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

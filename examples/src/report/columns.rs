@@ -1,6 +1,7 @@
 //! What the consortium's counts say of its columns.
 
 use maud::{Markup, html};
+use veilsum_auditor::page::number;
 use veilsum_protocol::model::{ColumnFigures, ColumnSpread};
 
 /// Columns that are shown, those that tell most.
@@ -95,19 +96,6 @@ fn middle(column: &ColumnFigures) -> String {
                 .join(", ")
         }
     }
-}
-
-/// Three digits, and every digit before the point.
-fn number(value: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    let digits = (2 - value.abs().log10().floor() as i32).clamp(0, 6);
-    let text = format!("{value:.*}", usize::try_from(digits).unwrap_or(0));
-    if text.contains('.') {
-        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
-    }
-    text
 }
 
 #[cfg(test)]
