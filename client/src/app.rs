@@ -311,7 +311,11 @@ pub fn link_options(
     })
 }
 
-fn proxy(link: &config::Link) -> Result<Option<Proxy>, AppError> {
+/// The proxy of `link.proxy`, with what lets the bank through.
+///
+/// # Errors
+/// [`AppError::Key`] if its password cannot be read, or others may read it.
+pub fn proxy(link: &config::Link) -> Result<Option<Proxy>, AppError> {
     let Some(address) = link.proxy_address() else {
         return Ok(None);
     };

@@ -5,14 +5,16 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, AppError};
-use crate::command::{check, columns, data, merges, status, table, tasks};
+use crate::command::{check, columns, data, enrol, merges, status, table, tasks};
 use crate::core_dump;
+use crate::enrol::folder::Wishes;
 use crate::enrol::{EnrolError, init};
 use crate::survey::WARNING;
 
@@ -37,6 +39,36 @@ enum Command {
         /// The folder to make
         #[arg(long)]
         dir: PathBuf,
+    },
+    /// Be enrolled by the invitation that the consortium's operator sent: makes keys and configuration, asks, waits, and fetches what `run`
+    /// needs
+    ///
+    /// Private keys stay here. What is there already is kept, so that the command can be repeated after any failure. Exit code 75: the
+    /// coordinator does not answer, or somebody has to decide first.
+    Enrol {
+        /// The line that the operator sent; it is as good as a key until it is used
+        invitation: String,
+        /// The bank's folder; made if it is missing
+        #[arg(long)]
+        dir: PathBuf,
+        /// The table, or the images, for `data.file`
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// The images' labels, for `data.labels`
+        #[arg(long)]
+        labels: Option<PathBuf>,
+        /// The agreed schema, for `data.schema`
+        #[arg(long)]
+        schema: Option<PathBuf>,
+        /// `http://host:port` of the proxy that outgoing connections must take, for `link.proxy`
+        #[arg(long)]
+        proxy: Option<String>,
+        /// End with exit code 75 where something has to be waited for
+        #[arg(long)]
+        no_wait: bool,
+        /// Wait at most so many hours
+        #[arg(long, default_value_t = 72, value_parser = clap::value_parser!(u64).range(1..=2160), conflicts_with = "no_wait")]
+        wait_hours: u64,
     },
     /// Take part in the consortium's rounds until stopped
     Run {
@@ -177,6 +209,16 @@ impl Failure {
         }
     }
 
+    /// Whether the same command may succeed later.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.code == 75
+    }
+
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// What may succeed when it is tried again: exit code 75.
     pub fn try_again(message: impl ToString) -> Self {
         Self {
@@ -189,7 +231,9 @@ impl Failure {
 impl From<EnrolError> for Failure {
     fn from(error: EnrolError) -> Self {
         match error {
-            EnrolError::Argument(_) => Self::usage(error),
+            EnrolError::Argument(_) | EnrolError::KeyMode { .. } | EnrolError::Content { .. } => {
+                Self::usage(error)
+            }
             other => Self::finding(other),
         }
     }
@@ -241,6 +285,31 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
                     report.config.display(),
                 )
             })?;
+        }
+        Command::Enrol {
+            invitation,
+            dir,
+            data,
+            labels,
+            schema,
+            proxy,
+            no_wait,
+            wait_hours,
+        } => {
+            let options = enrol::Options {
+                invitation,
+                dir,
+                wishes: Wishes {
+                    data: data.clone(),
+                    labels: labels.clone(),
+                    schema: schema.clone(),
+                    proxy: proxy.clone(),
+                },
+                no_wait: *no_wait,
+                patience: Duration::from_secs(wait_hours.saturating_mul(3600)),
+            };
+            let enrolled = enrol::enrol(&options, say)?;
+            print(cli.json, &enrolled, || enrolled.text())?;
         }
         Command::Run { bank } => app::run(&bank.dir, Box::new(say))?,
         Command::Check { bank } => {

@@ -1,6 +1,6 @@
 //! The daemon put together: the one place that names concrete backends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,10 @@ use crate::config::Config;
 use crate::engine::driver::{Engine, Input, Parts, SOFTWARE, Upload};
 use crate::engine::gate::Gate;
 use crate::enrol::auditors::Auditors;
+use crate::enrol::desk::Desk;
+use crate::enrol::revoked::RevokedList;
 use crate::enrol::{inspect, keyfile};
+use crate::formation;
 use crate::https;
 use crate::ledger::{Archive, StoredLedger};
 use crate::store::sled::SledStore;
@@ -50,7 +53,7 @@ pub enum RunError {
     Failure(String),
 }
 
-fn configuration(error: impl ToString) -> RunError {
+pub(crate) fn configuration(error: impl ToString) -> RunError {
     RunError::Configuration(error.to_string())
 }
 
@@ -67,29 +70,29 @@ impl From<TransportError> for RunError {
     }
 }
 
-/// Runs the coordinator until SIGTERM or SIGINT.
+/// Runs the coordinator until SIGTERM or SIGINT. Before there is a roster it serves enrolment alone, and goes on when there is one.
 ///
 /// # Errors
 /// [`RunError`], in words for the operator.
-pub fn run(config: &Config) -> Result<(), RunError> {
+pub fn run(dir: &Path, config: &Config) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(failure)?;
-    let result = runtime.block_on(serve(config));
+    let result = runtime.block_on(async {
+        match formation::wait(dir, config, signal()).await? {
+            formation::Ended::Stopped => Ok(()),
+            formation::Ended::Formed => serve(dir, config).await,
+        }
+    });
     // A summation that is still running is done again at the next start.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(config: &Config) -> Result<(), RunError> {
+async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     let path = &config.identity.consortium;
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        configuration(format!(
-            "{}: {error}; every bank has the same file: copy it back from one, or set identity.consortium",
-            path.display()
-        ))
-    })?;
+    let text = consortium_text(path)?;
     let named = |problem: String| configuration(format!("{}: {problem}", path.display()));
     let (consortium, roster) = Consortium::from_toml(&text).map_err(|error| named(error.to_string()))?;
     let verifier = consortium.log_key.clone();
@@ -126,7 +129,7 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     })
     .map_err(failure)?;
 
-    let listener = Listener::bind(config.listen, &identity, &config.limits)?;
+    let listener = Listener::bind(config.listen, &identity, &config.limits, Desk::new(dir))?;
     let address = listener.local_addr().map_err(failure)?;
     let admin = admin::serve(&config.folders.data, inputs.clone()).map_err(|error| {
         failure(format!(
@@ -143,7 +146,7 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     );
 
     let roster = Arc::new(roster);
-    let reading = bind_for_auditors(config, &identity, &roster, verifier)?;
+    let reading = bind_for_auditors(dir, config, &identity, &roster, verifier)?;
     let services = Services {
         roster,
         gate: Arc::new(Door(gate)),
@@ -180,8 +183,19 @@ async fn serve(config: &Config) -> Result<(), RunError> {
     Ok(network?)
 }
 
+/// The text of the consortium file.
+pub(crate) fn consortium_text(path: &Path) -> Result<String, RunError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        configuration(format!(
+            "{}: {error}; every bank has the same file: copy it back from one, or set identity.consortium",
+            path.display()
+        ))
+    })
+}
+
 /// The server for auditors, where one is wanted.
 fn bind_for_auditors(
+    dir: &Path,
     config: &Config,
     identity: &ServerIdentity,
     roster: &Arc<Roster>,
@@ -202,6 +216,7 @@ fn bind_for_auditors(
         Arc::clone(roster),
         log_key,
         folders,
+        RevokedList::at(dir),
     )?;
     tracing::info!(
         "log and archive are at https://{}, for {} auditors and the banks",
@@ -212,7 +227,7 @@ fn bind_for_auditors(
 }
 
 /// Finds out before the first bank does whether banks accept the coordinator's certificate, and when it expires (Unix seconds).
-fn check_certificate(config: &Config, consortium: &Consortium) -> Result<i64, RunError> {
+pub(crate) fn check_certificate(config: &Config, consortium: &Consortium) -> Result<i64, RunError> {
     let path = &config.identity.certificate;
     let named = |problem: String| {
         configuration(format!(

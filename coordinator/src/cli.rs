@@ -18,11 +18,14 @@ use veilsum_protocol::task::Task;
 
 use crate::admin::{self, Answer, AskError, Request};
 use crate::app;
+use crate::cli_enrolment::{self, EnrolmentCommand};
 use crate::config::Config;
 use crate::core_dump;
 use crate::engine::status::{BankStatus, Status};
 use crate::engine::tasks::TaskStatus;
-use crate::enrol::{EnrolError, init, renew, roster};
+use crate::enrol::desk::Desk;
+use crate::enrol::own_authority::OwnAuthority;
+use crate::enrol::{EnrolError, form, init, renew, roster};
 
 /// The operator's daemon of a consortium that trains together without showing its data.
 #[derive(Debug, Parser)]
@@ -54,6 +57,12 @@ enum Command {
         /// Validity of the coordinator's certificate, in days
         #[arg(long, default_value_t = 825)]
         days: u32,
+        /// The consortium's own authority, in place of a new one: its certificate, PEM
+        #[arg(long, requires = "ca_key")]
+        ca_cert: Option<PathBuf>,
+        /// Its private key, PEM, mode 0600; it is copied into the folder
+        #[arg(long, requires = "ca_cert")]
+        ca_key: Option<PathBuf>,
     },
     /// Verify requests of banks and auditors, issue their certificates, and add the banks to the roster
     ///
@@ -85,7 +94,11 @@ enum Command {
         #[arg(long, default_value_t = 825)]
         days: u32,
     },
+    #[command(flatten)]
+    Enrolment(EnrolmentCommand),
     /// Run the coordinator until SIGTERM
+    ///
+    /// Before there is a roster it enrols banks and auditors, and says what it waits for.
     Run {
         /// The folder that `init` made
         #[arg(long)]
@@ -201,7 +214,11 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
             hosts,
             dir,
             days,
+            ca_cert,
+            ca_key,
         } => {
+            let own = ca_cert.clone().zip(ca_key.clone());
+            let own = own.map(|(certificate, key)| OwnAuthority { certificate, key });
             let options = init::InitOptions {
                 name: name.clone(),
                 listen: *listen,
@@ -209,14 +226,16 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                 dir: dir.clone(),
                 days: *days,
             };
-            let report = init::init(&options, now)?;
+            let report = init::init_with(&options, own.as_ref(), now)?;
             print(cli.json, &report, || {
                 format!(
-                    "consortium {}\naddress    {}\nlog key    {}\nconfig     {}\nnext: veilsum-coordinator enrol --dir '{}' BANK.request.toml ...",
+                    "consortium {}\naddress    {}\nlog key    {}\nconfig     {}\nauthority  sha256 {}\nnext: veilsum-coordinator invite --dir '{}' BANK, for each bank; and veilsum-coordinator run --dir '{}'",
                     report.name,
                     report.address,
                     report.log_key,
                     report.config.display(),
+                    report.authority_sha256,
+                    dir.display(),
                     dir.display(),
                 )
             })
@@ -263,7 +282,8 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                 )
             })
         }
-        Command::Run { dir } => app::run(&load(dir)?).map_err(|error| match error {
+        Command::Enrolment(command) => cli_enrolment::execute(command, cli.json, now),
+        Command::Run { dir } => app::run(dir, &load(dir)?).map_err(|error| match error {
             app::RunError::Configuration(problem) => Failure::usage(problem),
             app::RunError::Failure(problem) => Failure::finding(problem),
         }),
@@ -288,15 +308,30 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                 format!("stopped task {task}")
             })
         }
-        Command::Status { dir } => match admin::ask(&load(dir)?.folders.data, &Request::Status)? {
-            Answer::Status(status) => print(cli.json, &status, || describe(&status)),
-            other => Err(unexpected(other)),
-        },
+        Command::Status { dir } => {
+            if let Some(waiting) = before_the_roster(dir)? {
+                let report = serde_json::json!({ "waiting_for": waiting });
+                return print(cli.json, &report, || format!("no roster yet: {waiting}"));
+            }
+            match admin::ask(&load(dir)?.folders.data, &Request::Status)? {
+                Answer::Status(status) => print(cli.json, &status, || describe(&status)),
+                other => Err(unexpected(other)),
+            }
+        }
     }
 }
 
 fn load(dir: &Path) -> Result<Config, Failure> {
     Config::load(&init::Folder::at(dir).config(), std::env::vars_os()).map_err(Failure::usage)
+}
+
+/// What the first roster waits for; `None` once there is one. Told from the operator's files: before it there is no engine to ask.
+fn before_the_roster(dir: &Path) -> Result<Option<String>, Failure> {
+    match form::is_formed(dir) {
+        Ok(false) => Ok(Some(Desk::new(dir).waits_for()?)),
+        // A consortium file that cannot be read does not keep a running coordinator from answering.
+        _ => Ok(None),
+    }
 }
 
 fn ask_for_task(config: &Config, request: Request) -> Result<Digest, Failure> {
@@ -365,7 +400,11 @@ impl From<AskError> for Failure {
 }
 
 /// Prints a result: as JSON, or as the text for people.
-fn print<T: Serialize>(json: bool, report: &T, text: impl FnOnce() -> String) -> Result<(), Failure> {
+pub(crate) fn print<T: Serialize>(
+    json: bool,
+    report: &T,
+    text: impl FnOnce() -> String,
+) -> Result<(), Failure> {
     let line = if json {
         serde_json::to_string(report).map_err(Failure::finding)?
     } else {

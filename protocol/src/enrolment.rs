@@ -5,6 +5,9 @@
 //! another's key.
 
 mod auditor;
+mod fingerprint;
+mod invitation;
+mod messages;
 
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::de::DeserializeOwned;
@@ -15,6 +18,12 @@ use crate::roster::{NameError, check_bank_name};
 use crate::wire::canonical::Writer;
 
 pub use auditor::{AUDITOR_DOMAIN, AuditorRequest, Request, Role};
+pub use fingerprint::Fingerprint;
+pub use invitation::{INVITATION_LIMIT, Invitation, InvitationError, Party};
+pub use messages::{
+    ANSWER_LIMIT, ASK_LIMIT, Admission, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting, RENEW_ALPN,
+    Refusal, RefusalReason, secret_digest,
+};
 
 /// Version of the request's format.
 pub const REQUEST_VERSION: u32 = 1;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 everything verifies, 1 a finding, 2 wrong usage or nothing to look at, 75 not reachable now.
 
 mod account;
+mod enrol;
 mod export;
 mod init;
 mod key;
@@ -38,6 +39,8 @@ struct Cli {
 enum Command {
     /// Make the key that opens the operator's door, and the request to be enrolled
     Init(init::Init),
+    /// Be enrolled by the invitation that the operator sent: makes the key, asks, waits, and fetches the certificate
+    Enrol(enrol::Enrol),
     /// Check a whole log and, with an archive, every sum in it
     Verify(verify::Verify),
     /// Copy a served log into a folder, if it continues what is there, and the files that it names
@@ -80,6 +83,8 @@ enum Problem {
     Usage(String),
     /// Something that is not reachable now.
     TryAgain(String),
+    /// Somebody else says no.
+    Refused(String),
 }
 
 impl Problem {
@@ -87,12 +92,13 @@ impl Problem {
         match self {
             Self::Usage(_) => 2,
             Self::TryAgain(_) => 75,
+            Self::Refused(_) => 1,
         }
     }
 
     fn words(&self) -> &str {
         match self {
-            Self::Usage(words) | Self::TryAgain(words) => words,
+            Self::Usage(words) | Self::TryAgain(words) | Self::Refused(words) => words,
         }
     }
 
@@ -106,6 +112,7 @@ impl Problem {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Init(command) => command.run(),
+        Command::Enrol(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Mirror(command) => command.run(),
         Command::Watch(command) => command.run(),

@@ -12,6 +12,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 
+use crate::enrol::private_text;
+
 /// Why a certificate or key cannot be used.
 #[derive(Debug, Error)]
 pub enum TlsError {
@@ -40,6 +42,14 @@ pub enum TlsError {
         problem: String,
         /// What it should hold.
         expected: &'static str,
+    },
+    /// The private key cannot be read, or others may read it.
+    #[error("{}: {problem}", path.display())]
+    Key {
+        /// The key's file.
+        path: PathBuf,
+        /// What was found, and what to do.
+        problem: String,
     },
     /// Certificate and key do not fit.
     #[error("{}: cannot be used with its key: {problem}; expected the certificate that was issued for the key", path.display())]
@@ -103,13 +113,16 @@ fn pair(
     roots: &[CertificateDer<'static>],
 ) -> Result<ClientCert, TlsError> {
     let chain = certificates(cert.display().to_string(), &read(cert)?, "a certificate")?;
-    let pem = read(key)?;
+    let pem = private_text(key).map_err(|problem| TlsError::Key {
+        path: key.to_owned(),
+        problem,
+    })?;
     let form = |problem: String| TlsError::Form {
         name: key.display().to_string(),
         problem,
         expected: "a private key",
     };
-    let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| form(error.to_string()))?;
+    let private = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| form(error.to_string()))?;
     // The HTTP client stops the process on a pair that does not fit, so it is tried first.
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots.iter().cloned());
@@ -125,7 +138,7 @@ fn pair(
         .iter()
         .map(|cert| Certificate::from_der(cert).to_owned())
         .collect();
-    let private = PrivateKey::from_pem(&pem).map_err(|error| form(error.to_string()))?;
+    let private = PrivateKey::from_pem(pem.as_bytes()).map_err(|error| form(error.to_string()))?;
     Ok(ClientCert::new_with_certs(&chain, private))
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod columns;
 pub(crate) mod data;
+pub(crate) mod enrol;
 pub(crate) mod merges;
 pub(crate) mod status;
 pub(crate) mod table;

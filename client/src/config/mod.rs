@@ -1,8 +1,10 @@
 //! The bank's configuration: one TOML file, every key of which can also come from the environment.
 
+mod edit;
 mod layers;
 mod schema;
 
+pub(crate) use edit::set;
 pub use layers::ConfigError;
 pub(crate) use layers::{parse, read_text};
 pub use schema::{Compute, Config, Data, Identity, Link, LinkTransport, POLICY_FILE, template};

@@ -113,7 +113,7 @@ fn read_hex(path: &Path) -> Result<[u8; 32], EnrolError> {
     Ok(bytes)
 }
 
-fn request(
+pub(super) fn request(
     name: &str,
     tls_key: &KeyPair,
     signing_key: &KeyPair,

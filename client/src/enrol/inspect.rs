@@ -78,7 +78,7 @@ pub fn verify(pem: &[u8], ca_pem: &[u8], at: Timestamp) -> Result<CertificateFac
             &[],
             UnixTime::since_unix_epoch(std::time::Duration::from_secs(at.0)),
         )
-        .map_err(|error| explain(&error, &facts))?;
+        .map_err(|error| explain(&error, &facts, at))?;
     Ok(facts)
 }
 
@@ -133,7 +133,7 @@ fn certificate(pem: &[u8]) -> Result<CertificateDer<'static>, String> {
     CertificateDer::from_pem_slice(pem).map_err(|error| format!("no certificate in PEM: {error}"))
 }
 
-fn explain(error: &rustls::Error, facts: &CertificateFacts) -> String {
+fn explain(error: &rustls::Error, facts: &CertificateFacts, at: Timestamp) -> String {
     use CertificateError as E;
     let subject = &facts.subject;
     let rustls::Error::InvalidCertificate(reason) = error else {
@@ -147,8 +147,12 @@ fn explain(error: &rustls::Error, facts: &CertificateFacts) -> String {
             )
         }
         E::NotValidYet | E::NotValidYetContext { .. } => {
-            let from = date(facts.not_before);
-            format!("the certificate of {subject} is not valid before {from}; check this machine's clock")
+            let from = date_and_time(facts.not_before);
+            let here = i64::try_from(at.0).unwrap_or(i64::MAX);
+            let minutes = facts.not_before.saturating_sub(here).max(0) / 60 + 1;
+            format!(
+                "the certificate of {subject} is not valid before {from}, by this machine's clock {minutes} minutes from now; check this machine's clock"
+            )
         }
         E::UnknownIssuer | E::BadSignature => {
             let issuer = &facts.issuer;
@@ -160,6 +164,18 @@ fn explain(error: &rustls::Error, facts: &CertificateFacts) -> String {
             format!("the certificate of {subject} is not one for a bank")
         }
         other => format!("the certificate of {subject} is not accepted: {other}"),
+    }
+}
+
+fn date_and_time(seconds: i64) -> String {
+    match time::OffsetDateTime::from_unix_timestamp(seconds) {
+        Ok(moment) => format!(
+            "{} {:02}:{:02} UTC",
+            moment.date(),
+            moment.hour(),
+            moment.minute()
+        ),
+        Err(_) => format!("Unix time {seconds}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The bank's identity: keys that are made here and never leave, and the request to be enrolled.
 
+pub mod folder;
 pub mod init;
 pub mod inspect;
 pub mod keyfile;

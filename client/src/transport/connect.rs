@@ -12,7 +12,7 @@ use veilsum_protocol::ids::{BankIndex, Timestamp};
 use veilsum_protocol::wire::stream::{CloseCode, ControlReply, STREAM_FRAME_LIMIT, StreamOpen};
 use zeroize::Zeroizing;
 
-use super::dial::{self, Dialer, resolve};
+use super::dial::{self, Dialer, resolve, resolve_proxy};
 use super::frames::{StreamEnd, read_message, write_message};
 use super::line::{AFTERTHOUGHT, Line};
 use super::proxy::Proxy;
@@ -87,18 +87,7 @@ pub(super) async fn connect(options: &LinkOptions) -> Result<Admitted, DownReaso
             attempt.alone(Some("link.transport is \"quic\"".to_owned())).await
         }
         (_, Some(proxy)) => {
-            let resolved = timeout_at(deadline, resolve(&proxy.address))
-                .await
-                .map_err(late)?;
-            let addresses = resolved.map_err(|reason| DownReason::Proxy {
-                proxy: proxy.address.clone(),
-                problem: match reason {
-                    DownReason::CannotResolve { problem, .. } => {
-                        format!("{problem}; check the name in link.proxy and this machine's DNS")
-                    }
-                    other => other.to_string(),
-                },
-            })?;
+            let addresses = timeout_at(deadline, resolve_proxy(proxy)).await.map_err(late)??;
             let why = format!("through the proxy {} of link.proxy", proxy.address);
             Attempt::new(options, tcp, addresses, deadline)?
                 .alone(Some(why))

@@ -9,7 +9,7 @@ use quinn::{ClientConfig, Endpoint};
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use veilsum_link::socket::{self, Buffers};
@@ -20,6 +20,7 @@ use super::connect::LinkOptions;
 use super::proxy::Proxy;
 use super::reason::{DownReason, diagnose};
 use super::tls::tls_config;
+use crate::config::Link;
 
 /// How long one address has the field to itself before the next is tried beside it (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -101,12 +102,11 @@ pub(super) async fn quic(
     .await
 }
 
-/// Makes TLS connections on TCP, all alike.
-pub(super) struct Dialer {
-    connector: TlsConnector,
-    /// `host:port` of the consortium file.
+/// The way to the coordinator by TCP, through the proxy if there is one.
+#[derive(Debug)]
+pub(super) struct Road {
+    /// `host:port` of the coordinator.
     target: String,
-    server_name: ServerName<'static>,
     proxy: Option<Proxy>,
     /// Addresses of the coordinator, or of the proxy.
     addresses: Vec<SocketAddr>,
@@ -114,41 +114,28 @@ pub(super) struct Dialer {
     idle: Duration,
 }
 
-impl std::fmt::Debug for Dialer {
-    fn fmt(&self, form: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        form.debug_struct("Dialer")
-            .field("target", &self.target)
-            .field("proxy", &self.proxy)
-            .field("addresses", &self.addresses)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Dialer {
+impl Road {
     /// `addresses` are the proxy's, if there is one.
-    pub(super) fn new(options: &LinkOptions, addresses: Vec<SocketAddr>) -> Result<Self, DownReason> {
-        let name = options.server_name.clone();
-        Ok(Self {
-            connector: Arc::new(tls_config(options)?).into(),
-            target: options.address.clone(),
-            server_name: ServerName::try_from(name)
-                .map_err(|error| DownReason::Local(format!("server_name of consortium.toml: {error}")))?,
-            proxy: options.proxy.clone(),
+    pub(super) fn new(
+        target: String,
+        proxy: Option<Proxy>,
+        addresses: Vec<SocketAddr>,
+        limits: &Link,
+    ) -> Self {
+        Self {
+            target,
+            proxy,
             addresses,
             buffers: Buffers {
-                receive: options.limits.stream_window_bytes,
-                send: options.limits.send_window_bytes,
+                receive: limits.stream_window_bytes,
+                send: limits.send_window_bytes,
             },
-            idle: Duration::from_secs(options.limits.idle_s.into()),
-        })
+            idle: Duration::from_secs(limits.idle_s.into()),
+        }
     }
 
-    pub(super) fn idle(&self) -> Duration {
-        self.idle
-    }
-
-    /// A TLS handshake with the first address that answers.
-    pub(super) async fn tcp(&self) -> Result<(TlsStream<TcpStream>, SocketAddr), DownReason> {
+    /// A connection to the first address that answers, or a tunnel to the coordinator.
+    pub(super) async fn open(&self) -> Result<(TcpStream, SocketAddr), DownReason> {
         let (buffers, idle) = (self.buffers, self.idle);
         let reached = stagger(&self.addresses, |address| async move {
             let problem = |error: std::io::Error| DownReason::Local(error.to_string());
@@ -179,6 +166,86 @@ impl Dialer {
         if let Some(proxy) = &self.proxy {
             proxy.tunnel(&mut stream, &self.target).await?;
         }
+        Ok((stream, remote))
+    }
+}
+
+/// A plain TCP connection to the coordinator, for a single question before or beside the link.
+///
+/// # Errors
+/// [`DownReason`], also when nothing answers within `link.connect_s`.
+pub async fn reach(target: &str, proxy: Option<Proxy>, limits: &Link) -> Result<TcpStream, DownReason> {
+    let open = async {
+        let addresses = match &proxy {
+            None => resolve(target).await?,
+            Some(proxy) => resolve_proxy(proxy).await?,
+        };
+        let road = Road::new(target.to_owned(), proxy.clone(), addresses, limits);
+        Ok(road.open().await?.0)
+    };
+    timeout(Duration::from_secs(limits.connect_s.into()), open)
+        .await
+        .unwrap_or_else(|_| {
+            Err(DownReason::NoAnswer {
+                transport: Transport::Tcp,
+                address: target.to_owned(),
+                seconds: limits.connect_s,
+            })
+        })
+}
+
+/// The addresses of the proxy.
+pub(super) async fn resolve_proxy(proxy: &Proxy) -> Result<Vec<SocketAddr>, DownReason> {
+    resolve(&proxy.address).await.map_err(|reason| DownReason::Proxy {
+        proxy: proxy.address.clone(),
+        problem: match reason {
+            DownReason::CannotResolve { problem, .. } => {
+                format!("{problem}; check the name in link.proxy and this machine's DNS")
+            }
+            other => other.to_string(),
+        },
+    })
+}
+
+/// Makes TLS connections on TCP, all alike.
+pub(super) struct Dialer {
+    connector: TlsConnector,
+    server_name: ServerName<'static>,
+    road: Road,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, form: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        form.debug_struct("Dialer")
+            .field("road", &self.road)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dialer {
+    /// `addresses` are the proxy's, if there is one.
+    pub(super) fn new(options: &LinkOptions, addresses: Vec<SocketAddr>) -> Result<Self, DownReason> {
+        let name = options.server_name.clone();
+        Ok(Self {
+            connector: Arc::new(tls_config(options)?).into(),
+            server_name: ServerName::try_from(name)
+                .map_err(|error| DownReason::Local(format!("server_name of consortium.toml: {error}")))?,
+            road: Road::new(
+                options.address.clone(),
+                options.proxy.clone(),
+                addresses,
+                &options.limits,
+            ),
+        })
+    }
+
+    pub(super) fn idle(&self) -> Duration {
+        self.road.idle
+    }
+
+    /// A TLS handshake with the first address that answers.
+    pub(super) async fn tcp(&self) -> Result<(TlsStream<TcpStream>, SocketAddr), DownReason> {
+        let (stream, remote) = self.road.open().await?;
         let stream = self
             .connector
             .connect(self.server_name.clone(), stream)

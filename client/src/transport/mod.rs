@@ -18,6 +18,7 @@ mod upload;
 mod way;
 
 pub use connect::LinkOptions;
+pub use dial::reach;
 pub use fetch::FetchError;
 pub use link::{Event, Link, LinkClosed, NotSent, start};
 pub use proxy::Proxy;

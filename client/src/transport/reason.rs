@@ -81,6 +81,9 @@ pub enum DownReason {
         "the coordinator does not know this bank: {0}; ask its operator whether the enrolment is complete"
     )]
     NotInRoster(String),
+    /// The operator took the bank's access away.
+    #[error("the coordinator lets this bank in no more: {0}")]
+    Revoked(String),
     /// The coordinator knows the bank's key at another position.
     #[error(
         "the coordinator has this bank at position {found}, consortium.toml at {expected}; the files are of different enrolments"
@@ -92,7 +95,9 @@ pub enum DownReason {
         expected: BankIndex,
     },
     /// Another connection used this bank's key.
-    #[error("another connection with this bank's key took its place; the client must run only once")]
+    #[error(
+        "another connection with this bank's key took its place: two daemons run with one identity. Stop one of them, here or wherever a copy of this folder is"
+    )]
     Replaced,
     /// The coordinator ended the connection on purpose.
     #[error("the coordinator closed the connection: {0}")]
@@ -112,6 +117,7 @@ impl DownReason {
             self,
             Self::OwnCertificate(_)
                 | Self::NotInRoster(_)
+                | Self::Revoked(_)
                 | Self::WrongPosition { .. }
                 | Self::OtherVersion
                 | Self::CannotResolve { .. }
@@ -126,6 +132,7 @@ pub(super) fn diagnose(end: &End, stood: bool) -> DownReason {
             let text = peer_text::shown(reason);
             match CloseCode::from_number(*code) {
                 Some(CloseCode::NotInRoster) => DownReason::NotInRoster(text),
+                Some(CloseCode::Revoked) => DownReason::Revoked(text),
                 Some(CloseCode::Replaced) => DownReason::Replaced,
                 _ => DownReason::Closed(text),
             }

@@ -44,7 +44,7 @@ pub struct Auditor {
     /// Its name.
     pub name: String,
     /// SHA-256 of its TLS certificate's SubjectPublicKeyInfo in DER.
-    #[serde(rename = "tls_key_sha256", with = "hex_text")]
+    #[serde(rename = "tls_key_sha256", with = "super::hex_text")]
     pub tls_key: Digest,
 }
 
@@ -136,6 +136,13 @@ impl Auditors {
         }
     }
 
+    /// The same list without the auditor of this name.
+    pub fn without(&self, name: &str) -> Self {
+        let mut left = self.clone();
+        left.list.retain(|auditor| auditor.name != name);
+        left
+    }
+
     /// The auditor with this TLS key.
     pub fn by_tls_key(&self, tls_key: Digest) -> Option<&Auditor> {
         self.list.iter().find(|it| it.tls_key == tls_key)
@@ -144,22 +151,6 @@ impl Auditors {
     /// All of them, in the order of their admission.
     pub fn list(&self) -> &[Auditor] {
         &self.list
-    }
-}
-
-mod hex_text {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-    use veilsum_protocol::ids::Digest;
-
-    pub(super) fn serialize<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&digest.to_hex())
-    }
-
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Digest, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Digest::from_hex(&text)
-            .ok_or_else(|| D::Error::custom(format!("found {text:?}, expected 64 hex characters")))
     }
 }
 

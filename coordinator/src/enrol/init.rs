@@ -13,7 +13,8 @@ use veilsum_protocol::roster::check_consortium_name;
 
 use super::auditors::AUDITORS_FILE;
 use super::ca::Authority;
-use super::{EnrolError, keyfile};
+use super::own_authority::{self, OwnAuthority};
+use super::{EnrolError, inspect, keyfile};
 
 /// Name of the configuration file in the operator's folder.
 pub const CONFIG_FILE: &str = "coordinator.toml";
@@ -89,15 +90,29 @@ pub struct InitReport {
     pub address: String,
     /// The log's verifier key.
     pub log_key: String,
+    /// SHA-256 of the authority's certificate in DER, as every invitation carries it.
+    pub authority_sha256: String,
     /// The configuration file.
     pub config: PathBuf,
 }
 
-/// Makes the folder. Nothing that exists is overwritten.
+/// Makes the folder with an authority of its own. Nothing that exists is overwritten.
 ///
 /// # Errors
 /// [`EnrolError::Exists`] if the folder holds an identity or a configuration already; otherwise what could not be made.
 pub fn init(options: &InitOptions, now: OffsetDateTime) -> Result<InitReport, EnrolError> {
+    init_with(options, None, now)
+}
+
+/// The same with the consortium's own authority, whose key is copied into the folder.
+///
+/// # Errors
+/// As [`init`], and what is wrong with the authority.
+pub fn init_with(
+    options: &InitOptions,
+    own: Option<&OwnAuthority>,
+    now: OffsetDateTime,
+) -> Result<InitReport, EnrolError> {
     let name = &options.name;
     check_consortium_name(name).map_err(|error| EnrolError::Argument(error.to_string()))?;
     let Some(host) = options.hosts.first() else {
@@ -118,7 +133,10 @@ pub fn init(options: &InitOptions, now: OffsetDateTime) -> Result<InitReport, En
     }
 
     // Everything that can be refused is made before the first file is written.
-    let new = Authority::create(name, now)?;
+    let new = match own {
+        None => Authority::create(name, now)?,
+        Some(own) => own_authority::read(own, now)?,
+    };
     let (ca_pem, ca_key_pem) = (
         new.certificate_pem,
         zeroize::Zeroizing::new(new.key.serialize_pem()),
@@ -126,6 +144,14 @@ pub fn init(options: &InitOptions, now: OffsetDateTime) -> Result<InitReport, En
     let authority = Authority::from_pem(&ca_pem, new.key)?;
     let server_key = KeyPair::generate().map_err(EnrolError::make("the coordinator's TLS key"))?;
     let server = authority.issue_server(&server_key, &options.hosts, options.days, now)?;
+    // As every bank will: an authority of one's own may have constraints that no other check here knows.
+    inspect::verify_server(server.as_bytes(), ca_pem.as_bytes(), host, now.unix_timestamp()).map_err(
+        |problem| {
+            EnrolError::Argument(format!(
+                "banks would not accept certificates of this authority: {problem}"
+            ))
+        },
+    )?;
     let log_key = KeyPair::generate_for(&PKCS_ED25519).map_err(EnrolError::make("the log's key"))?;
     let public: [u8; 32] = log_key
         .public_key_raw()
@@ -163,6 +189,9 @@ pub fn init(options: &InitOptions, now: OffsetDateTime) -> Result<InitReport, En
     )?;
     Ok(InitReport {
         name: name.clone(),
+        authority_sha256: super::invite::authority_digest(&consortium.ca_pem)
+            .map_err(EnrolError::make("the authority's certificate"))?
+            .to_hex(),
         address: consortium.address,
         log_key: consortium.log_key.to_string(),
         config: folder.config(),

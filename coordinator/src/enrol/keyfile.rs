@@ -4,7 +4,7 @@
 //! would have to be admitted anew.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -16,29 +16,44 @@ use super::EnrolError;
 
 const KEY_LIMIT: u64 = 16 << 10;
 
-/// Writes a new file that only its owner may read and write, durably.
+/// Writes a new file that only its owner may read and write, durably. It is there as a whole or not at all, so that whoever was interrupted
+/// can begin again.
 ///
 /// # Errors
 /// [`EnrolError::Exists`] if there is one already.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<(), EnrolError> {
-    let mut file = match OpenOptions::new()
+    let temporary = beside(path);
+    // What a crash left may have another mode.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(EnrolError::file(&temporary)(error)),
+        _ => {}
+    }
+    OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)
-    {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+        .map_err(EnrolError::file(&temporary))?;
+    // Unlike a rename, a link never takes the place of a key.
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary).map_err(EnrolError::file(&temporary))?;
+    match linked {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             return Err(EnrolError::Exists {
                 path: path.to_owned(),
             });
         }
-        Err(error) => return Err(EnrolError::file(path)(error)),
-    };
-    file.write_all(content)
-        .and_then(|()| file.sync_all())
-        .map_err(EnrolError::file(path))?;
+        linked => linked.map_err(EnrolError::file(path))?,
+    }
     sync_parent(path)
+}
+
+/// The name of a file while it is written.
+fn beside(path: &Path) -> PathBuf {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    temporary.into()
 }
 
 /// Reads a private key, and refuses one that others than its owner may read.
@@ -84,9 +99,7 @@ pub fn read_pkcs8(path: &Path) -> Result<Zeroizing<Vec<u8>>, EnrolError> {
 /// # Errors
 /// [`EnrolError::File`].
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), EnrolError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
+    let temporary = beside(path);
     File::create(&temporary)
         .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
         .map_err(EnrolError::file(&temporary))?;
@@ -121,6 +134,11 @@ mod tests {
             write_private(&path, b"other"),
             Err(EnrolError::Exists { .. })
         ));
+        // What an interruption left under the other name is no key, and is not in the way.
+        fs::write(beside(&folder.path().join("b.key")), b"torn").unwrap();
+        write_private(&folder.path().join("b.key"), b"whole").unwrap();
+        assert_eq!(*read_private(&folder.path().join("b.key")).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         for (mode, good) in [
             (0o400, true),
             (0o640, false),

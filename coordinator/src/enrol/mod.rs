@@ -5,14 +5,25 @@
 
 pub mod auditors;
 pub mod ca;
+pub mod decide;
+pub mod desk;
+pub mod form;
+mod hex_text;
 pub mod init;
 pub mod inspect;
+pub mod invite;
+mod issue;
 pub mod keyfile;
+pub mod own_authority;
+pub mod register;
 pub mod renew;
 pub mod request;
+pub mod revoked;
 pub mod roster;
 
 use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
 
 use crate::remedy;
 
@@ -95,5 +106,18 @@ impl EnrolError {
             what,
             problem: problem.to_string(),
         }
+    }
+}
+
+/// A moment in Unix seconds, for people: to the minute, in UTC.
+pub fn date_and_time(seconds: i64) -> String {
+    match OffsetDateTime::from_unix_timestamp(seconds) {
+        Ok(moment) => format!(
+            "{} {:02}:{:02} UTC",
+            moment.date(),
+            moment.hour(),
+            moment.minute()
+        ),
+        Err(_) => format!("Unix time {seconds}"),
     }
 }

@@ -6,7 +6,9 @@ use rcgen::{
 };
 use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject as _;
-use veilsum_protocol::enrolment::{AUDITOR_DOMAIN, AuditorRequest, EnrolmentRequest, Request};
+use veilsum_protocol::enrolment::{
+    AUDITOR_DOMAIN, AuditorRequest, EnrolmentRequest, Fingerprint, Party, Request,
+};
 use veilsum_protocol::ids::Digest;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
@@ -45,6 +47,52 @@ pub enum Verified {
     Bank(VerifiedBank),
     /// Of an auditor.
     Auditor(VerifiedAuditor),
+}
+
+impl Verified {
+    /// What asks.
+    pub fn party(&self) -> Party {
+        match self {
+            Self::Bank(_) => Party::Bank,
+            Self::Auditor(_) => Party::Auditor,
+        }
+    }
+
+    /// The name it asks for.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Bank(bank) => &bank.name,
+            Self::Auditor(auditor) => &auditor.name,
+        }
+    }
+
+    /// SHA-256 of the TLS key's SubjectPublicKeyInfo in DER.
+    pub fn tls_key(&self) -> Digest {
+        match self {
+            Self::Bank(bank) => bank.tls.hash,
+            Self::Auditor(auditor) => auditor.tls.hash,
+        }
+    }
+
+    /// What both sides compare.
+    pub fn fingerprint(&self) -> Fingerprint {
+        match self {
+            Self::Bank(bank) => {
+                Fingerprint::of_bank(&bank.name, &bank.tls.hash, &bank.signing_key, &bank.witness_key)
+            }
+            Self::Auditor(auditor) => Fingerprint::of_auditor(&auditor.name, &auditor.tls.hash),
+        }
+    }
+
+    /// Whether the other has one of these keys, for whatever purpose.
+    pub fn shares_a_key(&self, other: &Self) -> bool {
+        let statements = |verified: &Self| match verified {
+            Self::Bank(bank) => vec![bank.signing_key, bank.witness_key],
+            Self::Auditor(_) => Vec::new(),
+        };
+        let theirs = statements(other);
+        self.tls_key() == other.tls_key() || statements(self).iter().any(|key| theirs.contains(key))
+    }
 }
 
 /// Checks the text of a request: its form, the signing request's own signature, the kind of its key, and what binds key and name.

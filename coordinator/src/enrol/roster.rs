@@ -13,6 +13,7 @@ use veilsum_protocol::roster::{Roster, RosterEntry};
 use super::auditors::Auditors;
 use super::ca::Authority;
 use super::init::{CONSORTIUM_FILE, Folder};
+use super::register::Register;
 use super::request::{Verified, VerifiedAuditor, VerifiedBank, verify};
 use super::{EnrolError, keyfile};
 
@@ -67,6 +68,8 @@ pub fn enrol(
     now: OffsetDateTime,
 ) -> Result<EnrolReport, EnrolError> {
     let folder = Folder::at(dir);
+    // What is admitted over the network meanwhile goes into the same files.
+    let _held = Register::at(dir).hold()?;
     let consortium_path = folder.consortium();
     let text = fs::read_to_string(&consortium_path).map_err(EnrolError::file(&consortium_path))?;
     // The check of the roster comes after the additions: a new consortium has no banks yet.

@@ -11,6 +11,7 @@ use veilsum_protocol::roster::Roster;
 
 use crate::enrol::auditors::Auditors;
 use crate::enrol::inspect::CertificateFacts;
+use crate::enrol::revoked::RevokedList;
 
 /// Why a peer is not answered as it wishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +35,16 @@ impl Refusal {
 pub(super) struct Door {
     roster: Arc<Roster>,
     admitted: PathBuf,
+    revoked: RevokedList,
 }
 
 impl Door {
-    pub(super) fn new(roster: Arc<Roster>, admitted: PathBuf) -> Self {
-        Self { roster, admitted }
+    pub(super) fn new(roster: Arc<Roster>, admitted: PathBuf, revoked: RevokedList) -> Self {
+        Self {
+            roster,
+            admitted,
+            revoked,
+        }
     }
 
     /// Who holds this certificate, in words. Asked at every request, and the list of auditors is read again each time: who was taken off
@@ -54,6 +60,16 @@ impl Door {
             )));
         }
         let key = certificate.tls_key;
+        match self.revoked.get(key) {
+            Ok(None) => {}
+            Ok(Some(key)) => return Err(Refusal::Stranger(key.words())),
+            Err(error) => {
+                tracing::error!("nobody is let in: {error}");
+                return Err(Refusal::Later(
+                    "the coordinator cannot read its list of revoked keys".to_owned(),
+                ));
+            }
+        }
         if let Some(bank) = self.roster.by_tls_key(key) {
             return Ok(format!("bank {}", bank.name));
         }
@@ -162,7 +178,8 @@ mod tests {
             witness_key: [position + 100; 32],
             tls_key: Digest::of(&[position]),
         });
-        let door = Door::new(Arc::new(Roster::new("demo", banks.collect()).unwrap()), path);
+        let roster = Arc::new(Roster::new("demo", banks.collect()).unwrap());
+        let door = Door::new(roster, path, RevokedList::at(folder.path()));
         let certificate = |tls_key| CertificateFacts {
             subject: "CN=firm".to_owned(),
             issuer: "CN=demo authority".to_owned(),

@@ -31,6 +31,7 @@ use super::door::{Door, Place, Places, Refusal};
 use super::named::Named;
 use crate::config::Auditors;
 use crate::enrol::inspect::{CertificateFacts, facts_of_der};
+use crate::enrol::revoked::RevokedList;
 use crate::transport::{ServerIdentity, TransportError, accept, linger, tls_config};
 
 /// Requests come in less than the first; answers move at most the second per round trip.
@@ -96,6 +97,7 @@ impl Server {
         roster: Arc<Roster>,
         log_key: VerifierKey,
         folders: Folders,
+        revoked: RevokedList,
     ) -> Result<Self, TransportError> {
         let mut tls = tls_config(identity)?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -113,7 +115,7 @@ impl Server {
             library: Arc::new(Library {
                 log,
                 data,
-                door: Door::new(roster, limits.admitted.clone()),
+                door: Door::new(roster, limits.admitted.clone(), revoked),
                 named: Arc::new(Mutex::new(named)),
             }),
         })

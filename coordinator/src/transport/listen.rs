@@ -12,27 +12,32 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, interval, timeout};
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::stream::CloseCode;
 
+use super::listen_tcp::Doors;
 use super::pace::Pace;
 use super::ports::{Inbound, PublicBlobs, UploadGate};
 use super::session::Hall;
 use super::spool::Spool;
 use super::tls::{ServerIdentity, tls_config};
+use super::visitors::Visitors;
 use super::{listen_quic, listen_tcp};
 use crate::config::Limits;
 use crate::enrol::EnrolError;
+use crate::enrol::desk::Desk;
 use crate::remedy;
 
 const STOPPING: &str = "the coordinator is stopping";
 
 /// Ports that are tried when the system chooses: one that is free for UDP may be taken for TCP.
 const CHOICES: u32 = 16;
+
+/// Between two looks at the list of revoked keys: after so long a connection that stands is closed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long banks may take to notice that the coordinator goes away.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -84,12 +89,13 @@ pub struct Services {
 pub struct Listener {
     endpoint: Endpoint,
     tcp: TcpListener,
-    acceptor: TlsAcceptor,
+    doors: Doors,
     limits: Limits,
 }
 
 impl Listener {
-    /// Binds the address for UDP and for TCP, with the same port. Banks are served from [`Self::serve`] on.
+    /// Binds the address for UDP and for TCP, with the same port. Banks, and by TCP those who ask at the desk to be enrolled, are served from
+    /// [`Self::serve`] on.
     ///
     /// # Errors
     /// [`TransportError::Bind`] or [`TransportError::Tls`]. Must be called within a tokio runtime.
@@ -97,9 +103,13 @@ impl Listener {
         listen: SocketAddr,
         identity: &ServerIdentity,
         limits: &Limits,
+        desk: Desk,
     ) -> Result<Self, TransportError> {
         let config = listen_quic::server_config(identity, limits)?;
-        let acceptor = TlsAcceptor::from(Arc::new(tls_config(identity)?));
+        let doors = Doors {
+            banks: Some(Arc::new(tls_config(identity)?)),
+            visitors: Visitors::new(identity, desk)?,
+        };
         let failed = |protocol| {
             move |error| TransportError::Bind {
                 protocol,
@@ -119,7 +129,7 @@ impl Listener {
                     return Ok(Self {
                         endpoint,
                         tcp,
-                        acceptor,
+                        doors,
                         limits: limits.clone(),
                     });
                 }
@@ -168,8 +178,10 @@ impl Listener {
                 .iter()
                 .map(move |bank| (*bank, Arc::new(Semaphore::new(number))))
         };
+        let revoked = self.doors.visitors.revoked();
         let hall = Arc::new(Hall {
             roster,
+            revoked: revoked.clone(),
             limits: self.limits.clone(),
             gate,
             blobs,
@@ -191,10 +203,20 @@ impl Listener {
         let handshakes = || Arc::new(Semaphore::new(self.limits.max_handshakes));
         let (by_udp, by_tcp) = (handshakes(), handshakes());
         let mut connections = JoinSet::new();
+        let mut look = interval(LOOK);
         tokio::pin!(stop);
         let ended = loop {
             tokio::select! {
                 () = &mut stop => break Ok(()),
+                _ = look.tick() => {
+                    let (hall, revoked) = (Arc::clone(&hall), revoked.clone());
+                    // A list that cannot be read is told to whoever comes next.
+                    connections.spawn(async move {
+                        if let Ok(Ok(keys)) = spawn_blocking(move || revoked.all()).await {
+                            hall.close_revoked(&keys);
+                        }
+                    });
+                }
                 Some(error) = failure.recv() => break Err(spool_error(error)),
                 Some(_) = connections.join_next() => {}
                 incoming = self.endpoint.accept() => {
@@ -205,8 +227,8 @@ impl Listener {
                 }
                 (socket, remote) = listen_tcp::accept(&self.tcp) => {
                     if let Some(place) = listen_tcp::admit(remote, &by_tcp) {
-                        let (hall, acceptor) = (Arc::clone(&hall), self.acceptor.clone());
-                        connections.spawn(listen_tcp::serve(hall, acceptor, socket, remote, place));
+                        let (hall, doors) = (Arc::clone(&hall), self.doors.clone());
+                        connections.spawn(listen_tcp::serve(hall, doors, socket, remote, place));
                     }
                 }
             }
@@ -221,4 +243,51 @@ impl Listener {
         let _ = timeout(FAREWELL, farewell).await;
         ended
     }
+}
+
+/// Serves those who ask to be enrolled, by TCP, until `stop` is ready: there is no roster yet. Gives the address that is bound to `bound`.
+///
+/// # Errors
+/// [`TransportError::Bind`] or [`TransportError::Tls`]. Peers never make this return.
+pub async fn serve_desk(
+    listen: SocketAddr,
+    identity: &ServerIdentity,
+    limits: &Limits,
+    desk: Desk,
+    bound: impl FnOnce(SocketAddr),
+    stop: impl Future<Output = ()>,
+) -> Result<(), TransportError> {
+    let failed = |error| TransportError::Bind {
+        protocol: "TCP",
+        address: listen,
+        error,
+    };
+    let doors = Doors {
+        banks: None,
+        visitors: Visitors::new(identity, desk)?,
+    };
+    let tcp = listen_tcp::bind(listen, limits).map_err(failed)?;
+    bound(tcp.local_addr().map_err(failed)?);
+    let handshakes = Arc::new(Semaphore::new(limits.max_handshakes));
+    let mut connections = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            Some(_) = connections.join_next() => {}
+            (socket, remote) = listen_tcp::accept(&tcp) => {
+                if let Some(place) = listen_tcp::admit(remote, &handshakes) {
+                    let (doors, limits) = (doors.clone(), limits.clone());
+                    connections.spawn(async move {
+                        drop(listen_tcp::meet(doors, socket, remote, &limits, place).await);
+                    });
+                }
+            }
+        }
+    }
+    // Those who are being answered get their answer; everybody else asks again.
+    drop(tcp);
+    let farewell = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(FAREWELL, farewell).await;
+    Ok(())
 }

@@ -5,18 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 use veilsum_link::socket::{self, Buffers};
 use veilsum_link::{Connection, RecvHalf, SendHalf, tcp};
-use veilsum_protocol::wire::stream::{ALPN, CloseCode};
+use veilsum_protocol::wire::stream::ALPN;
 
 use super::session::{self, Hall, identify};
+use super::visitors::Visitors;
 use crate::config::Limits;
 
 /// How long a peer that is refused in the handshake has to read why.
@@ -65,9 +69,68 @@ pub(super) fn admit(remote: SocketAddr, handshakes: &Arc<Semaphore>) -> Option<O
     place
 }
 
+/// Who may come to the one port, each with the TLS that it is met with.
+#[derive(Clone)]
+pub(super) struct Doors {
+    /// Banks, which show a certificate; none before there is a roster.
+    pub(super) banks: Option<Arc<ServerConfig>>,
+    /// Those who ask to be enrolled.
+    pub(super) visitors: Arc<Visitors>,
+}
+
+/// A bank's connection after its handshake. Whoever asks to be enrolled is dealt with here.
+pub(super) async fn meet(
+    doors: Doors,
+    stream: TcpStream,
+    remote: SocketAddr,
+    limits: &Limits,
+    place: OwnedSemaphorePermit,
+) -> Option<(TlsStream<TcpStream>, OwnedSemaphorePermit)> {
+    let idle = Duration::from_secs(limits.idle_s.into());
+    if let Err(error) = socket::lively(&stream, idle) {
+        tracing::warn!(%remote, %error, "a TCP connection cannot be set up");
+        return None;
+    }
+    let allowed = Duration::from_secs(limits.handshake_s.into());
+    let deadline = Instant::now() + allowed;
+    let late = || tracing::info!(%remote, seconds = allowed.as_secs(), "a handshake took too long");
+    let mut hello = std::pin::pin!(LazyConfigAcceptor::new(Acceptor::default(), stream));
+    let start = match timeout_at(deadline, hello.as_mut()).await {
+        Ok(Ok(start)) => start,
+        Ok(Err(error)) => {
+            tracing::info!(%remote, %error, "a handshake failed");
+            if let Some(stream) = hello.take_io() {
+                linger(stream).await;
+            }
+            return None;
+        }
+        Err(_) => {
+            late();
+            return None;
+        }
+    };
+    if let Some(config) = doors.visitors.config(&start.client_hello()) {
+        doors.visitors.serve(start, config, remote, place).await;
+        return None;
+    }
+    let config = doors.banks.unwrap_or_else(|| doors.visitors.config_for_others());
+    match timeout_at(deadline, start.into_stream(config).into_fallible()).await {
+        Ok(Ok(stream)) => Some((stream, place)),
+        Ok(Err((error, stream))) => {
+            tracing::info!(%remote, %error, "a handshake failed");
+            linger(stream).await;
+            None
+        }
+        Err(_) => {
+            late();
+            None
+        }
+    }
+}
+
 pub(super) async fn serve<M, O>(
     hall: Arc<Hall<M, O>>,
-    acceptor: TlsAcceptor,
+    doors: Doors,
     stream: TcpStream,
     remote: SocketAddr,
     place: OwnedSemaphorePermit,
@@ -76,23 +139,15 @@ pub(super) async fn serve<M, O>(
     O: Serialize + Send + 'static,
 {
     let idle = Duration::from_secs(hall.limits.idle_s.into());
-    if let Err(error) = socket::lively(&stream, idle) {
-        return tracing::warn!(%remote, %error, "a TCP connection cannot be set up");
-    }
-    let deadline = Duration::from_secs(hall.limits.handshake_s.into());
-    let stream = match timeout(deadline, acceptor.accept(stream).into_fallible()).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err((error, stream))) => {
-            tracing::info!(%remote, %error, "a handshake failed");
-            return linger(stream).await;
-        }
-        Err(_) => return tracing::info!(%remote, seconds = deadline.as_secs(), "a handshake took too long"),
+    let Some((stream, place)) = meet(doors, stream, remote, &hall.limits, place).await else {
+        return;
     };
     let (_, tls) = stream.get_ref();
     let identified = if tls.alpn_protocol() == Some(ALPN) {
         identify(
             tls.peer_certificates().and_then(|chain| chain.first()),
             &hall.roster,
+            &hall.revoked,
         )
     } else {
         return tracing::info!(%remote, "a peer names no version of the protocol");
@@ -116,9 +171,9 @@ pub(super) async fn serve<M, O>(
             };
             tokio::join!(served, carried);
         }
-        Err(reason) => {
+        Err((code, reason)) => {
             tracing::warn!(%remote, reason, "a peer is refused");
-            connection.close(CloseCode::NotInRoster, &reason);
+            connection.close(code, &reason);
             work.await;
         }
     }

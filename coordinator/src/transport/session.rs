@@ -25,6 +25,7 @@ use super::spool::Spool;
 use super::upload::Upload;
 use crate::config::Limits;
 use crate::enrol::inspect::facts_of_der;
+use crate::enrol::revoked::{RevokedKey, RevokedList};
 
 /// Messages of a bank that the engine may have before it at most, however short they are.
 const MOST_AHEAD: usize = 64;
@@ -45,6 +46,8 @@ pub(super) struct Current {
 /// What all sessions share.
 pub(super) struct Hall<M, O> {
     pub(super) roster: Arc<Roster>,
+    /// Who is let in no more, whatever the roster says.
+    pub(super) revoked: RevokedList,
     pub(super) limits: Limits,
     pub(super) gate: Arc<dyn UploadGate>,
     pub(super) blobs: Arc<dyn PublicBlobs>,
@@ -135,6 +138,14 @@ impl<M, O> Hall<M, O> {
         };
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(earlier) = current.insert(bank, entering) {
+            if earlier.connection.end().is_none() {
+                tracing::warn!(
+                    %bank,
+                    before = %earlier.connection.remote_address(),
+                    now = %connection.remote_address(),
+                    "a newer connection with this bank's key takes the place of one that stood; if this comes again, two daemons run with one identity: tell the bank to stop one"
+                );
+            }
             earlier.connection.close(CloseCode::Replaced, REPLACED);
         }
         session
@@ -160,6 +171,25 @@ impl<M, O> Hall<M, O> {
             .cloned()
     }
 
+    /// Ends the connections of banks whose access was taken away since.
+    pub(super) fn close_revoked(&self, revoked: &[RevokedKey]) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in revoked {
+            let Some(bank) = self.roster.by_tls_key(key.tls_key) else {
+                continue;
+            };
+            let admitted = current.get(&bank.index).map(|it| &it.connection);
+            let at_the_door = waiting.iter().filter(|(place, _)| place.0 == bank.index);
+            for connection in admitted.into_iter().chain(at_the_door.flat_map(|(_, door)| door)) {
+                if connection.end().is_none() {
+                    tracing::warn!(bank = %bank.name, "a connection is closed: {}", key.words());
+                    connection.close(CloseCode::Revoked, &key.words());
+                }
+            }
+        }
+    }
+
     /// Ends every connection that came by TCP; those by QUIC end with their endpoint.
     pub(super) fn close_all(&self, code: CloseCode, reason: &str) {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,20 +203,31 @@ impl<M, O> Hall<M, O> {
     }
 }
 
-/// The bank whose key the peer proved to hold in the handshake.
+/// The bank whose key the peer proved to hold in the handshake, if it is let in. Reads a small file.
 pub(super) fn identify(
     certificate: Option<&CertificateDer<'static>>,
     roster: &Roster,
-) -> Result<BankIndex, String> {
-    let certificate = certificate.ok_or("no client certificate")?;
-    let facts = facts_of_der(certificate)?;
+    revoked: &RevokedList,
+) -> Result<BankIndex, (CloseCode, String)> {
+    let unknown = |text: String| (CloseCode::NotInRoster, text);
+    let certificate = certificate.ok_or_else(|| unknown("no client certificate".to_owned()))?;
+    let facts = facts_of_der(certificate).map_err(unknown)?;
+    match revoked.get(facts.tls_key) {
+        Ok(None) => {}
+        Ok(Some(key)) => return Err((CloseCode::Revoked, key.words())),
+        Err(error) => {
+            tracing::error!("no bank is let in: {error}");
+            let text = "the coordinator cannot read its list of revoked keys";
+            return Err((CloseCode::Goodbye, text.to_owned()));
+        }
+    }
     let entry = roster.by_tls_key(facts.tls_key).ok_or_else(|| {
-        format!(
+        unknown(format!(
             "{} with TLS key {} is not in the roster of {}",
             facts.subject,
             facts.tls_key,
             roster.consortium()
-        )
+        ))
     })?;
     Ok(entry.index)
 }

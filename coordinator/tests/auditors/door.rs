@@ -8,6 +8,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use veilsum_coordinator::enrol::desk::Desk;
 use veilsum_coordinator::transport::{Listener, PublicBlobs, Services, UploadGate};
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
@@ -118,7 +119,13 @@ async fn an_auditor_is_no_bank_by_either_way() {
     let scene = Scene::new();
     let identity = scene.server_identity();
     let limits = &scene.config.limits;
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), &identity, limits).unwrap();
+    let listener = Listener::bind(
+        "127.0.0.1:0".parse().unwrap(),
+        &identity,
+        limits,
+        Desk::new(&scene.dir()),
+    )
+    .unwrap();
     let address = listener.local_addr().unwrap();
     let services = Services {
         roster: Arc::clone(&scene.roster),

@@ -17,6 +17,7 @@ use veilsum_coordinator::engine::ports::{Blobs as _, Ledger as _};
 use veilsum_coordinator::enrol::ca::Authority;
 use veilsum_coordinator::enrol::init::{InitOptions, init};
 use veilsum_coordinator::enrol::keyfile;
+use veilsum_coordinator::enrol::revoked::RevokedList;
 use veilsum_coordinator::enrol::roster::enrol;
 use veilsum_coordinator::https::{Folders, Running, Server};
 use veilsum_coordinator::ledger::{Archive, StoredLedger};
@@ -304,6 +305,7 @@ impl Scene {
             Arc::clone(&self.roster),
             self.consortium.log_key.clone(),
             folders,
+            RevokedList::at(&self.dir()),
         )
         .unwrap();
         let address = server.local_addr().unwrap();

@@ -16,6 +16,7 @@ use veilsum_client::app;
 use veilsum_client::config::{Config, LinkTransport};
 use veilsum_client::transport::{self, Event, Link};
 use veilsum_coordinator::config::Config as CoordinatorConfig;
+use veilsum_coordinator::enrol::desk::Desk;
 use veilsum_coordinator::transport::{Inbound, Listener, PublicBlobs, ServerIdentity, Services, UploadGate};
 use veilsum_protocol::consortium::Consortium as ConsortiumFile;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
@@ -197,7 +198,8 @@ impl Hall {
         let identity = ServerIdentity::load(&config.identity.certificate, &config.identity.key, &file.ca_pem)
             .map_err(|error| wrong(&error))?;
         let at = network::another_than(config.listen)?;
-        let listener = Listener::bind(at, &identity, &config.limits).map_err(|error| wrong(&error))?;
+        let desk = Desk::new(path.parent().unwrap_or(Path::new(".")));
+        let listener = Listener::bind(at, &identity, &config.limits, desk).map_err(|error| wrong(&error))?;
         let spool = options.dir.join("spool");
         let services = Services {
             roster: Arc::new(roster),

@@ -161,9 +161,23 @@ impl Consortium {
             fs::write(&schema, &setup.schema).map_err(DemoError::file(&schema))?;
             bank.move_into(&dir.join(name))?;
         }
-        let path = Folder::at(&dir.join(COORDINATOR)).consortium();
+        Self::adopt(setup, programs, keeper, tell)
+    }
+
+    /// Takes over folders that were made otherwise: `coordinator/`, with a roster or without one yet, and those of the banks. The tables of
+    /// `setup` stay where they are.
+    ///
+    /// # Errors
+    /// If there is no consortium file.
+    pub fn adopt(
+        setup: Setup,
+        programs: Programs,
+        keeper: Keeper,
+        tell: Box<dyn Fn(&str) + Send>,
+    ) -> Result<Self, DemoError> {
+        let path = Folder::at(&setup.dir.join(COORDINATOR)).consortium();
         let text = fs::read_to_string(&path).map_err(DemoError::file(&path))?;
-        let (file, _) = ConsortiumFile::from_toml(&text).map_err(|error| DemoError::content(&path, error))?;
+        let file: ConsortiumFile = toml::from_str(&text).map_err(|error| DemoError::content(&path, error))?;
         Ok(Self {
             setup,
             programs,

@@ -15,6 +15,7 @@ use veilsum_client::enrol::keyfile::read_pkcs8;
 use veilsum_client::transport::{Event, Link, LinkOptions, Way, start};
 use veilsum_coordinator::config::{Config, Limits};
 use veilsum_coordinator::enrol::ca::Authority;
+use veilsum_coordinator::enrol::desk::Desk;
 use veilsum_coordinator::enrol::init::{Folder, InitOptions, init};
 use veilsum_coordinator::enrol::roster::enrol;
 use veilsum_coordinator::transport::{
@@ -134,6 +135,10 @@ impl Scene {
         options
     }
 
+    pub(crate) fn desk(&self) -> Desk {
+        Desk::new(&self.scratch.path().join("coordinator"))
+    }
+
     pub(crate) fn spool(&self) -> PathBuf {
         self.scratch.path().join("spool")
     }
@@ -143,7 +148,7 @@ impl Scene {
     }
 
     pub(crate) fn listen_on(&self, address: SocketAddr) -> Server {
-        let listener = Listener::bind(address, &self.identity(), &self.limits).unwrap();
+        let listener = Listener::bind(address, &self.identity(), &self.limits, self.desk()).unwrap();
         let address = listener.local_addr().unwrap();
         let gate = Arc::new(Gate::default());
         let blobs = Arc::new(Shelf::default());

@@ -1,0 +1,8 @@
+//! Enrolment by invitation, as real processes over loopback.
+//!
+//! The programs must have been built in the same profile: `cargo build --workspace --bins`.
+#![allow(clippy::unwrap_used)]
+
+mod refusals;
+mod scene;
+mod whole;
