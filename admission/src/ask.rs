@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, StreamOwned};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName};
 use veilsum_protocol::enrolment::{
-    ANSWER_LIMIT, ASK_LIMIT, Admission, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting, RENEW_ALPN,
-    Refusal,
+    ANSWER_LIMIT, ASK_LIMIT, Admission, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting, Refusal,
 };
 use veilsum_protocol::ids::{Digest, Timestamp};
 
@@ -20,14 +19,6 @@ const CLOCK_SECONDS: u64 = 600;
 
 /// Most characters of the coordinator's words.
 const WORDS: usize = 512;
-
-/// The present certificate of a party that is enrolled.
-pub struct Credentials {
-    /// The certificate and what was sent with it, leaf first.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// Its private key.
-    pub key: PrivateKeyDer<'static>,
-}
 
 /// What came of a question.
 #[derive(Debug)]
@@ -76,14 +67,11 @@ pub enum AskError {
         "the coordinator takes no requests over the network: it runs an earlier release; use the way by files, or ask its operator which release the consortium runs"
     )]
     OtherVersion,
-    /// The coordinator refuses the certificate that was shown.
-    #[error("the coordinator refuses this certificate ({0}); ask its operator for an invitation")]
-    Refused(String),
     /// The name of the invitation is none.
     #[error("{0:?} is not a host name or an IP address")]
     ServerName(String),
-    /// The own certificate and key do not work together.
-    #[error("the present certificate cannot be shown: {0}")]
+    /// TLS cannot be set up here.
+    #[error("TLS cannot be set up: {0}")]
     Own(String),
     /// The connection broke.
     #[error("the connection broke: {0}")]
@@ -114,47 +102,16 @@ pub fn ask<S: Read + Write>(
     question: &Ask,
     now: Timestamp,
 ) -> Result<Told, AskError> {
-    exchange(stream, server_name, authority, None, question, now)
-}
-
-/// Asks for another certificate for the key of the present one.
-///
-/// # Errors
-/// [`AskError`].
-pub fn renew<S: Read + Write>(
-    stream: S,
-    server_name: &str,
-    authority: Digest,
-    present: Credentials,
-    now: Timestamp,
-) -> Result<Told, AskError> {
-    exchange(stream, server_name, authority, Some(present), &Ask::Renew, now)
-}
-
-fn exchange<S: Read + Write>(
-    stream: S,
-    server_name: &str,
-    authority: Digest,
-    present: Option<Credentials>,
-    question: &Ask,
-    now: Timestamp,
-) -> Result<Told, AskError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let pin = Arc::new(Pin::new(authority, Arc::clone(&provider)));
     let own = |error: rustls::Error| AskError::Own(error.to_string());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(own)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&pin) as _);
-    let (mut config, alpn) = match present {
-        None => (builder.with_no_client_auth(), ENROL_ALPN),
-        Some(Credentials { chain, key }) => (
-            builder.with_client_auth_cert(chain, key).map_err(own)?,
-            RENEW_ALPN,
-        ),
-    };
-    config.alpn_protocols = vec![alpn.to_vec()];
+        .with_custom_certificate_verifier(Arc::clone(&pin) as _)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ENROL_ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     let name = ServerName::try_from(server_name.to_owned())
         .map_err(|_| AskError::ServerName(server_name.to_owned()))?;
@@ -241,14 +198,6 @@ fn told_by_tls(error: &io::Error, pin: &Pin, authority: Digest) -> AskError {
         Some(rustls::Error::InvalidCertificate(reason)) => AskError::Certificate(words(reason)),
         Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol))
         | Some(rustls::Error::NoApplicationProtocol) => AskError::OtherVersion,
-        Some(rustls::Error::AlertReceived(
-            alert @ (AlertDescription::BadCertificate
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::CertificateRequired
-            | AlertDescription::UnknownCA),
-        )) => AskError::Refused(format!("{alert:?}")),
         Some(other) => AskError::Lost(other.to_string()),
         None if error.kind() == io::ErrorKind::UnexpectedEof => AskError::Lost(
             "the coordinator hung up; it is stopping, has too many at its door, or was asked too often from this address"
@@ -273,5 +222,155 @@ fn words(reason: &CertificateError) -> String {
             "its authority did not sign it".to_owned()
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use rustls::{ServerConfig, ServerConnection};
+    use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use time::{Duration, OffsetDateTime};
+    use veilsum_protocol::crypto::secret::Secret;
+    use veilsum_protocol::enrolment::{Party, RefusalReason};
+
+    use super::*;
+
+    const HOUR: u64 = 3600;
+
+    struct Coordinator {
+        authority: Digest,
+        chain: Vec<CertificateDer<'static>>,
+        key: Vec<u8>,
+    }
+
+    /// Its certificate is valid from so many hours before now until so many after.
+    fn coordinator(before: i64, after: i64) -> Coordinator {
+        let ca_key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let ca = params.self_signed(&ca_key).unwrap();
+        let issuer = Issuer::new(params, ca_key);
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["fl.example".to_owned()]).unwrap();
+        params.not_before = OffsetDateTime::now_utc() - Duration::hours(before);
+        params.not_after = OffsetDateTime::now_utc() + Duration::hours(after);
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        Coordinator {
+            authority: Digest::of(ca.der()),
+            chain: vec![certificate.der().clone(), ca.der().clone()],
+            key: key.serialize_der(),
+        }
+    }
+
+    fn now() -> u64 {
+        u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap()
+    }
+
+    /// Asks it, by a clock that shows `here`; it says that it is `there`.
+    fn asked(who: &Coordinator, name: &str, pinned: Digest, here: u64, there: u64) -> Result<Told, AskError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                who.chain.clone(),
+                PrivateKeyDer::from(PrivatePkcs8KeyDer::from(who.key.clone())),
+            )
+            .unwrap();
+        config.alpn_protocols = vec![ENROL_ALPN.to_vec()];
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let server = thread::spawn(move || {
+            let connection = ServerConnection::new(Arc::new(config)).unwrap();
+            let mut tls = StreamOwned::new(connection, theirs);
+            let broken = |error: io::Error| AskError::Lost(error.to_string());
+            let greeting = Greeting {
+                time: Timestamp(there),
+            };
+            write_frame(&mut tls, &greeting, GREETING_LIMIT, &broken)?;
+            let ask: Ask = read_frame(&mut tls, ASK_LIMIT, &broken)?;
+            let answer = Answer::Refused(Refusal {
+                reason: RefusalReason::Unknown,
+                text: "no\u{1b}[2J".to_owned(),
+            });
+            write_frame(&mut tls, &answer, ANSWER_LIMIT, &broken)?;
+            Ok::<_, AskError>(ask)
+        });
+        let question = Ask {
+            party: Party::Bank,
+            name: "bank-a".to_owned(),
+            secret: Secret::from_bytes([5; 32]),
+            request: "request".to_owned(),
+        };
+        let told = ask(ours, name, pinned, &question, Timestamp(here));
+        let heard = server.join().unwrap();
+        // The secret is said to nobody but the coordinator that the invitation names, at a time at which certificates hold.
+        assert_eq!(heard.is_ok(), told.is_ok(), "{told:?}");
+        told
+    }
+
+    #[test]
+    fn the_pinned_coordinator_is_asked_and_its_words_do_not_steer_the_terminal() {
+        let who = coordinator(1, 24);
+        let told = asked(&who, "fl.example", who.authority, now(), now()).unwrap();
+        assert!(matches!(told.answer, Answer::Refused(refusal) if refusal.text == "no[2J"));
+        assert!(told.clock_ahead_s.abs() < 60);
+        assert_eq!(Digest::of(&told.authority), who.authority);
+        // A clock that is a little wrong is told, and in nobody's way.
+        let told = asked(&who, "fl.example", who.authority, now() + 300, now()).unwrap();
+        assert!((250..350).contains(&told.clock_ahead_s));
+    }
+
+    #[test]
+    fn another_authority_another_name_and_an_expired_certificate_are_refused() {
+        let who = coordinator(1, 24);
+        let other = coordinator(1, 24);
+        let refused = asked(&who, "fl.example", other.authority, now(), now()).unwrap_err();
+        assert!(
+            matches!(&refused, AskError::Foreign { found: Some(found), .. } if *found == who.authority),
+            "{refused}"
+        );
+        let refused = asked(&who, "other.example", who.authority, now(), now()).unwrap_err();
+        assert!(
+            refused.to_string().contains("not for the name in the invitation"),
+            "{refused}"
+        );
+        // A certificate of the other authority, with the pinned one beside it.
+        let mixed = Coordinator {
+            authority: who.authority,
+            chain: vec![other.chain[0].clone(), who.chain[1].clone()],
+            key: other.key,
+        };
+        let refused = asked(&mixed, "fl.example", who.authority, now(), now()).unwrap_err();
+        assert!(refused.to_string().contains("did not sign it"), "{refused}");
+        let old = coordinator(48, -1);
+        let refused = asked(&old, "fl.example", old.authority, now(), now()).unwrap_err();
+        assert!(refused.to_string().contains("it has expired"), "{refused}");
+    }
+
+    /// rustls looks at the system's clock; so here the coordinator's certificate and its time are an hour ahead.
+    #[test]
+    fn a_clock_that_is_an_hour_off_is_named_before_the_secret_is_said() {
+        let who = coordinator(-1, 24);
+        let ahead = now() + HOUR + 60;
+        let refused = asked(&who, "fl.example", who.authority, now(), ahead).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("61 minutes behind the coordinator's"),
+            "{refused}"
+        );
+        let who = coordinator(24, -1);
+        let refused = asked(&who, "fl.example", who.authority, now(), now() - 2 * HOUR).unwrap_err();
+        assert!(refused.to_string().contains("120 minutes ahead of"), "{refused}");
+        let who = coordinator(1, 24);
+        let refused = asked(&who, "fl.example", who.authority, now() - HOUR, now()).unwrap_err();
+        assert!(refused.to_string().contains("60 minutes behind"), "{refused}");
     }
 }

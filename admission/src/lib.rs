@@ -8,6 +8,6 @@ mod fits;
 mod frames;
 mod pin;
 
-pub use ask::{AskError, Credentials, Told, ask, renew};
+pub use ask::{AskError, Told, ask};
 pub use fits::{Fitting, NotFitting, fits};
 pub use pin::Pin;

@@ -21,8 +21,8 @@ pub use auditor::{AUDITOR_DOMAIN, AuditorRequest, Request, Role};
 pub use fingerprint::Fingerprint;
 pub use invitation::{INVITATION_LIMIT, Invitation, InvitationError, Party};
 pub use messages::{
-    ANSWER_LIMIT, ASK_LIMIT, Admission, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting, RENEW_ALPN,
-    Refusal, RefusalReason, secret_digest,
+    ANSWER_LIMIT, ASK_LIMIT, Admission, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting, Refusal,
+    RefusalReason, secret_digest,
 };
 
 /// Version of the request's format.

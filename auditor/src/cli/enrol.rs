@@ -70,7 +70,7 @@ impl Enrol {
             "asking {} to enrol auditor {} of {}; the fingerprint of its key is\n\n    {}\n",
             invitation.address, invitation.name, invitation.consortium, keys.fingerprint
         ));
-        let question = Ask::Enrol {
+        let question = Ask {
             party: Party::Auditor,
             name: invitation.name.clone(),
             secret: invitation.secret.duplicate(),

@@ -93,7 +93,7 @@ pub(crate) fn enrol(options: &Options<'_>, say: impl Fn(&str)) -> Result<Enrolle
         "asking {} to enrol bank {} in {}; the fingerprint of its keys is\n\n    {}\n",
         invitation.address, invitation.name, invitation.consortium, keys.fingerprint
     ));
-    let question = Ask::Enrol {
+    let question = Ask {
         party: Party::Bank,
         name: invitation.name.clone(),
         secret: invitation.secret.duplicate(),

@@ -69,7 +69,10 @@ impl Waiting {
 /// [`EnrolError`] for a record that is not in order.
 pub fn requests(dir: &Path, now: OffsetDateTime) -> Result<Vec<Waiting>, EnrolError> {
     let mut waiting = Vec::new();
-    for place in Register::at(dir).all()? {
+    let register = Register::at(dir);
+    // Not between a request and the certificate that follows it at once.
+    let _held = register.hold()?;
+    for place in register.all()? {
         waiting.extend(Waiting::of(&place, now)?);
     }
     Ok(waiting)

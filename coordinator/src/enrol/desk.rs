@@ -60,18 +60,12 @@ impl Desk {
     /// The answer to someone without a certificate. Blocks on the disk. The operator hears of what fails here, the asker that it may try
     /// again.
     pub fn answer(&self, ask: Ask, now: OffsetDateTime) -> Answer {
-        let Ask::Enrol {
+        let Ask {
             party,
             name,
             secret,
             request,
-        } = ask
-        else {
-            return refusal(
-                RefusalReason::Request,
-                "a renewal comes with the present certificate",
-            );
-        };
+        } = ask;
         match self.enrol(party, &name, secret_digest(&secret), &request, now) {
             Ok(answer) => answer,
             Err(Stop::Refused(refused)) => {

@@ -234,5 +234,7 @@ pub fn invitations(dir: &Path, now: OffsetDateTime) -> Result<Vec<Listed>, Enrol
         approved: place.approved,
         refused: place.refused,
     };
-    Ok(Register::at(dir).all()?.into_iter().map(listed).collect())
+    let register = Register::at(dir);
+    let _held = register.hold()?;
+    Ok(register.all()?.into_iter().map(listed).collect())
 }

@@ -139,7 +139,7 @@ impl Visitors {
         })
     }
 
-    /// The rest of the handshake, the question and its answer. `admitted` is given back as soon as the visitor has a place or none.
+    /// The rest of the handshake, the question and its answer. `handshake` is given back as soon as the visitor has a place of its own.
     pub(super) async fn serve(
         self: Arc<Self>,
         start: StartHandshake<TcpStream>,

@@ -1,8 +1,8 @@
 //! What is said when a bank or an auditor asks to be enrolled over the network.
 //!
-//! The connection is TLS 1.3 under one of two names (ALPN, RFC 7301). Under [`ENROL_ALPN`] the one who asks shows no certificate: it has
-//! none yet, and shows the secret of an invitation. Under [`RENEW_ALPN`] it shows its present certificate. The coordinator speaks first,
-//! with a [`Greeting`]; then there is one [`Ask`] and one [`Answer`], and the connection ends.
+//! The connection is TLS 1.3 under a name of its own ([`ENROL_ALPN`], RFC 7301). The one who asks shows no certificate: it has none yet, and
+//! shows the secret of an invitation. The coordinator speaks first, with a [`Greeting`]; then there is one [`Ask`] and one [`Answer`], and
+//! the connection ends.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize as _;
@@ -15,9 +15,6 @@ use crate::wire::canonical::Writer;
 
 /// The application protocol of those who have an invitation.
 pub const ENROL_ALPN: &[u8] = b"veilsum-enrol/1";
-
-/// The application protocol of those who have a certificate and want another for the same key.
-pub const RENEW_ALPN: &[u8] = b"veilsum-renew/1";
 
 /// Largest body of a greeting, in bytes.
 pub const GREETING_LIMIT: usize = 64;
@@ -39,23 +36,18 @@ pub struct Greeting {
     pub time: Timestamp,
 }
 
-/// What is asked.
+/// What is asked: to be enrolled, or how far an enrolment is. The same question may be asked again at any time.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ask {
-    /// To be enrolled, or how far an enrolment is. The same question may be asked again at any time.
-    Enrol {
-        /// What the invitation is for.
-        party: Party,
-        /// The invited name.
-        name: String,
-        /// The invitation's secret.
-        #[serde(serialize_with = "write_secret", deserialize_with = "read_secret")]
-        secret: Secret,
-        /// The request file, with the proofs that its sender holds the private keys.
-        request: String,
-    },
-    /// Another certificate for the key of the certificate that was shown.
-    Renew,
+pub struct Ask {
+    /// What the invitation is for.
+    pub party: Party,
+    /// The invited name.
+    pub name: String,
+    /// The invitation's secret.
+    #[serde(serialize_with = "write_secret", deserialize_with = "read_secret")]
+    pub secret: Secret,
+    /// The request file, with the proofs that its sender holds the private keys.
+    pub request: String,
 }
 
 fn write_secret<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
@@ -144,13 +136,6 @@ pub enum RefusalReason {
     Later,
 }
 
-impl RefusalReason {
-    /// Whether the same question may be answered otherwise later.
-    pub fn may_pass(self) -> bool {
-        self == Self::Later
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -159,7 +144,7 @@ mod tests {
     use crate::wire::frame::{decode, encode};
 
     fn ask(request: String) -> Ask {
-        Ask::Enrol {
+        Ask {
             party: Party::Bank,
             name: "bank-a".to_owned(),
             secret: Secret::from_bytes([5; 32]),

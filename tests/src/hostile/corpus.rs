@@ -6,8 +6,12 @@ use serde_json::Value;
 use veilsum_protocol::consortium::{CONSORTIUM_VERSION, Consortium, ConsortiumBank};
 use veilsum_protocol::crypto::agreement::AgreementKeys;
 use veilsum_protocol::crypto::entropy::SeededEntropy;
-use veilsum_protocol::enrolment::{AuditorRequest, EnrolmentRequest, REQUEST_VERSION, Role, proof_message};
-use veilsum_protocol::ids::{Digest, Round};
+use veilsum_protocol::crypto::secret::Secret;
+use veilsum_protocol::enrolment::{
+    ANSWER_LIMIT, Admission, Answer, Ask, AuditorRequest, EnrolmentRequest, Greeting, Invitation, Party,
+    REQUEST_VERSION, Refusal, RefusalReason, Role, proof_message,
+};
+use veilsum_protocol::ids::{Digest, Round, Timestamp};
 use veilsum_protocol::log::{Tile, TileKind};
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::round::params::{RoundKind, Thresholds};
@@ -112,6 +116,7 @@ pub fn all() -> Vec<Vec<u8>> {
     }
     bytes.extend(sealed::good());
     bytes.extend(streams());
+    bytes.extend(enrolment());
     bytes.extend(texts().into_iter().map(String::into_bytes));
     bytes.extend(small());
     bytes.into_iter().collect()
@@ -164,6 +169,50 @@ fn streams() -> Vec<Vec<u8>> {
     let frames = bodies.iter().map(|body| frame_bytes(body, STREAM_FRAME_LIMIT));
     let frames: Vec<Vec<u8>> = frames.map(Result::unwrap).collect();
     bodies.into_iter().chain(frames).collect()
+}
+
+/// What is said when somebody asks to be enrolled.
+fn enrolment() -> Vec<Vec<u8>> {
+    fn body(message: &impl serde::Serialize) -> Vec<u8> {
+        frame::encode(message, ANSWER_LIMIT).unwrap()
+    }
+    let ask = |party, name: &str| Ask {
+        party,
+        name: name.to_owned(),
+        secret: Secret::from_bytes([5; 32]),
+        request: "version = 1\n".to_owned(),
+    };
+    let admitted = |consortium: Option<&str>| {
+        Answer::Admitted(Admission {
+            certificate: "PEM".to_owned(),
+            consortium: consortium.map(str::to_owned),
+            waiting_for: "the roster".to_owned(),
+        })
+    };
+    let invitation = Invitation {
+        consortium: LOG.to_owned(),
+        address: "localhost:7443".to_owned(),
+        server_name: "localhost".to_owned(),
+        party: Party::Bank,
+        name: "bank-a".to_owned(),
+        authority: Digest([7; 32]),
+        secret: Secret::from_bytes([9; 32]),
+        expires: Timestamp(1_800_000_000),
+    };
+    vec![
+        body(&Greeting {
+            time: Timestamp(1_800_000_000),
+        }),
+        body(&ask(Party::Bank, "bank-a")),
+        body(&ask(Party::Auditor, "firm")),
+        body(&Answer::Pending {
+            waiting_for: "approval".to_owned(),
+        }),
+        body(&admitted(None)),
+        body(&admitted(Some("version = 1"))),
+        body(&Answer::Refused(Refusal::new(RefusalReason::Used, "other keys"))),
+        invitation.to_text().as_bytes().to_vec(),
+    ]
 }
 
 fn texts() -> Vec<String> {

@@ -1,8 +1,11 @@
 //! Files that people write and send each other.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
-use veilsum_protocol::enrolment::{EnrolmentRequest, Request};
+use veilsum_protocol::enrolment::{EnrolmentRequest, Invitation, Request};
+use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::task::{Schema, Task};
@@ -20,6 +23,7 @@ pub(super) const DECODERS: &[Decoder] = &[
     decoder("enrolment request", enrolment_request).costs(GROWTH, BESIDE),
     decoder("request of a bank or an auditor", request).costs(GROWTH, BESIDE),
     decoder("signing key", signing_key),
+    decoder("invitation", invitation).mended(right_checksum),
 ];
 
 fn task(bytes: &[u8]) -> Outcome {
@@ -61,6 +65,24 @@ fn request(bytes: &[u8]) -> Outcome {
         }
         .unwrap()
     })
+}
+
+fn invitation(bytes: &[u8]) -> Outcome {
+    text(
+        bytes,
+        |text| Invitation::from_text(text).ok(),
+        |it| it.to_text().to_string(),
+    )
+}
+
+/// Puts the checksum right, as whoever forges an invitation can.
+fn right_checksum(bytes: &[u8]) -> Option<Vec<u8>> {
+    let body = std::str::from_utf8(bytes).ok()?.strip_prefix("veilsum1_")?;
+    let whole = URL_SAFE_NO_PAD.decode(body).ok()?;
+    let (content, _) = whole.split_last_chunk::<4>()?;
+    let check = Digest::of(content);
+    let mended = [content, &check.0[..4]].concat();
+    Some(format!("veilsum1_{}", URL_SAFE_NO_PAD.encode(mended)).into_bytes())
 }
 
 /// A key is never written; what it signs verifies.

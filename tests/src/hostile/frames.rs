@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use veilsum_protocol::enrolment::{ANSWER_LIMIT, ASK_LIMIT, Answer, Ask, GREETING_LIMIT, Greeting};
 use veilsum_protocol::ids::Millis;
 use veilsum_protocol::round::coordinator::CoordinatorRound;
 use veilsum_protocol::round::record::{Record, RoundPlan};
@@ -24,6 +25,9 @@ pub(super) const DECODERS: &[Decoder] = &[
     decoder("UploadReply", body::<UploadReply, STREAM_FRAME_LIMIT>),
     decoder("FetchReply", body::<FetchReply, STREAM_FRAME_LIMIT>),
     decoder("close code", close_code),
+    decoder("Greeting", body::<Greeting, GREETING_LIMIT>),
+    decoder("Ask", body::<Ask, ASK_LIMIT>),
+    decoder("Answer", body::<Answer, ANSWER_LIMIT>),
     decoder("Record", body::<Record, MESSAGE_LIMIT>),
     decoder("RoundPlan", body::<RoundPlan, MESSAGE_LIMIT>),
     decoder("journal", journal),

@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod refusals;
+mod roles;
 mod scene;
 mod whole;

@@ -120,7 +120,7 @@ impl Scene {
         self.dir().join(name)
     }
 
-    fn run(&self, program: &Path, arguments: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Outcome {
         self.start(program, arguments).outcome()
     }
 
