@@ -145,13 +145,9 @@ pub fn keep_or_make(name: &str, folder: &Path) -> Result<Keys, InitError> {
 /// # Errors
 /// What was found, and the command that repairs it.
 pub fn private_text(path: &Path) -> Result<Zeroizing<String>, String> {
-    let mut file = File::open(path).map_err(|error| error.to_string())?;
-    let mode = file
-        .metadata()
-        .map_err(|error| error.to_string())?
-        .permissions()
-        .mode()
-        & 0o7777;
+    let unreadable = |error: io::Error| format!("cannot read: {error}");
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o7777;
     if mode & !0o600 != 0 {
         return Err(format!(
             "mode {mode:04o} lets others at this private key, expected 0600 or 0400; run: chmod 600 '{}'",
@@ -159,8 +155,7 @@ pub fn private_text(path: &Path) -> Result<Zeroizing<String>, String> {
         ));
     }
     let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text)
-        .map_err(|error| error.to_string())?;
+    file.read_to_string(&mut text).map_err(unreadable)?;
     Ok(text)
 }
 

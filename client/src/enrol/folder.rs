@@ -96,7 +96,7 @@ pub fn keys(name: &str, dir: &Path, files: &Identity) -> Result<Keys, EnrolError
         let folder = file.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(EnrolError::file(folder))?;
     }
-    let tls = key(&files.key, || KeyPair::generate())?;
+    let tls = key(&files.key, KeyPair::generate)?;
     let signing = key(&files.signing_key, || KeyPair::generate_for(&PKCS_ED25519))?;
     let witness = key(&files.witness_key, || KeyPair::generate_for(&PKCS_ED25519))?;
     for path in [&files.hold_out_salt, &files.desensitise_key] {

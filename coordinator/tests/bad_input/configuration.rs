@@ -55,11 +55,18 @@ fn a_wrong_variable_is_told_by_its_name_and_others_are_not_looked_at() {
 }
 
 #[test]
-fn a_consortium_file_that_is_missing_or_names_no_banks_is_told() {
-    let scene = Scene::without_banks();
+fn a_consortium_file_that_is_missing_or_names_too_few_banks_is_told() {
+    // Without banks there is no roster yet, and it enrols.
+    Scene::without_banks()
+        .daemon()
+        .says("0 banks are admitted, at least 3 are needed");
+    let scene = Scene::new();
+    let text = scene.read("consortium.toml");
+    let (two, _) = text.rsplit_once("[[bank]]").unwrap();
+    scene.write("consortium.toml", two);
     scene
         .program(&["run"])
-        .says(2, &["consortium.toml: ", "0 banks", "expected 3 to 500"]);
+        .says(2, &["consortium.toml: ", "2 banks", "expected 3 to 500"]);
     scene.write("consortium.toml", "version = 1\n");
     scene
         .program(&["run"])

@@ -217,13 +217,14 @@ async fn every_role_at_every_endpoint() {
 
     let banks = SocketAddr::from(([127, 0, 0, 1], scene.port));
     let ca = scene.path("coordinator/identity/ca.crt.pem");
-    // (role, banks by QUIC and by TCP, readers). Alerts of RFC 8446, section 6: 116 certificate required, 48 unknown authority,
+    // (role, banks by QUIC and by TCP, readers). Alerts of RFC 8446, section 6: 116 certificate required, 51 wrong signature (of an authority of
+    // the same name),
     // 45 certificate expired or not valid yet.
     let table = [
         ("none", "alert 116", "alert 116"),
         ("bank", "admitted", "let in"),
         ("auditor", "NotInRoster", "let in"),
-        ("foreign", "alert 48", "alert 48"),
+        ("foreign", "alert 51", "alert 51"),
         ("expired", "alert 45", "alert 45"),
         ("not yet valid", "alert 45", "alert 45"),
         ("revoked bank", "Revoked", "403"),

@@ -1,6 +1,7 @@
 //! Certificates on both sides.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
@@ -72,13 +73,23 @@ fn a_server_and_a_reader_of_one_authority_know_each_other() {
         ("other-cert.pem", &other.reader.0),
         ("other-key.pem", &other.reader.1),
     ] {
-        fs::write(here.path().join(name), contents).unwrap();
+        let path = here.path().join(name);
+        fs::write(&path, contents).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     }
     let mirror = |ca: &str, cert: &str, key: &str| {
         let tls = ["--tls-ca", ca, "--tls-cert", cert, "--tls-key", key];
         let arguments = [&["mirror", &url, "copy", "--tries", "1"], &tls[..]].concat();
         with_key(&world, here.path(), &arguments)
     };
+    is(
+        &mirror("ca.pem", "cert.pem", "key.pem"),
+        2,
+        "key.pem: mode 0644 lets others at this private key, expected 0600 or 0400; run: chmod 600",
+    );
+    for key in ["key.pem", "other-key.pem"] {
+        fs::set_permissions(here.path().join(key), fs::Permissions::from_mode(0o600)).unwrap();
+    }
     is(
         &mirror("other-ca.pem", "cert.pem", "key.pem"),
         2,
