@@ -35,8 +35,8 @@ pub struct LinkOptions {
     pub certificate_pem: Vec<u8>,
     /// The certificate's private key: PKCS #8 in DER.
     pub key_pkcs8: Zeroizing<Vec<u8>>,
-    /// The bank's roster position, which the coordinator must confirm.
-    pub bank: BankIndex,
+    /// The bank's roster positions, of which the coordinator must confirm one.
+    pub positions: Positions,
     /// Sizes, deadlines, and the way to go.
     pub limits: Limits,
     /// The proxy for TCP.
@@ -285,11 +285,8 @@ async fn open_control(
         Err(end) => return Err(why(connection, &end).await),
     };
     let ControlReply::Admitted { bank, streams } = reply;
-    if bank != options.bank {
-        return Err(DownReason::WrongPosition {
-            found: bank,
-            expected: options.bank,
-        });
+    if let Some(expected) = options.positions.instead_of(bank) {
+        return Err(DownReason::WrongPosition { found: bank, expected });
     }
     Ok((send, recv, streams))
 }

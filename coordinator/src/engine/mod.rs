@@ -11,6 +11,7 @@ mod epochs;
 pub mod gate;
 mod outbox;
 pub mod ports;
+pub mod roster;
 mod recovery;
 mod retention;
 mod rounds;

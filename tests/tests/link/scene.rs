@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use veilsum_client::config::{Config as BankConfig, Link as LinkConfig, LinkTransport};
 use veilsum_client::enrol::keyfile::read_pkcs8;
-use veilsum_client::transport::{Event, Link, LinkOptions, Way, start};
+use veilsum_client::transport::{Event, Link, LinkOptions, Positions, Way, start};
 use veilsum_coordinator::config::{Config, Limits};
 use veilsum_coordinator::enrol::ca::Authority;
 use veilsum_coordinator::enrol::init::{Folder, InitOptions, init};
 use veilsum_coordinator::enrol::roster::enrol;
 use veilsum_coordinator::transport::{
-    Inbound, Listener, PublicBlobs, ServerIdentity, Services, SessionHandle, TransportError, UploadGate,
+    Seats, Inbound, Listener, PublicBlobs, ServerIdentity, Services, SessionHandle, TransportError, UploadGate,
 };
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
@@ -109,7 +109,7 @@ impl Scene {
             ca_pem: self.consortium.ca_pem.clone().into_bytes(),
             certificate_pem: fs::read(&config.identity.certificate).unwrap(),
             key_pkcs8: read_pkcs8(&config.identity.key).unwrap(),
-            bank: bank(position),
+            positions: Positions::of([bank(position)]),
             limits: LinkConfig {
                 transport: self.way,
                 ..config.link
@@ -150,7 +150,7 @@ impl Scene {
         let (inbound, events) = mpsc::channel(16);
         let (stop, stopped) = oneshot::channel::<()>();
         let services = Services {
-            roster: Arc::clone(&self.roster),
+            seats: Seats::of((*self.roster).clone()),
             gate: Arc::clone(&gate) as _,
             blobs: Arc::clone(&blobs) as _,
             spool: self.spool(),
