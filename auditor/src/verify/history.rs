@@ -392,8 +392,6 @@ impl History {
                 format!("another roster: {why}"),
                 "the proposed one, approved by every bank that stays and by enough of the roster before",
             ),
-            // A roster that is none is told by its own check.
-            Step::Refused(_) if matches!(entry, Entry::Roster { .. }) => {}
             Step::Refused(why) => ledger.fail(
                 Check::RosterChange,
                 place,

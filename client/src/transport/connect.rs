@@ -8,13 +8,14 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 use veilsum_link::{Connection, RecvHalf, SendHalf, Transport, tcp};
-use veilsum_protocol::ids::{BankIndex, Timestamp};
+use veilsum_protocol::ids::Timestamp;
 use veilsum_protocol::wire::stream::{CloseCode, ControlReply, STREAM_FRAME_LIMIT, StreamOpen};
 use zeroize::Zeroizing;
 
 use super::dial::{self, Dialer, resolve};
 use super::frames::{StreamEnd, read_message, write_message};
 use super::line::{AFTERTHOUGHT, Line};
+use super::positions::Positions;
 use super::proxy::Proxy;
 use super::race::{self, Verdict};
 use super::reason::{DownReason, diagnose};

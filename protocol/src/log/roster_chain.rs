@@ -112,7 +112,7 @@ impl RosterChain {
             Entry::Roster { consortium, banks } => match Roster::new(consortium.as_str(), banks.clone()) {
                 Ok(roster) => self.roster(roster),
                 // It names no banks that could act under it.
-                Err(error) => Step::Refused(error.to_string()),
+                Err(_) => Step::None,
             },
             Entry::RosterProposal {
                 sequence,
