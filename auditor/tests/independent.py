@@ -323,11 +323,13 @@ class Reading:
     def take(self, data):
         name, fields = read_entry(data)
         self.counts[name] = self.counts.get(name, 0) + 1
-        # A head that ends with another roster is cosigned by the banks of the one before.
-        self.witnesses = self.roster if name == "Roster" and self.roster else fields if name == "Roster" else self.roster
         if name == "Roster":
+            # A head that ends with another roster is cosigned by the banks of the one before.
+            self.witnesses = self.roster or fields
             self.roster = fields
-        elif name == "RosterApproval":
+        else:
+            self.witnesses = self.roster
+        if name == "RosterApproval":
             proposal, bank, signature = fields
             self.signed(bank, domain("roster-approval") + proposal + u(2, bank), signature)
         elif name == "TaskApproval":

@@ -20,8 +20,8 @@ use crate::enrol::inspect::{self, CertificateFacts};
 use crate::enrol::{EnrolError, init, keyfile};
 use crate::participant::contribution::Source;
 use crate::participant::{
-    ConsortiumFile, Driver, DriverError, FileError, FolderLock, Home, LockError, Parts, RecoveryError, Say, StateFileError,
-    Status, TasksError, Trainer, Voice, restore, unfinished,
+    ConsortiumFile, Driver, DriverError, FileError, FolderLock, Home, LockError, Parts, RecoveryError, Say,
+    StateFileError, Status, TasksError, Trainer, Voice, restore, unfinished,
 };
 use crate::train::{DeviceChoice, Runtime, RuntimeError};
 use crate::transport::{self, DownReason, LinkOptions, Positions, Proxy};

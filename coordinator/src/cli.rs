@@ -234,27 +234,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
             }
             let report = roster::enrol(dir, requests, *days, now)?;
             print(cli.json, &report, || {
-                let mut lines: Vec<_> = report
-                    .admitted
-                    .iter()
-                    .map(|bank| {
-                        let done = if bank.renewed { "renewed" } else { "admitted" };
-                        format!(
-                            "{done} {} at position {}: hand over {}",
-                            bank.name,
-                            bank.index,
-                            bank.folder.display()
-                        )
-                    })
-                    .collect();
-                lines.extend(report.auditors.iter().map(|auditor| {
-                    let done = if auditor.renewed { "renewed" } else { "admitted" };
-                    format!(
-                        "{done} auditor {}: hand over {}",
-                        auditor.name,
-                        auditor.folder.display()
-                    )
-                }));
+                let mut lines = enrolled(&report);
                 lines.push(format!(
                     "roster of {} banks, consortium.toml sha256 {}",
                     report.banks, report.consortium_sha256
@@ -304,6 +284,29 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
             other => Err(unexpected(other)),
         },
     }
+}
+
+/// What was enrolled, a line each.
+fn enrolled(report: &roster::EnrolReport) -> Vec<String> {
+    let done = |renewed: bool| if renewed { "renewed" } else { "admitted" };
+    let banks = report.admitted.iter().map(|bank| {
+        format!(
+            "{} {} at position {}: hand over {}",
+            done(bank.renewed),
+            bank.name,
+            bank.index,
+            bank.folder.display()
+        )
+    });
+    let auditors = report.auditors.iter().map(|auditor| {
+        format!(
+            "{} auditor {}: hand over {}",
+            done(auditor.renewed),
+            auditor.name,
+            auditor.folder.display()
+        )
+    });
+    banks.chain(auditors).collect()
 }
 
 fn load(dir: &Path) -> Result<Config, Failure> {

@@ -38,7 +38,9 @@ impl Members {
 
 impl Membership for Members {
     fn seat(&self, roster: &Roster) -> Result<(), Fault> {
-        let text = consortium_with(&self.consortium, roster).to_toml().map_err(Fault::new)?;
+        let text = consortium_with(&self.consortium, roster)
+            .to_toml()
+            .map_err(Fault::new)?;
         if std::fs::read_to_string(&self.path).ok().as_deref() != Some(text.as_str()) {
             durable_write(&self.path, text.as_bytes()).map_err(Fault::new)?;
             tracing::info!(

@@ -56,7 +56,11 @@ impl<'a> RosterChange<'a> {
             let _ = writeln!(text, "{words}");
         };
         for bank in self.joins() {
-            line(format!("joins:  {}, fingerprint {}", bank.name, bank.fingerprint()));
+            line(format!(
+                "joins:  {}, fingerprint {}",
+                bank.name,
+                bank.fingerprint()
+            ));
         }
         for bank in self.leaves() {
             line(format!("leaves: {}", bank.name));
@@ -64,10 +68,22 @@ impl<'a> RosterChange<'a> {
         let names: Vec<&str> = self.after.banks().iter().map(|bank| bank.name.as_str()).collect();
         line(format!("banks then: {}", names.join(", ")));
         if let (Some(before), Some(after)) = (thresholds(self.before), thresholds(self.after)) {
-            line(format!("banks:                                      {:>3}, now {:>3}", after.banks, before.banks));
-            line(format!("banks that may join the coordinator in vain: {:>2}, now {:>3}", after.colluders, before.colluders));
-            line(format!("signatures that certify a sum:              {:>3}, now {:>3}", after.threshold, before.threshold));
-            line(format!("fewest banks in a sum:                      {:>3}, now {:>3}", after.min_survivors, before.min_survivors));
+            line(format!(
+                "banks:                                      {:>3}, now {:>3}",
+                after.banks, before.banks
+            ));
+            line(format!(
+                "banks that may join the coordinator in vain: {:>2}, now {:>3}",
+                after.colluders, before.colluders
+            ));
+            line(format!(
+                "signatures that certify a sum:              {:>3}, now {:>3}",
+                after.threshold, before.threshold
+            ));
+            line(format!(
+                "fewest banks in a sum:                      {:>3}, now {:>3}",
+                after.min_survivors, before.min_survivors
+            ));
         }
         line(format!("roster: {}", self.after.hash()));
         text

@@ -66,7 +66,11 @@ fn table(bank: u32) -> String {
 
 /// Runs a program to its end in the consortium's folder; what it said, if it ended with `code`.
 fn run(program: &Path, folder: &Path, arguments: &[&str], code: i32) -> String {
-    println!("$ {} {}", program.file_name().unwrap().display(), arguments.join(" "));
+    println!(
+        "$ {} {}",
+        program.file_name().unwrap().display(),
+        arguments.join(" ")
+    );
     let output = Command::new(program)
         .args(arguments)
         .current_dir(folder)
@@ -100,8 +104,13 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
         idle_s: 5,
     };
     let tell = Box::new(|line: &str| println!("$ {line}"));
-    let consortium =
-        Consortium::enrol(setup, Programs::beside_this_one().unwrap(), Keeper::default(), tell).unwrap();
+    let consortium = Consortium::enrol(
+        setup,
+        Programs::beside_this_one().unwrap(),
+        Keeper::default(),
+        tell,
+    )
+    .unwrap();
     // What the auditor gets at the beginning, and keeps.
     fs::copy(dir.join("bank-1/consortium.toml"), dir.join("first.toml")).unwrap();
     fs::write(dir.join("task.toml"), task()).unwrap();
@@ -111,14 +120,19 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
     }
     let hash = consortium.create_task("task.toml").unwrap();
     consortium.approve_everywhere("tiny", &hash, PATIENCE).unwrap();
-    consortium.wait_for_results("first sums of four", 2, PATIENCE).unwrap();
-    let daemons: Vec<u32> = ["coordinator", "bank-1", "bank-2", "bank-3", "bank-4"]
-        .iter()
-        .map(|name| consortium.pid(name).unwrap())
-        .collect();
+    consortium
+        .wait_for_results("first sums of four", 2, PATIENCE)
+        .unwrap();
+    let daemons = ["coordinator", "bank-1", "bank-2", "bank-3", "bank-4"]
+        .map(|name| (name, consortium.pid(name).unwrap()));
 
     // The fifth bank is admitted, and in no roster yet.
-    run(&programs.client, &dir, &["init", "--name", "bank-5", "--dir", "bank-5"], 0);
+    run(
+        &programs.client,
+        &dir,
+        &["init", "--name", "bank-5", "--dir", "bank-5"],
+        0,
+    );
     let said = run(
         &programs.coordinator,
         &dir,
@@ -128,8 +142,16 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
     assert!(said.contains("it is in no roster yet"), "{said}");
     let nobody = ["roster", "propose", "--dir", "coordinator", "--add", "bank-6"];
     let said = run(&programs.coordinator, &dir, &nobody, 2);
-    assert!(said.contains("bank \"bank-6\" is not admitted (admitted: bank-5)"), "{said}");
-    let none = run(&programs.client, &dir, &["roster", "approve", "--dir", "bank-1", "--yes"], 1);
+    assert!(
+        said.contains("bank \"bank-6\" is not admitted (admitted: bank-5)"),
+        "{said}"
+    );
+    let none = run(
+        &programs.client,
+        &dir,
+        &["roster", "approve", "--dir", "bank-1", "--yes"],
+        1,
+    );
     assert!(none.contains("no change of the roster is proposed"), "{none}");
     let propose = ["roster", "propose", "--dir", "coordinator", "--add", "bank-5"];
     let said = run(&programs.coordinator, &dir, &propose, 0);
@@ -143,7 +165,10 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
     consortium.start_bank("bank-5").unwrap();
     // The operator of bank 5 tells its fingerprint by another channel: it is the one that the others see.
     let own = run(&programs.client, &dir, &["roster", "show", "--dir", "bank-5"], 0);
-    let fingerprint = own.lines().find_map(|line| line.strip_prefix("fingerprint ")).unwrap();
+    let fingerprint = own
+        .lines()
+        .find_map(|line| line.strip_prefix("fingerprint "))
+        .unwrap();
     assert!(said.contains(fingerprint), "{said} {own}");
     let proposed = |bank: &str| {
         let shown = run(&programs.client, &dir, &["roster", "show", "--dir", bank], 0);
@@ -152,9 +177,16 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
     let decide = |banks: &[&str]| {
         for bank in banks {
             consortium
-                .wait_for("the proposal to reach a bank", PATIENCE, |_| proposed(bank).is_some())
+                .wait_for("the proposal to reach a bank", PATIENCE, |_| {
+                    proposed(bank).is_some()
+                })
                 .unwrap();
-            run(&programs.client, &dir, &["roster", "approve", "--dir", bank, "--yes"], 0);
+            run(
+                &programs.client,
+                &dir,
+                &["roster", "approve", "--dir", bank, "--yes"],
+                0,
+            );
         }
     };
     let shown = {
@@ -163,25 +195,41 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
             .unwrap();
         proposed("bank-1").unwrap()
     };
-    assert!(shown.contains(fingerprint) && shown.contains("this bank has not decided"), "{shown}");
+    assert!(
+        shown.contains(fingerprint) && shown.contains("this bank has not decided"),
+        "{shown}"
+    );
     decide(&["bank-1", "bank-2", "bank-3"]);
     // Rounds go on, and the newcomer is told what it waits for.
-    consortium.wait_for_results("sums while one bank has not decided", 2, PATIENCE).unwrap();
+    consortium
+        .wait_for_results("sums while one bank has not decided", 2, PATIENCE)
+        .unwrap();
     let waits = |_: &Status| {
         let told = fs::read_to_string(consortium.trace("bank-5")).unwrap();
         told.contains("whose roster is not in force yet") && told.contains("it waits for the approval of")
     };
-    consortium.wait_for("the newcomer to be told", PATIENCE, waits).unwrap();
+    consortium
+        .wait_for("the newcomer to be told", PATIENCE, waits)
+        .unwrap();
     decide(&["bank-4"]);
     let five = |status: &Status| status.banks.len() == 5 && status.epoch == Some(2);
-    consortium.wait_for("the roster of five, with keys", PATIENCE, five).unwrap();
+    consortium
+        .wait_for("the roster of five, with keys", PATIENCE, five)
+        .unwrap();
     let offered = |_: &Status| {
         let tasks = run(&programs.client, &dir, &["tasks", "--dir", "bank-5"], 0);
         tasks.contains("tiny")
     };
-    consortium.wait_for("the task at the newcomer", PATIENCE, offered).unwrap();
+    consortium
+        .wait_for("the task at the newcomer", PATIENCE, offered)
+        .unwrap();
     consortium.approve("bank-5", "tiny").unwrap();
-    let with_five = |status: &Status| status.last_result.as_ref().is_some_and(|last| last.survivors == 5);
+    let with_five = |status: &Status| {
+        status
+            .last_result
+            .as_ref()
+            .is_some_and(|last| last.survivors == 5)
+    };
     consortium.wait_for("a sum of five", PATIENCE, with_five).unwrap();
 
     // Every bank's own file names the roster, and what was there stays beside it.
@@ -191,36 +239,83 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
         assert_eq!(file, present, "bank-{bank}");
     }
     let first = fs::read_to_string(dir.join("first.toml")).unwrap();
-    assert_eq!(fs::read_to_string(dir.join("bank-2/consortium.toml.before")).unwrap(), first);
+    assert_eq!(
+        fs::read_to_string(dir.join("bank-2/consortium.toml.before")).unwrap(),
+        first
+    );
 
-    // The first bank leaves, so that all others get another position.
+    let still_runs =
+        |name: &str, before: u32| assert_eq!(consortium.pid(name), Some(before), "{name} was restarted");
+    daemons.iter().for_each(|(name, pid)| still_runs(name, *pid));
+
+    // The first bank leaves, so that all others get another position. The coordinator is killed when two have decided.
     let remove = ["roster", "propose", "--dir", "coordinator", "--remove", "bank-1"];
     run(&programs.coordinator, &dir, &remove, 0);
-    decide(&["bank-2", "bank-3", "bank-4", "bank-5"]);
+    decide(&["bank-2", "bank-3"]);
+    let two = |_: &Status| {
+        let show = ["roster", "show", "--dir", "coordinator"];
+        run(&programs.coordinator, &dir, &show, 0).contains("approved by: bank-2, bank-3")
+    };
+    consortium
+        .wait_for("two approvals in the log", PATIENCE, two)
+        .unwrap();
+    consortium.kill_coordinator();
+    consortium.start_coordinator().unwrap();
+    decide(&["bank-4", "bank-5"]);
     let four = |status: &Status| status.banks.len() == 4 && status.epoch == Some(3);
-    consortium.wait_for("the roster of four, with keys", PATIENCE, four).unwrap();
-    consortium.wait_for_results("sums without the first", 2, PATIENCE).unwrap();
+    consortium
+        .wait_for("the roster of four, with keys", PATIENCE, four)
+        .unwrap();
+    consortium
+        .wait_for_results("sums without the first", 2, PATIENCE)
+        .unwrap();
     let left = |_: &Status| {
         let told = fs::read_to_string(consortium.trace("bank-1")).unwrap();
-        told.contains("this bank is not in it any more") && told.contains("the coordinator does not know this bank")
+        told.contains("this bank is not in it any more")
+            && told.contains("the coordinator does not know this bank")
     };
-    consortium.wait_for("the bank that left to be told", PATIENCE, left).unwrap();
-    let now: Vec<u32> = ["coordinator", "bank-1", "bank-2", "bank-3", "bank-4"]
-        .iter()
-        .map(|name| consortium.pid(name).unwrap())
-        .collect();
-    assert_eq!(now, daemons, "a daemon was restarted");
+    consortium
+        .wait_for("the bank that left to be told", PATIENCE, left)
+        .unwrap();
+    let banks = daemons.iter().filter(|(name, _)| *name != "coordinator");
+    banks.for_each(|(name, pid)| still_runs(name, *pid));
+
+    // A bank that dies between its record and its file goes by the record, and mends the file.
+    consortium.kill("bank-3");
+    let file = dir.join("bank-3/consortium.toml");
+    fs::copy(dir.join("bank-3/consortium.toml.before"), &file).unwrap();
+    consortium.start_bank("bank-3").unwrap();
+    let present = fs::read_to_string(dir.join("coordinator/consortium.toml")).unwrap();
+    let mended = |_: &Status| fs::read_to_string(&file).unwrap() == present;
+    consortium
+        .wait_for("the file of the killed bank", PATIENCE, mended)
+        .unwrap();
+    let with_four = |status: &Status| {
+        let here = status.banks.iter().all(|bank| bank.connected);
+        here && status
+            .last_result
+            .as_ref()
+            .is_some_and(|last| last.survivors == 4)
+    };
+    consortium.wait_for("a sum of four", PATIENCE, with_four).unwrap();
 
     let stop = ["task", "stop", "--dir", "coordinator", "tiny"];
     run(&programs.coordinator, &dir, &stop, 0);
     let over = |status: &Status| {
         status.round.is_none()
-            && status.tasks.iter().all(|task| matches!(task.status, TaskStatus::Stopped(_)))
+            && status
+                .tasks
+                .iter()
+                .all(|task| matches!(task.status, TaskStatus::Stopped(_)))
     };
-    consortium.wait_for("the end of the last round", PATIENCE, over).unwrap();
+    consortium
+        .wait_for("the end of the last round", PATIENCE, over)
+        .unwrap();
     consortium.stop();
     let mut history = History::default();
-    history.follow(&consortium.log_folder(), consortium.log_key()).unwrap();
+    history
+        .follow(&consortium.log_folder(), consortium.log_key())
+        .unwrap();
     let published: Vec<u16> = history
         .rounds()
         .filter(|story| story.is_published())
@@ -232,9 +327,18 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
     // The auditor has nothing but the first file, or the last.
     for pinned in ["first.toml", "bank-3/consortium.toml"] {
         let verify = [
-            "verify", "coordinator/log", "--consortium", pinned, "--archive", "coordinator/data", "--json",
+            "verify",
+            "coordinator/log",
+            "--consortium",
+            pinned,
+            "--archive",
+            "coordinator/data",
+            "--json",
         ];
         let report = run(&programs.auditor, &dir, &verify, 0);
-        assert!(report.contains(&format!("\"replayed\":{}", published.len())), "{report}");
+        assert!(
+            report.contains(&format!("\"replayed\":{}", published.len())),
+            "{report}"
+        );
     }
 }

@@ -56,10 +56,15 @@ fn known(history: &History, pinned: &[Roster]) -> Vec<bool> {
         later.is_some_and(|later| history.approved_rosters.contains(&later.index))
     };
     let leads_back = |at: usize| {
-        let (Some(before), Some(later)) = (at.checked_sub(1).and_then(|at| rosters.get(at)), rosters.get(at)) else {
+        let (Some(before), Some(later)) = (at.checked_sub(1).and_then(|at| rosters.get(at)), rosters.get(at))
+        else {
             return false;
         };
-        let stayed = before.value.banks().iter().filter(|bank| stays(bank, &later.value));
+        let stayed = before
+            .value
+            .banks()
+            .iter()
+            .filter(|bank| stays(bank, &later.value));
         thresholds(&later.value).is_some_and(|it| stayed.count() > usize::from(it.colluders))
     };
     for at in 1..known.len() {

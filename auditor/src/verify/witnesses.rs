@@ -36,7 +36,9 @@ pub(crate) fn head(history: &History, head: &VerifiedCheckpoint, ledger: &mut Le
     let place = Place::default();
     let mut rosters = history.rosters.iter().rev();
     let last = rosters.next();
-    let before = rosters.next().filter(|_| last.is_some_and(|last| last.index + 1 == head.checkpoint().size));
+    let before = rosters
+        .next()
+        .filter(|_| last.is_some_and(|last| last.index + 1 == head.checkpoint().size));
     let roster = before.or(last).map(|logged| &logged.value);
     let Some((roster, needed)) = roster.and_then(|roster| Some((roster, cosignatures_needed(roster)?)))
     else {

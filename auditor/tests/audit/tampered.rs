@@ -335,7 +335,9 @@ fn an_approved_change_of_the_roster_is_followed_from_the_first_one() {
     world.pinned = first;
     // Over a head behind it the banks of the new one count, of whom three are enough.
     world.cosigners = 3;
-    world.log(&veilsum_protocol::log::entry::Entry::from(&world.consortium.roster.clone()));
+    world.log(&veilsum_protocol::log::entry::Entry::from(
+        &world.consortium.roster.clone(),
+    ));
     let report = world.audit();
     assert_eq!(report.failed(), [Check::RosterChange], "{report:?}");
 }

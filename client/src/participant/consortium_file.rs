@@ -14,7 +14,9 @@ pub enum ConsortiumFileError {
     #[error(transparent)]
     File(#[from] FileError),
     /// It is none any more.
-    #[error("{path}: {error}; put the file of the admission back and start the daemon again: it goes on from there")]
+    #[error(
+        "{path}: {error}; put the file of the admission back and start the daemon again: it goes on from there"
+    )]
     Content {
         /// The file.
         path: String,
@@ -100,7 +102,10 @@ mod tests {
             file.name(&roster(4)).unwrap();
             let (read, named) = Consortium::from_toml(&std::fs::read_to_string(&path).unwrap()).unwrap();
             assert_eq!(named, roster(4));
-            assert_eq!((read.address, read.ca_pem), (consortium.address.clone(), consortium.ca_pem.clone()));
+            assert_eq!(
+                (read.address, read.ca_pem),
+                (consortium.address.clone(), consortium.ca_pem.clone())
+            );
             let kept = std::fs::read_to_string(folder.path().join("consortium.toml.before")).unwrap();
             assert_eq!(kept, before);
         }

@@ -43,9 +43,9 @@ use super::voice::{self, Voice};
 
 pub(super) use self::known::Known;
 
+mod decisions;
 mod following;
 mod known;
-mod rosters;
 mod tell;
 
 /// Inputs that wait; when there are more, the link waits too.
@@ -278,16 +278,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 self.parts.home.rounds.close(round)?;
             }
             Action::Pin(roster) => self.pin(&roster)?,
-            Action::Notice(notice) => match self.roster_notice(&notice) {
-                Some(text) => {
-                    self.lay_out_roster()?;
-                    self.parts.voice.tell(None, &text);
-                }
-                None => {
-                    let (round, text) = voice::notice(&notice);
-                    self.parts.voice.tell(round, &text);
-                }
-            },
+            Action::Notice(notice) => self.notice(&notice)?,
         }
         Ok(())
     }
@@ -488,19 +479,6 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             state: Arc::new(state),
             hash: *hash,
         });
-        Ok(())
-    }
-
-    fn look_for_approvals(&mut self) -> Result<(), DriverError> {
-        for task in self.parts.home.tasks.approved()? {
-            let queued = |input: &Input| matches!(input, Input::Approved(queued) if *queued == task);
-            if !self.parts.participant.is_approved(&task) && !self.inputs.iter().any(queued) {
-                self.parts
-                    .voice
-                    .mention(&format!("task {task:?} is approved by the operator"));
-                self.inputs.push_back(Input::Approved(task));
-            }
-        }
         Ok(())
     }
 

@@ -73,7 +73,9 @@ impl RosterFiles {
         let path = self.folder.join(PROPOSAL);
         let Some(open) = proposal else {
             return match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::at(&path)(error)),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(FileError::at(&path)(error))
+                }
                 _ => Ok(()),
             };
         };
@@ -103,12 +105,21 @@ impl RosterFiles {
             return Ok(None);
         };
         let (hash, previous) = (proposal.hash(), before.hash());
-        let (Entry::Roster { consortium, banks }, Entry::RosterProposal { previous: of, banks: after, .. }) =
-            (before, proposal)
+        let (
+            Entry::Roster { consortium, banks },
+            Entry::RosterProposal {
+                previous: of,
+                banks: after,
+                ..
+            },
+        ) = (before, proposal)
         else {
             return Ok(None);
         };
-        let rosters = (Roster::new(consortium.as_str(), banks), Roster::new(consortium.as_str(), after));
+        let rosters = (
+            Roster::new(consortium.as_str(), banks),
+            Roster::new(consortium.as_str(), after),
+        );
         Ok(match rosters {
             (Ok(before), Ok(after)) if of == previous => Some(Proposed { hash, before, after }),
             _ => None,
@@ -147,8 +158,9 @@ impl RosterFiles {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(FileError::at(&path)(error)),
         };
-        let note: Note = toml::from_str(&text)
-            .map_err(|error| FileError::at(&path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
+        let note: Note = toml::from_str(&text).map_err(|error| {
+            FileError::at(&path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+        })?;
         Ok(Some(note.decision))
     }
 
@@ -231,6 +243,9 @@ mod tests {
         assert_eq!(files.decision(&other).unwrap(), None);
         fs::write(files.note(&other), "decision = \"perhaps\"").unwrap();
         let error = files.decision(&other).unwrap_err().to_string();
-        assert!(error.contains("perhaps") && error.contains(&other.to_hex()), "{error}");
+        assert!(
+            error.contains("perhaps") && error.contains(&other.to_hex()),
+            "{error}"
+        );
     }
 }

@@ -136,7 +136,8 @@ pub(super) fn sent(message: &ToCoordinator) -> Option<(Option<Round>, String)> {
         ),
         ToCoordinator::RosterApproval(_) => (
             None,
-            "approval of the proposed roster sent; waiting until every bank that stays has approved it".to_owned(),
+            "approval of the proposed roster sent; waiting until every bank that stays has approved it"
+                .to_owned(),
         ),
         ToCoordinator::Ready { statement, .. } => (
             Some(statement.claim().round),

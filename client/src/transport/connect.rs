@@ -287,7 +287,10 @@ async fn open_control(
     };
     let ControlReply::Admitted { bank, streams } = reply;
     if let Some(expected) = options.positions.instead_of(bank) {
-        return Err(DownReason::WrongPosition { found: bank, expected });
+        return Err(DownReason::WrongPosition {
+            found: bank,
+            expected,
+        });
     }
     Ok((send, recv, streams))
 }

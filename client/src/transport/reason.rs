@@ -82,7 +82,9 @@ pub enum DownReason {
     )]
     NotInRoster(String),
     /// The bank's key is in a roster that is proposed and not in force yet.
-    #[error("the coordinator expects this bank, whose roster is not in force yet: {0}; the daemon waits for it and asks again by itself")]
+    #[error(
+        "the coordinator expects this bank, whose roster is not in force yet: {0}; the daemon waits for it and asks again by itself"
+    )]
     NotYet(String),
     /// The coordinator knows the bank's key at another position.
     #[error(

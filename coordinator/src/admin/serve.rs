@@ -86,12 +86,16 @@ async fn handle(request: Request, inputs: &mpsc::Sender<Input>) -> Answer {
             };
             let (sender, receiver) = oneshot::channel();
             let sent = inputs.send(Input::ProposeRoster(add, remove, sender)).await;
-            roster_answer(sent.is_ok(), receiver).await.unwrap_or_else(stopping)
+            roster_answer(sent.is_ok(), receiver)
+                .await
+                .unwrap_or_else(stopping)
         }
         Request::WithdrawRoster => {
             let (sender, receiver) = oneshot::channel();
             let sent = inputs.send(Input::WithdrawRoster(sender)).await;
-            roster_answer(sent.is_ok(), receiver).await.unwrap_or_else(stopping)
+            roster_answer(sent.is_ok(), receiver)
+                .await
+                .unwrap_or_else(stopping)
         }
         Request::CreateTask(text) => {
             let (sender, receiver) = oneshot::channel();

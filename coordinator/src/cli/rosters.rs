@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use veilsum_protocol::consortium::{Consortium, ConsortiumBank};
 use veilsum_protocol::ids::BankIndex;
 
-use super::{Failure, load, print, unexpected};
+use super::{Failure, enrolled, load, print, unexpected};
 use crate::admin::{self, Answer, Request};
 use crate::engine::roster::{ProposalView, RosterView};
 use crate::enrol::admitted::{self, Admitted, Waiting};
@@ -85,9 +85,16 @@ impl Shown {
             view.banks.len(),
             view.roster
         )];
-        lines.extend(view.banks.iter().map(|bank| format!("  {:<28} {}", bank.name, bank.fingerprint)));
+        lines.extend(
+            view.banks
+                .iter()
+                .map(|bank| format!("  {:<28} {}", bank.name, bank.fingerprint)),
+        );
         if !self.admitted.is_empty() {
-            lines.push(format!("admitted and not in the roster: {}", self.admitted.join(", ")));
+            lines.push(format!(
+                "admitted and not in the roster: {}",
+                self.admitted.join(", ")
+            ));
         }
         match &view.proposal {
             None => lines.push("no change is proposed".to_owned()),
@@ -120,7 +127,11 @@ fn propose(dir: &Path, add: &[String], remove: &[String], json: bool) -> Result<
             let known: Vec<&str> = admitted.list().iter().map(|bank| bank.name.as_str()).collect();
             return Err(Failure::usage(format!(
                 "bank {name:?} is not admitted ({}); enrol its request first: veilsum-coordinator enrol --dir '{}' {name}.request.toml",
-                if known.is_empty() { "nobody is".to_owned() } else { format!("admitted: {}", known.join(", ")) },
+                if known.is_empty() {
+                    "nobody is".to_owned()
+                } else {
+                    format!("admitted: {}", known.join(", "))
+                },
                 dir.display()
             )));
         };
@@ -128,10 +139,13 @@ fn propose(dir: &Path, add: &[String], remove: &[String], json: bool) -> Result<
     }
     let view = ask(dir, &Request::ProposeRoster(joining, remove.to_vec()))?;
     let Some(proposal) = &view.proposal else {
-        return Err(Failure::finding("the coordinator proposed nothing; is it of the same version?"));
+        return Err(Failure::finding(
+            "the coordinator proposed nothing; is it of the same version?",
+        ));
     };
     // What a bank that joins compares, and pins.
-    let text = fs::read_to_string(&path).map_err(|error| Failure::finding(format!("{}: {error}", path.display())))?;
+    let text = fs::read_to_string(&path)
+        .map_err(|error| Failure::finding(format!("{}: {error}", path.display())))?;
     let (consortium, _) = Consortium::from_toml(&text)
         .map_err(|error| Failure::finding(format!("{}: {error}", path.display())))?;
     let proposed = Consortium {
@@ -150,7 +164,10 @@ fn propose(dir: &Path, add: &[String], remove: &[String], json: bool) -> Result<
         lines.push("next: each bank that stays runs `veilsum-client roster approve`".to_owned());
         lines.extend(add.iter().map(|name| {
             let admission = folder.admission(name);
-            format!("next: hand {} to {name}, which compares the roster and starts its daemon", admission.display())
+            format!(
+                "next: hand {} to {name}, which compares the roster and starts its daemon",
+                admission.display()
+            )
         }));
         lines.join("\n")
     })
@@ -186,14 +203,7 @@ pub(super) fn admit(
     let (report, waiting) = admitted::admit(dir, requests, days, now)?;
     let admissions = Admissions { report, waiting };
     print(json, &admissions, || {
-        let report = &admissions.report;
-        let renewed = report.admitted.iter().map(|bank| (&bank.name, bank.renewed, &bank.folder));
-        let auditors = report.auditors.iter().map(|it| (&it.name, it.renewed, &it.folder));
-        let done = |(name, renewed, folder): (&String, bool, &PathBuf)| {
-            let done = if renewed { "renewed" } else { "admitted" };
-            format!("{done} {name}: hand over {}", folder.display())
-        };
-        let mut lines: Vec<String> = renewed.chain(auditors).map(done).collect();
+        let mut lines = enrolled(&admissions.report);
         lines.extend(admissions.waiting.iter().map(|bank| {
             format!(
                 "admitted {}, fingerprint {}: it is in no roster yet\nnext: veilsum-coordinator roster propose --dir '{}' --add {}",
@@ -203,7 +213,7 @@ pub(super) fn admit(
                 bank.name
             )
         }));
-        lines.push(format!("roster of {} banks, unchanged", report.banks));
+        lines.push(format!("roster of {} banks, unchanged", admissions.report.banks));
         lines.join("\n")
     })
 }

@@ -61,7 +61,11 @@ pub enum Input {
     /// The operator asks for the roster and the change that is under way.
     Roster(oneshot::Sender<RosterView>),
     /// The operator proposes a roster with these banks and without those of these names. The answer is what is proposed, or why it cannot be.
-    ProposeRoster(Vec<RosterEntry>, Vec<String>, oneshot::Sender<Result<RosterView, String>>),
+    ProposeRoster(
+        Vec<RosterEntry>,
+        Vec<String>,
+        oneshot::Sender<Result<RosterView, String>>,
+    ),
     /// The operator withdraws the proposal.
     WithdrawRoster(oneshot::Sender<Result<RosterView, String>>),
     /// A summation has ended.
@@ -485,6 +489,11 @@ impl<L: Ledger> Engine<L> {
     }
 
     fn create_task(&mut self, text: &str) -> Result<Result<Digest, String>, Fault> {
+        if self.is_changing() {
+            return Ok(Err(
+                "the roster is changing; create the task when that is over".to_owned()
+            ));
+        }
         let task = match Task::parse(text) {
             Ok(task) => task,
             Err(error) => return Ok(Err(error.to_string())),

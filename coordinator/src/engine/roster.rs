@@ -106,7 +106,9 @@ impl Rosters {
         let size = ledger.log_size();
         for from in (0..size).step_by(4096) {
             for bytes in ledger.entries(from, size.min(from + 4096))? {
-                let Ok(entry) = Entry::from_bytes(&bytes) else { continue };
+                let Ok(entry) = Entry::from_bytes(&bytes) else {
+                    continue;
+                };
                 match chain.read(&entry) {
                     Step::Changed(roster) | Step::Unapproved(roster, _) => before.push(*roster),
                     _ => {}
@@ -131,7 +133,10 @@ impl Rosters {
         let seated = ledger.get(SEATED)?;
         let is_seated = |roster: &Roster| seated.as_deref() == Some(roster.hash().0.as_slice());
         // A log of before there were proposals may lack the key.
-        let seated = before.into_iter().rev().find(|roster| !is_seated(&last) && is_seated(roster));
+        let seated = before
+            .into_iter()
+            .rev()
+            .find(|roster| !is_seated(&last) && is_seated(roster));
         let seated = seated.unwrap_or(last);
         Ok((rosters(chain), seated))
     }
@@ -263,7 +268,8 @@ impl<L: Ledger> Engine<L> {
         let joining: Vec<RosterEntry> = next.map_or_else(Vec::new, |next| {
             RosterChange::new(&self.roster, next).joins().cloned().collect()
         });
-        self.membership.expect(&joining, &self.roster_line().unwrap_or_default());
+        self.membership
+            .expect(&joining, &self.roster_line().unwrap_or_default());
     }
 
     /// What the change that is under way waits for, in words; `None` if there is none.
@@ -319,7 +325,9 @@ impl<L: Ledger> Engine<L> {
             return Err("another change is proposed; withdraw it first with `roster withdraw`".to_owned());
         }
         if let Some(unknown) = remove.iter().find(|name| self.roster.named(name).is_none()) {
-            return Err(format!("bank {unknown:?} is not in the roster; `roster show` lists the banks"));
+            return Err(format!(
+                "bank {unknown:?} is not in the roster; `roster show` lists the banks"
+            ));
         }
         let kept = self.roster.banks().iter();
         let kept = kept.filter(|bank| !remove.contains(&bank.name)).cloned();
@@ -340,7 +348,9 @@ impl<L: Ledger> Engine<L> {
             banks,
         });
         self.expect_joining();
-        tracing::info!("a change of the roster is proposed; each bank's operator approves it with `veilsum-client roster approve`");
+        tracing::info!(
+            "a change of the roster is proposed; each bank's operator approves it with `veilsum-client roster approve`"
+        );
         Ok(self.roster_view())
     }
 
@@ -366,7 +376,10 @@ impl<L: Ledger> Engine<L> {
             return;
         }
         if approval.claim().bank != bank {
-            self.reject(bank, Rejection::new(Check::Signature, "under another bank's approval"));
+            self.reject(
+                bank,
+                Rejection::new(Check::Signature, "under another bank's approval"),
+            );
             return;
         }
         let entry = Entry::RosterApproval {

@@ -117,7 +117,9 @@ impl Admitted {
         for bank in &read.list {
             check_bank_name(&bank.name).map_err(|error| EnrolError::content(path, error))?;
             let first = BankIndex::new(1).map(|first| bank.at(first).entry());
-            first.transpose().map_err(|error| EnrolError::content(path, error))?;
+            first
+                .transpose()
+                .map_err(|error| EnrolError::content(path, error))?;
         }
         Ok(read)
     }
@@ -198,11 +200,15 @@ pub fn admit(
     for request in requests {
         let wrong = |problem: String| EnrolError::content(request, problem);
         let text = fs::read_to_string(request).map_err(|error| {
-            wrong(format!("{error}; name the request file that the bank or auditor sent"))
+            wrong(format!(
+                "{error}; name the request file that the bank or auditor sent"
+            ))
         })?;
         match verify(&text).map_err(wrong)? {
             Verified::Bank(bank) if roster.named(&bank.name).is_none() => {
-                let after = u16::try_from(roster.banks().len() + 1).ok().and_then(BankIndex::new);
+                let after = u16::try_from(roster.banks().len() + 1)
+                    .ok()
+                    .and_then(BankIndex::new);
                 let entry = RosterEntry {
                     index: after.ok_or_else(|| wrong("the roster is full".to_owned()))?,
                     name: bank.name.clone(),

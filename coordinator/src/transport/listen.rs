@@ -165,34 +165,34 @@ impl Listener {
         let next_session = Arc::new(AtomicU64::new(1));
         let mut changes = seats.changes();
         let hall_of = |roster: Arc<Roster>| {
-        let banks: Vec<BankIndex> = roster.banks().iter().map(|bank| bank.index).collect();
-        let uploading = banks.iter().map(|bank| (*bank, tokio::sync::Mutex::default()));
-        let places = |number| {
-            banks
-                .iter()
-                .map(move |bank| (*bank, Arc::new(Semaphore::new(number))))
-        };
-        Arc::new(Hall {
-            roster_hash: roster.hash(),
-            roster,
-            seats: Arc::clone(&seats),
-            limits: self.limits.clone(),
-            gate: Arc::clone(&gate),
-            blobs: Arc::clone(&blobs),
-            spool: Arc::clone(&spool),
-            inbound: inbound.clone(),
-            failed: failed.clone(),
-            next_session: Arc::clone(&next_session),
-            current: Mutex::default(),
-            waiting: Mutex::default(),
-            uploading: uploading.collect(),
-            paces: banks
-                .iter()
-                .map(|bank| (*bank, Mutex::new(Pace::new(Instant::now()))))
-                .collect(),
-            rooms: places(self.limits.message_bytes).collect(),
-            farewells: places(Hall::<M, O>::most_farewells(&self.limits)).collect(),
-        })
+            let banks: Vec<BankIndex> = roster.banks().iter().map(|bank| bank.index).collect();
+            let uploading = banks.iter().map(|bank| (*bank, tokio::sync::Mutex::default()));
+            let places = |number| {
+                banks
+                    .iter()
+                    .map(move |bank| (*bank, Arc::new(Semaphore::new(number))))
+            };
+            Arc::new(Hall {
+                roster_hash: roster.hash(),
+                roster,
+                seats: Arc::clone(&seats),
+                limits: self.limits.clone(),
+                gate: Arc::clone(&gate),
+                blobs: Arc::clone(&blobs),
+                spool: Arc::clone(&spool),
+                inbound: inbound.clone(),
+                failed: failed.clone(),
+                next_session: Arc::clone(&next_session),
+                current: Mutex::default(),
+                waiting: Mutex::default(),
+                uploading: uploading.collect(),
+                paces: banks
+                    .iter()
+                    .map(|bank| (*bank, Mutex::new(Pace::new(Instant::now()))))
+                    .collect(),
+                rooms: places(self.limits.message_bytes).collect(),
+                farewells: places(Hall::<M, O>::most_farewells(&self.limits)).collect(),
+            })
         };
         let roster = Arc::clone(&changes.borrow_and_update());
         let mut hall = hall_of(roster);

@@ -31,7 +31,10 @@ fn changes(world: &World) -> usize {
     let changes: Vec<Step> = steps
         .filter(|step| matches!(step, Step::Changed(_) | Step::Unapproved(..) | Step::Refused(_)))
         .collect();
-    assert!(changes.iter().all(|step| matches!(step, Step::Changed(_))), "{changes:?}");
+    assert!(
+        changes.iter().all(|step| matches!(step, Step::Changed(_))),
+        "{changes:?}"
+    );
     changes.len()
 }
 
@@ -44,7 +47,12 @@ async fn banks_join_and_leave_while_the_coordinator_runs() {
 
     let proposed = propose(&office, &[5], &[]).await.unwrap().proposal.unwrap();
     assert_eq!(proposed.joins[0].name, "bank-5");
-    assert!(proposed.waits_for.contains("the approval of bank-1, bank-2, bank-3, bank-4"), "{proposed:?}");
+    assert!(
+        proposed
+            .waits_for
+            .contains("the approval of bank-1, bank-2, bank-3, bank-4"),
+        "{proposed:?}"
+    );
     // The banks' sessions end, and they come again under the new roster.
     wait_for(&office, |status| status.banks.len() == 5).await;
     let mut banks = back(joined).await;
@@ -67,8 +75,13 @@ async fn banks_join_and_leave_while_the_coordinator_runs() {
     assert_eq!((left.len(), stay.len()), (1, 4));
     assert!(!left[0].machine.is_in_force());
     let joined = world.join_all(&office, stay).await;
-    create(&office, &TASK.replace("seed = 1", "seed = 2")).await.unwrap();
-    let end = wait_for(&office, |status| status.tasks.len() == 2 && status.tasks[1].step == status.tasks[1].steps).await;
+    create(&office, &TASK.replace("seed = 1", "seed = 2"))
+        .await
+        .unwrap();
+    let end = wait_for(&office, |status| {
+        status.tasks.len() == 2 && status.tasks[1].step == status.tasks[1].steps
+    })
+    .await;
     assert_eq!((end.epoch, end.last_result.unwrap().survivors), (Some(3), 4));
     office.stop().await;
     for bank in back(joined).await {
@@ -94,7 +107,12 @@ async fn a_change_that_one_bank_refuses_waits_and_can_be_withdrawn() {
         let refused = propose(&office, add, remove).await.unwrap_err();
         assert!(refused.contains(expected), "{refused}");
     }
-    assert!(withdraw(&office).await.unwrap_err().contains("no change is proposed"));
+    assert!(
+        withdraw(&office)
+            .await
+            .unwrap_err()
+            .contains("no change is proposed")
+    );
     propose(&office, &[5], &[]).await.unwrap();
     let second = propose(&office, &[6], &[]).await.unwrap_err();
     assert!(second.contains("withdraw it first"), "{second}");
@@ -104,7 +122,11 @@ async fn a_change_that_one_bank_refuses_waits_and_can_be_withdrawn() {
     let open = view(&office).await.proposal.unwrap();
     assert_eq!(open.approved, ["bank-1", "bank-2", "bank-4"]);
     assert_eq!(open.refused, ["bank-3"]);
-    assert!(open.waits_for.contains("the approval of bank-3"), "{}", open.waits_for);
+    assert!(
+        open.waits_for.contains("the approval of bank-3"),
+        "{}",
+        open.waits_for
+    );
     assert!(withdraw(&office).await.unwrap().proposal.is_none());
     assert!(propose(&office, &[6], &[]).await.is_ok());
     office.stop().await;
@@ -131,21 +153,38 @@ async fn a_coordinator_that_dies_at_any_commit_of_a_change_carries_it_out() {
             // A coordinator that dies over it gives no answer.
             let (sender, receiver) = oneshot::channel();
             let add = roster_of(&[6, 7, 5]).banks()[2..].to_vec();
-            let _ = office.inputs.send(Input::ProposeRoster(add, Vec::new(), sender)).await;
+            let _ = office
+                .inputs
+                .send(Input::ProposeRoster(add, Vec::new(), sender))
+                .await;
             let answered = receiver.await.is_ok();
             let ended = wait_for_end(&world, &office).await;
             died += usize::from(ended);
             if ended {
                 office.death().await;
-                banks = back(joined).await;
-                let office = world.start();
+            } else {
+                office.kill().await;
+            }
+            banks = back(joined).await;
+
+            let office = world.start();
+            world.reform(&[1, 2, 3, 4, 5]);
+            if world.roster().banks().len() == 4 {
                 let joined = world.join_all(&office, banks).await;
-                if !answered && view(&office).await.proposal.is_none() && world.roster().banks().len() == 4 {
+                if !answered && view(&office).await.proposal.is_none() {
                     propose(&office, &[5], &[]).await.unwrap();
                 }
-                finish(&mut world, office, joined).await;
-            } else {
-                finish(&mut world, office, joined).await;
+                wait_for(&office, |status| status.banks.len() == 5).await;
+                banks = back(joined).await;
+            }
+            banks.push(world.bank(5, 0));
+            let joined = world.join_all(&office, banks).await;
+            create(&office, TASK).await.unwrap();
+            let end = wait_for(&office, finished).await;
+            assert_eq!(end.last_result.unwrap().survivors, 5, "{death:?}");
+            office.stop().await;
+            for bank in back(joined).await {
+                assert_eq!(bank.refused, [], "{death:?}");
             }
             assert_eq!(changes(&world), 1, "{death:?}");
         }
@@ -168,21 +207,6 @@ async fn wait_for_end(world: &World, office: &Office) -> bool {
     }
 }
 
-async fn finish(world: &mut World, office: Office, joined: Vec<tokio::task::JoinHandle<crate::bank::Bank>>) {
-    wait_for(&office, |status| status.banks.len() == 5).await;
-    let mut banks = back(joined).await;
-    world.reform(&[1, 2, 3, 4, 5]);
-    banks.push(world.bank(5, 0));
-    let joined = world.join_all(&office, banks).await;
-    create(&office, TASK).await.unwrap();
-    let end = wait_for(&office, finished).await;
-    assert_eq!(end.last_result.unwrap().survivors, 5);
-    office.stop().await;
-    for bank in back(joined).await {
-        assert_eq!(bank.refused, []);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_names_other_banks_than_the_log_is_refused() {
     let mut world = World::new(4);
@@ -190,7 +214,10 @@ async fn a_file_that_names_other_banks_than_the_log_is_refused() {
     office.stop().await;
     world.reform(&[1, 2, 3, 4, 9]);
     let refused = world.refused();
-    assert!(refused.contains("roster propose") && refused.contains("never in force"), "{refused}");
+    assert!(
+        refused.contains("roster propose") && refused.contains("never in force"),
+        "{refused}"
+    );
     // A file of before a change is brought up to date.
     world.reform(&[1, 2, 3, 4]);
     let office = world.start();

@@ -1,8 +1,8 @@
 //! A coordinator as its daemon starts it, again and again over one folder, and the banks that join it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -170,6 +170,13 @@ impl Office {
         self.running.await.unwrap().unwrap();
     }
 
+    /// It is gone at once.
+    pub async fn kill(self) {
+        self.running.abort();
+        // Whether it had died of itself before.
+        drop(self.running.await);
+    }
+
     /// Waits until it dies of itself.
     pub async fn death(self) {
         let ended = tokio::time::timeout(Duration::from_secs(30), self.running).await;
@@ -310,7 +317,13 @@ impl World {
     pub async fn join(&self, office: &Office, mut bank: Bank) -> JoinHandle<Bank> {
         // Its position goes by the roster that the coordinator goes by.
         let roster = self.roster();
-        let name = bank.machine.roster().bank(bank.machine.bank()).unwrap().name.clone();
+        let name = bank
+            .machine
+            .roster()
+            .bank(bank.machine.bank())
+            .unwrap()
+            .name
+            .clone();
         bank.index = roster.named(&name).unwrap().index;
         let session = self.sessions.fetch_add(1, Ordering::Relaxed);
         let (wire, receiver) = mpsc::unbounded_channel();

@@ -142,9 +142,8 @@ impl RosterChain {
                 };
                 let statement = RosterApproval { proposal, bank };
                 let key = self.in_force.as_ref().and_then(|roster| roster.bank(bank));
-                let signed = key.is_some_and(|entry| {
-                    VerifyingKey(entry.signing_key).verifies(&statement, signature)
-                });
+                let signed =
+                    key.is_some_and(|entry| VerifyingKey(entry.signing_key).verifies(&statement, signature));
                 if !signed {
                     return Step::Refused(format!("a signature that is not bank {bank}'s over the approval"));
                 }
@@ -153,12 +152,10 @@ impl RosterChain {
                 }
                 Step::Approved(bank)
             }
-            Entry::RosterWithdrawal { proposal } => {
-                match self.open.take_if(|open| open.hash == *proposal) {
-                    Some(open) => Step::Withdrawn(open.hash),
-                    None => Step::Refused(format!("{proposal} is withdrawn, which is not proposed")),
-                }
-            }
+            Entry::RosterWithdrawal { proposal } => match self.open.take_if(|open| open.hash == *proposal) {
+                Some(open) => Step::Withdrawn(open.hash),
+                None => Step::Refused(format!("{proposal} is withdrawn, which is not proposed")),
+            },
             _ => Step::None,
         }
     }
@@ -191,7 +188,10 @@ impl RosterChain {
         }
         let missing: Vec<String> = self.missing().iter().map(ToString::to_string).collect();
         Some(if missing.is_empty() {
-            format!("{} banks of the one before have approved it, too few", open.approved.len())
+            format!(
+                "{} banks of the one before have approved it, too few",
+                open.approved.len()
+            )
         } else {
             format!("it lacks the approval of bank {}", missing.join(", "))
         })
@@ -214,8 +214,7 @@ impl RosterChain {
             let hash = before.hash();
             return Err(format!("it is to follow roster {previous}, in force is {hash}"));
         }
-        let roster =
-            Roster::new(before.consortium(), banks.to_vec()).map_err(|error| error.to_string())?;
+        let roster = Roster::new(before.consortium(), banks.to_vec()).map_err(|error| error.to_string())?;
         if roster == *before {
             return Err("it is the roster in force".to_owned());
         }
@@ -262,7 +261,10 @@ impl RosterChain {
                 hash: r.digest("proposal")?,
                 sequence,
                 roster: read_roster(r)?,
-                approved: r.list(2, "approved by", |r| r.bank("bank"))?.into_iter().collect(),
+                approved: r
+                    .list(2, "approved by", |r| r.bank("bank"))?
+                    .into_iter()
+                    .collect(),
             })
         })?;
         Ok(Self {

@@ -387,16 +387,18 @@ impl Participant {
         let Some(active) = &self.active else {
             return actions;
         };
-        actions.extend(match (
-            &active.open,
-            active.computed,
-            active.masks(self.me),
-            &active.trailer,
-        ) {
-            (Some(open), false, ..) if active.complaints.is_some() => vec![Action::Compute(open.clone())],
-            (_, true, Some(masks), None) => vec![Action::Mask(active.round, masks)],
-            _ => Vec::new(),
-        });
+        actions.extend(
+            match (
+                &active.open,
+                active.computed,
+                active.masks(self.me),
+                &active.trailer,
+            ) {
+                (Some(open), false, ..) if active.complaints.is_some() => vec![Action::Compute(open.clone())],
+                (_, true, Some(masks), None) => vec![Action::Mask(active.round, masks)],
+                _ => Vec::new(),
+            },
+        );
         actions
     }
 

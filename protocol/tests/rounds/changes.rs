@@ -35,7 +35,11 @@ fn change(world: &mut World, members: &[u16], epoch: u64) {
 fn finish(world: &mut World, members: &[u16], stayers: &[u16], epoch: u64) {
     let hash = roster_of(members).hash();
     for position in stayers {
-        assert_eq!(world.office.pinned.get(&bank(*position)), Some(&hash), "bank {position}");
+        assert_eq!(
+            world.office.pinned.get(&bank(*position)),
+            Some(&hash),
+            "bank {position}"
+        );
     }
     world.seat(members);
     world.arm(Epoch(epoch));
@@ -67,7 +71,10 @@ fn banks_join_leave_and_swap_and_nobody_starts_again() {
         &[6, 5, 4, 2],
     ];
     for (epoch, members) in (2..).zip(changes) {
-        let joins = members.iter().filter(|member| !world.office.members.contains(member)).count();
+        let joins = members
+            .iter()
+            .filter(|member| !world.office.members.contains(member))
+            .count();
         let before = starts(&world);
         change(&mut world, members, epoch);
         // A bank that leaves takes its starts with it.
@@ -92,7 +99,15 @@ fn rounds_go_on_while_a_change_is_proposed() {
     assert!(world.round().end.is_ok());
     // The last approval comes in the middle of a round.
     world.start_round();
-    world.run(|world| world.office.log.entries.iter().rev().any(|entry| matches!(entry, Entry::RoundOpen(_))));
+    world.run(|world| {
+        world
+            .office
+            .log
+            .entries
+            .iter()
+            .rev()
+            .any(|entry| matches!(entry, Entry::RoundOpen(_)))
+    });
     world.tell(4, Event::RosterApproved(proposal));
     world.run(|world| world.office.outcome.is_some());
     world.settle();
@@ -116,13 +131,18 @@ fn a_refused_or_withdrawn_change_comes_to_nothing() {
     world.office.log.append(Entry::RosterWithdrawal { proposal });
     world.catch_up();
     for position in 1..=4 {
-        let told = own_notices(&mut world, position, |it| *it == Notice::RosterWithdrawn(proposal));
+        let told = own_notices(&mut world, position, |it| {
+            *it == Notice::RosterWithdrawn(proposal)
+        });
         assert_eq!(told, 1, "bank {position}");
     }
     // What was withdrawn is approved by nobody any more.
     world.tell(4, Event::RosterApproved(proposal));
     world.settle();
-    assert_eq!(own_notices(&mut world, 4, |it| *it == Notice::RosterNotProposed(proposal)), 1);
+    assert_eq!(
+        own_notices(&mut world, 4, |it| *it == Notice::RosterNotProposed(proposal)),
+        1
+    );
     assert!(world.office.chain().proposal().is_none());
     recovers(&mut world);
 }
@@ -138,9 +158,16 @@ fn unapproved(members: &[u16], refusals: usize, prepare: impl FnOnce(&mut World)
     world.log_roster(members);
     for position in 1..=4 {
         let refused = world.refused(position);
-        assert_eq!(refused, vec![Check::RosterUnapproved; refusals + 1], "bank {position}");
+        assert_eq!(
+            refused,
+            vec![Check::RosterUnapproved; refusals + 1],
+            "bank {position}"
+        );
         assert_eq!(world.node(position).followed, None, "bank {position}");
-        assert_eq!(world.node(position).machine.as_ref().unwrap().roster(), &roster_of(&[1, 2, 3, 4]));
+        assert_eq!(
+            world.node(position).machine.as_ref().unwrap().roster(),
+            &roster_of(&[1, 2, 3, 4])
+        );
     }
     assert!(world.office.pinned.is_empty());
     // No keys for it either, and no round.
@@ -240,13 +267,21 @@ fn c_107_a_proposal_of_before_that_is_logged_again() {
     // Bank 5 leaves again; its entry and all that approved it are put into the log a second time.
     change(&mut world, &four, 3);
     world.office.log.append(first);
-    approvals.into_iter().for_each(|entry| world.office.log.append(entry));
+    approvals
+        .into_iter()
+        .for_each(|entry| world.office.log.append(entry));
     world.log_roster(&five);
     for position in 1..=4 {
         let refused = world.refused(position);
-        assert!(refused.iter().all(|check| *check == Check::RosterUnapproved), "{refused:?}");
+        assert!(
+            refused.iter().all(|check| *check == Check::RosterUnapproved),
+            "{refused:?}"
+        );
         assert_eq!(refused.len(), 6, "bank {position}");
-        assert_eq!(world.node(position).machine.as_ref().unwrap().bank(), bank(position));
+        assert_eq!(
+            world.node(position).machine.as_ref().unwrap().bank(),
+            bank(position)
+        );
     }
     assert!(world.office.pinned.is_empty());
 }
@@ -259,7 +294,10 @@ fn few_banks_cannot_throw_the_others_out() {
     let proposal = world.propose(&[1, 2, 3]);
     world.approve_roster(proposal, &[1, 2, 3]);
     let chain = world.office.chain();
-    assert_eq!((chain.missing(), chain.missing_of_leavers()), (Vec::<BankIndex>::new(), 4));
+    assert_eq!(
+        (chain.missing(), chain.missing_of_leavers()),
+        (Vec::<BankIndex>::new(), 4)
+    );
     assert!(!chain.is_approved());
     world.approve_roster(proposal, &[4, 5, 6]);
     assert_eq!(world.office.chain().missing_of_leavers(), 1);

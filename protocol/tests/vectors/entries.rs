@@ -366,12 +366,7 @@ fn entries() -> Vec<Value> {
                 bank: bank(2),
                 signature: SIGNATURE,
             },
-            &json!([
-                ["u8", 16],
-                ["repeat", 7, 32],
-                ["bank", 2],
-                ["repeat", 9, 64]
-            ]),
+            &json!([["u8", 16], ["repeat", 7, 32], ["bank", 2], ["repeat", 9, 64]]),
         ),
         good(
             "roster withdrawal",

@@ -18,7 +18,8 @@ use veilsum_coordinator::enrol::ca::Authority;
 use veilsum_coordinator::enrol::init::{Folder, InitOptions, init};
 use veilsum_coordinator::enrol::roster::enrol;
 use veilsum_coordinator::transport::{
-    Seats, Inbound, Listener, PublicBlobs, ServerIdentity, Services, SessionHandle, TransportError, UploadGate,
+    Inbound, Listener, PublicBlobs, Seats, ServerIdentity, Services, SessionHandle, TransportError,
+    UploadGate,
 };
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};

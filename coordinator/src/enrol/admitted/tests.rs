@@ -65,7 +65,10 @@ fn a_new_bank_gets_a_certificate_and_no_place_in_the_roster() {
     assert_eq!(scene.consortium(), before);
     assert_eq!(scene.admitted(), ["bank-d"]);
     let again = scene.admit(&[request]).unwrap();
-    assert_eq!((again[0].renewed, &again[0].fingerprint), (true, &waiting[0].fingerprint));
+    assert_eq!(
+        (again[0].renewed, &again[0].fingerprint),
+        (true, &waiting[0].fingerprint)
+    );
     assert_eq!(scene.admitted(), ["bank-d"]);
 }
 
@@ -89,7 +92,12 @@ fn one_bad_request_stops_all_and_a_name_keeps_its_keys() {
     let good = scene.request("bank-d", &KeyPair::generate().unwrap(), 4);
     let broken = scene.scratch.path().join("broken.toml");
     fs::write(&broken, "version = 1").unwrap();
-    assert!(scene.admit(&[good.clone(), broken]).unwrap_err().contains("broken.toml"));
+    assert!(
+        scene
+            .admit(&[good.clone(), broken])
+            .unwrap_err()
+            .contains("broken.toml")
+    );
     assert_eq!(scene.admitted(), [] as [&str; 0]);
     scene.admit(std::slice::from_ref(&good)).unwrap();
     for (name, seed) in [("bank-d", 5), ("bank-e", 4)] {
@@ -99,7 +107,12 @@ fn one_bad_request_stops_all_and_a_name_keeps_its_keys() {
     }
     // A key of a bank of the roster.
     let other = scene.request("bank-f", &KeyPair::generate().unwrap(), 3);
-    assert!(scene.admit(&[other]).unwrap_err().contains("has a key of bank \"bank-c\""));
+    assert!(
+        scene
+            .admit(&[other])
+            .unwrap_err()
+            .contains("has a key of bank \"bank-c\"")
+    );
     assert_eq!(scene.admitted(), ["bank-d"]);
 }
 
@@ -121,6 +134,9 @@ fn a_list_that_is_not_in_order_says_so() {
     ] {
         fs::write(&path, text).unwrap();
         let error = Admitted::load(&path).unwrap_err().to_string();
-        assert!(error.contains(expected) && error.contains(ADMITTED_FILE), "{error}");
+        assert!(
+            error.contains(expected) && error.contains(ADMITTED_FILE),
+            "{error}"
+        );
     }
 }

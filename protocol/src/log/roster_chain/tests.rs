@@ -64,7 +64,11 @@ fn a_change_takes_every_bank_that_stays_and_a_threshold_of_all() {
         let mut chain = chain(now);
         let proposal = propose(&mut chain, then);
         let expected: Vec<BankIndex> = stay.iter().map(|position| bank(*position)).collect();
-        assert_eq!((chain.missing(), chain.missing_of_leavers()), (expected, leavers), "{then:?}");
+        assert_eq!(
+            (chain.missing(), chain.missing_of_leavers()),
+            (expected, leavers),
+            "{then:?}"
+        );
         for position in stay {
             assert!(!chain.is_approved(), "{then:?}");
             let entry = approval(proposal, *position, *position);
@@ -78,7 +82,10 @@ fn a_change_takes_every_bank_that_stays_and_a_threshold_of_all() {
         }
         assert!(chain.is_approved(), "{then:?}");
         let before = chain.in_force().unwrap().clone();
-        assert_eq!(chain.read(&Entry::from(&roster(then))), Step::Changed(Box::new(before)));
+        assert_eq!(
+            chain.read(&Entry::from(&roster(then))),
+            Step::Changed(Box::new(before))
+        );
         assert_eq!(chain.in_force(), Some(&roster(then)));
         assert!(chain.proposal().is_none());
     }
@@ -161,5 +168,8 @@ fn it_is_remembered_as_bytes() {
     chain.write(&mut w);
     let bytes = w.finish();
     let mut r = Reader::domain(&bytes, "chain").unwrap();
-    assert_eq!(RosterChain::read_from(&mut r, chain.in_force().cloned()).unwrap(), chain);
+    assert_eq!(
+        RosterChain::read_from(&mut r, chain.in_force().cloned()).unwrap(),
+        chain
+    );
 }

@@ -145,14 +145,17 @@ impl Participant {
             Step::None | Step::First | Step::Approved(_) => Vec::new(),
             Step::Proposed => {
                 let replaced = before.map(|before| Action::Notice(Notice::RosterWithdrawn(before)));
-                let proposed = self.chain.proposal().map(|open| Notice::RosterProposed(open.hash));
+                let proposed = self
+                    .chain
+                    .proposal()
+                    .map(|open| Notice::RosterProposed(open.hash));
                 replaced.into_iter().chain(proposed.map(Action::Notice)).collect()
             }
             Step::Withdrawn(proposal) => vec![Action::Notice(Notice::RosterWithdrawn(proposal))],
             Step::Refused(problem) => self.refuse(Rejection::new(Check::RosterUnapproved, problem), None),
             Step::Changed(before) => self.changed(*before),
             Step::Unapproved(_, missing) => {
-                let mut actions = self.end_all();
+                let mut actions = self.close(self.last_round);
                 actions.push(Action::Persist);
                 let detail = format!(
                     "{missing}; this bank keeps out of it. Ask the other banks whether they approved it"

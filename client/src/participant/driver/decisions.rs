@@ -1,4 +1,5 @@
-//! Changes of the roster: what is proposed is laid out for the operator, whose word is taken up, and an approved roster goes into the bank's files.
+//! The operator's decisions, on tasks and on the roster: a proposed roster is laid out, the operator's word is taken up, and an approved roster goes into
+//! the bank's files.
 
 use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::Digest;
@@ -53,6 +54,20 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         })
     }
 
+    /// Tasks that the operator approved.
+    pub(super) fn look_for_approvals(&mut self) -> Result<(), DriverError> {
+        for task in self.parts.home.tasks.approved()? {
+            let queued = |input: &Input| matches!(input, Input::Approved(queued) if *queued == task);
+            if !self.parts.participant.is_approved(&task) && !self.inputs.iter().any(queued) {
+                self.parts
+                    .voice
+                    .mention(&format!("task {task:?} is approved by the operator"));
+                self.inputs.push_back(Input::Approved(task));
+            }
+        }
+        Ok(())
+    }
+
     /// The operator's word on the proposal that is open.
     pub(super) fn look_for_roster_decision(&mut self) -> Result<(), DriverError> {
         let participant = &self.parts.participant;
@@ -69,14 +84,20 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         }
         match self.parts.home.rosters.decision(&proposal)? {
             Some(Decision::Approved) => {
-                self.parts.voice.mention("the operator approved the proposed roster");
-                self.inputs.push_back(Input::RosterDecided(proposal, Decision::Approved));
+                self.parts
+                    .voice
+                    .mention("the operator approved the proposed roster");
+                self.inputs
+                    .push_back(Input::RosterDecided(proposal, Decision::Approved));
             }
             // Told once a connection; nothing is bound by it.
             Some(Decision::Refused) if self.connected && self.refusal_told != Some(proposal) => {
-                self.parts.voice.mention("the operator refused the proposed roster");
+                self.parts
+                    .voice
+                    .mention("the operator refused the proposed roster");
                 self.refusal_told = Some(proposal);
-                self.inputs.push_back(Input::RosterDecided(proposal, Decision::Refused));
+                self.inputs
+                    .push_back(Input::RosterDecided(proposal, Decision::Refused));
             }
             _ => {}
         }
