@@ -154,6 +154,30 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
     );
     assert!(none.contains("no change of the roster is proposed"), "{none}");
     let propose = ["roster", "propose", "--dir", "coordinator", "--add", "bank-5"];
+    let proposed = |bank: &str| {
+        let shown = run(&programs.client, &dir, &["roster", "show", "--dir", bank], 0);
+        shown.contains("a change is proposed").then_some(shown)
+    };
+    // One bank says no, and the operator takes the proposal back.
+    run(&programs.coordinator, &dir, &propose, 0);
+    consortium
+        .wait_for("the proposal", PATIENCE, |_| proposed("bank-1").is_some())
+        .unwrap();
+    let refuse = ["roster", "refuse", "--dir", "bank-1"];
+    let said = run(&programs.client, &dir, &refuse, 0);
+    assert!(said.contains("the proposed roster is refused"), "{said}");
+    let show = ["roster", "show", "--dir", "coordinator"];
+    let told = |words: &str| run(&programs.coordinator, &dir, &show, 0).contains(words);
+    consortium
+        .wait_for("the refusal", PATIENCE, |_| told("refused by: bank-1"))
+        .unwrap();
+    let withdraw = ["roster", "withdraw", "--dir", "coordinator"];
+    run(&programs.coordinator, &dir, &withdraw, 0);
+    let nothing = run(&programs.coordinator, &dir, &withdraw, 1);
+    assert!(nothing.contains("no change is proposed"), "{nothing}");
+    consortium
+        .wait_for("the withdrawal", PATIENCE, |_| proposed("bank-1").is_none())
+        .unwrap();
     let said = run(&programs.coordinator, &dir, &propose, 0);
     assert!(said.contains("joins:  bank-5, fingerprint"), "{said}");
     for file in ["bank.crt.pem", "consortium.toml"] {
@@ -170,10 +194,6 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
         .find_map(|line| line.strip_prefix("fingerprint "))
         .unwrap();
     assert!(said.contains(fingerprint), "{said} {own}");
-    let proposed = |bank: &str| {
-        let shown = run(&programs.client, &dir, &["roster", "show", "--dir", bank], 0);
-        shown.contains("a change is proposed").then_some(shown)
-    };
     let decide = |banks: &[&str]| {
         for bank in banks {
             consortium
@@ -252,10 +272,7 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
     let remove = ["roster", "propose", "--dir", "coordinator", "--remove", "bank-1"];
     run(&programs.coordinator, &dir, &remove, 0);
     decide(&["bank-2", "bank-3"]);
-    let two = |_: &Status| {
-        let show = ["roster", "show", "--dir", "coordinator"];
-        run(&programs.coordinator, &dir, &show, 0).contains("approved by: bank-2, bank-3")
-    };
+    let two = |_: &Status| told("approved by: bank-2, bank-3");
     consortium
         .wait_for("two approvals in the log", PATIENCE, two)
         .unwrap();

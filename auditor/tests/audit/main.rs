@@ -44,12 +44,7 @@ fn an_honest_log_verifies_with_its_archive() {
     assert_eq!(findings, [""; 0]);
     // Its roster never changed.
     let status = |check: Check| if check == Check::RosterChange { "-" } else { "ok" };
-    assert!(
-        report
-            .checks
-            .iter()
-            .all(|it| it.status() == status(it.check))
-    );
+    assert!(report.checks.iter().all(|it| it.status() == status(it.check)));
     assert_eq!(
         report.verdict(),
         "the log and the replay of every masked sum verify: 2 rounds and 1 aborted, 5 banks, 60 entries"
