@@ -11,7 +11,7 @@ use crate::engine::ports::{Fault, Membership};
 use crate::transport::Seats;
 
 /// The consortium file with another roster: everything else in it stays.
-pub fn consortium_with(consortium: &Consortium, roster: &Roster) -> Consortium {
+fn consortium_with(consortium: &Consortium, roster: &Roster) -> Consortium {
     Consortium {
         banks: roster.banks().iter().map(ConsortiumBank::from).collect(),
         ..consortium.clone()
@@ -38,10 +38,11 @@ impl Members {
 
 impl Membership for Members {
     fn seat(&self, roster: &Roster) -> Result<(), Fault> {
-        let text = consortium_with(&self.consortium, roster)
-            .to_toml()
-            .map_err(Fault::new)?;
-        if std::fs::read_to_string(&self.path).ok().as_deref() != Some(text.as_str()) {
+        let named = std::fs::read_to_string(&self.path).ok();
+        let named = named.and_then(|text| Some(Consortium::from_toml(&text).ok()?.1));
+        if named.as_ref() != Some(roster) {
+            let next = consortium_with(&self.consortium, roster);
+            let text = next.to_toml().map_err(Fault::new)?;
             durable_write(&self.path, text.as_bytes()).map_err(Fault::new)?;
             tracing::info!(
                 "{} names the {} banks of the roster that is in force",

@@ -124,11 +124,11 @@ fn a_list_that_is_not_in_order_says_so() {
         ("version = 9\n", "version 9, expected 1"),
         ("version = 1\nextra = 1\n", "extra"),
         (
-            "version = 1\n[[bank]]\nindex = 1\nname = \"../x\"\nsigning_public_key = \"\"\nwitness_public_key = \"\"\ntls_key_sha256 = \"\"\n",
+            "version = 1\n[[bank]]\nname = \"../x\"\nsigning_public_key = \"\"\nwitness_public_key = \"\"\ntls_key_sha256 = \"\"\n",
             "../x",
         ),
         (
-            "version = 1\n[[bank]]\nindex = 1\nname = \"x\"\nsigning_public_key = \"\"\nwitness_public_key = \"\"\ntls_key_sha256 = \"\"\n",
+            "version = 1\n[[bank]]\nname = \"x\"\nsigning_public_key = \"\"\nwitness_public_key = \"\"\ntls_key_sha256 = \"\"\n",
             "64 hex characters",
         ),
     ] {
