@@ -206,12 +206,14 @@ fn result_rows(
             .iter()
             .map(|(name, trial)| page::row(name, Role::Reference, &trial.score, trial.training_rows)),
     );
-    rows.extend(
-        trials
-            .pooled
-            .iter()
-            .map(|pooled| page::row("all rows pooled", Role::Pooled, &pooled.score, pooled.training_rows)),
-    );
+    rows.extend(trials.pooled.iter().map(|pooled| {
+        page::row(
+            "all rows pooled",
+            Role::Pooled,
+            &pooled.score,
+            pooled.training_rows,
+        )
+    }));
     let scores: Vec<Score> = trials.unmasked.iter().map(|trial| trial.score).collect();
     if let Some(mean) = Score::mean(&scores) {
         let name = format!("federated without masks, mean of {UNMASKED_RUNS}");
