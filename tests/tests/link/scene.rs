@@ -146,12 +146,13 @@ impl Scene {
     pub(crate) fn listen_on(&self, address: SocketAddr) -> Server {
         let listener = Listener::bind(address, &self.identity(), &self.limits).unwrap();
         let address = listener.local_addr().unwrap();
+        let seats = Seats::of((*self.roster).clone());
         let gate = Arc::new(Gate::default());
         let blobs = Arc::new(Shelf::default());
         let (inbound, events) = mpsc::channel(16);
         let (stop, stopped) = oneshot::channel::<()>();
         let services = Services {
-            seats: Seats::of((*self.roster).clone()),
+            seats: Arc::clone(&seats),
             gate: Arc::clone(&gate) as _,
             blobs: Arc::clone(&blobs) as _,
             spool: self.spool(),
@@ -162,6 +163,7 @@ impl Scene {
         Server {
             address,
             events,
+            seats,
             gate,
             blobs,
             sessions: Vec::new(),
@@ -175,6 +177,7 @@ impl Scene {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) events: mpsc::Receiver<FromBank>,
+    pub(crate) seats: Arc<Seats>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) blobs: Arc<Shelf>,
     /// Kept, because a session ends when nobody holds its handle.
