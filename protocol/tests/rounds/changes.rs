@@ -12,7 +12,7 @@ use crate::consortium::{bank, roster_of, signing_key};
 use crate::decoys::summed_once;
 use crate::node::{Kill, Step};
 use crate::refusals::{nobody, recovers};
-use crate::world::World;
+use crate::world::{Faults, World};
 
 fn stayers(world: &World, members: &[u16]) -> Vec<u16> {
     let now = (1..).zip(&world.office.members);
@@ -370,6 +370,24 @@ fn a_bank_may_die_at_every_action_of_a_change() {
     }
     for step in [Step::RosterApproval, Step::RosterPinned] {
         assert!(dies(Kill::Before(step)) && dies(Kill::After(step)), "{step:?}");
+    }
+}
+
+#[test]
+fn a_change_gets_through_a_network_that_loses_doubles_and_delays() {
+    for seed in 0..12 {
+        let faults = Faults {
+            double: seed % 2 == 0,
+            delay_ms: 40,
+            lose_one_in: 25,
+            ..Faults::default()
+        };
+        let mut world = World::with(4, seed, faults);
+        for (epoch, members) in (2..).zip([&[1, 2, 3, 4, 5][..], &[5, 2, 3, 4]]) {
+            change(&mut world, members, epoch);
+        }
+        world.faults = Faults::default();
+        recovers(&mut world);
     }
 }
 
