@@ -12,6 +12,7 @@ pub mod enrol;
 pub mod https;
 pub mod ledger;
 pub mod log;
+pub mod membership;
 mod remedy;
 mod side_by_side;
 pub mod store;

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod columns;
 pub(crate) mod data;
 pub(crate) mod merges;
+pub(crate) mod roster;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod tasks;

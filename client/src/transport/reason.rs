@@ -81,6 +81,11 @@ pub enum DownReason {
         "the coordinator does not know this bank: {0}; ask its operator whether the enrolment is complete"
     )]
     NotInRoster(String),
+    /// The bank's key is in a roster that is proposed and not in force yet.
+    #[error(
+        "the coordinator expects this bank, whose roster is not in force yet: {0}; the daemon waits for it and asks again by itself"
+    )]
+    NotYet(String),
     /// The coordinator knows the bank's key at another position.
     #[error(
         "the coordinator has this bank at position {found}, consortium.toml at {expected}; the files are of different enrolments"
@@ -112,6 +117,7 @@ impl DownReason {
             self,
             Self::OwnCertificate(_)
                 | Self::NotInRoster(_)
+                | Self::NotYet(_)
                 | Self::WrongPosition { .. }
                 | Self::OtherVersion
                 | Self::CannotResolve { .. }
@@ -126,6 +132,7 @@ pub(super) fn diagnose(end: &End, stood: bool) -> DownReason {
             let text = peer_text::shown(reason);
             match CloseCode::from_number(*code) {
                 Some(CloseCode::NotInRoster) => DownReason::NotInRoster(text),
+                Some(CloseCode::NotYet) => DownReason::NotYet(text),
                 Some(CloseCode::Replaced) => DownReason::Replaced,
                 _ => DownReason::Closed(text),
             }
@@ -186,6 +193,10 @@ mod tests {
         assert_eq!(
             diagnose(&closed(CloseCode::Goodbye), true),
             DownReason::Closed("]0;ownedbye".to_owned())
+        );
+        assert_eq!(
+            diagnose(&closed(CloseCode::NotYet), true),
+            DownReason::NotYet("]0;ownedbye".to_owned())
         );
         assert_eq!(
             diagnose(&closed(CloseCode::NotInRoster), true),

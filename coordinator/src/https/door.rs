@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use veilsum_protocol::ids::Digest;
-use veilsum_protocol::roster::Roster;
 
 use crate::enrol::auditors::Auditors;
 use crate::enrol::inspect::CertificateFacts;
+use crate::transport::Seats;
 
 /// Why a peer is not answered as it wishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +32,13 @@ impl Refusal {
 /// The banks of the roster and the auditors on the list.
 #[derive(Debug)]
 pub(super) struct Door {
-    roster: Arc<Roster>,
+    seats: Arc<Seats>,
     admitted: PathBuf,
 }
 
 impl Door {
-    pub(super) fn new(roster: Arc<Roster>, admitted: PathBuf) -> Self {
-        Self { roster, admitted }
+    pub(super) fn new(seats: Arc<Seats>, admitted: PathBuf) -> Self {
+        Self { seats, admitted }
     }
 
     /// Who holds this certificate, in words. Asked at every request, and the list of auditors is read again each time: who was taken off
@@ -54,7 +54,8 @@ impl Door {
             )));
         }
         let key = certificate.tls_key;
-        if let Some(bank) = self.roster.by_tls_key(key) {
+        let roster = self.seats.roster();
+        if let Some(bank) = roster.by_tls_key(key) {
             return Ok(format!("bank {}", bank.name));
         }
         match Auditors::load(&self.admitted) {
@@ -63,7 +64,7 @@ impl Door {
                 None => Err(Refusal::Stranger(format!(
                     "{} with TLS key {key} is neither a bank nor an admitted auditor of {}; the operator admits with `veilsum-coordinator enrol`",
                     certificate.subject,
-                    self.roster.consortium()
+                    roster.consortium()
                 ))),
             },
             Err(error) => {
@@ -143,7 +144,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use veilsum_protocol::ids::BankIndex;
-    use veilsum_protocol::roster::RosterEntry;
+    use veilsum_protocol::roster::{Roster, RosterEntry};
 
     use super::*;
 
@@ -162,7 +163,7 @@ mod tests {
             witness_key: [position + 100; 32],
             tls_key: Digest::of(&[position]),
         });
-        let door = Door::new(Arc::new(Roster::new("demo", banks.collect()).unwrap()), path);
+        let door = Door::new(Seats::of(Roster::new("demo", banks.collect()).unwrap()), path);
         let certificate = |tls_key| CertificateFacts {
             subject: "CN=firm".to_owned(),
             issuer: "CN=demo authority".to_owned(),

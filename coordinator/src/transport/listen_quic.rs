@@ -12,7 +12,6 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use veilsum_link::Connection;
-use veilsum_protocol::wire::stream::CloseCode;
 
 use super::listen::TransportError;
 use super::session::{self, Hall, identify};
@@ -107,14 +106,14 @@ where
         .peer_identity()
         .and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
     let certificate = chain.as_ref().and_then(|chain| chain.first());
-    match identify(certificate, &hall.roster) {
+    match identify(certificate, &hall) {
         Ok(bank) => {
             drop(place);
             session::serve_quic(hall, connection, bank).await;
         }
-        Err(reason) => {
+        Err((code, reason)) => {
             tracing::warn!(%remote, reason, "a peer is refused");
-            Connection::Quic(connection).close(CloseCode::NotInRoster, &reason);
+            Connection::Quic(connection).close(code, &reason);
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use veilsum_link::socket::{self, Buffers};
 use veilsum_link::{Connection, RecvHalf, SendHalf, tcp};
-use veilsum_protocol::wire::stream::{ALPN, CloseCode};
+use veilsum_protocol::wire::stream::ALPN;
 
 use super::session::{self, Hall, identify};
 use crate::config::Limits;
@@ -90,10 +90,7 @@ pub(super) async fn serve<M, O>(
     };
     let (_, tls) = stream.get_ref();
     let identified = if tls.alpn_protocol() == Some(ALPN) {
-        identify(
-            tls.peer_certificates().and_then(|chain| chain.first()),
-            &hall.roster,
-        )
+        identify(tls.peer_certificates().and_then(|chain| chain.first()), &hall)
     } else {
         return tracing::info!(%remote, "a peer names no version of the protocol");
     };
@@ -116,9 +113,9 @@ pub(super) async fn serve<M, O>(
             };
             tokio::join!(served, carried);
         }
-        Err(reason) => {
+        Err((code, reason)) => {
             tracing::warn!(%remote, reason, "a peer is refused");
-            connection.close(CloseCode::NotInRoster, &reason);
+            connection.close(code, &reason);
             work.await;
         }
     }

@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use veilsum_coordinator::transport::{Listener, PublicBlobs, Services, UploadGate};
+use veilsum_coordinator::transport::{Listener, PublicBlobs, Seats, Services, UploadGate};
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 use veilsum_protocol::wire::stream::{ALPN, CloseCode, Rejected};
@@ -121,7 +121,7 @@ async fn an_auditor_is_no_bank_by_either_way() {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), &identity, limits).unwrap();
     let address = listener.local_addr().unwrap();
     let services = Services {
-        roster: Arc::clone(&scene.roster),
+        seats: Seats::of((*scene.roster).clone()),
         gate: Arc::new(Nothing),
         blobs: Arc::new(Nothing),
         spool: scene.scratch().join("spool"),

@@ -121,6 +121,8 @@ pub enum CloseCode {
     ProtocolViolation = 3,
     /// The peer did not send or take data in time.
     TooSlow = 4,
+    /// The key is in a roster that is proposed and not in force yet.
+    NotYet = 5,
 }
 
 impl CloseCode {
@@ -137,6 +139,7 @@ impl CloseCode {
             Self::Replaced,
             Self::ProtocolViolation,
             Self::TooSlow,
+            Self::NotYet,
         ]
         .into_iter()
         .find(|code| u64::from(code.number()) == number)
@@ -160,13 +163,13 @@ mod tests {
 
     #[test]
     fn close_codes_are_read_back() {
-        for number in 0..5 {
+        for number in 0..6 {
             assert_eq!(
                 u64::from(CloseCode::from_number(number).unwrap().number()),
                 number
             );
         }
-        assert_eq!(CloseCode::from_number(5), None);
+        assert_eq!(CloseCode::from_number(6), None);
     }
 
     #[test]
