@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
 use veilsum_protocol::model::Metrics;
+use veilsum_protocol::roster::RosterEntry;
 
 pub(crate) fn kind(entry: &Entry) -> &'static str {
     match entry {
@@ -21,21 +22,48 @@ pub(crate) fn kind(entry: &Entry) -> &'static str {
         Entry::Result(_) => "Result",
         Entry::Ack { .. } => "Ack",
         Entry::Abort { .. } => "Abort",
+        Entry::RosterProposal { .. } => "RosterProposal",
+        Entry::RosterApproval { .. } => "RosterApproval",
+        Entry::RosterWithdrawal { .. } => "RosterWithdrawal",
     }
+}
+
+fn members(banks: &[RosterEntry]) -> Vec<Value> {
+    let member = |bank: &RosterEntry| {
+        json!({
+            "bank": bank.index.get(),
+            "name": bank.name,
+            "signing_key": hex::encode(bank.signing_key),
+            "witness_key": hex::encode(bank.witness_key),
+            "tls_key": bank.tls_key.to_hex(),
+        })
+    };
+    banks.iter().map(member).collect()
 }
 
 pub(crate) fn fields(entry: &Entry) -> Value {
     match entry {
         Entry::Roster { consortium, banks } => json!({
             "consortium": consortium,
-            "banks": banks.iter().map(|bank| json!({
-                "bank": bank.index.get(),
-                "name": bank.name,
-                "signing_key": hex::encode(bank.signing_key),
-                "witness_key": hex::encode(bank.witness_key),
-                "tls_key": bank.tls_key.to_hex(),
-            })).collect::<Vec<_>>(),
+            "banks": members(banks),
         }),
+        Entry::RosterProposal {
+            sequence,
+            previous,
+            banks,
+        } => json!({
+            "sequence": sequence,
+            "previous": previous.to_hex(),
+            "banks": members(banks),
+        }),
+        Entry::RosterApproval {
+            proposal,
+            bank,
+            signature,
+        } => {
+            json!({ "proposal": proposal.to_hex(), "bank": bank.get(), "signature": hex::encode(signature.0) })
+        }
+        Entry::RosterWithdrawal { proposal } => json!({ "proposal": proposal.to_hex() }),
         Entry::Task { name, task } => json!({ "name": name, "task": task.to_hex() }),
         Entry::TaskApproval {
             task,

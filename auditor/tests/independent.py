@@ -237,6 +237,9 @@ ENTRIES = {
     12: ("Result", RESULT),
     13: ("Ack", ("u64", "bank", "digest", "signature")),
     14: ("Abort", ("u64", "u8", "u8")),
+    15: ("RosterProposal", ("u64", "digest", [("bank", "text", "key", "key", "digest")])),
+    16: ("RosterApproval", ("digest", "bank", "signature")),
+    17: ("RosterWithdrawal", ("digest",)),
 }
 
 
@@ -307,6 +310,7 @@ class Reading:
 
     def __init__(self):
         self.roster = None
+        self.witnesses = None
         self.signatures = 0
         self.counts = {}
         self.rounds = {}
@@ -320,7 +324,14 @@ class Reading:
         name, fields = read_entry(data)
         self.counts[name] = self.counts.get(name, 0) + 1
         if name == "Roster":
+            # A head that ends with another roster is cosigned by the banks of the one before.
+            self.witnesses = self.roster or fields
             self.roster = fields
+        else:
+            self.witnesses = self.roster
+        if name == "RosterApproval":
+            proposal, bank, signature = fields
+            self.signed(bank, domain("roster-approval") + proposal + u(2, bank), signature)
         elif name == "TaskApproval":
             task, bank, signature = fields
             self.signed(bank, domain("approval") + task + u(2, bank), signature)
@@ -372,7 +383,7 @@ def main(folder, key, *receipts):
     reading = Reading()
     for entry in entries:
         reading.take(entry)
-    cosigners = head.cosigners(reading.roster)
+    cosigners = head.cosigners(reading.witnesses)
     print(f"{head.size} entries, root {head.root.hex()}")
     print(f"{len(cosigners)} cosignatures, {reading.signatures} signatures of banks")
     print(", ".join(f"{count} {name}" for name, count in sorted(reading.counts.items())))

@@ -20,11 +20,11 @@ use crate::enrol::inspect::{self, CertificateFacts};
 use crate::enrol::{EnrolError, init, keyfile};
 use crate::participant::contribution::Source;
 use crate::participant::{
-    Driver, DriverError, FileError, FolderLock, Home, LockError, Parts, RecoveryError, Say, StateFileError,
-    Status, TasksError, Trainer, Voice, restore, unfinished,
+    ConsortiumFile, Driver, DriverError, FileError, FolderLock, Home, LockError, Parts, RecoveryError, Say,
+    StateFileError, Status, TasksError, Trainer, Voice, restore, unfinished,
 };
 use crate::train::{DeviceChoice, Runtime, RuntimeError};
-use crate::transport::{self, DownReason, LinkOptions, Proxy};
+use crate::transport::{self, DownReason, LinkOptions, Positions, Proxy};
 
 /// Which way to the coordinator worked, in the state's folder.
 const WAY_FILE: &str = "way.json";
@@ -303,7 +303,7 @@ pub fn link_options(
         ca_pem: consortium.ca_pem.clone().into_bytes(),
         certificate_pem: identity.certificate_pem.clone(),
         key_pkcs8: identity.tls_key.clone(),
-        bank: identity.position,
+        positions: Positions::of([identity.position]),
         limits: config.link.clone(),
         proxy: proxy(&config.link)?,
         memory: Some(config.state.join(WAY_FILE)),
@@ -363,16 +363,18 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     let _lock = FolderLock::take(&config.state)?;
     let home = Home::open(&config.state, dir.join("models"))?;
     let options = link_options(&config, &consortium, &identity)?;
-    let (address, position) = (options.address.clone(), identity.position);
-    let banks = u16::try_from(roster.banks().len()).unwrap_or(u16::MAX);
+    let address = options.address.clone();
     let pinned = Pinned {
-        bank: position,
+        bank: identity.position,
         roster,
         log_key,
         key: identity.signing_key,
         witness_key: identity.witness_key,
     };
     let participant = restore(&home, pinned)?;
+    // After an approved change the record may be ahead of the file.
+    options.positions.replace(participant.positions());
+    let (position, banks) = (participant.bank(), participant.roster().banks().len());
     let tasks = unfinished(&home, &participant)?;
     let checked = facts.and_then(|facts| {
         tasks.iter().try_for_each(|task| source.read(task).map(drop))?;
@@ -410,6 +412,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         .map_err(AppError::System)?;
     let served = tokio.block_on(async {
         let stop = stop_signal().map_err(AppError::System)?;
+        let positions = options.positions.clone();
         let (channel, events) = transport::start::<ToCoordinator, ToBank>(options)?;
         let driver = Driver::start(Parts {
             participant,
@@ -418,6 +421,8 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
             home,
             trainer,
             voice,
+            consortium: ConsortiumFile::new(config.consortium.clone()),
+            positions,
         })?;
         Ok(driver.run(events, stop).await?)
     });

@@ -12,7 +12,8 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, AppError};
-use crate::command::{check, columns, data, enrol, merges, status, table, tasks};
+use crate::command::roster::RosterCommand;
+use crate::command::{check, columns, data, enrol, merges, roster, status, table, tasks};
 use crate::core_dump;
 use crate::enrol::folder::Wishes;
 use crate::enrol::{EnrolError, init};
@@ -113,6 +114,11 @@ enum Command {
     Schema {
         #[command(subcommand)]
         command: SchemaCommand,
+    },
+    /// Show who belongs to the consortium, and decide on a proposed change
+    Roster {
+        #[command(subcommand)]
+        command: RosterCommand,
     },
     /// Tell what the daemon is doing
     Status {
@@ -379,6 +385,20 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             say(&format!("warning: {WARNING}"));
             print(cli.json, &learned, || learned.text())?;
         }
+        Command::Roster { command } => match command {
+            RosterCommand::Show { dir } => {
+                let shown = roster::show(dir)?;
+                print(cli.json, &shown, || shown.text())?;
+            }
+            RosterCommand::Approve { dir, yes } => {
+                let decided = roster::approve(dir, *yes)?;
+                print(cli.json, &decided, || decided.text())?;
+            }
+            RosterCommand::Refuse { dir } => {
+                let decided = roster::refuse(dir)?;
+                print(cli.json, &decided, || decided.text())?;
+            }
+        },
         Command::Status { bank } => {
             let report = status::status(&bank.dir)?;
             print(cli.json, &report, || report.text())?;

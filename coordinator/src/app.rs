@@ -9,7 +9,6 @@ use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::VerifierKey;
-use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator};
 use veilsum_protocol::wire::stream::Rejected;
 
@@ -24,10 +23,11 @@ use crate::enrol::{inspect, keyfile};
 use crate::formation;
 use crate::https;
 use crate::ledger::{Archive, StoredLedger};
+use crate::membership::Members;
 use crate::store::sled::SledStore;
 use crate::transport::{
-    Inbound, Listener, PublicBlobs, ServerIdentity, Services, SessionHandle, TransportError, UploadGate,
-    Uploaded,
+    Inbound, Listener, PublicBlobs, Seats, ServerIdentity, Services, SessionHandle, TransportError,
+    UploadGate, Uploaded,
 };
 
 /// Inputs that may wait for the engine; when there are more, banks wait.
@@ -118,10 +118,14 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     let archive = Arc::new(Archive::open(&config.folders.data).map_err(failure)?);
     let gate = Arc::new(Gate::default());
     let (inputs, engine_inputs) = mpsc::channel(INPUTS);
+    // The engine knows from the log whether the file is behind it.
+    let seats = Seats::of(roster.clone());
+    let members = Members::new(Arc::clone(&seats), path.clone(), consortium.clone());
     let engine = Engine::recover(Parts {
         ledger,
         blobs: Arc::clone(&archive) as Arc<_>,
-        roster: roster.clone(),
+        roster,
+        membership: Arc::new(members),
         gate: Arc::clone(&gate),
         reconnect_grace_s: config.reconnect_grace_s,
         set_up_limit_s: SET_UP_LIMIT_S,
@@ -141,14 +145,13 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     let signalled = signal();
     tracing::info!(
         "{SOFTWARE} serves {} banks of {} on {address}, UDP and TCP",
-        roster.banks().len(),
-        roster.consortium()
+        seats.roster().banks().len(),
+        consortium.name
     );
 
-    let roster = Arc::new(roster);
-    let reading = bind_for_auditors(dir, config, &identity, &roster, verifier)?;
+    let reading = bind_for_auditors(dir, config, &identity, &seats, verifier)?;
     let services = Services {
-        roster,
+        seats,
         gate: Arc::new(Door(gate)),
         blobs: Arc::new(Shelf(archive)),
         spool: config.folders.data.join("spool"),
@@ -198,7 +201,7 @@ fn bind_for_auditors(
     dir: &Path,
     config: &Config,
     identity: &ServerIdentity,
-    roster: &Arc<Roster>,
+    seats: &Arc<Seats>,
     log_key: VerifierKey,
 ) -> Result<Option<https::Server>, RunError> {
     let Some(address) = config.auditors.listen else {
@@ -213,7 +216,7 @@ fn bind_for_auditors(
         address,
         &config.auditors,
         identity,
-        Arc::clone(roster),
+        Arc::clone(seats),
         log_key,
         folders,
         RevokedList::at(dir),
@@ -328,6 +331,10 @@ fn rejected(rejection: &Rejection) -> Rejected {
 struct Outlet(SessionHandle<ToBank>);
 
 impl crate::engine::sessions::Outlet for Outlet {
+    fn goes_by(&self, roster: &Digest) -> bool {
+        self.0.roster == *roster
+    }
+
     fn send(&self, message: ToBank) -> bool {
         self.0.send(message).is_ok()
     }

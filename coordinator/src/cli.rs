@@ -66,7 +66,7 @@ enum Command {
     },
     /// Verify requests of banks and auditors, issue their certificates, and add the banks to the roster
     ///
-    /// The same request again renews the certificate. An auditor is put on the list in auditors.toml, and deleting it there takes its
+    /// Once the coordinator has run, a new bank waits in admitted.toml: propose it to the others with `roster propose`. The same request again renews the certificate. An auditor is put on the list in auditors.toml, and deleting it there takes its
     /// access away.
     Enrol {
         /// The folder that `init` made
@@ -109,6 +109,11 @@ enum Command {
         #[command(subcommand)]
         command: TaskCommand,
     },
+    /// Show the roster, propose a change of it to the banks, or withdraw one; the coordinator must be running
+    Roster {
+        #[command(subcommand)]
+        command: rosters::RosterCommand,
+    },
     /// Show banks, tasks, the round in progress and what is waited for
     Status {
         /// The folder that `init` made
@@ -116,6 +121,8 @@ enum Command {
         dir: PathBuf,
     },
 }
+
+mod rosters;
 
 #[derive(Debug, Subcommand)]
 enum TaskCommand {
@@ -241,29 +248,12 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
             })
         }
         Command::Enrol { dir, days, requests } => {
+            if rosters::has_log(dir) {
+                return rosters::admit(dir, requests, *days, now, cli.json);
+            }
             let report = roster::enrol(dir, requests, *days, now)?;
             print(cli.json, &report, || {
-                let mut lines: Vec<_> = report
-                    .admitted
-                    .iter()
-                    .map(|bank| {
-                        let done = if bank.renewed { "renewed" } else { "admitted" };
-                        format!(
-                            "{done} {} at position {}: hand over {}",
-                            bank.name,
-                            bank.index,
-                            bank.folder.display()
-                        )
-                    })
-                    .collect();
-                lines.extend(report.auditors.iter().map(|auditor| {
-                    let done = if auditor.renewed { "renewed" } else { "admitted" };
-                    format!(
-                        "{done} auditor {}: hand over {}",
-                        auditor.name,
-                        auditor.folder.display()
-                    )
-                }));
+                let mut lines = enrolled(&report);
                 lines.push(format!(
                     "roster of {} banks, consortium.toml sha256 {}",
                     report.banks, report.consortium_sha256
@@ -308,6 +298,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                 format!("stopped task {task}")
             })
         }
+        Command::Roster { command } => rosters::run(command, cli.json),
         Command::Status { dir } => {
             if let Some(waiting) = before_the_roster(dir)? {
                 let report = serde_json::json!({ "waiting_for": waiting });
@@ -319,6 +310,29 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// What was enrolled, a line each.
+fn enrolled(report: &roster::EnrolReport) -> Vec<String> {
+    let done = |renewed: bool| if renewed { "renewed" } else { "admitted" };
+    let banks = report.admitted.iter().map(|bank| {
+        format!(
+            "{} {} at position {}: hand over {}",
+            done(bank.renewed),
+            bank.name,
+            bank.index,
+            bank.folder.display()
+        )
+    });
+    let auditors = report.auditors.iter().map(|auditor| {
+        format!(
+            "{} auditor {}: hand over {}",
+            done(auditor.renewed),
+            auditor.name,
+            auditor.folder.display()
+        )
+    });
+    banks.chain(auditors).collect()
 }
 
 fn load(dir: &Path) -> Result<Config, Failure> {

@@ -14,6 +14,7 @@ mod formation;
 pub mod https;
 pub mod ledger;
 pub mod log;
+pub mod membership;
 mod remedy;
 mod side_by_side;
 pub mod store;

@@ -148,7 +148,11 @@ impl Consortium {
 }
 
 impl ConsortiumBank {
-    fn entry(&self) -> Result<RosterEntry, ConsortiumError> {
+    /// The bank as a roster has it.
+    ///
+    /// # Errors
+    /// [`ConsortiumError::Hex`] if a key is none.
+    pub fn entry(&self) -> Result<RosterEntry, ConsortiumError> {
         let key = |field, text: &str| {
             Digest::from_hex(text).ok_or_else(|| ConsortiumError::Hex {
                 bank: self.name.clone(),

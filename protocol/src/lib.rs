@@ -8,6 +8,7 @@ pub mod ids;
 pub mod log;
 pub mod model;
 pub mod roster;
+pub mod roster_change;
 pub mod round;
 pub mod secagg;
 pub mod task;

@@ -1,8 +1,12 @@
 //! The log's entries sorted by what they belong to, with the order in which they may come.
 
+use std::collections::BTreeSet;
+
 use veilsum_protocol::crypto::signing::Signature;
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Round};
+use veilsum_protocol::log::RosterChain;
 use veilsum_protocol::log::entry::{AbortReason, Entry, RoundOpen, RoundResult};
+use veilsum_protocol::log::roster_chain::Step;
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::canonical::Canonical;
 
@@ -91,7 +95,10 @@ impl Stage {
             Entry::Roster { .. }
             | Entry::Task { .. }
             | Entry::TaskApproval { .. }
-            | Entry::KeyDirectory { .. } => return None,
+            | Entry::KeyDirectory { .. }
+            | Entry::RosterProposal { .. }
+            | Entry::RosterApproval { .. }
+            | Entry::RosterWithdrawal { .. } => return None,
             Entry::PrepareManifest { .. } => Self::Manifest,
             Entry::RoundOpen(_) => Self::Open,
             Entry::Cohort { .. } => Self::Cohort,
@@ -265,7 +272,10 @@ impl RoundHistory {
             Entry::Roster { .. }
             | Entry::Task { .. }
             | Entry::TaskApproval { .. }
-            | Entry::KeyDirectory { .. } => {}
+            | Entry::KeyDirectory { .. }
+            | Entry::RosterProposal { .. }
+            | Entry::RosterApproval { .. }
+            | Entry::RosterWithdrawal { .. } => {}
         }
     }
 }
@@ -274,6 +284,10 @@ impl RoundHistory {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) rosters: Vec<Logged<Roster>>,
+    /// What was proposed and approved of the next one.
+    chain: RosterChain,
+    /// Indices of the rosters that the banks of the one before have approved.
+    pub(crate) approved_rosters: BTreeSet<u64>,
     pub(crate) tasks: Vec<Logged<TaskOffer>>,
     pub(crate) approvals: Vec<Logged<ApprovalEntry>>,
     pub(crate) directories: Vec<Logged<DirectoryEntry>>,
@@ -309,6 +323,7 @@ impl History {
     }
 
     fn entry(&mut self, index: u64, hash: Digest, entry: Entry, ledger: &mut Ledger) {
+        self.roster_step(index, &entry, ledger);
         match entry {
             Entry::Roster { consortium, banks } => match Roster::new(consortium, banks) {
                 Ok(roster) => self.rosters.push(Logged {
@@ -356,7 +371,33 @@ impl History {
                     first_round,
                 },
             }),
+            Entry::RosterProposal { .. } | Entry::RosterApproval { .. } | Entry::RosterWithdrawal { .. } => {}
             entry => self.round_entry(index, hash, entry, ledger),
+        }
+    }
+
+    /// What the entry does to the roster, if anything.
+    fn roster_step(&mut self, index: u64, entry: &Entry, ledger: &mut Ledger) {
+        let place = Place::entry(index);
+        match self.chain.read(entry) {
+            Step::None | Step::First => {}
+            Step::Proposed | Step::Approved(_) | Step::Withdrawn(_) => ledger.pass(Check::RosterChange),
+            Step::Changed(_) => {
+                self.approved_rosters.insert(index);
+                ledger.pass(Check::RosterChange);
+            }
+            Step::Unapproved(_, why) => ledger.fail(
+                Check::RosterChange,
+                place,
+                format!("another roster: {why}"),
+                "the proposed one, approved by every bank that stays and by enough of the roster before",
+            ),
+            Step::Refused(why) => ledger.fail(
+                Check::RosterChange,
+                place,
+                why,
+                "a proposal, approval or withdrawal that counts",
+            ),
         }
     }
 

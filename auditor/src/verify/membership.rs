@@ -2,22 +2,24 @@
 
 use veilsum_protocol::crypto::signing::VerifyingKey;
 use veilsum_protocol::ids::{Epoch, Round};
+use veilsum_protocol::log::roster_chain::stays;
 use veilsum_protocol::roster::Roster;
+use veilsum_protocol::roster_change::thresholds;
 use veilsum_protocol::wire::statement::Approval;
 
 use super::history::History;
 use super::report::{Check, Ledger, Place, Problems};
 
-/// The rosters are of this log and, where some were pinned, among those.
+/// The rosters are of this log and, where some were pinned, among those, or approved changes lead from one to the other.
 pub(crate) fn rosters(history: &History, origin: &str, pinned: &[Roster], ledger: &mut Ledger) {
-    for logged in &history.rosters {
+    let known = known(history, pinned);
+    for (logged, known) in history.rosters.iter().zip(known) {
         let mut problems = Problems::new();
         problems.unless_equal("consortium", logged.value.consortium(), origin);
-        let known = pinned.is_empty() || pinned.contains(&logged.value);
         problems.unless(
             known,
             || format!("roster {} of other banks or keys", logged.hash),
-            || "the pinned roster".to_owned(),
+            || "the pinned roster, or one that approved changes lead to or from".to_owned(),
         );
         ledger.settle(Check::Roster, Place::entry(logged.index), problems.into_vec());
     }
@@ -39,6 +41,43 @@ pub(crate) fn rosters(history: &History, origin: &str, pinned: &[Roster], ledger
             last.hash
         ));
     }
+}
+
+/// Which rosters the auditor may believe. A change that its banks approved leads from one that is known to the next. It leads back as well, if more
+/// banks stayed than may lie: one that is honest signed for this change alone, from the roster that it went by.
+fn known(history: &History, pinned: &[Roster]) -> Vec<bool> {
+    let rosters = &history.rosters;
+    let mut known: Vec<bool> = rosters
+        .iter()
+        .map(|logged| pinned.is_empty() || pinned.contains(&logged.value))
+        .collect();
+    let approved = |at: usize| {
+        let later = rosters.get(at);
+        later.is_some_and(|later| history.approved_rosters.contains(&later.index))
+    };
+    let leads_back = |at: usize| {
+        let (Some(before), Some(later)) = (at.checked_sub(1).and_then(|at| rosters.get(at)), rosters.get(at))
+        else {
+            return false;
+        };
+        let stayed = before
+            .value
+            .banks()
+            .iter()
+            .filter(|bank| stays(bank, &later.value));
+        thresholds(&later.value).is_some_and(|it| stayed.count() > usize::from(it.colluders))
+    };
+    for at in 1..known.len() {
+        if approved(at) && known.get(at - 1) == Some(&true) {
+            known.iter_mut().skip(at).take(1).for_each(|it| *it = true);
+        }
+    }
+    for at in (1..known.len()).rev() {
+        if approved(at) && known.get(at) == Some(&true) && leads_back(at) {
+            known.iter_mut().skip(at - 1).take(1).for_each(|it| *it = true);
+        }
+    }
+    known
 }
 
 /// Every directory is of the roster in force, for a new epoch, and begins behind every round before it.

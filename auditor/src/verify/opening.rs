@@ -147,15 +147,14 @@ fn cohort(history: &History, round: &RoundHistory, open: &RoundOpen, roster: &Ro
             || format!("bank {bank}, which is not in the manifest"),
             || "banks that prepared the round".to_owned(),
         );
-        // Positions are handed out anew with a new roster; the approval must be of the bank that has this one now.
+        // Positions are handed out anew with a new roster; the approval must be of the bank that has this one now, wherever it stood.
         let key = roster.bank(*bank).map(|entry| entry.signing_key);
         let approved = history.approvals.iter().any(|logged| {
             let approval = &logged.value;
             logged.index < cohort.index
-                && approval.bank == *bank
                 && approval.task == open.task
                 && key.is_some()
-                && history.key_at(logged.index, *bank) == key
+                && history.key_at(logged.index, approval.bank) == key
         });
         problems.unless(
             approved,

@@ -39,7 +39,8 @@ checks! {
     HeldCheckpoints = "held-checkpoints" "the checkpoints that others hold are of this log at their size";
     Receipts = "receipts" "the receipts that banks hold are of entries of this log";
     EntryForm = "entry-form" "every entry is in its one canonical form";
-    Roster = "roster" "the rosters are well formed, of this log, and the pinned ones where some were pinned";
+    Roster = "roster" "the rosters are well formed, of this log, and where some were pinned, those or ones to which approved changes lead";
+    RosterChange = "roster-change" "every change of the roster was proposed, and approved by the banks that it takes";
     KeyDirectory = "key-directory" "the key directories are of the roster, with growing epochs";
     TaskApproval = "task-approval" "the approvals are signed by their banks, for tasks that were offered";
     RoundOrder = "round-order" "the entries of every round are in order, one round at a time";

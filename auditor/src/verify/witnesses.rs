@@ -27,13 +27,19 @@ pub fn cosignatures_needed(roster: &Roster) -> Option<usize> {
     Some(usize::from(thresholds.threshold))
 }
 
-/// The head is cosigned by enough banks of the last roster in the log, and no line claims to be a bank's that is not.
+/// The head is cosigned by enough banks of the last roster in the log, and no line claims to be a bank's that is not. A head that ends with a change
+/// of the roster is one that the banks of the roster before have cosigned: they act on it.
 pub(crate) fn head(history: &History, head: &VerifiedCheckpoint, ledger: &mut Ledger) {
     if head.checkpoint().size == 0 {
         return;
     }
     let place = Place::default();
-    let roster = history.rosters.last().map(|logged| &logged.value);
+    let mut rosters = history.rosters.iter().rev();
+    let last = rosters.next();
+    let before = rosters
+        .next()
+        .filter(|_| last.is_some_and(|last| last.index + 1 == head.checkpoint().size));
+    let roster = before.or(last).map(|logged| &logged.value);
     let Some((roster, needed)) = roster.and_then(|roster| Some((roster, cosignatures_needed(roster)?)))
     else {
         let found = "a checkpoint over a log without a roster";

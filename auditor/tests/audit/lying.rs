@@ -47,6 +47,9 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Result(_) => "Result",
         Entry::Ack { .. } => "Ack",
         Entry::Abort { .. } => "Abort",
+        Entry::RosterProposal { .. } => "RosterProposal",
+        Entry::RosterApproval { .. } => "RosterApproval",
+        Entry::RosterWithdrawal { .. } => "RosterWithdrawal",
     }
 }
 

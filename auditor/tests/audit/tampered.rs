@@ -90,7 +90,32 @@ const CASES: &[(&str, Tamper, &[Check])] = &[
     (
         "a roster with another key",
         another_roster,
-        &[Check::Roster, Check::KeyDirectory],
+        &[Check::Roster, Check::RosterChange, Check::KeyDirectory],
+    ),
+    (
+        "a roster that nobody approved",
+        unapproved_roster,
+        &[Check::RosterChange],
+    ),
+    (
+        "a roster that lacks one approval",
+        roster_without_one_approval,
+        &[Check::RosterChange],
+    ),
+    (
+        "a forged approval of a roster",
+        forged_roster_approval,
+        &[Check::RosterChange],
+    ),
+    (
+        "a roster after its proposal was withdrawn",
+        withdrawn_roster,
+        &[Check::RosterChange],
+    ),
+    (
+        "approvals of another proposal",
+        approvals_of_another_proposal,
+        &[Check::RosterChange],
     ),
     ("a roster of two banks", roster_of_two, &[Check::Roster]),
     ("an epoch used twice", epoch_used_twice, &[Check::KeyDirectory]),
@@ -109,7 +134,7 @@ const CASES: &[(&str, Tamper, &[Check])] = &[
     (
         "the approval of a bank that had the place before",
         approval_of_the_predecessor,
-        &[Check::RoundRules, Check::Cohort],
+        &[Check::RosterChange, Check::RoundRules, Check::Cohort],
     ),
     (
         "a result without shares",
@@ -288,6 +313,34 @@ const CASES: &[(&str, Tamper, &[Check])] = &[
     ("another weight", another_weight, &[Check::DerivedState]),
     ("polished metrics", polished_metrics, &[Check::DerivedState]),
 ];
+
+#[test]
+fn an_approved_change_of_the_roster_is_followed_from_the_first_one() {
+    let mut world = story();
+    approved_roster(&mut world);
+    assert_eq!(world.pinned.len(), 1);
+    // The banks of the roster before have cosigned the head over it: three of them would be too few.
+    for (cosigners, failed) in [(5, &[][..]), (4, &[]), (3, &[Check::Witnesses])] {
+        world.cosigners = cosigners;
+        let report = world.audit();
+        assert_eq!(report.failed(), failed, "{cosigners} cosigners: {report:?}");
+        assert_eq!(report.banks, 4);
+    }
+    // Whoever has the later one alone comes to the first by the same signatures.
+    let first = std::mem::take(&mut world.pinned);
+    let banks = world.consortium.roster.banks()[..4].to_vec();
+    world.pinned = vec![veilsum_protocol::roster::Roster::new(crate::world::NAME, banks).unwrap()];
+    world.cosigners = 5;
+    assert!(world.audit().holds(), "{:?}", world.audit());
+    world.pinned = first;
+    // Over a head behind it the banks of the new one count, of whom three are enough.
+    world.cosigners = 3;
+    world.log(&veilsum_protocol::log::entry::Entry::from(
+        &world.consortium.roster.clone(),
+    ));
+    let report = world.audit();
+    assert_eq!(report.failed(), [Check::RosterChange], "{report:?}");
+}
 
 #[test]
 fn every_tampering_is_found_by_its_check_and_by_no_other() {

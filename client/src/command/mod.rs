@@ -5,6 +5,7 @@ pub(crate) mod columns;
 pub(crate) mod data;
 pub(crate) mod enrol;
 pub(crate) mod merges;
+pub(crate) mod roster;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod tasks;

@@ -54,6 +54,11 @@ impl Report {
         lines.extend(status.data.as_ref().map(|problem| {
             format!("data       NOT USABLE, this bank sits rounds out; as last read: {problem}")
         }));
+        if status.proposed_roster.is_some() {
+            lines.push(
+                "roster     a change is proposed; to look at it: veilsum-client roster show".to_owned(),
+            );
+        }
         lines.extend(status.tasks.iter().map(|task| {
             let word = if task.approved { "approved" } else { "not approved" };
             format!(

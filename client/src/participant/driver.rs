@@ -26,13 +26,15 @@ use veilsum_protocol::wire::message::{ToBank, WIRE_VERSION};
 use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 
 use crate::peer_text::shown;
-use crate::transport::Event as LinkEvent;
+use crate::transport::{Event as LinkEvent, Positions};
 
 use super::channel::Channel;
+use super::consortium_file::ConsortiumFile;
 use super::error::DriverError;
 use super::home::Home;
 use super::jobs::{self, Base, Derivation, Done};
 use super::own;
+use super::roster_files::Decision;
 use super::round_files::MaskedFile;
 use super::scribe::{Model, Scribe};
 use super::tasks;
@@ -41,6 +43,7 @@ use super::voice::{self, Voice};
 
 pub(super) use self::known::Known;
 
+mod decisions;
 mod following;
 mod known;
 mod tell;
@@ -58,6 +61,7 @@ enum Input {
     Message(Box<ToBank>),
     Entry(Box<LoggedEntry>),
     Approved(Digest),
+    RosterDecided(Digest, Decision),
     News(News),
     Masked(Round, MaskedFile),
 }
@@ -76,6 +80,10 @@ pub struct Parts<C, E> {
     pub trainer: Trainer,
     /// What the operator is told.
     pub voice: Voice,
+    /// Names the roster that the bank goes by.
+    pub consortium: ConsortiumFile,
+    /// Where in the roster the link lets the coordinator have this bank.
+    pub positions: Positions,
 }
 
 /// The loop's state.
@@ -101,6 +109,8 @@ pub struct Driver<C, E> {
     cohort: Option<(Round, usize)>,
     /// A result whose task's text was lost and is fetched again.
     deferred: Option<(RoundOpen, RoundResult)>,
+    /// The proposal whose refusal was told on this connection.
+    refusal_told: Option<Digest>,
 }
 
 impl<C: Channel, E: Entropy> Driver<C, E> {
@@ -127,6 +137,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             closed: Round(0),
             cohort: None,
             deferred: None,
+            refusal_told: None,
         };
         let open = driver.parts.participant.active_round();
         driver.parts.home.rounds.sweep(open)?;
@@ -134,6 +145,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             driver.learn(task)?;
         }
         driver.step(Event::Started);
+        driver.lay_out_roster()?;
         driver.look_for_approvals()?;
         Ok(driver)
     }
@@ -180,6 +192,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 _ = look.tick() => {
                     self.save()?;
                     self.look_for_approvals()?;
+                    self.look_for_roster_decision()?;
                 }
             }
         }
@@ -230,6 +243,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 self.step(Event::Entry(*logged));
             }
             Input::Approved(task) => self.step(Event::Approved(task)),
+            Input::RosterDecided(proposal, Decision::Approved) => self.step(Event::RosterApproved(proposal)),
+            Input::RosterDecided(proposal, Decision::Refused) => self.step(Event::RosterRefused(proposal)),
             Input::Masked(round, MaskedFile { length, hash }) => {
                 self.step(Event::Masked { round, length, hash });
             }
@@ -262,10 +277,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 }
                 self.parts.home.rounds.close(round)?;
             }
-            Action::Notice(notice) => {
-                let (round, text) = voice::notice(&notice);
-                self.parts.voice.tell(round, &text);
-            }
+            Action::Pin(roster) => self.pin(&roster)?,
+            Action::Notice(notice) => self.notice(&notice)?,
         }
         Ok(())
     }
@@ -307,6 +320,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             }
             LinkEvent::Up(way) => {
                 self.connected = true;
+                self.refusal_told = None;
                 self.parts.voice.status.link = format!("up, {way}");
                 self.parts
                     .voice
@@ -465,19 +479,6 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             state: Arc::new(state),
             hash: *hash,
         });
-        Ok(())
-    }
-
-    fn look_for_approvals(&mut self) -> Result<(), DriverError> {
-        for task in self.parts.home.tasks.approved()? {
-            let queued = |input: &Input| matches!(input, Input::Approved(queued) if *queued == task);
-            if !self.parts.participant.is_approved(&task) && !self.inputs.iter().any(queued) {
-                self.parts
-                    .voice
-                    .mention(&format!("task {task:?} is approved by the operator"));
-                self.inputs.push_back(Input::Approved(task));
-            }
-        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use veilsum_protocol::ids::Digest;
 
+use super::consortium_file::ConsortiumFileError;
 use super::durable::FileError;
 use super::model_files::ModelFileError;
 use super::state_file::StateFileError;
@@ -19,6 +20,9 @@ pub enum DriverError {
     /// The participant's state.
     #[error(transparent)]
     State(#[from] StateFileError),
+    /// The consortium file.
+    #[error(transparent)]
+    Consortium(#[from] ConsortiumFileError),
     /// A derived state.
     #[error(transparent)]
     Derived(#[from] StateError),

@@ -7,6 +7,7 @@ use super::evidence::EvidenceFiles;
 use super::model_files::ModelFiles;
 use super::own_files::OwnFiles;
 use super::receipts::ReceiptFiles;
+use super::roster_files::RosterFiles;
 use super::round_files::RoundFiles;
 use super::state_file::{StateFile, StateFileError};
 use super::states::States;
@@ -21,6 +22,7 @@ use super::tasks::Tasks;
 /// | `own/` | what the bank keeps to itself of a task: its control variate or its personal parameters; not there without |
 /// | `states/` | what this bank derived of each task |
 /// | `tasks/`, `approvals/` | what was offered, what the operator approved |
+/// | `rosters/` | a change of the roster that is proposed, and what the operator decided |
 /// | `receipts/` | proofs that what this bank said, and every result, is in the log |
 /// | `evidence/` | signed heads of the log that contradict each other; not there while there are none |
 /// | `status.json` | what the daemon is doing |
@@ -36,6 +38,8 @@ pub struct Home {
     pub states: States,
     /// Offered and approved tasks.
     pub tasks: Tasks,
+    /// Proposed rosters, and what the operator decided.
+    pub rosters: RosterFiles,
     /// Proofs of what is in the log.
     pub receipts: ReceiptFiles,
     /// Contradictions of the log's key.
@@ -60,6 +64,7 @@ impl Home {
             own: OwnFiles::new(state.join("own")),
             states: Self::states(state)?,
             tasks: Self::tasks(state)?,
+            rosters: Self::rosters(state)?,
             receipts: ReceiptFiles::open(state.join("receipts"))?,
             evidence: EvidenceFiles::new(state.join("evidence")),
             models: ModelFiles::new(models),
@@ -73,6 +78,14 @@ impl Home {
     /// If the folders cannot be made.
     pub fn tasks(state: &Path) -> Result<Tasks, FileError> {
         Tasks::open(state.join("tasks"), state.join("approvals"))
+    }
+
+    /// Proposed rosters and decisions in the folder `state`, whether a daemon runs there or not.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn rosters(state: &Path) -> Result<RosterFiles, FileError> {
+        RosterFiles::open(RosterFiles::folder_in(state))
     }
 
     /// Derived states in the folder `state`, whether a daemon runs there or not.

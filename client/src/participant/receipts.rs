@@ -49,6 +49,7 @@ impl ReceiptFiles {
 fn name(entry: &Entry, index: u64) -> String {
     match entry {
         Entry::TaskApproval { task, .. } => format!("approval-{}", &task.to_hex()[..16]),
+        Entry::RosterApproval { proposal, .. } => format!("roster-approval-{}", &proposal.to_hex()[..16]),
         Entry::Masked { round, .. } => format!("round-{:06}-masked", round.0),
         Entry::Release { round, .. } => format!("round-{:06}-release", round.0),
         Entry::Ack { round, .. } => format!("round-{:06}-ack", round.0),

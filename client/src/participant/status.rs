@@ -34,6 +34,9 @@ pub struct Status {
     pub doing: String,
     /// What is wrong with the bank's table or schema, as last read; none while it is in order.
     pub data: Option<String>,
+    /// Hash of the change of the roster that is proposed; none while none is.
+    #[serde(default)]
+    pub proposed_roster: Option<String>,
     /// The tasks that are known.
     pub tasks: Vec<TaskStatus>,
 }

@@ -101,6 +101,12 @@ pub(super) fn notice(notice: &Notice) -> (Option<Round>, String) {
                 shown(&rejection.to_string())
             ),
         ),
+        // The driver has more to say of these.
+        Notice::RosterProposed(_)
+        | Notice::RosterWithdrawn(_)
+        | Notice::RosterNotProposed(_)
+        | Notice::RosterChanged(_)
+        | Notice::RosterLeft => (None, "the roster is about to change".to_owned()),
         Notice::Aborted(round, reason) => (
             Some(*round),
             format!(
@@ -127,6 +133,11 @@ pub(super) fn sent(message: &ToCoordinator) -> Option<(Option<Round>, String)> {
                 "approval of task {:?} sent; waiting for a round",
                 approval.claim().task
             ),
+        ),
+        ToCoordinator::RosterApproval(_) => (
+            None,
+            "approval of the proposed roster sent; waiting until every bank that stays has approved it"
+                .to_owned(),
         ),
         ToCoordinator::Ready { statement, .. } => (
             Some(statement.claim().round),

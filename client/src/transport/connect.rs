@@ -8,13 +8,14 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 use veilsum_link::{Connection, RecvHalf, SendHalf, Transport, tcp};
-use veilsum_protocol::ids::{BankIndex, Timestamp};
+use veilsum_protocol::ids::Timestamp;
 use veilsum_protocol::wire::stream::{CloseCode, ControlReply, STREAM_FRAME_LIMIT, StreamOpen};
 use zeroize::Zeroizing;
 
 use super::dial::{self, Dialer, resolve, resolve_proxy};
 use super::frames::{StreamEnd, read_message, write_message};
 use super::line::{AFTERTHOUGHT, Line};
+use super::positions::Positions;
 use super::proxy::Proxy;
 use super::race::{self, Verdict};
 use super::reason::{DownReason, diagnose};
@@ -35,8 +36,8 @@ pub struct LinkOptions {
     pub certificate_pem: Vec<u8>,
     /// The certificate's private key: PKCS #8 in DER.
     pub key_pkcs8: Zeroizing<Vec<u8>>,
-    /// The bank's roster position, which the coordinator must confirm.
-    pub bank: BankIndex,
+    /// The bank's roster positions, of which the coordinator must confirm one.
+    pub positions: Positions,
     /// Sizes, deadlines, and the way to go.
     pub limits: Limits,
     /// The proxy for TCP.
@@ -274,10 +275,10 @@ async fn open_control(
         Err(end) => return Err(why(connection, &end).await),
     };
     let ControlReply::Admitted { bank, streams } = reply;
-    if bank != options.bank {
+    if let Some(expected) = options.positions.instead_of(bank) {
         return Err(DownReason::WrongPosition {
             found: bank,
-            expected: options.bank,
+            expected,
         });
     }
     Ok((send, recv, streams))

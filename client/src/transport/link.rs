@@ -23,6 +23,9 @@ use super::way::Way;
 /// Messages that wait for the connection to take them.
 const QUEUE: usize = 64;
 
+/// How soon a bank asks again that is expected: the coordinator has said that it waits for others.
+const SOON: Duration = Duration::from_secs(2);
+
 /// How long a connection must have stood for the delays to start anew: a coordinator that admits and then fails is not to be rushed.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -190,7 +193,8 @@ async fn keep_up<S, R>(
             if reason == DownReason::Replaced {
                 backoff.longest();
             }
-            let retry_in = backoff.next();
+            let expected = matches!(reason, DownReason::NotYet(_));
+            let retry_in = if expected { SOON } else { backoff.next() };
             if events.send(Event::Down { reason, retry_in }).await.is_ok() {
                 sleep(retry_in).await;
             }

@@ -84,6 +84,11 @@ pub enum DownReason {
     /// The operator took the bank's access away.
     #[error("the coordinator lets this bank in no more: {0}")]
     Revoked(String),
+    /// The bank's key is in a roster that is proposed and not in force yet.
+    #[error(
+        "the coordinator expects this bank, whose roster is not in force yet: {0}; the daemon waits for it and asks again by itself"
+    )]
+    NotYet(String),
     /// The coordinator knows the bank's key at another position.
     #[error(
         "the coordinator has this bank at position {found}, consortium.toml at {expected}; the files are of different enrolments"
@@ -118,6 +123,7 @@ impl DownReason {
             Self::OwnCertificate(_)
                 | Self::NotInRoster(_)
                 | Self::Revoked(_)
+                | Self::NotYet(_)
                 | Self::WrongPosition { .. }
                 | Self::OtherVersion
                 | Self::CannotResolve { .. }
@@ -133,6 +139,7 @@ pub(super) fn diagnose(end: &End, stood: bool) -> DownReason {
             match CloseCode::from_number(*code) {
                 Some(CloseCode::NotInRoster) => DownReason::NotInRoster(text),
                 Some(CloseCode::Revoked) => DownReason::Revoked(text),
+                Some(CloseCode::NotYet) => DownReason::NotYet(text),
                 Some(CloseCode::Replaced) => DownReason::Replaced,
                 _ => DownReason::Closed(text),
             }
@@ -193,6 +200,10 @@ mod tests {
         assert_eq!(
             diagnose(&closed(CloseCode::Goodbye), true),
             DownReason::Closed("]0;ownedbye".to_owned())
+        );
+        assert_eq!(
+            diagnose(&closed(CloseCode::NotYet), true),
+            DownReason::NotYet("]0;ownedbye".to_owned())
         );
         assert_eq!(
             diagnose(&closed(CloseCode::NotInRoster), true),

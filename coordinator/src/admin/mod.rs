@@ -10,9 +10,11 @@ pub use client::{AskError, ask};
 pub use serve::{SOCKET, serve};
 
 use serde::{Deserialize, Serialize};
+use veilsum_protocol::consortium::ConsortiumBank;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::task::Task;
 
+use crate::engine::roster::RosterView;
 use crate::engine::status::Status;
 
 /// Longest request in bytes: a task's normal form, whose line ends, quotes and backslashes JSON writes as two bytes each, and its envelope.
@@ -28,6 +30,12 @@ pub enum Request {
     CreateTask(String),
     /// Stop a task, by name or hash.
     StopTask(String),
+    /// The roster, and the change that is under way.
+    Roster,
+    /// Propose a roster with these banks, whatever their positions, and without those of these names.
+    ProposeRoster(Vec<ConsortiumBank>, Vec<String>),
+    /// Withdraw the proposal.
+    WithdrawRoster,
 }
 
 /// What the daemon answers.
@@ -38,6 +46,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// The hash of the task that was created or stopped.
     Task(Digest),
+    /// The roster, and the change that is under way.
+    Roster(Box<RosterView>),
     /// What is wrong with the request.
     Refused(String),
 }

@@ -7,9 +7,11 @@ use std::path::Path;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
+use veilsum_protocol::consortium::ConsortiumBank;
 
 use super::{Answer, REQUEST_LIMIT, Request};
 use crate::engine::driver::Input;
+use crate::engine::roster::RosterView;
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "admin.sock";
@@ -68,6 +70,33 @@ async fn handle(request: Request, inputs: &mpsc::Sender<Input>) -> Answer {
                 _ => stopping(),
             }
         }
+        Request::Roster => {
+            let (sender, receiver) = oneshot::channel();
+            let sent = inputs.send(Input::Roster(sender)).await;
+            match (sent, receiver.await) {
+                (Ok(()), Ok(view)) => Answer::Roster(Box::new(view)),
+                _ => stopping(),
+            }
+        }
+        Request::ProposeRoster(add, remove) => {
+            let entries: Result<Vec<_>, _> = add.iter().map(ConsortiumBank::entry).collect();
+            let add = match entries {
+                Ok(add) => add,
+                Err(error) => return Answer::Refused(error.to_string()),
+            };
+            let (sender, receiver) = oneshot::channel();
+            let sent = inputs.send(Input::ProposeRoster(add, remove, sender)).await;
+            roster_answer(sent.is_ok(), receiver)
+                .await
+                .unwrap_or_else(stopping)
+        }
+        Request::WithdrawRoster => {
+            let (sender, receiver) = oneshot::channel();
+            let sent = inputs.send(Input::WithdrawRoster(sender)).await;
+            roster_answer(sent.is_ok(), receiver)
+                .await
+                .unwrap_or_else(stopping)
+        }
         Request::CreateTask(text) => {
             let (sender, receiver) = oneshot::channel();
             let sent = inputs.send(Input::CreateTask(text, sender)).await;
@@ -79,6 +108,19 @@ async fn handle(request: Request, inputs: &mpsc::Sender<Input>) -> Answer {
             task_answer(sent.is_ok(), receiver).await.unwrap_or_else(stopping)
         }
     }
+}
+
+async fn roster_answer(
+    sent: bool,
+    receiver: oneshot::Receiver<Result<RosterView, String>>,
+) -> Option<Answer> {
+    if !sent {
+        return None;
+    }
+    Some(match receiver.await.ok()? {
+        Ok(view) => Answer::Roster(Box::new(view)),
+        Err(problem) => Answer::Refused(problem),
+    })
 }
 
 async fn task_answer(

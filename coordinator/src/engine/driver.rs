@@ -11,7 +11,7 @@ use veilsum_protocol::epoch::coordinator::EpochCoordinator;
 use veilsum_protocol::epoch::directory::KeyDirectory;
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis, Round};
 use veilsum_protocol::log::entry::Entry;
-use veilsum_protocol::roster::Roster;
+use veilsum_protocol::roster::{Roster, RosterEntry};
 use veilsum_protocol::round::ahead::Ahead;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::{CoordinatorRound, Event};
@@ -24,8 +24,9 @@ use veilsum_protocol::wire::statement::Trailer;
 use super::epochs::HeldUp;
 use super::gate::Gate;
 use super::outbox::Outbox;
-use super::ports::{Blobs, Fault, Ledger};
+use super::ports::{Blobs, Fault, Ledger, Membership};
 use super::retention::Retention;
+use super::roster::{RosterView, Rosters};
 use super::sessions::{Outlet, Sessions};
 use super::status::{ResultLine, Status};
 use super::tasks::{LoadedTask, TaskBook, TaskStatus};
@@ -57,6 +58,16 @@ pub enum Input {
     CreateTask(String, oneshot::Sender<Result<Digest, String>>),
     /// The operator stops a task, by name or hash.
     StopTask(String, oneshot::Sender<Result<Digest, String>>),
+    /// The operator asks for the roster and the change that is under way.
+    Roster(oneshot::Sender<RosterView>),
+    /// The operator proposes a roster with these banks and without those of these names. The answer is what is proposed, or why it cannot be.
+    ProposeRoster(
+        Vec<RosterEntry>,
+        Vec<String>,
+        oneshot::Sender<Result<RosterView, String>>,
+    ),
+    /// The operator withdraws the proposal.
+    WithdrawRoster(oneshot::Sender<Result<RosterView, String>>),
     /// A summation has ended.
     Summed(Round, Box<Result<Summed, SumError>>),
 }
@@ -85,8 +96,10 @@ pub struct Parts<L> {
     pub ledger: L,
     /// Content-addressed files.
     pub blobs: Arc<dyn Blobs>,
-    /// The banks.
+    /// The banks of the consortium file.
     pub roster: Roster,
+    /// The door for banks, and that file.
+    pub membership: Arc<dyn Membership>,
     /// Which uploads are welcome; shared with the transport.
     pub gate: Arc<Gate>,
     /// How long a lost bank is waited for, in seconds.
@@ -101,7 +114,10 @@ pub struct Parts<L> {
 pub struct Engine<L> {
     pub(super) ledger: L,
     pub(super) blobs: Arc<dyn Blobs>,
+    /// The roster that goes.
     pub(super) roster: Roster,
+    pub(super) rosters: Rosters,
+    pub(super) membership: Arc<dyn Membership>,
     pub(super) gate: Arc<Gate>,
     pub(super) reconnect_grace_s: u32,
     pub(super) set_up_limit_s: u32,
@@ -197,6 +213,8 @@ impl<L: Ledger> Engine<L> {
                     .filter(|at| *at > now),
             )
             .chain(grace.filter(|at| self.round.is_none() && *at > now))
+            // Who stands at the door is no input.
+            .chain(self.waits_at_the_door().then(|| now.plus_seconds(1)))
             .chain(self.witnessing.next_look().filter(|at| *at > now))
             .min()?;
         // One millisecond more: a deadline that is rounded down to now would be looked at again and again.
@@ -226,7 +244,10 @@ impl<L: Ledger> Engine<L> {
             Input::Connected(bank, id, outlet) => {
                 // What is still to be said belongs to the session before.
                 self.settle()?;
-                self.sessions.connected(bank, id, outlet);
+                // Admitted just before another roster came into force: it comes again.
+                if outlet.goes_by(&self.roster.hash()) {
+                    self.sessions.connected(bank, id, outlet);
+                }
             }
             Input::Disconnected(bank, id) => {
                 if self.sessions.disconnected(bank, id, now) {
@@ -255,6 +276,20 @@ impl<L: Ledger> Engine<L> {
                 self.settle()?;
                 let _ = answer.send(stopped);
             }
+            Input::Roster(answer) => {
+                self.settle()?;
+                let _ = answer.send(self.roster_view());
+            }
+            Input::ProposeRoster(add, remove, answer) => {
+                let proposed = self.propose_roster(add, &remove);
+                self.settle()?;
+                let _ = answer.send(proposed);
+            }
+            Input::WithdrawRoster(answer) => {
+                let withdrawn = self.withdraw_roster();
+                self.settle()?;
+                let _ = answer.send(withdrawn);
+            }
             Input::Summed(round, result) => self.sum_ended(round, *result)?,
         }
         Ok(())
@@ -263,9 +298,12 @@ impl<L: Ledger> Engine<L> {
     /// After inputs: start what can be started, and bring everybody up to date.
     fn step(&mut self) -> Result<(), Fault> {
         self.limit_set_up();
-        self.start_epoch_if_needed()?;
-        self.start_round_if_possible()?;
-        self.prepare_ahead();
+        self.change_roster()?;
+        if !self.is_changing() {
+            self.start_epoch_if_needed()?;
+            self.start_round_if_possible()?;
+            self.prepare_ahead();
+        }
         self.settle()?;
         self.say_what_is_waited_for();
         Ok(())
@@ -311,6 +349,18 @@ impl<L: Ledger> Engine<L> {
                     .map(|round| format!(" in round {round}"))
                     .unwrap_or_default();
                 tracing::warn!("{} refuses{round}: {check}", self.name(bank));
+                Ok(())
+            }
+            ToCoordinator::RosterApproval(approval) => {
+                self.roster_approval(bank, &approval);
+                Ok(())
+            }
+            ToCoordinator::RosterRefusal { proposal } => {
+                self.roster_refusal(bank, proposal);
+                Ok(())
+            }
+            ToCoordinator::RosterPinned { roster } => {
+                self.roster_pinned(bank, roster);
                 Ok(())
             }
             ToCoordinator::Cosignature { size, cosignature } => {
@@ -439,6 +489,11 @@ impl<L: Ledger> Engine<L> {
     }
 
     fn create_task(&mut self, text: &str) -> Result<Result<Digest, String>, Fault> {
+        if self.is_changing() {
+            return Ok(Err(
+                "the roster is changing; create the task when that is over".to_owned()
+            ));
+        }
         let task = match Task::parse(text) {
             Ok(task) => task,
             Err(error) => return Ok(Err(error.to_string())),

@@ -13,6 +13,7 @@ mod outbox;
 pub mod ports;
 mod recovery;
 mod retention;
+pub mod roster;
 mod rounds;
 pub mod sessions;
 pub mod status;

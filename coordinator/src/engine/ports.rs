@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::{MAX_ENTRY_BYTES, VerifiedCheckpoint};
+use veilsum_protocol::roster::{Roster, RosterEntry};
 
 use crate::remedy;
 
@@ -287,6 +288,22 @@ pub trait Blobs: Send + Sync {
     /// # Errors
     /// If it cannot be read.
     fn bundles(&self, round: Round) -> Result<Option<Vec<Digest>>, Fault>;
+}
+
+/// Who may come in, and the file that names them.
+pub trait Membership: Send + Sync {
+    /// Has the consortium file name this roster, durably, and admits its banks and no others from now on. Where both are so already, nothing
+    /// happens.
+    ///
+    /// # Errors
+    /// If the disk does not take the file.
+    fn seat(&self, roster: &Roster) -> Result<(), Fault>;
+
+    /// These banks are about to join, and are told at the door what they wait for.
+    fn expect(&self, joining: &[RosterEntry], waits_for: &str);
+
+    /// True if this bank, which is about to join, stood at the door lately.
+    fn is_here(&self, bank: &RosterEntry) -> bool;
 }
 
 /// Our own disk or our own bug: the engine stops, and the next start builds it again from the journal.

@@ -1,7 +1,7 @@
 //! The engine as its store left it.
 
 use veilsum_protocol::epoch::directory::KeyDirectory;
-use veilsum_protocol::ids::{Digest, Epoch, Round};
+use veilsum_protocol::ids::{Epoch, Round};
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::round::coordinator::{CoordinatorRound, Event};
 use veilsum_protocol::round::record::Record;
@@ -12,29 +12,30 @@ use super::driver::{Clock, Engine, Parts};
 use super::outbox::Outbox;
 use super::ports::{Fault, Ledger};
 use super::retention::Retention;
+use super::roster::Rosters;
 use super::sessions::Sessions;
 use super::tasks::TaskBook;
 use super::witnesses::Witnessing;
 use super::{epochs, rounds};
 
-/// Store key of the hash of the roster that was logged last.
-const ROSTER: &str = "roster";
-
 impl<L: Ledger> Engine<L> {
-    /// Reads tasks, epoch and the open round's journal. A new roster is logged; it needs a new epoch, and ends a round of the old one.
+    /// Reads rosters, tasks, epoch and the open round's journal. The roster in `parts` is the first of a new log; later ones come by changes that banks
+    /// approve.
     ///
     /// # Errors
-    /// If the store or a blob cannot be read.
+    /// If the store or a blob cannot be read, or the roster in `parts` is none that the log had.
     pub fn recover(parts: Parts<L>) -> Result<Self, Fault> {
         let Parts {
             ledger,
             blobs,
             roster,
+            membership,
             gate,
             reconnect_grace_s,
             set_up_limit_s,
             inputs,
         } = parts;
+        let (rosters, roster) = Rosters::load(&ledger, roster)?;
         let witnessing = Witnessing::new(&roster, ledger.published(), ledger.log_size())?;
         let tasks = TaskBook::load(&ledger, blobs.as_ref())?;
         let armed = match ledger.get(epochs::ARMED)? {
@@ -47,6 +48,8 @@ impl<L: Ledger> Engine<L> {
             ledger,
             blobs,
             roster,
+            rosters,
+            membership,
             gate,
             reconnect_grace_s,
             set_up_limit_s,
@@ -74,7 +77,7 @@ impl<L: Ledger> Engine<L> {
         engine.publish_blobs()?;
         engine.restore_round()?;
         engine.forget_what_a_crash_left()?;
-        engine.accept_roster()?;
+        engine.begin_rosters()?;
         // A round whose shares were complete sums again without waiting for anybody.
         engine.round_event(None, Event::Tick)?;
         engine.settle()?;
@@ -114,24 +117,6 @@ impl<L: Ledger> Engine<L> {
                 machine.phase().name()
             );
         }
-        Ok(())
-    }
-
-    fn accept_roster(&mut self) -> Result<(), Fault> {
-        let entry = Entry::from(&self.roster);
-        let hash: Digest = entry.hash();
-        if self.ledger.get(ROSTER)?.as_deref() == Some(hash.0.as_slice()) {
-            return Ok(());
-        }
-        if self.round.is_some() {
-            tracing::warn!("the roster has changed; the open round ends without a result");
-            self.round_event(None, Event::Stop)?;
-        }
-        self.armed = None;
-        let put = (ROSTER.to_owned(), hash.0.to_vec());
-        self.outbox.put([put]);
-        self.outbox.delete([epochs::ARMED.to_owned()]);
-        self.outbox.log(&[entry]);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use veilsum_protocol::ids::{BankIndex, Epoch, Millis};
+use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis};
 use veilsum_protocol::log::entry::Entry as LogEntry;
 use veilsum_protocol::log::{Cosignature, VerifiedCheckpoint, leaf_hash};
 use veilsum_protocol::wire::canonical::Canonical;
@@ -20,6 +20,9 @@ const LEAF_OVERHEAD: usize = 16;
 
 /// Where messages for one connected bank go.
 pub trait Outlet: Send {
+    /// True if the bank's position goes by the roster with this hash.
+    fn goes_by(&self, roster: &Digest) -> bool;
+
     /// Queues a message; false if the session has ended or its queue is full, which ends it.
     fn send(&self, message: ToBank) -> bool;
 }

@@ -171,6 +171,9 @@ impl<L: Ledger> Engine<L> {
                 left.unwrap_or(0)
             );
         }
+        if let (true, Some(line)) = (self.is_changing(), self.roster_line()) {
+            return line;
+        }
         let epoch = self.epoch_line();
         if let (true, Some(line)) = (self.armed.is_none() || self.set_up.is_some(), &epoch) {
             return line.clone();

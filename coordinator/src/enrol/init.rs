@@ -11,6 +11,7 @@ use veilsum_protocol::consortium::{CONSORTIUM_VERSION, Consortium};
 use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::roster::check_consortium_name;
 
+use super::admitted::ADMITTED_FILE;
 use super::auditors::AUDITORS_FILE;
 use super::ca::Authority;
 use super::own_authority::{self, OwnAuthority};
@@ -48,6 +49,11 @@ impl Folder {
     /// What is handed to a bank.
     pub fn admission(&self, bank: &str) -> PathBuf {
         self.root.join("admissions").join(bank)
+    }
+
+    /// Which banks have a certificate and are not in the roster yet.
+    pub fn admitted(&self) -> PathBuf {
+        self.root.join(ADMITTED_FILE)
     }
 
     /// Which auditors may read log and archive.

@@ -3,6 +3,7 @@
 //! Private keys never leave their owner: the authority and the coordinator's keys are made here and stay here, a bank's keys
 //! are made at the bank, which sends a signing request.
 
+pub mod admitted;
 pub mod auditors;
 pub mod ca;
 pub mod decide;

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use veilsum_protocol::ids::Digest;
-use veilsum_protocol::roster::Roster;
 
 use crate::enrol::auditors::Auditors;
 use crate::enrol::inspect::CertificateFacts;
 use crate::enrol::revoked::RevokedList;
+use crate::transport::Seats;
 
 /// Why a peer is not answered as it wishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,15 +33,15 @@ impl Refusal {
 /// The banks of the roster and the auditors on the list.
 #[derive(Debug)]
 pub(super) struct Door {
-    roster: Arc<Roster>,
+    seats: Arc<Seats>,
     admitted: PathBuf,
     revoked: RevokedList,
 }
 
 impl Door {
-    pub(super) fn new(roster: Arc<Roster>, admitted: PathBuf, revoked: RevokedList) -> Self {
+    pub(super) fn new(seats: Arc<Seats>, admitted: PathBuf, revoked: RevokedList) -> Self {
         Self {
-            roster,
+            seats,
             admitted,
             revoked,
         }
@@ -70,7 +70,8 @@ impl Door {
                 ));
             }
         }
-        if let Some(bank) = self.roster.by_tls_key(key) {
+        let roster = self.seats.roster();
+        if let Some(bank) = roster.by_tls_key(key) {
             return Ok(format!("bank {}", bank.name));
         }
         match Auditors::load(&self.admitted) {
@@ -79,7 +80,7 @@ impl Door {
                 None => Err(Refusal::Stranger(format!(
                     "{} with TLS key {key} is neither a bank nor an admitted auditor of {}; the operator admits with `veilsum-coordinator enrol`",
                     certificate.subject,
-                    self.roster.consortium()
+                    roster.consortium()
                 ))),
             },
             Err(error) => {
@@ -159,7 +160,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use veilsum_protocol::ids::BankIndex;
-    use veilsum_protocol::roster::RosterEntry;
+    use veilsum_protocol::roster::{Roster, RosterEntry};
 
     use super::*;
 
@@ -178,8 +179,8 @@ mod tests {
             witness_key: [position + 100; 32],
             tls_key: Digest::of(&[position]),
         });
-        let roster = Arc::new(Roster::new("demo", banks.collect()).unwrap());
-        let door = Door::new(roster, path, RevokedList::at(folder.path()));
+        let seats = Seats::of(Roster::new("demo", banks.collect()).unwrap());
+        let door = Door::new(seats, path, RevokedList::at(folder.path()));
         let certificate = |tls_key| CertificateFacts {
             subject: "CN=firm".to_owned(),
             issuer: "CN=demo authority".to_owned(),

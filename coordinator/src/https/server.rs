@@ -23,7 +23,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use veilsum_link::socket::{self, Buffers};
 use veilsum_protocol::log::VerifierKey;
-use veilsum_protocol::roster::Roster;
 
 use super::answer::{Answered, Library, refuse};
 use super::body::Content;
@@ -32,7 +31,7 @@ use super::named::Named;
 use crate::config::Auditors;
 use crate::enrol::inspect::{CertificateFacts, facts_of_der};
 use crate::enrol::revoked::RevokedList;
-use crate::transport::{ServerIdentity, TransportError, accept, linger, tls_config};
+use crate::transport::{Seats, ServerIdentity, TransportError, accept, linger, tls_config};
 
 /// Requests come in less than the first; answers move at most the second per round trip.
 const BUFFERS: Buffers = Buffers {
@@ -94,7 +93,7 @@ impl Server {
         address: SocketAddr,
         limits: &Auditors,
         identity: &ServerIdentity,
-        roster: Arc<Roster>,
+        seats: Arc<Seats>,
         log_key: VerifierKey,
         folders: Folders,
         revoked: RevokedList,
@@ -115,7 +114,7 @@ impl Server {
             library: Arc::new(Library {
                 log,
                 data,
-                door: Door::new(roster, limits.admitted.clone(), revoked),
+                door: Door::new(seats, limits.admitted.clone(), revoked),
                 named: Arc::new(Mutex::new(named)),
             }),
         })

@@ -21,6 +21,7 @@ use veilsum_protocol::wire::stream::CloseCode;
 use super::listen_tcp::Doors;
 use super::pace::Pace;
 use super::ports::{Inbound, PublicBlobs, UploadGate};
+use super::seats::Seats;
 use super::session::Hall;
 use super::spool::Spool;
 use super::tls::{ServerIdentity, tls_config};
@@ -76,7 +77,7 @@ pub enum TransportError {
 /// What the sessions work with.
 pub struct Services {
     /// The banks that are admitted.
-    pub roster: Arc<Roster>,
+    pub seats: Arc<Seats>,
     /// Which uploads are welcome.
     pub gate: Arc<dyn UploadGate>,
     /// What may be fetched.
@@ -160,7 +161,7 @@ impl Listener {
         O: Serialize + Send + 'static,
     {
         let Services {
-            roster,
+            seats,
             gate,
             blobs,
             spool: folder,
@@ -169,36 +170,44 @@ impl Listener {
             folder: folder.clone(),
             error,
         };
-        let spool = Spool::open(&folder).map_err(spool_error)?;
+        let spool = Arc::new(Spool::open(&folder).map_err(spool_error)?);
         let (failed, mut failure) = mpsc::channel(1);
-        let banks: Vec<BankIndex> = roster.banks().iter().map(|bank| bank.index).collect();
-        let uploading = banks.iter().map(|bank| (*bank, tokio::sync::Mutex::default()));
-        let places = |number| {
-            banks
-                .iter()
-                .map(move |bank| (*bank, Arc::new(Semaphore::new(number))))
-        };
+        let next_session = Arc::new(AtomicU64::new(1));
+        let mut changes = seats.changes();
         let revoked = self.doors.visitors.revoked();
-        let hall = Arc::new(Hall {
-            roster,
-            revoked: revoked.clone(),
-            limits: self.limits.clone(),
-            gate,
-            blobs,
-            spool,
-            inbound,
-            failed,
-            next_session: AtomicU64::new(1),
-            current: Mutex::default(),
-            waiting: Mutex::default(),
-            uploading: uploading.collect(),
-            paces: banks
-                .iter()
-                .map(|bank| (*bank, Mutex::new(Pace::new(Instant::now()))))
-                .collect(),
-            rooms: places(self.limits.message_bytes).collect(),
-            farewells: places(Hall::<M, O>::most_farewells(&self.limits)).collect(),
-        });
+        let hall_of = |roster: Arc<Roster>| {
+            let banks: Vec<BankIndex> = roster.banks().iter().map(|bank| bank.index).collect();
+            let uploading = banks.iter().map(|bank| (*bank, tokio::sync::Mutex::default()));
+            let places = |number| {
+                banks
+                    .iter()
+                    .map(move |bank| (*bank, Arc::new(Semaphore::new(number))))
+            };
+            Arc::new(Hall {
+                roster_hash: roster.hash(),
+                roster,
+                revoked: revoked.clone(),
+                seats: Arc::clone(&seats),
+                limits: self.limits.clone(),
+                gate: Arc::clone(&gate),
+                blobs: Arc::clone(&blobs),
+                spool: Arc::clone(&spool),
+                inbound: inbound.clone(),
+                failed: failed.clone(),
+                next_session: Arc::clone(&next_session),
+                current: Mutex::default(),
+                waiting: Mutex::default(),
+                uploading: uploading.collect(),
+                paces: banks
+                    .iter()
+                    .map(|bank| (*bank, Mutex::new(Pace::new(Instant::now()))))
+                    .collect(),
+                rooms: places(self.limits.message_bytes).collect(),
+                farewells: places(Hall::<M, O>::most_farewells(&self.limits)).collect(),
+            })
+        };
+        let roster = Arc::clone(&changes.borrow_and_update());
+        let mut hall = hall_of(roster);
         // For each way its own: who crowds one of them does not shut the other.
         let handshakes = || Arc::new(Semaphore::new(self.limits.max_handshakes));
         let (by_udp, by_tcp) = (handshakes(), handshakes());
@@ -219,6 +228,12 @@ impl Listener {
                 }
                 Some(error) = failure.recv() => break Err(spool_error(error)),
                 Some(_) = connections.join_next() => {}
+                // The seats are kept by this function's caller, too.
+                Ok(()) = changes.changed() => {
+                    let roster = Arc::clone(&changes.borrow_and_update());
+                    hall.clear(&roster);
+                    hall = hall_of(roster);
+                }
                 incoming = self.endpoint.accept() => {
                     let Some(incoming) = incoming else { break Ok(()) };
                     if let Some((incoming, place)) = listen_quic::admit(incoming, &by_udp) {

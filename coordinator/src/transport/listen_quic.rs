@@ -106,7 +106,7 @@ where
         .peer_identity()
         .and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
     let certificate = chain.as_ref().and_then(|chain| chain.first());
-    match identify(certificate, &hall.roster, &hall.revoked) {
+    match identify(certificate, &hall) {
         Ok(bank) => {
             drop(place);
             session::serve_quic(hall, connection, bank).await;

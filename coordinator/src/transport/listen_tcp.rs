@@ -144,11 +144,7 @@ pub(super) async fn serve<M, O>(
     };
     let (_, tls) = stream.get_ref();
     let identified = if tls.alpn_protocol() == Some(ALPN) {
-        identify(
-            tls.peer_certificates().and_then(|chain| chain.first()),
-            &hall.roster,
-            &hall.revoked,
-        )
+        identify(tls.peer_certificates().and_then(|chain| chain.first()), &hall)
     } else {
         return tracing::info!(%remote, "a peer names no version of the protocol");
     };

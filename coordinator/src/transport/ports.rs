@@ -73,6 +73,8 @@ pub struct Uploaded {
 pub struct SessionHandle<O> {
     /// Number of the session; a later one has a larger number.
     pub id: u64,
+    /// Hash of the roster under which the bank was admitted, and by which its position goes.
+    pub roster: Digest,
     /// Messages that wait to be sent.
     pub outbound: mpsc::Sender<O>,
 }
@@ -81,6 +83,7 @@ impl<O> Clone for SessionHandle<O> {
     fn clone(&self) -> Self {
         Self {
             id: self.id,
+            roster: self.roster,
             outbound: self.outbound.clone(),
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use veilsum_link::{Connection, RecvHalf, SendHalf, Transport};
-use veilsum_protocol::ids::BankIndex;
+use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::stream::{CloseCode, ControlReply, STREAM_FRAME_LIMIT, StreamOpen};
 
@@ -21,6 +21,7 @@ use super::fetch;
 use super::frames::{StreamEnd, decoded, read_body, read_message, write_message};
 use super::pace::Pace;
 use super::ports::{Inbound, PublicBlobs, Room, SessionHandle, UploadGate};
+use super::seats::Seats;
 use super::spool::Spool;
 use super::upload::Upload;
 use crate::config::Limits;
@@ -29,6 +30,9 @@ use crate::enrol::revoked::{RevokedKey, RevokedList};
 
 /// Messages of a bank that the engine may have before it at most, however short they are.
 const MOST_AHEAD: usize = 64;
+
+const CHANGED: &str = "another roster is in force; the bank comes in again by itself";
+const LEFT: &str = "this bank is not in the roster that is in force now";
 
 const REPLACED: &str = "a newer connection with this bank's key took its place";
 
@@ -48,14 +52,16 @@ pub(super) struct Hall<M, O> {
     pub(super) roster: Arc<Roster>,
     /// Who is let in no more, whatever the roster says.
     pub(super) revoked: RevokedList,
+    pub(super) roster_hash: Digest,
+    pub(super) seats: Arc<Seats>,
     pub(super) limits: Limits,
     pub(super) gate: Arc<dyn UploadGate>,
     pub(super) blobs: Arc<dyn PublicBlobs>,
-    pub(super) spool: Spool,
+    pub(super) spool: Arc<Spool>,
     pub(super) inbound: mpsc::Sender<Inbound<M, O>>,
     /// Filled once, when the spool can no longer be trusted.
     pub(super) failed: mpsc::Sender<std::io::Error>,
-    pub(super) next_session: AtomicU64,
+    pub(super) next_session: Arc<AtomicU64>,
     pub(super) current: Mutex<HashMap<BankIndex, Current>>,
     /// Connections whose first frame has not come. See [`Hall::knock`].
     pub(super) waiting: Mutex<HashMap<(BankIndex, Transport), VecDeque<Connection>>>,
@@ -201,18 +207,36 @@ impl<M, O> Hall<M, O> {
             }
         }
     }
+
+    /// Another roster is in force: every connection ends, and who is not in it any more is told so.
+    pub(super) fn clear(&self, roster: &Roster) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = current.iter().map(|(bank, it)| (bank, &it.connection));
+        let doors = waiting.iter();
+        let at_the_door = doors.flat_map(|((bank, _), door)| door.iter().map(move |it| (bank, it)));
+        for (bank, connection) in admitted.chain(at_the_door) {
+            let entry = self.roster.bank(*bank);
+            let stays = entry.is_some_and(|entry| roster.by_tls_key(entry.tls_key).is_some());
+            let (code, reason) = if stays {
+                (CloseCode::Goodbye, CHANGED)
+            } else {
+                (CloseCode::NotInRoster, LEFT)
+            };
+            connection.close(code, reason);
+        }
+    }
 }
 
-/// The bank whose key the peer proved to hold in the handshake, if it is let in. Reads a small file.
-pub(super) fn identify(
+/// The bank whose key the peer proved to hold in the handshake; for others, how they are refused. Reads a small file.
+pub(super) fn identify<M, O>(
     certificate: Option<&CertificateDer<'static>>,
-    roster: &Roster,
-    revoked: &RevokedList,
+    hall: &Hall<M, O>,
 ) -> Result<BankIndex, (CloseCode, String)> {
-    let unknown = |text: String| (CloseCode::NotInRoster, text);
-    let certificate = certificate.ok_or_else(|| unknown("no client certificate".to_owned()))?;
-    let facts = facts_of_der(certificate).map_err(unknown)?;
-    match revoked.get(facts.tls_key) {
+    let stranger = |reason: String| (CloseCode::NotInRoster, reason);
+    let certificate = certificate.ok_or_else(|| stranger("no client certificate".to_owned()))?;
+    let facts = facts_of_der(certificate).map_err(stranger)?;
+    match hall.revoked.get(facts.tls_key) {
         Ok(None) => {}
         Ok(Some(key)) => return Err((CloseCode::Revoked, key.words())),
         Err(error) => {
@@ -221,15 +245,18 @@ pub(super) fn identify(
             return Err((CloseCode::Goodbye, text.to_owned()));
         }
     }
-    let entry = roster.by_tls_key(facts.tls_key).ok_or_else(|| {
-        unknown(format!(
-            "{} with TLS key {} is not in the roster of {}",
-            facts.subject,
-            facts.tls_key,
-            roster.consortium()
-        ))
-    })?;
-    Ok(entry.index)
+    if let Some(entry) = hall.roster.by_tls_key(facts.tls_key) {
+        return Ok(entry.index);
+    }
+    if let Some(waits_for) = hall.seats.knock(&facts.tls_key) {
+        return Err((CloseCode::NotYet, waits_for));
+    }
+    Err(stranger(format!(
+        "{} with TLS key {} is not in the roster of {}",
+        facts.subject,
+        facts.tls_key,
+        hall.roster.consortium()
+    )))
 }
 
 struct Session<M, O> {
@@ -455,7 +482,11 @@ where
         }
         let id = hall.enter(bank, &self.connection, &self.admitted);
         let (outbound, queue) = mpsc::channel(hall.limits.outbound_messages);
-        let session = SessionHandle { id, outbound };
+        let session = SessionHandle {
+            id,
+            roster: hall.roster_hash,
+            outbound,
+        };
         if let Err(gone) = self.deliver(Inbound::Connected { bank, session }).await {
             hall.leave(bank, id);
             return Err(gone);

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use veilsum_coordinator::enrol::desk::Desk;
-use veilsum_coordinator::transport::{Listener, PublicBlobs, Services, UploadGate};
+use veilsum_coordinator::transport::{Listener, PublicBlobs, Seats, Services, UploadGate};
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 use veilsum_protocol::wire::stream::{ALPN, CloseCode, Rejected};
@@ -128,7 +128,7 @@ async fn an_auditor_is_no_bank_by_either_way() {
     .unwrap();
     let address = listener.local_addr().unwrap();
     let services = Services {
-        roster: Arc::clone(&scene.roster),
+        seats: Seats::of((*scene.roster).clone()),
         gate: Arc::new(Nothing),
         blobs: Arc::new(Nothing),
         spool: scene.scratch().join("spool"),

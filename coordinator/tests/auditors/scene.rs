@@ -22,7 +22,7 @@ use veilsum_coordinator::enrol::roster::enrol;
 use veilsum_coordinator::https::{Folders, Running, Server};
 use veilsum_coordinator::ledger::{Archive, StoredLedger};
 use veilsum_coordinator::store::sled::SledStore;
-use veilsum_coordinator::transport::ServerIdentity;
+use veilsum_coordinator::transport::{Seats, ServerIdentity};
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::{Signature, SigningKey};
 use veilsum_protocol::enrolment::{
@@ -302,7 +302,7 @@ impl Scene {
             "127.0.0.1:0".parse().unwrap(),
             &limits,
             &self.server_identity(),
-            Arc::clone(&self.roster),
+            Seats::of((*self.roster).clone()),
             self.consortium.log_key.clone(),
             folders,
             RevokedList::at(&self.dir()),

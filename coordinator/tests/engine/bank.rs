@@ -13,6 +13,7 @@ use veilsum_protocol::ids::{BankIndex, Digest, Round, Timestamp};
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::{TaskState, Turnout};
 use veilsum_protocol::model::{ColumnSums, ScoreSums};
+use veilsum_protocol::roster::Roster;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::round::participant::{Action, DerivedState, Event, Notice, Participant};
@@ -23,9 +24,13 @@ use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
 
-pub struct Wire(pub mpsc::UnboundedSender<ToBank>);
+pub struct Wire(pub mpsc::UnboundedSender<ToBank>, pub Digest);
 
 impl Outlet for Wire {
+    fn goes_by(&self, roster: &Digest) -> bool {
+        self.1 == *roster
+    }
+
     fn send(&self, message: ToBank) -> bool {
         self.0.send(message).is_ok()
     }
@@ -52,6 +57,9 @@ pub struct Bank {
     pub masked: BTreeMap<Round, Vec<u8>>,
     pub trouble: Trouble,
     pub alive: bool,
+    /// The roster that it put into its own file.
+    pub pinned: Option<Roster>,
+    pub refuses_rosters: bool,
     /// Checks with which it refused something.
     pub refused: Vec<Check>,
     /// Rounds that it was asked to prepare, and in which it was then.
@@ -204,6 +212,15 @@ impl Bank {
                 }
                 Action::Notice(Notice::Refused(rejection)) => {
                     self.refused.push(rejection.check);
+                    continue;
+                }
+                // Its operator says yes to everything, unless the test says otherwise.
+                Action::Notice(Notice::RosterProposed(proposal)) if !self.refuses_rosters => {
+                    Event::RosterApproved(proposal)
+                }
+                Action::Notice(Notice::RosterProposed(proposal)) => Event::RosterRefused(proposal),
+                Action::Pin(roster) => {
+                    self.pinned = Some(*roster);
                     continue;
                 }
                 Action::Persist | Action::Close(_) | Action::Notice(_) => continue,

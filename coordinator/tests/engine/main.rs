@@ -4,6 +4,7 @@
 mod bank;
 mod epochs;
 mod retention;
+mod rosters;
 mod rounds;
 mod versions;
 mod world;

@@ -128,23 +128,6 @@ async fn banks_that_lost_their_state_derive_it_again_and_go_on_under_a_new_epoch
     back(joined).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_approved_is_known_by_name_when_the_roster_is_numbered_anew() {
-    let mut world = World::new(4);
-    let office = world.start();
-    create(&office, TASK).await.unwrap();
-    let joined = world.join_all(&office, world.banks().split_off(1)).await;
-    // One is missing: three of four see the log grow.
-    let three = ["bank-2", "bank-3", "bank-4"].map(str::to_owned);
-    wait_for(&office, |status| status.tasks[0].approved == three).await;
-    office.stop().await;
-    back(joined).await;
-    world.reform(&[4, 3, 2, 1]);
-    let office = world.start();
-    wait_for(&office, |status| status.tasks[0].approved == three).await;
-    office.stop().await;
-}
-
 /// The certificate of round 2 is in it.
 fn certifies(message: &ToBank) -> bool {
     let ToBank::Log(extension) = message else {

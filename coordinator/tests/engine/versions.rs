@@ -18,7 +18,11 @@ async fn c_708_a_bank_of_another_wire_version_is_told_both_numbers() {
     let (wire, mut heard) = mpsc::unbounded_channel();
     office
         .inputs
-        .send(Input::Connected(bank, 1, Box::new(Wire(wire))))
+        .send(Input::Connected(
+            bank,
+            1,
+            Box::new(Wire(wire, world.roster().hash())),
+        ))
         .await
         .unwrap();
     let hello = ToCoordinator::Hello {

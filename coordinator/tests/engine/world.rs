@@ -1,15 +1,16 @@
 //! A coordinator as its daemon starts it, again and again over one folder, and the banks that join it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use veilsum_coordinator::engine::driver::{Engine, Input, Parts};
 use veilsum_coordinator::engine::gate::Gate;
-use veilsum_coordinator::engine::ports::{Commit, Fault, Store, StoreError};
+use veilsum_coordinator::engine::ports::{Commit, Fault, Membership, Store, StoreError};
+use veilsum_coordinator::engine::roster::RosterView;
 use veilsum_coordinator::engine::status::Status;
 use veilsum_coordinator::ledger::{Archive, StoredLedger};
 use veilsum_coordinator::store::sled::SledStore;
@@ -135,6 +136,24 @@ pub struct World {
     roster: Roster,
     log_key: VerifierKey,
     sessions: AtomicU64,
+    seats: Arc<Seats>,
+}
+
+/// The door, with everybody before it who is to join.
+#[derive(Default)]
+struct Seats(Mutex<Option<Roster>>);
+
+impl Membership for Seats {
+    fn seat(&self, roster: &Roster) -> Result<(), Fault> {
+        *self.0.lock().unwrap() = Some(roster.clone());
+        Ok(())
+    }
+
+    fn expect(&self, _: &[RosterEntry], _: &str) {}
+
+    fn is_here(&self, _: &RosterEntry) -> bool {
+        true
+    }
 }
 
 /// A coordinator that runs.
@@ -149,6 +168,13 @@ impl Office {
     pub async fn stop(self) {
         let _ = self.stop.send(());
         self.running.await.unwrap().unwrap();
+    }
+
+    /// It is gone at once.
+    pub async fn kill(self) {
+        self.running.abort();
+        // Whether it had died of itself before.
+        drop(self.running.await);
     }
 
     /// Waits until it dies of itself.
@@ -168,12 +194,19 @@ impl World {
             roster,
             log_key,
             sessions: AtomicU64::new(1),
+            seats: Arc::default(),
         }
     }
 
-    /// From the next start on these are the members, by position.
+    /// New banks pin the roster of these members, by position; and the consortium file names it at the next start.
     pub fn reform(&mut self, members: &[u16]) {
         self.roster = roster_of(members);
+    }
+
+    /// The roster that the coordinator goes by.
+    pub fn roster(&self) -> Roster {
+        let seated = self.seats.0.lock().unwrap().clone();
+        seated.unwrap_or_else(|| self.roster.clone())
     }
 
     pub fn path(&self) -> &Path {
@@ -189,29 +222,18 @@ impl World {
         self.start_with(None, SET_UP_LIMIT_S)
     }
 
+    /// Why it does not start.
+    pub fn refused(&self) -> String {
+        let (inputs, _) = mpsc::channel(1);
+        match self.engine(None, SET_UP_LIMIT_S, inputs) {
+            Ok(_) => panic!("it starts"),
+            Err(fault) => fault.to_string(),
+        }
+    }
+
     pub fn start_with(&self, death: Option<Death>, set_up_limit_s: u32) -> Office {
-        let store = MortalStore {
-            store: self.store(),
-            folder: self.path().to_owned(),
-            death,
-            commits: 0,
-            results: 0,
-            dead: false,
-        };
-        let ledger =
-            StoredLedger::open(store, &self.path().join("log"), &self.log_key, signing_key(0)).unwrap();
-        let archive = Arc::new(Archive::open(self.path()).unwrap());
         let (inputs, receiver) = mpsc::channel(64);
-        let engine = Engine::recover(Parts {
-            ledger,
-            blobs: Arc::clone(&archive) as Arc<_>,
-            roster: self.roster.clone(),
-            gate: Arc::new(Gate::default()),
-            reconnect_grace_s: 0,
-            set_up_limit_s,
-            inputs: inputs.clone(),
-        })
-        .unwrap();
+        let (engine, archive) = self.engine(death, set_up_limit_s, inputs.clone()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(engine.run(receiver, async {
             let _ = stopped.await;
@@ -224,6 +246,36 @@ impl World {
         }
     }
 
+    fn engine(
+        &self,
+        death: Option<Death>,
+        set_up_limit_s: u32,
+        inputs: mpsc::Sender<Input>,
+    ) -> Result<(Engine<StoredLedger<MortalStore>>, Arc<Archive>), Fault> {
+        let store = MortalStore {
+            store: self.store(),
+            folder: self.path().to_owned(),
+            death,
+            commits: 0,
+            results: 0,
+            dead: false,
+        };
+        let ledger =
+            StoredLedger::open(store, &self.path().join("log"), &self.log_key, signing_key(0)).unwrap();
+        let archive = Arc::new(Archive::open(self.path()).unwrap());
+        let engine = Engine::recover(Parts {
+            ledger,
+            blobs: Arc::clone(&archive) as Arc<_>,
+            roster: self.roster.clone(),
+            membership: Arc::clone(&self.seats) as _,
+            gate: Arc::new(Gate::default()),
+            reconnect_grace_s: 0,
+            set_up_limit_s,
+            inputs,
+        })?;
+        Ok((engine, archive))
+    }
+
     /// A bank without any state. `life` tells apart what it draws.
     pub fn bank(&self, index: u16, life: u16) -> Bank {
         let bank = BankIndex::new(index).unwrap();
@@ -231,8 +283,8 @@ impl World {
             bank,
             roster: self.roster.clone(),
             log_key: self.log_key.clone(),
-            key: signing_key(index),
-            witness_key: witness_key(index),
+            key: signing_key(self.member(index)),
+            witness_key: witness_key(self.member(index)),
         };
         Bank {
             machine: Participant::new(pinned).unwrap(),
@@ -244,9 +296,17 @@ impl World {
             masked: std::collections::BTreeMap::new(),
             trouble: Trouble::default(),
             alive: true,
+            pinned: None,
+            refuses_rosters: false,
             refused: Vec::new(),
             asked: Vec::new(),
         }
+    }
+
+    /// The number of the bank at a position, which it keeps wherever it stands.
+    fn member(&self, index: u16) -> u16 {
+        let entry = self.roster.bank(BankIndex::new(index).unwrap()).unwrap();
+        entry.name.strip_prefix("bank-").unwrap().parse().unwrap()
     }
 
     pub fn banks(&self) -> Vec<Bank> {
@@ -254,10 +314,20 @@ impl World {
         banks.map(|entry| self.bank(entry.index.get(), 0)).collect()
     }
 
-    pub async fn join(&self, office: &Office, bank: Bank) -> JoinHandle<Bank> {
+    pub async fn join(&self, office: &Office, mut bank: Bank) -> JoinHandle<Bank> {
+        // Its position goes by the roster that the coordinator goes by.
+        let roster = self.roster();
+        let name = bank
+            .machine
+            .roster()
+            .bank(bank.machine.bank())
+            .unwrap()
+            .name
+            .clone();
+        bank.index = roster.named(&name).unwrap().index;
         let session = self.sessions.fetch_add(1, Ordering::Relaxed);
         let (wire, receiver) = mpsc::unbounded_channel();
-        let connected = Input::Connected(bank.index, session, Box::new(Wire(wire)));
+        let connected = Input::Connected(bank.index, session, Box::new(Wire(wire, roster.hash())));
         // A coordinator that has died takes it no more; the bank sees its end at once.
         let _ = office.inputs.send(connected).await;
         let line = Line {
@@ -305,8 +375,22 @@ pub async fn back(joined: Vec<JoinHandle<Bank>>) -> Vec<Bank> {
     banks
 }
 
+/// Proposes a roster with these members more and without those.
+pub async fn propose(office: &Office, add: &[u16], remove: &[u16]) -> Result<RosterView, String> {
+    let (sender, receiver) = oneshot::channel();
+    let add = if add.is_empty() { Vec::new() } else { members(add) };
+    let remove = remove.iter().map(|member| format!("bank-{member}")).collect();
+    let input = Input::ProposeRoster(add, remove, sender);
+    office.inputs.send(input).await.unwrap();
+    receiver.await.unwrap()
+}
+
 /// Each member has the name and the key of its number.
-fn roster_of(members: &[u16]) -> Roster {
+pub fn roster_of(list: &[u16]) -> Roster {
+    Roster::new("test/engine", members(list)).unwrap()
+}
+
+fn members(list: &[u16]) -> Vec<RosterEntry> {
     let entry = |(position, member): (u16, &u16)| RosterEntry {
         index: BankIndex::new(position).unwrap(),
         name: format!("bank-{member}"),
@@ -314,7 +398,7 @@ fn roster_of(members: &[u16]) -> Roster {
         witness_key: witness_key(*member).verifying_key().0,
         tls_key: Digest::of(&member.to_be_bytes()),
     };
-    Roster::new("test/engine", (1..).zip(members).map(entry).collect()).unwrap()
+    (1..).zip(list).map(entry).collect()
 }
 
 fn signing_key(index: u16) -> SigningKey {

@@ -17,7 +17,9 @@ use veilsum_client::config::{Config, LinkTransport};
 use veilsum_client::transport::{self, Event, Link};
 use veilsum_coordinator::config::Config as CoordinatorConfig;
 use veilsum_coordinator::enrol::desk::Desk;
-use veilsum_coordinator::transport::{Inbound, Listener, PublicBlobs, ServerIdentity, Services, UploadGate};
+use veilsum_coordinator::transport::{
+    Inbound, Listener, PublicBlobs, Seats, ServerIdentity, Services, UploadGate,
+};
 use veilsum_protocol::consortium::Consortium as ConsortiumFile;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::wire::message::ToCoordinator;
@@ -202,7 +204,7 @@ impl Hall {
         let listener = Listener::bind(at, &identity, &config.limits, desk).map_err(|error| wrong(&error))?;
         let spool = options.dir.join("spool");
         let services = Services {
-            roster: Arc::new(roster),
+            seats: Seats::of(roster),
             gate: Arc::new(Open(options.bytes)),
             blobs: Arc::new(Shelf(options.dir.join("vector"))),
             spool: spool.clone(),

@@ -263,6 +263,29 @@ pub enum Entry {
         /// True if shares may have left a bank: the same updates must not be sent again.
         after_release: bool,
     },
+    /// Another roster is proposed. The one in force stays until banks have approved it and it is logged as a [`Entry::Roster`].
+    RosterProposal {
+        /// Number of the proposal in this log, from 1.
+        sequence: u64,
+        /// Hash of the roster in force, which it is to follow.
+        previous: Digest,
+        /// Every bank that is proposed, by position. The consortium's name stays.
+        banks: Vec<RosterEntry>,
+    },
+    /// A bank's operator approved a proposed roster.
+    RosterApproval {
+        /// Hash of the proposal's entry.
+        proposal: Digest,
+        /// The bank, by its position in the roster in force.
+        bank: BankIndex,
+        /// Over [`RosterApproval`](crate::wire::statement::RosterApproval).
+        signature: Signature,
+    },
+    /// A proposal is withdrawn: its approvals count for nothing any more.
+    RosterWithdrawal {
+        /// Hash of the proposal's entry.
+        proposal: Digest,
+    },
 }
 
 impl From<&Roster> for Entry {
@@ -288,7 +311,10 @@ impl Entry {
             Self::Roster { .. }
             | Self::Task { .. }
             | Self::TaskApproval { .. }
-            | Self::KeyDirectory { .. } => None,
+            | Self::KeyDirectory { .. }
+            | Self::RosterProposal { .. }
+            | Self::RosterApproval { .. }
+            | Self::RosterWithdrawal { .. } => None,
             Self::PrepareManifest { round, .. }
             | Self::Cohort { round, .. }
             | Self::Masked { round, .. }

@@ -24,6 +24,7 @@ pub mod merkle;
 pub mod note;
 pub mod proof;
 pub mod receipt;
+pub mod roster_chain;
 pub mod tile;
 pub mod verifier_key;
 
@@ -34,5 +35,6 @@ pub use merkle::{CompactRange, CompactRangeError, empty_root, leaf_hash, node_ha
 pub use note::{NoteError, UnverifiedNote};
 pub use proof::{ConsistencyProof, InclusionProof, ProofError};
 pub use receipt::{Receipt, ReceiptError};
+pub use roster_chain::RosterChain;
 pub use tile::{MAX_ENTRY_BYTES, Tile, TileError, TileKind, tiles_between};
 pub use verifier_key::{VerifierKey, VerifierKeyError};

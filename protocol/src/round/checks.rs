@@ -37,6 +37,7 @@ checks! {
     PeerKeys = 104 "a peer's key is of low order, malformed or used twice";
     PairConfirmation = 105 "a peer's confirmation of the pair key does not hold";
     EpochNotNew = 106 "the epoch is not newer than the last one";
+    RosterUnapproved = 107 "the roster was changed without the approvals that it takes";
     RoundNotNew = 201 "the round is not newer than the last one";
     TaskNotApproved = 202 "the bank's operator has not approved the task";
     OtherState = 203 "the state is not the one that the bank derived itself";

@@ -15,6 +15,7 @@ use crate::log::VerifierKey;
 use crate::log::cosignature::Witnesses;
 use crate::log::entry::{Entry, RoundOpen, RoundResult};
 use crate::log::follower::{LogFollower, LoggedEntry};
+use crate::log::roster_chain::RosterChain;
 use crate::model::plan::Plan;
 use crate::roster::Roster;
 use crate::round::active::{ActiveRound, Standing};
@@ -46,6 +47,10 @@ pub enum Event {
     TaskUnreadable(Digest),
     /// The bank's operator approved a task.
     Approved(Digest),
+    /// The bank's operator approved a proposed roster, by the hash of the proposal.
+    RosterApproved(Digest),
+    /// The bank's operator refused it.
+    RosterRefused(Digest),
     /// The contribution cannot be computed: training failed, or the data is gone. Nobody is told why.
     NotComputed(Round),
     /// The digits of the round are durable.
@@ -95,6 +100,8 @@ pub enum Action {
     Derive(RoundOpen, RoundResult),
     /// The round is over for this bank: its digits and masked vector can go.
     Close(Round),
+    /// Make durable that this roster takes the place of the pinned one in the bank's own files. To do it again changes nothing.
+    Pin(Box<Roster>),
     /// Tell the bank's operator.
     Notice(Notice),
 }
@@ -112,6 +119,16 @@ pub enum Notice {
     Rejected(Rejection),
     /// A round ended without a result.
     Aborted(Round, crate::log::entry::AbortReason),
+    /// A change of the roster is proposed, and this bank's operator has a say in it.
+    RosterProposed(Digest),
+    /// The proposal was withdrawn, or another one took its place.
+    RosterWithdrawn(Digest),
+    /// What the operator approved is not proposed, or not any more.
+    RosterNotProposed(Digest),
+    /// The approved roster is in force, and this bank has this position in it.
+    RosterChanged(BankIndex),
+    /// The approved roster is in force, and this bank is not in it.
+    RosterLeft,
 }
 
 /// How far this bank has derived a task.
@@ -147,15 +164,19 @@ pub struct Participant {
     pub(super) thresholds: Thresholds,
     pub(super) key: SigningKey,
     witness_key: SigningKey,
-    witnesses: Witnesses,
+    pub(super) witnesses: Witnesses,
     pub(super) follower: LogFollower,
     pub(super) epochs: EpochParticipant,
     pub(super) directories: BTreeMap<Epoch, Digest>,
     pub(super) plans: BTreeMap<Digest, Plan>,
     pub(super) approved: BTreeSet<Digest>,
     pub(super) progress: BTreeMap<Digest, Progress>,
-    /// The last roster in the log.
-    pub(super) in_force: Option<Roster>,
+    /// The rosters of the log, and the change that is proposed.
+    pub(super) chain: RosterChain,
+    /// The proposal that the operator approved last.
+    pub(super) consent: Option<Digest>,
+    /// The roster that the pinned one followed by an approved change: the bank's own files may still name it after a crash.
+    pub(super) followed: Option<Roster>,
     /// The last opened round, as the log tells it.
     pub(super) watch: Option<Watch>,
     pub(super) released: Released,
@@ -201,6 +222,7 @@ macro_rules! identity {
 
 mod entries;
 mod following;
+mod rosters;
 mod slots;
 
 impl Participant {
@@ -225,7 +247,9 @@ impl Participant {
             plans: BTreeMap::new(),
             approved: BTreeSet::new(),
             progress: BTreeMap::new(),
-            in_force: None,
+            chain: RosterChain::default(),
+            consent: None,
+            followed: None,
             watch: None,
             released: Released::default(),
             last_round: Round(0),
@@ -313,6 +337,8 @@ impl Participant {
                     send(ToCoordinator::Approval(self.approval(task))),
                 ]
             }
+            Event::RosterApproved(proposal) => self.approve_roster(proposal),
+            Event::RosterRefused(proposal) => self.refuse_roster(proposal),
             Event::Computed(round) => self.computed(round),
             Event::Masked { round, length, hash } => self.masked(round, length, hash),
             Event::Derived { round, state } => self.derive(round, state),
@@ -357,19 +383,23 @@ impl Participant {
 
     /// What a restart interrupted.
     fn resume(&mut self) -> Vec<Action> {
+        let mut actions = self.pin_again();
         let Some(active) = &self.active else {
-            return Vec::new();
+            return actions;
         };
-        match (
-            &active.open,
-            active.computed,
-            active.masks(self.me),
-            &active.trailer,
-        ) {
-            (Some(open), false, ..) if active.complaints.is_some() => vec![Action::Compute(open.clone())],
-            (_, true, Some(masks), None) => vec![Action::Mask(active.round, masks)],
-            _ => Vec::new(),
-        }
+        actions.extend(
+            match (
+                &active.open,
+                active.computed,
+                active.masks(self.me),
+                &active.trailer,
+            ) {
+                (Some(open), false, ..) if active.complaints.is_some() => vec![Action::Compute(open.clone())],
+                (_, true, Some(masks), None) => vec![Action::Mask(active.round, masks)],
+                _ => Vec::new(),
+            },
+        );
+        actions
     }
 
     /// Whatever the coordinator may still be waiting for. Everything here was durable before it was first sent.
@@ -381,6 +411,7 @@ impl Participant {
                 .map(|task| ToCoordinator::Approval(self.approval(*task))),
         );
         messages.extend(self.derived.map(ToCoordinator::Derived));
+        messages.extend(self.roster_messages());
         let mut actions: Vec<Action> = messages.into_iter().map(send).collect();
         let Some(active) = &self.active else {
             return actions;

@@ -13,11 +13,12 @@ use crate::epoch::participant::EpochParticipant;
 use crate::ids::{BankIndex, Digest, Epoch, Round};
 use crate::log::entry::RoundOpen;
 use crate::log::follower::LogFollower;
+use crate::log::roster_chain::{RosterChain, read_roster};
 use crate::round::active::ActiveRound;
 use crate::round::participant::{Participant, Pinned, Progress};
 use crate::round::prepare::{HeldShares, Prepared};
 use crate::round::released::Released;
-use crate::round::watch::{Watch, read_roster, write_roster};
+use crate::round::watch::{Watch, write_roster};
 use crate::secagg::shamir::SecretScalar;
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 use crate::wire::frame;
@@ -59,7 +60,7 @@ impl Participant {
         let mut w = Writer::domain(DOMAIN);
         w.fixed(&self.key.verifying_key().0).digest(roster);
         self.follower.write(&mut w);
-        w.list(self.in_force.iter(), write_roster);
+        w.list(self.chain.in_force().into_iter(), write_roster);
         self.epochs.write(&mut w);
         w.list(self.directories.iter(), |w, (epoch, directory)| {
             epoch.write(w);
@@ -80,6 +81,16 @@ impl Participant {
         w.list(self.derived.iter(), write_signed);
         let slots: Vec<_> = self.active.iter().chain(&self.ahead).collect();
         w.list(slots.into_iter(), |w, slot| slot.write(w));
+        // A log whose roster nobody ever proposed to change leaves nothing here, as before there were proposals.
+        if !self.chain.is_plain() || self.consent.is_some() || self.followed.is_some() {
+            self.chain.write(&mut w);
+            w.list(self.consent.iter(), |w, proposal| {
+                w.digest(proposal);
+            });
+            w.list(self.followed.iter(), write_roster);
+            // The pinned one, which may be newer than that of the bank's own files.
+            write_roster(&mut w, &self.roster);
+        }
         let checksum = Digest::of(w.so_far());
         w.digest(&checksum);
         Zeroizing::new(w.finish())
@@ -103,7 +114,7 @@ impl Participant {
             });
         }
         machine.follower = LogFollower::read(&mut r, log_key)?;
-        machine.in_force = r.list(4, "roster in force", read_roster)?.pop();
+        let in_force = r.list(4, "roster in force", read_roster)?.pop();
         machine.epochs = EpochParticipant::read(&mut r)?;
         machine.directories = r
             .list(40, "directories", |r| {
@@ -137,16 +148,35 @@ impl Participant {
         let mut slots = r.list(1, "rounds", |r| ActiveRound::read(r).map(Box::new))?;
         machine.ahead = slots.split_off(slots.len().min(1));
         machine.active = slots.pop();
+        let mut own = None;
+        if r.left() == 0 {
+            machine.chain = RosterChain::at(in_force);
+        } else {
+            machine.chain = RosterChain::read_from(&mut r, in_force)?;
+            machine.consent = r.list(32, "approved proposal", |r| r.digest("proposal"))?.pop();
+            machine.followed = r.list(4, "roster before", read_roster)?.pop();
+            own = Some(read_roster(&mut r)?);
+        }
+        let files = (machine.roster.clone(), machine.me);
+        if let Some(own) = own {
+            if own.hash() != roster {
+                return Err(DecodeError::value("pinned roster", "it has another hash").into());
+            }
+            let me = machine.position_in(&own);
+            let me = me.ok_or_else(|| DecodeError::value("pinned roster", "the bank is not in it"))?;
+            machine.go_by(own, me)?;
+        }
         if r.left() != 0 || *machine.written_under(&roster) != bytes {
             return Err(DecodeError::NotCanonical(r.left()).into());
         }
-        if roster != machine.roster_hash {
-            // A new roster needs new keys, and ends a round of the old one. What the bank has seen, approved, derived and released stays;
-            // what it signed as a position of the old roster does not.
-            machine.epochs = machine.epochs.forgotten();
-            machine.active = None;
-            machine.ahead.clear();
-            machine.derived = None;
+        // Either the files name the same roster, or a crash came after an approved change and before they named it.
+        let is_followed = machine.followed.as_ref() == Some(&files.0);
+        if files.0.hash() != roster && !is_followed {
+            // The operator has put another one there.
+            machine.go_by(files.0, files.1)?;
+            machine.forget_epochs();
+            machine.followed = None;
+            machine.consent = None;
         }
         Ok(machine)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::crypto::signing::Signature;
 use crate::ids::{BankIndex, Digest};
 use crate::log::entry::{Entry, RoundOpen, RoundResult};
+use crate::log::roster_chain::read_roster;
 use crate::roster::Roster;
 use crate::round::active::{survivor_statement, valid_signatures};
 use crate::round::checks::Check;
@@ -163,13 +164,4 @@ pub(super) fn is_list(map: &BTreeMap<BankIndex, Digest>, list: &[(BankIndex, Dig
 
 pub(super) fn write_roster(w: &mut Writer, roster: &Roster) {
     w.bytes(&Entry::from(roster).to_bytes());
-}
-
-pub(super) fn read_roster(r: &mut Reader<'_>) -> Result<Roster, DecodeError> {
-    match Entry::from_bytes(r.bytes("roster")?)? {
-        Entry::Roster { consortium, banks } => {
-            Roster::new(consortium, banks).map_err(|error| DecodeError::value("roster", error.to_string()))
-        }
-        _ => Err(DecodeError::value("roster", "another entry")),
-    }
 }

@@ -7,7 +7,7 @@ use crate::ids::{BankIndex, Digest, Epoch, Round};
 use crate::log::cosignature::Cosignature;
 use crate::round::checks::Check;
 use crate::wire::signed::Signed;
-use crate::wire::statement::{Approval, BundleHeader, Derived, EpochKeys, Ready, Release};
+use crate::wire::statement::{Approval, BundleHeader, Derived, EpochKeys, Ready, Release, RosterApproval};
 
 /// Version of the messages. A peer of another version is refused with both numbers.
 pub const WIRE_VERSION: u16 = 1;
@@ -149,6 +149,18 @@ pub enum ToCoordinator {
         size: u64,
         /// Its cosignature.
         cosignature: Cosignature,
+    },
+    /// The operator approved the proposed roster.
+    RosterApproval(Signed<RosterApproval>),
+    /// The operator refused the proposed roster.
+    RosterRefusal {
+        /// Hash of the proposal's entry.
+        proposal: Digest,
+    },
+    /// The bank goes by this roster from now on, also after a restart.
+    RosterPinned {
+        /// Hash of the roster's entry.
+        roster: Digest,
     },
 }
 

@@ -115,6 +115,15 @@ statement!(
         state: digest,
     }
 );
+statement!(
+    /// The bank's operator approves a change of the roster. The proposal names the roster that it follows and every bank of the new one.
+    RosterApproval = "roster-approval" {
+        /// Hash of the `RosterProposal` entry.
+        proposal: digest,
+        /// The bank, by its position in the roster that is to be followed.
+        bank: bank,
+    }
+);
 
 /// A bank's agreement keys of one epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]

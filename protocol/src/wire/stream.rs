@@ -121,8 +121,10 @@ pub enum CloseCode {
     ProtocolViolation = 3,
     /// The peer did not send or take data in time.
     TooSlow = 4,
+    /// The key is in a roster that is proposed and not in force yet.
+    NotYet = 5,
     /// The operator took this bank's access away, whatever the roster says.
-    Revoked = 5,
+    Revoked = 6,
 }
 
 impl CloseCode {
@@ -139,6 +141,7 @@ impl CloseCode {
             Self::Replaced,
             Self::ProtocolViolation,
             Self::TooSlow,
+            Self::NotYet,
             Self::Revoked,
         ]
         .into_iter()
@@ -163,13 +166,13 @@ mod tests {
 
     #[test]
     fn close_codes_are_read_back() {
-        for number in 0..6 {
+        for number in 0..7 {
             assert_eq!(
                 u64::from(CloseCode::from_number(number).unwrap().number()),
                 number
             );
         }
-        assert_eq!(CloseCode::from_number(6), None);
+        assert_eq!(CloseCode::from_number(7), None);
     }
 
     #[test]

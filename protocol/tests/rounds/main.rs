@@ -8,6 +8,7 @@
 )]
 
 mod ahead;
+mod changes;
 mod confirmations;
 mod crash;
 mod decoys;

@@ -472,7 +472,7 @@ fn c_502_a_result_that_no_certificate_stands_behind() {
 }
 
 #[test]
-fn c_101_another_roster_in_the_log() {
+fn c_101_and_c_107_another_roster_in_the_log() {
     let mut world = World::new(5, 20);
     let pinned = world.office.log.entries[0].clone();
     world.office.log.append(Entry::from(&roster(4)));
@@ -480,7 +480,7 @@ fn c_101_another_roster_in_the_log() {
     let outcome = world.round();
     assert_eq!(outcome.end, Err(AbortReason::TooFewReady));
     for position in 1..=5 {
-        assert_eq!(world.refused(position), [Check::Roster; 2]);
+        assert_eq!(world.refused(position), [Check::RosterUnapproved, Check::Roster]);
     }
     nobody(&world, outcome.round, Step::Ready);
     // A roster that is none changes nothing.
@@ -497,19 +497,19 @@ fn c_101_another_roster_in_the_log() {
     world.catch_up();
     recovers(&mut world);
     for position in 1..=5 {
-        assert_eq!(world.refused(position), [Check::Roster; 2]);
+        assert_eq!(world.refused(position), [Check::RosterUnapproved, Check::Roster]);
     }
 }
 
 #[test]
-fn c_101_another_roster_ends_the_open_round() {
+fn c_107_another_roster_ends_the_open_round() {
     let (mut world, round, end) = lied(5, |entry| {
         let cohort = matches!(entry, Entry::Cohort { .. });
         cohort.then(|| vec![Entry::from(&roster(4)), Entry::from(&roster(5)), entry.clone()])
     });
     assert_eq!(end, Err(AbortReason::TooFewUpdates));
     for position in 1..=5 {
-        assert_eq!(world.refused(position), [Check::Roster]);
+        assert_eq!(world.refused(position), [Check::RosterUnapproved]);
     }
     nobody(&world, round, Step::Upload);
     recovers(&mut world);

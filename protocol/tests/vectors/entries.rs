@@ -339,6 +339,41 @@ fn entries() -> Vec<Value> {
             ]),
         ),
     ];
+    let one_bank = json!([
+        "list",
+        [[
+            ["bank", 1],
+            ["text", "bank-1"],
+            ["repeat", 20, 32],
+            ["repeat", 22, 32],
+            ["repeat", 21, 32]
+        ]]
+    ]);
+    all.extend([
+        good(
+            "roster proposal",
+            &Entry::RosterProposal {
+                sequence: 3,
+                previous: digest(6),
+                banks: vec![line(1, 20)],
+            },
+            &json!([["u8", 15], ["u64", 3], ["repeat", 6, 32], one_bank]),
+        ),
+        good(
+            "roster approval",
+            &Entry::RosterApproval {
+                proposal: digest(7),
+                bank: bank(2),
+                signature: SIGNATURE,
+            },
+            &json!([["u8", 16], ["repeat", 7, 32], ["bank", 2], ["repeat", 9, 64]]),
+        ),
+        good(
+            "roster withdrawal",
+            &Entry::RosterWithdrawal { proposal: digest(7) },
+            &json!([["u8", 17], ["repeat", 7, 32]]),
+        ),
+    ]);
     for number in 1..=9u8 {
         let reason = AbortReason::try_from(number).unwrap();
         let after_release = number % 2 == 0;
@@ -467,7 +502,7 @@ fn bad_entries() -> Vec<Value> {
         entry("another version", &with(&cohort, 9, b"2"), "domain"),
         entry("the form that the context names", &open().to_bytes(), "domain"),
         entry("type 0", &with(&cohort, TYPE_AT, &[0]), "value: entry type"),
-        entry("type 15", &with(&cohort, TYPE_AT, &[15]), "value: entry type"),
+        entry("type 18", &with(&cohort, TYPE_AT, &[18]), "value: entry type"),
         entry(
             "a list of 2^32 - 1 banks",
             &with(&cohort, TYPE_AT + 9, &bomb),

@@ -11,11 +11,14 @@ use veilsum_protocol::ids::{Digest, Epoch, Round};
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::wire::frame::{self, FrameError};
 use veilsum_protocol::wire::message::{MESSAGE_LIMIT, Rejection, ToBank, ToCoordinator};
+use veilsum_protocol::wire::signed::Signed;
+use veilsum_protocol::wire::statement::RosterApproval;
 use veilsum_protocol::wire::stream::{
     ControlReply, FetchReply, Rejected, STREAM_FRAME_LIMIT, StreamOpen, UploadReply,
 };
 
 use crate::round::{play, variant};
+use crate::statements::key;
 use crate::{bank, frozen, unhex};
 
 /// Variant and frame, for every variant of `T`.
@@ -81,6 +84,19 @@ fn messages() -> Value {
     up.add(&ToCoordinator::Objection {
         check: Check::OtherState,
         round: Some(Round(8)),
+    });
+    up.add(&ToCoordinator::RosterApproval(Signed::sign(
+        &key(),
+        RosterApproval {
+            proposal: Digest([7; 32]),
+            bank: bank(2),
+        },
+    )));
+    up.add(&ToCoordinator::RosterRefusal {
+        proposal: Digest([7; 32]),
+    });
+    up.add(&ToCoordinator::RosterPinned {
+        roster: Digest([8; 32]),
     });
     down.add(&ToBank::Welcome {
         wire: 1,

@@ -10,7 +10,8 @@ use veilsum_protocol::ids::{Digest, Epoch, Round};
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::{
-    Approval, BundleHeader, Derived, EpochKeys, Ready, Release, ReleasedShare, SurvivorList, Trailer,
+    Approval, BundleHeader, Derived, EpochKeys, Ready, Release, ReleasedShare, RosterApproval, SurvivorList,
+    Trailer,
 };
 
 use crate::forms::{bad, good, with};
@@ -86,6 +87,14 @@ fn statements() -> Vec<Value> {
                 bank: bank(2),
             },
             &json!([["repeat", 1, 32], ["bank", 2]]),
+        ),
+        signed(
+            "roster approval",
+            &RosterApproval {
+                proposal: digest(7),
+                bank: bank(2),
+            },
+            &json!([["repeat", 7, 32], ["bank", 2]]),
         ),
         signed("epoch keys", &epoch_keys(1, 3, 4), &epoch_keys_fields(1, 3, 4)),
         signed(

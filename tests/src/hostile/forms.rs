@@ -6,6 +6,7 @@ use veilsum_protocol::crypto::agreement::{AgreementKeys, AgreementPublic};
 use veilsum_protocol::crypto::entropy::{Entropy, SeededEntropy};
 use veilsum_protocol::epoch::directory::KeyDirectory;
 use veilsum_protocol::ids::Digest;
+use veilsum_protocol::log::RosterChain;
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::roster::Roster;
@@ -16,7 +17,7 @@ use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::outbound::decode_trailer;
 use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::{
-    Approval, BundleHeader, Derived, EpochKeys, Ready, Release, SurvivorList, Trailer,
+    Approval, BundleHeader, Derived, EpochKeys, Ready, Release, RosterApproval, SurvivorList, Trailer,
 };
 
 use super::played::BANKS;
@@ -30,6 +31,7 @@ pub(super) const DECODERS: &[Decoder] = &[
     decoder(EpochKeys::KIND, form::<EpochKeys>),
     decoder(Ready::KIND, form::<Ready>),
     decoder(Release::KIND, form::<Release>),
+    decoder(RosterApproval::KIND, form::<RosterApproval>),
     decoder(SurvivorList::KIND, form::<SurvivorList>),
     decoder(Trailer::KIND, form::<Trailer>),
     decoder("signed approval", signed::<Approval>),
@@ -38,6 +40,7 @@ pub(super) const DECODERS: &[Decoder] = &[
     decoder("signed epoch-keys", signed::<EpochKeys>),
     decoder("signed ready", signed::<Ready>),
     decoder("signed release", signed::<Release>),
+    decoder("signed roster-approval", signed::<RosterApproval>),
     decoder("trailer of an upload", trailer),
     decoder(Entry::KIND, entry),
     decoder(RoundOpen::KIND, form::<RoundOpen>),
@@ -67,6 +70,10 @@ fn entry(bytes: &[u8]) -> Outcome {
     if let Ok(entry) = Entry::from_bytes(bytes) {
         entry.round();
         entry.concerns_banks();
+        // As the next one of a log that has a roster.
+        let mut chain = RosterChain::default();
+        chain.read(&Entry::from(&*ROSTER));
+        chain.read(&entry);
         if let Entry::Roster { consortium, banks } = entry {
             drop(Roster::new(consortium, banks));
         }

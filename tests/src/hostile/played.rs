@@ -27,7 +27,7 @@ pub struct Played {
 
 pub static PLAYED: LazyLock<Played> = LazyLock::new(play);
 
-/// A whole task. A bank drops out of its second round; a second epoch is set up in the middle.
+/// A whole task. A bank drops out of its second round; a second epoch is set up in the middle. At the end the banks change places.
 fn play() -> Played {
     let mut played = Played {
         bytes: BTreeSet::new(),
@@ -68,6 +68,7 @@ fn play() -> Played {
         world.settle();
     }
     played.states.push(world.office.state.to_bytes());
+    played.change_roster(&mut world);
     let states = played.states.clone();
     played.bytes.extend(states);
     for message in told.take() {
@@ -93,9 +94,27 @@ impl Played {
     fn run(&mut self, world: &mut World, done: impl Fn(&World) -> bool) {
         while !done(world) {
             assert!(world.step(), "nothing is under way and the end was not reached");
-            let machine = world.banks[&bank(1)].machine.as_ref().unwrap();
-            self.note(machine.snapshot().to_vec());
+            self.note_snapshot(world);
         }
+    }
+
+    /// The banks approve a roster in which each has another position, and pin it.
+    fn change_roster(&mut self, world: &mut World) {
+        let members: Vec<u16> = (1..=BANKS).rev().collect();
+        let proposal = world.propose(&members);
+        self.note_snapshot(world);
+        for position in 1..=BANKS {
+            world.approve_roster(proposal, &[position]);
+            self.note_snapshot(world);
+        }
+        world.log_roster(&members);
+        self.note_snapshot(world);
+        assert_eq!(world.node(1).followed, Some(members));
+    }
+
+    fn note_snapshot(&mut self, world: &World) {
+        let machine = world.banks[&bank(1)].machine.as_ref().unwrap();
+        self.note(machine.snapshot().to_vec());
     }
 
     fn note_journal(&mut self, world: &World) {
@@ -161,6 +180,7 @@ impl Played {
         match message {
             ToCoordinator::EpochKeys(signed) => self.note_both(signed.claim(), signed.to_bytes()),
             ToCoordinator::Approval(signed) => self.note_both(signed.claim(), signed.to_bytes()),
+            ToCoordinator::RosterApproval(signed) => self.note_both(signed.claim(), signed.to_bytes()),
             ToCoordinator::Bundle(bundle) => {
                 self.framed(bundle);
                 self.note_both(bundle.header.claim(), bundle.header.to_bytes());

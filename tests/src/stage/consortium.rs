@@ -59,6 +59,12 @@ pub fn roster_of(members: &[u16]) -> Roster {
     Roster::new(LOG, (1..).zip(members).map(entry).collect()).unwrap()
 }
 
+/// The number of a bank of [`roster_of`], which it keeps wherever it stands.
+pub fn member_of(entry: &RosterEntry) -> u16 {
+    let number = entry.name.strip_prefix("bank-").map(str::parse);
+    number.unwrap().unwrap()
+}
+
 pub fn pinned(at: BankIndex, members: &[u16]) -> Pinned {
     Pinned {
         bank: at,

@@ -20,5 +20,6 @@ pub mod ledger;
 pub mod lies;
 pub mod node;
 pub mod office;
+pub mod rosters;
 pub mod witnesses;
 pub mod world;

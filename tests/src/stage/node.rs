@@ -21,7 +21,7 @@ use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{Extension, MESSAGE_LIMIT, ToBank, ToCoordinator};
 
-use crate::stage::consortium::{Contribution, pinned};
+use crate::stage::consortium::{Contribution, bank as numbered, member_of, pinned};
 use crate::stage::ledger::Blobs;
 use crate::stage::witnesses::SEEN_AT;
 
@@ -36,6 +36,8 @@ pub enum Step {
     Release,
     Derived,
     Cosignature,
+    RosterApproval,
+    RosterPinned,
     Other,
 }
 
@@ -103,6 +105,8 @@ pub struct Node {
     pub bank: BankIndex,
     /// Who is in the roster that it pins, by position.
     pub members: Vec<u16>,
+    /// Who is in the roster that its own file names since an approved change, while the coordinator goes by the one before.
+    pub followed: Option<Vec<u16>>,
     pub machine: Option<Participant>,
     entropy: SeededEntropy,
     disk: Disk,
@@ -139,6 +143,7 @@ impl Node {
             bank,
             machine: Some(Participant::new(pinned(bank, &members)).unwrap()),
             members,
+            followed: None,
             entropy: SeededEntropy::new(u64::from(bank.get()) << 32),
             disk: Disk::default(),
             blobs,
@@ -181,7 +186,10 @@ impl Node {
         self.life += 1;
         self.starts += 1;
         self.entropy = SeededEntropy::new((u64::from(self.bank.get()) << 32) + self.life);
-        let pinned = pinned(self.bank, &self.members);
+        let member = self.members[usize::from(self.bank.get()) - 1];
+        let members = self.followed.as_ref().unwrap_or(&self.members);
+        let place = members.iter().position(|other| *other == member).unwrap();
+        let pinned = pinned(numbered(place as u16 + 1), members);
         self.machine = Some(match &self.disk.snapshot {
             None => Participant::new(pinned).unwrap(),
             Some(bytes) => Participant::restore(pinned, bytes).unwrap(),
@@ -367,6 +375,7 @@ impl Node {
                 self.disk.digits.remove(&round);
                 self.disk.masked.remove(&round);
             }
+            Action::Pin(roster) => self.followed = Some(roster.banks().iter().map(member_of).collect()),
             Action::Notice(notice) => self.notices.push(notice),
         }
         true
@@ -530,6 +539,8 @@ fn step(message: &ToCoordinator) -> Step {
         ToCoordinator::Release { .. } => Step::Release,
         ToCoordinator::Derived(_) => Step::Derived,
         ToCoordinator::Cosignature { .. } => Step::Cosignature,
+        ToCoordinator::RosterApproval(_) => Step::RosterApproval,
+        ToCoordinator::RosterPinned { .. } => Step::RosterPinned,
         _ => Step::Other,
     }
 }

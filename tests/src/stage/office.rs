@@ -73,6 +73,8 @@ pub struct Office {
     pub rejections: Vec<(BankIndex, Rejection)>,
     pub objections: Vec<(BankIndex, ToCoordinator)>,
     pub notices: Vec<String>,
+    /// Which roster banks say that they have pinned.
+    pub pinned: BTreeMap<BankIndex, Digest>,
     /// Dies when this many commits more are durable, before anything that follows.
     pub kill_after_commits: Option<usize>,
     /// Dies just before this action of its machine, counted from now on.
@@ -133,6 +135,7 @@ impl Office {
             rejections: Vec::new(),
             objections: Vec::new(),
             notices: Vec::new(),
+            pinned: BTreeMap::new(),
             kill_after_commits: None,
             kill_before_action: None,
             life: 0,
@@ -461,7 +464,15 @@ impl Office {
                 self.cosigned(from, size, cosignature);
                 return Vec::new();
             }
-            ToCoordinator::Objection { .. } => {
+            ToCoordinator::RosterApproval(approval) => {
+                self.roster_approval(&approval);
+                return Vec::new();
+            }
+            ToCoordinator::RosterPinned { roster } => {
+                self.pinned.insert(from, roster);
+                return Vec::new();
+            }
+            ToCoordinator::Objection { .. } | ToCoordinator::RosterRefusal { .. } => {
                 self.objections.push((from, message));
                 return Vec::new();
             }

@@ -8,7 +8,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 use veilsum_client::config::LinkTransport;
-use veilsum_client::transport::{DownReason, Event, LinkOptions};
+use veilsum_client::transport::{DownReason, Event, LinkOptions, Positions};
 use veilsum_coordinator::transport::{Inbound, NotDelivered, SessionHandle};
 use veilsum_link::{Connection, End};
 use veilsum_protocol::ids::BankIndex;
@@ -257,7 +257,7 @@ async fn the_roster_position_must_be_the_one_that_the_bank_pinned(way: LinkTrans
     let scene = Scene::over(way);
     let server = scene.listen();
     let options = LinkOptions {
-        bank: bank(2),
+        positions: Positions::of([bank(2)]),
         ..scene.options(1, server.address)
     };
     let reason = down(&mut Bank::start(options)).await;

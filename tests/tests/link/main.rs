@@ -6,6 +6,7 @@ mod peer;
 mod pinning;
 mod roads;
 mod scene;
+mod seats;
 mod tcp;
 mod transfers;
 mod versions;

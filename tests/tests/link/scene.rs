@@ -12,14 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use veilsum_client::config::{Config as BankConfig, Link as LinkConfig, LinkTransport};
 use veilsum_client::enrol::keyfile::read_pkcs8;
-use veilsum_client::transport::{Event, Link, LinkOptions, Way, start};
+use veilsum_client::transport::{Event, Link, LinkOptions, Positions, Way, start};
 use veilsum_coordinator::config::{Config, Limits};
 use veilsum_coordinator::enrol::ca::Authority;
 use veilsum_coordinator::enrol::desk::Desk;
 use veilsum_coordinator::enrol::init::{Folder, InitOptions, init};
 use veilsum_coordinator::enrol::roster::enrol;
 use veilsum_coordinator::transport::{
-    Inbound, Listener, PublicBlobs, ServerIdentity, Services, SessionHandle, TransportError, UploadGate,
+    Inbound, Listener, PublicBlobs, Seats, ServerIdentity, Services, SessionHandle, TransportError,
+    UploadGate,
 };
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
@@ -110,7 +111,7 @@ impl Scene {
             ca_pem: self.consortium.ca_pem.clone().into_bytes(),
             certificate_pem: fs::read(&config.identity.certificate).unwrap(),
             key_pkcs8: read_pkcs8(&config.identity.key).unwrap(),
-            bank: bank(position),
+            positions: Positions::of([bank(position)]),
             limits: LinkConfig {
                 transport: self.way,
                 ..config.link
@@ -150,12 +151,13 @@ impl Scene {
     pub(crate) fn listen_on(&self, address: SocketAddr) -> Server {
         let listener = Listener::bind(address, &self.identity(), &self.limits, self.desk()).unwrap();
         let address = listener.local_addr().unwrap();
+        let seats = Seats::of((*self.roster).clone());
         let gate = Arc::new(Gate::default());
         let blobs = Arc::new(Shelf::default());
         let (inbound, events) = mpsc::channel(16);
         let (stop, stopped) = oneshot::channel::<()>();
         let services = Services {
-            roster: Arc::clone(&self.roster),
+            seats: Arc::clone(&seats),
             gate: Arc::clone(&gate) as _,
             blobs: Arc::clone(&blobs) as _,
             spool: self.spool(),
@@ -166,6 +168,7 @@ impl Scene {
         Server {
             address,
             events,
+            seats,
             gate,
             blobs,
             sessions: Vec::new(),
@@ -179,6 +182,7 @@ impl Scene {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) events: mpsc::Receiver<FromBank>,
+    pub(crate) seats: Arc<Seats>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) blobs: Arc<Shelf>,
     /// Kept, because a session ends when nobody holds its handle.

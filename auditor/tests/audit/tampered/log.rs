@@ -4,8 +4,10 @@ use veilsum_protocol::crypto::signing::Signature;
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Round};
 use veilsum_protocol::log::entry::{AbortReason, Entry, RoundOpen, RoundResult};
 use veilsum_protocol::model::Figure;
+use veilsum_protocol::roster::Roster;
 use veilsum_protocol::round::params::Thresholds;
 use veilsum_protocol::wire::canonical::Canonical;
+use veilsum_protocol::wire::statement::RosterApproval;
 
 use crate::rounds::{End, Script};
 use crate::world::{World, bank};
@@ -53,6 +55,81 @@ pub(super) fn another_roster(world: &mut World) {
         directory: Digest([2; 32]),
         first_round: Round(5),
     });
+}
+
+/// Proposes the roster without the last bank; the banks of `by` approve it. Gives the proposal and the roster.
+fn propose(world: &mut World, by: &[u16]) -> (Entry, Entry) {
+    let mut banks = world.consortium.roster.banks().to_vec();
+    banks.pop();
+    let before = world.find(|entry| matches!(entry, Entry::RosterProposal { .. }));
+    let proposal = Entry::RosterProposal {
+        sequence: before.len() as u64 + 1,
+        previous: world.consortium.roster.hash(),
+        banks: banks.clone(),
+    };
+    world.log(&proposal);
+    for position in by {
+        approve_roster(world, &proposal, *position, *position);
+    }
+    let consortium = crate::world::NAME.to_owned();
+    (proposal, Entry::Roster { consortium, banks })
+}
+
+fn approve_roster(world: &mut World, proposal: &Entry, of: u16, by: u16) {
+    let statement = RosterApproval {
+        proposal: proposal.hash(),
+        bank: bank(of),
+    };
+    let signature = world.consortium.keys[&bank(by)].sign(&statement);
+    world.log(&Entry::RosterApproval {
+        proposal: statement.proposal,
+        bank: statement.bank,
+        signature,
+    });
+}
+
+/// A change that is in order: the auditor that pinned the first roster follows it.
+pub(super) fn approved_roster(world: &mut World) {
+    let (_, roster) = propose(world, &[1, 2, 3, 4]);
+    world.log(&roster);
+}
+
+/// Logs the roster without the last bank. The auditor knows that one, too: that it was not approved is a finding all the same.
+fn log_known(world: &mut World, roster: &Entry) {
+    let banks = world.consortium.roster.banks()[..4].to_vec();
+    let known = Roster::new(crate::world::NAME, banks).unwrap();
+    world.pinned.push(known);
+    world.log(roster);
+}
+
+pub(super) fn unapproved_roster(world: &mut World) {
+    let (_, roster) = propose(world, &[]);
+    log_known(world, &roster);
+}
+
+pub(super) fn roster_without_one_approval(world: &mut World) {
+    let (_, roster) = propose(world, &[1, 2, 4, 5]);
+    log_known(world, &roster);
+}
+
+pub(super) fn forged_roster_approval(world: &mut World) {
+    let (proposal, _) = propose(world, &[1, 2, 3]);
+    approve_roster(world, &proposal, 4, 3);
+}
+
+pub(super) fn withdrawn_roster(world: &mut World) {
+    let (proposal, roster) = propose(world, &[1, 2, 3, 4]);
+    world.log(&Entry::RosterWithdrawal {
+        proposal: proposal.hash(),
+    });
+    log_known(world, &roster);
+}
+
+/// The same banks are proposed again, and an approval of before is shown in the place of a new one.
+pub(super) fn approvals_of_another_proposal(world: &mut World) {
+    let (first, _) = propose(world, &[1, 2, 3, 4]);
+    propose(world, &[2, 3, 4]);
+    approve_roster(world, &first, 1, 1);
 }
 
 pub(super) fn roster_of_two(world: &mut World) {

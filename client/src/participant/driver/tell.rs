@@ -6,6 +6,7 @@ use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::Round;
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::log::follower::LoggedEntry;
+use veilsum_protocol::round::participant::Notice;
 use veilsum_protocol::task::Task;
 
 use super::Driver;
@@ -15,6 +16,19 @@ use crate::participant::status::TaskStatus;
 use crate::participant::voice;
 
 impl<C: Channel, E: Entropy> Driver<C, E> {
+    /// Something that the participant wants the operator to know.
+    pub(super) fn notice(&mut self, notice: &Notice) -> Result<(), DriverError> {
+        let (round, text) = match self.roster_notice(notice) {
+            Some(text) => {
+                self.lay_out_roster()?;
+                (None, text)
+            }
+            None => voice::notice(notice),
+        };
+        self.parts.voice.tell(round, &text);
+        Ok(())
+    }
+
     pub(super) fn offered(&mut self, task: &Task) {
         let hash = task.hash();
         let text = if self.parts.participant.is_approved(&hash) {

@@ -6,6 +6,7 @@ mod contributions;
 mod following;
 mod groups;
 mod own_parts;
+mod rosters;
 mod scene;
 mod sequences;
 mod texts_and_images;

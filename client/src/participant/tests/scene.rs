@@ -23,9 +23,11 @@ use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 use crate::data::Room;
 use crate::desensitise::PolicySource;
 use crate::participant::contribution::Source;
-use crate::participant::{Channel, Driver, DriverError, Home, Parts, Status, Trainer, Voice, restore};
+use crate::participant::{
+    Channel, ConsortiumFile, Driver, DriverError, Home, Parts, Status, Trainer, Voice, restore,
+};
 use crate::train::{DeviceChoice, Runtime};
-use crate::transport::{DownReason, Event as LinkEvent, FetchError, NotSent, UploadError, Way};
+use crate::transport::{DownReason, Event as LinkEvent, FetchError, NotSent, Positions, UploadError, Way};
 
 /// Longest that any step of a test may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -394,6 +396,8 @@ impl Scene {
             home,
             trainer,
             voice,
+            consortium: ConsortiumFile::new(self.folder.path().join("consortium.toml")),
+            positions: Positions::of([BankIndex::new(1).unwrap()]),
         };
         let daemon = tokio::spawn(async move {
             let stop = async move {

@@ -31,6 +31,28 @@ fn read_pairs<T>(
     Ok(pairs)
 }
 
+fn write_banks(w: &mut Writer, banks: &[RosterEntry]) {
+    w.list(banks.iter(), |w, line| {
+        w.bank(line.index)
+            .text(&line.name)
+            .fixed(&line.signing_key)
+            .fixed(&line.witness_key)
+            .digest(&line.tls_key);
+    });
+}
+
+fn read_banks(r: &mut Reader<'_>) -> Result<Vec<RosterEntry>, DecodeError> {
+    r.list(102, "banks", |r| {
+        Ok(RosterEntry {
+            index: r.bank("index")?,
+            name: r.text("name")?,
+            signing_key: r.array("signing key")?,
+            witness_key: r.array("witness key")?,
+            tls_key: r.digest("TLS key")?,
+        })
+    })
+}
+
 impl Canonical for RoundOpen {
     const KIND: &'static str = "round-open";
 
@@ -130,13 +152,8 @@ impl Canonical for Entry {
     fn write(&self, w: &mut Writer) {
         match self {
             Self::Roster { consortium, banks } => {
-                w.u8(1).text(consortium).list(banks.iter(), |w, line| {
-                    w.bank(line.index)
-                        .text(&line.name)
-                        .fixed(&line.signing_key)
-                        .fixed(&line.witness_key)
-                        .digest(&line.tls_key);
-                });
+                w.u8(1).text(consortium);
+                write_banks(w, banks);
             }
             Self::Task { name, task } => {
                 w.u8(2).text(name).digest(task);
@@ -233,6 +250,24 @@ impl Canonical for Entry {
                 round.write(w);
                 w.u8(reason.number()).u8(u8::from(*after_release));
             }
+            Self::RosterProposal {
+                sequence,
+                previous,
+                banks,
+            } => {
+                w.u8(15).u64(*sequence).digest(previous);
+                write_banks(w, banks);
+            }
+            Self::RosterApproval {
+                proposal,
+                bank,
+                signature,
+            } => {
+                w.u8(16).digest(proposal).bank(*bank).fixed(&signature.0);
+            }
+            Self::RosterWithdrawal { proposal } => {
+                w.u8(17).digest(proposal);
+            }
         }
     }
 
@@ -240,15 +275,7 @@ impl Canonical for Entry {
         Ok(match r.u8("entry type")? {
             1 => Self::Roster {
                 consortium: r.text("consortium")?,
-                banks: r.list(102, "banks", |r| {
-                    Ok(RosterEntry {
-                        index: r.bank("index")?,
-                        name: r.text("name")?,
-                        signing_key: r.array("signing key")?,
-                        witness_key: r.array("witness key")?,
-                        tls_key: r.digest("TLS key")?,
-                    })
-                })?,
+                banks: read_banks(r)?,
             },
             2 => Self::Task {
                 name: r.text("name")?,
@@ -328,6 +355,19 @@ impl Canonical for Entry {
                         ));
                     }
                 },
+            },
+            15 => Self::RosterProposal {
+                sequence: r.u64("sequence")?,
+                previous: r.digest("previous roster")?,
+                banks: read_banks(r)?,
+            },
+            16 => Self::RosterApproval {
+                proposal: r.digest("proposal")?,
+                bank: r.bank("bank")?,
+                signature: Signature::read(r)?,
+            },
+            17 => Self::RosterWithdrawal {
+                proposal: r.digest("proposal")?,
             },
             other => return Err(DecodeError::value("entry type", format!("{other} is unknown"))),
         })

@@ -4,7 +4,6 @@ use crate::crypto::entropy::Entropy;
 use crate::crypto::signing::Signature;
 use crate::ids::{BankIndex, Digest, Round};
 use crate::log::entry::{Entry, RoundOpen, RoundResult};
-use crate::roster::Roster;
 use crate::round::active::{ActiveRound, Standing};
 use crate::round::checks::Check;
 use crate::round::params::MAX_JUMP;
@@ -20,11 +19,10 @@ impl Participant {
     pub(super) fn entry<E: Entropy>(&mut self, entry: Entry, entropy: &mut E) -> Vec<Action> {
         self.note(&entry);
         match entry {
-            Entry::Roster { consortium, banks } => match Roster::new(consortium, banks) {
-                Ok(roster) => self.roster_logged(roster),
-                // It names no banks that could act under it.
-                Err(_) => Vec::new(),
-            },
+            Entry::Roster { .. }
+            | Entry::RosterProposal { .. }
+            | Entry::RosterApproval { .. }
+            | Entry::RosterWithdrawal { .. } => self.roster_entry(&entry),
             Entry::Task { task, .. } => vec![Action::FetchTask(task)],
             Entry::KeyDirectory { epoch, directory, .. } => {
                 self.directories.insert(epoch, directory);
@@ -114,26 +112,6 @@ impl Participant {
         }
     }
 
-    /// The banks from here on. Under another roster than the pinned one this bank takes no part, but follows: its results are as good as
-    /// the coordinator's word for who the banks are. A roster before the pinned one is history, and no news for the operator.
-    fn roster_logged(&mut self, roster: Roster) -> Vec<Action> {
-        let was_pinned = self.is_pinned_in_force();
-        self.in_force = Some(roster);
-        if !was_pinned || self.is_pinned_in_force() {
-            return Vec::new();
-        }
-        let mut actions = self.close(self.last_round);
-        let detail =
-            "the coordinator logged another roster; install the new consortium.toml after comparing it";
-        actions.push(Action::Persist);
-        actions.extend(self.refuse(Rejection::new(Check::Roster, detail), None));
-        actions
-    }
-
-    fn is_pinned_in_force(&self) -> bool {
-        self.in_force.as_ref() == Some(&self.roster)
-    }
-
     fn survivors(&mut self, round: Round, list: &[(BankIndex, Digest)]) -> Vec<Action> {
         let standing = standing!(self);
         let is_first = self.watch.as_ref().is_some_and(|watch| watch.is_first_list(list));
@@ -188,7 +166,7 @@ impl Participant {
                 format!("found round {round} opened after round {last}, expected a later one up to {reach}");
             return self.refuse(Rejection::new(Check::RoundNotNew, detail), Some(round));
         }
-        self.watch = Some(Watch::new(open.clone(), self.in_force.clone()));
+        self.watch = Some(Watch::new(open.clone(), self.chain.in_force().cloned()));
         let is_first_of_epoch = self.epochs.serves(open.epoch);
         // Every earlier round is over for good.
         let mut actions = self.end(Round(round.0.saturating_sub(1)));

@@ -87,6 +87,7 @@ impl Participant {
             state: derived.claim().state,
             signature: derived.signature(),
         }));
+        entries.extend(self.own_roster_approval());
         if let Some(active) = &self.active {
             entries.extend(active.trailer.map(|trailer| Entry::Masked {
                 round: active.round,

@@ -168,6 +168,26 @@ fn entries() -> Vec<(u8, Entry)> {
             ));
         }
     }
+    let proposal = digest(7);
+    entries.extend([
+        (
+            15,
+            Entry::RosterProposal {
+                sequence: 3,
+                previous: digest(6),
+                banks: (1..=3).map(line).collect(),
+            },
+        ),
+        (
+            16,
+            Entry::RosterApproval {
+                proposal,
+                bank: bank(2),
+                signature,
+            },
+        ),
+        (17, Entry::RosterWithdrawal { proposal }),
+    ]);
     entries
 }
 
@@ -185,7 +205,7 @@ fn every_entry_comes_back_and_has_its_own_form() {
         assert!(forms.insert(bytes));
         types.insert(number);
     }
-    assert_eq!(types, (1..=14).collect());
+    assert_eq!(types, (1..=17).collect());
 }
 
 #[test]
@@ -254,7 +274,7 @@ fn numbers_that_mean_nothing_are_refused() {
     let without = Entry::Result(result(None));
     assert!(refused(&without, 1, 2).contains("neither 0 nor 1"));
     let mut unknown = abort.to_bytes();
-    unknown[TYPE_AT] = 15;
+    unknown[TYPE_AT] = 18;
     assert!(Entry::from_bytes(&unknown).is_err());
     let mut thresholds = open();
     thresholds.thresholds.threshold = 2;
