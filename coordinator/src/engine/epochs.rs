@@ -210,7 +210,10 @@ impl<L: Ledger> Engine<L> {
         let waiting_for = if absent.is_empty() {
             String::new()
         } else {
-            format!("; waiting for {}", self.names(&absent).join(", "))
+            format!(
+                "; waiting for {}, without a time limit",
+                self.names(&absent).join(", ")
+            )
         };
         let Some(current) = self.current_epoch() else {
             let all = self.roster.banks().len();

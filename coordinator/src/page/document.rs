@@ -66,8 +66,8 @@ pub(super) fn page(view: &View, token: &str, notice: Option<&str>) -> Markup {
     };
     frame(
         &status.consortium,
-        &status.consortium,
         "Consortium",
+        &status.consortium,
         true,
         &inside,
     )

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::words::counted;
+use super::words::{coded, counted};
 use crate::engine::status::{RoundStatus, Status};
 
 /// The phases of a round in their order, with what happens in each.
@@ -22,7 +22,7 @@ pub(super) fn section(status: &Status) -> Markup {
             Some(round) => (open(status, round)),
             None => {
                 h2 #now-title { "No round is open" }
-                p.lead data-until=[status.waits_until] { (capital(&status.waiting_for)) "." }
+                p.lead data-until=[status.waits_until] { (coded(&capital(&status.waiting_for))) "." }
             }
         }
         (facts(status))

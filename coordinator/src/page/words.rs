@@ -21,11 +21,21 @@ fn utc(milliseconds: u64) -> Option<String> {
         .ok()
 }
 
-/// Milliseconds as seconds with one digit behind the point, or as a coarser span.
+/// A span of so many milliseconds, in a unit that fits.
 pub(super) fn took(milliseconds: u64) -> String {
     match milliseconds {
-        0..10_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
+        0..1000 => format!("{milliseconds} ms"),
+        1000..10_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
         _ => crate::span::span(milliseconds / 1000),
+    }
+}
+
+/// A line in which commands stand between backticks.
+pub(super) fn coded(line: &str) -> Markup {
+    html! {
+        @for (at, part) in line.split('`').enumerate() {
+            @if at % 2 == 0 { (part) } @else { code { (part) } }
+        }
     }
 }
 
@@ -43,6 +53,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn commands_stand_out_and_everything_is_escaped() {
+        assert_eq!(
+            coded("run `a <b>` & go").into_string(),
+            "run <code>a &lt;b&gt;</code> &amp; go"
+        );
+        assert_eq!(coded("nothing").into_string(), "nothing");
+    }
+
+    #[test]
     fn times_are_told_for_people_and_machines() {
         assert_eq!(
             moment(1_700_000_000_123).into_string(),
@@ -50,8 +69,8 @@ mod tests {
         );
         assert_eq!(moment(u64::MAX).into_string(), "-");
         assert_eq!(
-            [0, 260, 9_999, 10_000, 600_000].map(took),
-            ["0.0 s", "0.2 s", "9.9 s", "10 s", "10 min"]
+            [0, 260, 1_260, 9_999, 10_000, 600_000].map(took),
+            ["0 ms", "260 ms", "1.2 s", "9.9 s", "10 s", "10 min"]
         );
         assert_eq!(
             (counted(1, "bank", "banks"), counted(0, "bank", "banks")),

@@ -38,6 +38,8 @@ pub struct Trouble {
     pub dies_in: Option<Round>,
     /// It stops when such a message comes, before it is acted on.
     pub dies_at: Option<fn(&ToBank) -> bool>,
+    /// Its masked updates never arrive.
+    pub loses_uploads: bool,
     /// Its messages of this kind never arrive.
     pub loses: Option<fn(&ToCoordinator) -> bool>,
 }
@@ -160,6 +162,7 @@ impl Bank {
                     self.masked.insert(round, packed);
                     Event::Masked { round, length, hash }
                 }
+                Action::Upload(_) if self.trouble.loses_uploads => continue,
                 Action::Upload(update) => {
                     let path = self
                         .folder

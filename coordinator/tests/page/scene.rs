@@ -49,13 +49,20 @@ impl Scene {
         create(&scene.office, &task("fraud", 5)).await.unwrap();
         let rest = |to| Input::PauseTask("fraud".to_owned(), to);
         ask(&scene.office, rest).await.unwrap();
-        scene.banks = scene.world.join_all(&scene.office, scene.world.banks()).await;
+        scene.join(|_| ()).await;
         // The last heads are published when the round is over: the page reads what is published.
         wait_for(&scene.office, |status| {
             crate::world::finished(status) && status.published == status.log_size
         })
         .await;
         scene
+    }
+
+    /// All banks come, as `prepare` leaves them.
+    pub async fn join(&mut self, prepare: impl FnOnce(&mut Vec<Bank>)) {
+        let mut banks = self.world.banks();
+        prepare(&mut banks);
+        self.banks = self.world.join_all(&self.office, banks).await;
     }
 
     pub fn link(&self) -> String {

@@ -1,6 +1,7 @@
 //! The page as a browser shows it, and what can be done there.
 
 use serde_json::{Value, json};
+use veilsum_coordinator::engine::status::RoundStatus;
 use veilsum_coordinator::engine::tasks::TaskStatus;
 
 use crate::browser::Browser;
@@ -259,4 +260,51 @@ async fn a_task_is_paused_by_keyboard_after_a_question_and_the_page_follows_what
     drop(browser);
     scene.end().await;
     crate::world::back(banks).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_open_round_names_whom_it_waits_for_and_counts_the_seconds_down() {
+    let mut scene = Scene::at_rest(4_000_000_000).await;
+    let text = task("credit", 4).replace("collect_s = 5", "collect_s = 500");
+    create(&scene.office, &text).await.unwrap();
+    // It computes and never uploads, and its connection stands.
+    scene.join(|banks| banks[2].trouble.loses_uploads = true).await;
+    wait_for(&scene.office, |status| {
+        let collects = |round: &RoundStatus| round.phase == "collect" && round.heard_from == 2;
+        status.round.as_ref().is_some_and(collects)
+    })
+    .await;
+    let link = scene.link();
+    let look = move || {
+        let browser = Browser::start();
+        browser.size(390, 844);
+        browser.media("", "light");
+        browser.open(&link);
+        holds(&browser, "open round");
+        let text = browser.eval("document.getElementById('now').innerText");
+        let text = text.as_str().unwrap();
+        for part in [
+            "Round 1",
+            "Step 1 of 6 of task credit",
+            "2 of 3 have answered",
+            "Waiting for bank-3",
+            " s left",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        assert_eq!(
+            browser.eval("document.querySelector('[aria-current=step]').textContent"),
+            "collect"
+        );
+        browser.picture("operator-open-phone");
+        browser.size(1280, 900);
+        browser.picture("operator-open");
+        let left =
+            "Number(document.querySelector('#now [data-until]').textContent.match(/(\\d+) s left/)[1])";
+        let before = browser.eval(left).as_u64().unwrap();
+        browser.until(&format!("{left} < {before}"));
+        assert_eq!(*browser.complaints.borrow(), Vec::<String>::new());
+    };
+    tokio::task::spawn_blocking(look).await.unwrap();
+    scene.end().await;
 }
