@@ -73,13 +73,13 @@ pub(super) fn section(status: &Status, told: &Told) -> Markup {
         }
         div.scroll tabindex="0" role="region" aria-label="Banks, their connections and their part in the last rounds" {
             table {
-                caption {
+                caption { span {
                     "Connections, software and key epoch now"
                     @if let (Some(first), Some(last)) = (rounds.first(), rounds.last()) {
                         ", and the part of each bank in rounds " (first.round) " to " (last.round) " by the published log"
                     }
                     "."
-                }
+                } }
                 thead { tr { th scope="col" { "Bank" } th scope="col" { "Connection" } th scope="col" { "Keys" } th scope="col" { "Software" }
                     @if !rounds.is_empty() { th.strip scope="col" { "Last rounds" } } } }
                 tbody {

@@ -39,7 +39,7 @@ pub(super) fn section(status: &Status) -> Markup {
             ul.legend aria-hidden="true" { @for (name, _) in PHASES { li { span.{ "key ph-" (name) } {} (name) } } }
             div.scroll tabindex="0" role="region" aria-label="Phases of the last rounds" {
                 table {
-                    caption { "The last rounds since the coordinator was started, and how long their phases took. All bars have one scale." }
+                    caption { span { "The last rounds since the coordinator was started, and how long their phases took. All bars have one scale." } }
                     thead { tr { th scope="col" { "Round" } th scope="col" { "Step" } th.bar scope="col" { "Phases" } th.number scope="col" { "Took" } th scope="col" { "Outcome" } } }
                     tbody {
                         @for row in &rows {
