@@ -3,12 +3,15 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := build
-.PHONY: all build demo demo-credit demo-scorecard demo-fraud demo-market demo-market-direction demo-messages demo-documents test lies soak abuse fuzz load bench bench-log bench-training audit fmt clean help libtorch machine
+.PHONY: all build dist demo demo-credit demo-scorecard demo-fraud demo-market demo-market-direction demo-messages demo-documents test lies soak abuse fuzz load bench bench-log bench-training audit fmt clean help libtorch machine
 
 all: build
 
 build: libtorch ## fetch libtorch once, then build everything for production
 	$(CARGO) build --release --locked --workspace
+
+dist: libtorch ## tarballs of the three programs to install, libtorch beside the client, into dist/
+	scripts/dist
 
 demo: libtorch ## five banks train one credit model under masks, on this machine
 	$(CARGO) build --release --locked --bins -p veilsum-coordinator -p veilsum-client -p veilsum-auditor -p veilsum-examples

@@ -54,6 +54,9 @@ struct Cli {
     /// Also train the same federation without masks, and compare
     #[arg(long)]
     compare_unmasked: bool,
+    /// Judge the federated model alone: train none to compare with, which takes longer than the rounds where models are large
+    #[arg(long, conflicts_with = "compare_unmasked")]
+    federated_only: bool,
     /// Only train the federation without masks, in this process, and tell each round's figures
     #[arg(long)]
     trial: bool,
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         rounds: cli.rounds,
         seed: cli.seed,
         compare_unmasked: cli.compare_unmasked,
+        federated_only: cli.federated_only,
         trial: cli.trial,
     };
     match play(&options) {

@@ -30,9 +30,11 @@ use crate::score::{Score, judge};
 pub(super) const UNMASKED_RUNS: u64 = 3;
 
 /// Models that were trained in this process.
+#[derive(Default)]
 pub(super) struct Trials {
     pub(super) alone: Vec<Trial>,
-    pub(super) pooled: Trial,
+    /// None where nothing is compared.
+    pub(super) pooled: Option<Trial>,
     pub(super) unmasked: Vec<Trial>,
     /// Of other tasks on the same rows, with their names.
     pub(super) rivals: Vec<(&'static str, Trial)>,
@@ -115,6 +117,9 @@ pub(super) fn train_trials(
     test: &TestFold,
     options: &Options,
 ) -> Result<Trials, DemoError> {
+    if options.federated_only {
+        return Ok(Trials::default());
+    }
     let plan = Plan {
         task: &played.supply.task,
         test,
@@ -152,9 +157,7 @@ pub(super) fn train_trials(
         jobs.push(Box::new(move || each_for_itself(plan, &[bank])));
     }
     let mut trials = in_parallel(jobs)?.into_iter();
-    let pooled = trials
-        .next()
-        .ok_or_else(|| DemoError::Trial(POISONED.to_owned()))?;
+    let pooled = trials.next();
     let rivals = others
         .iter()
         .map(|other| other.name)

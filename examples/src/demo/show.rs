@@ -75,6 +75,8 @@ pub struct Options {
     pub seed: u64,
     /// Whether the unmasked federation is trained too.
     pub compare_unmasked: bool,
+    /// Whether the models to compare with are left out.
+    pub federated_only: bool,
     /// Whether only the unmasked federation is trained, in this process.
     pub trial: bool,
 }

@@ -57,9 +57,11 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
     narrator.say(&format!("  {}", verdict.verdict));
     let audit = begin.elapsed();
 
-    narrator.head(
-        "For comparison, the same trainer and passes in this process: each bank alone, and all rows pooled.",
-    );
+    if !options.federated_only {
+        narrator.head(
+            "For comparison, the same trainer and passes in this process: each bank alone, and all rows pooled.",
+        );
+    }
     let begin = Instant::now();
     let found = played.state.vocabularies.as_ref();
     let banks = bank_tables(played, task, found)?;
@@ -82,14 +84,16 @@ pub(super) fn reach(played: &Played<'_>, options: &Options, narrator: &Narrator)
     let comparison = begin.elapsed();
 
     let curve = federated_curve(played, &test)?;
-    let training_rows = trials.pooled.training_rows;
-    let rows = result_rows(played, &trials, &rules, &federated);
+    let training_rows = banks.iter().map(|rows| rows.training_rows().count()).sum();
+    let rows = result_rows(played, &trials, &rules, (&federated, training_rows));
     narrator.head(&format!(
         "Judged on {} rows that nobody trained on:",
         grouped(test.len())
     ));
     narrator.say(results(&with_mean_and_best(&rows, &trials)).trim_end());
-    tell_best_moments(played, &trials, &curve, narrator);
+    if !options.federated_only {
+        tell_best_moments(played, &trials, &curve, narrator);
+    }
 
     let checks = checks(played, &trials, &rules, &federated, &verdict);
     let report = Report {
@@ -185,9 +189,8 @@ fn result_rows(
     played: &Played<'_>,
     trials: &Trials,
     rules: &[(&'static str, Score)],
-    federated: &Score,
+    (federated, training_rows): (&Score, usize),
 ) -> Vec<TableRow> {
-    let training_rows = trials.pooled.training_rows;
     let banks = played.supply.banks.iter().zip(&trials.alone);
     let mut rows: Vec<TableRow> = banks
         .map(|(bank, trial)| page::row(&bank.name, Role::Alone, &trial.score, trial.training_rows))
@@ -203,12 +206,14 @@ fn result_rows(
             .iter()
             .map(|(name, trial)| page::row(name, Role::Reference, &trial.score, trial.training_rows)),
     );
-    rows.push(page::row(
-        "all rows pooled",
-        Role::Pooled,
-        &trials.pooled.score,
-        training_rows,
-    ));
+    rows.extend(trials.pooled.iter().map(|pooled| {
+        page::row(
+            "all rows pooled",
+            Role::Pooled,
+            &pooled.score,
+            pooled.training_rows,
+        )
+    }));
     let scores: Vec<Score> = trials.unmasked.iter().map(|trial| trial.score).collect();
     if let Some(mean) = Score::mean(&scores) {
         let name = format!("federated without masks, mean of {UNMASKED_RUNS}");
@@ -253,7 +258,8 @@ fn tell_best_moments(played: &Played<'_>, trials: &Trials, curve: &[(u64, Score)
         .zip(&trials.alone)
         .filter_map(|(bank, trial)| page::best_moment(&bank.name, trial))
         .collect();
-    told.extend(page::best_moment("pooled", &trials.pooled));
+    let pooled = trials.pooled.as_ref();
+    told.extend(pooled.and_then(|pooled| page::best_moment("pooled", pooled)));
     let scores: Vec<Score> = curve.iter().map(|(_, score)| *score).collect();
     if let Some(best) = Score::best(&scores) {
         let round = scores
