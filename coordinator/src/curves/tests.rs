@@ -1,21 +1,23 @@
 #![allow(clippy::unwrap_used)]
 
 use veilsum_protocol::ids::Digest;
-use veilsum_protocol::model::{Figure, Metrics};
+use veilsum_protocol::model::ScoreSums;
 
 use super::*;
 use crate::history::StepResult;
 
+/// Results whose models were not judged, judged on rows of one class, and judged on rows of which three of four pairs are in order.
 fn task(name: &str, hash: u8) -> TaskHistory {
-    let result = |round: u64, step: u32, auc: Option<f64>| StepResult {
+    let result = |round: u64, step: u32, positives: Option<[u64; 2]>| StepResult {
         round,
         step,
         kind: "train",
         opened_at: 1_700_000_000 + round,
         survivors: 4,
-        metrics: auc.map(|auc| Metrics {
-            rows: 10,
-            figures: vec![(Figure::Auc, Some(auc)), (Figure::Ks, None)],
+        metrics: positives.map(|positives| {
+            let rows = 2 + positives.iter().sum::<u64>();
+            let sums = ScoreSums::binary(rows, 1.0, vec![2, 0], positives.to_vec());
+            sums.metrics().unwrap()
         }),
     };
     TaskHistory {
@@ -23,8 +25,8 @@ fn task(name: &str, hash: u8) -> TaskHistory {
         task: Digest([hash; 32]),
         results: vec![
             result(1, 0, None),
-            result(2, 1, Some(0.5)),
-            result(3, 2, Some(0.75)),
+            result(2, 1, Some([0, 0])),
+            result(3, 2, Some([1, 1])),
         ],
     }
 }
@@ -62,14 +64,20 @@ fn each_task_has_a_file_with_an_event_for_each_result() {
             "again-03030303/events.out.tfevents.1700000001.veilsum",
         ]
     );
-    // Two of three steps have an AUC; KS is not defined; every step has its banks.
-    assert_eq!((written[0].steps, written[0].values), (2, 5));
+    assert_eq!(written[0].steps, 2);
+    let defined = tasks[0].results.iter().flat_map(|result| &result.metrics);
+    let defined = defined.flat_map(|metrics| metrics.figures.iter().filter(|(_, value)| value.is_some()));
+    assert_eq!(written[0].values, 3 + defined.count(), "every step has its banks");
     let records = records(&written[0].file);
     assert_eq!(records.len(), 4, "the version and three results");
     let has = |at: usize, part: &[u8]| records[at].windows(part.len()).any(|found| found == part);
     assert!(has(0, b"brain.Event:2"));
-    assert!(has(1, b"banks_in_sum") && !has(1, b"auc"));
-    assert!(has(3, b"auc") && has(3, &0.75_f32.to_le_bytes()) && !has(3, b"ks"));
+    assert!(has(1, b"banks_in_sum") && !has(1, b"log_loss"));
+    assert!(
+        has(2, b"log_loss") && !has(2, b"auc"),
+        "no figure that is not defined"
+    );
+    assert!(has(3, b"auc") && has(3, &0.75_f32.to_le_bytes()));
     // A second time the same bytes stand in the same place.
     let before = std::fs::read(&written[0].file).unwrap();
     assert_eq!(write(&tasks, &out).unwrap(), written);

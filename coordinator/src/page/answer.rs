@@ -92,6 +92,10 @@ where
         Found::Nothing => return plain(StatusCode::NOT_FOUND, "there is nothing here"),
     };
     let session = match route.role {
+        // Who only looks at a link does not use it up.
+        Role::None if route.act == Act::Login && parts.method == Method::HEAD => {
+            return plain(StatusCode::OK, "");
+        }
         Role::None => return open_to_all(office, route, parts.uri.query()).await,
         Role::Operator => office.guard.session(&parts.headers),
     };

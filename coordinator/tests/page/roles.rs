@@ -165,6 +165,11 @@ async fn a_link_opens_once_and_a_form_is_no_longer_than_a_task() {
     let (port, link) = (scene.port, scene.link());
     let run = move || {
         let path = link.split_once(&format!(":{port}")).unwrap().1.to_owned();
+        assert_eq!(
+            request(port, "HEAD", &path, &[], "").status,
+            200,
+            "whoever only looks"
+        );
         let cookie = enter(port, &link);
         assert_eq!(request(port, "GET", &path, &[], "").status, 401, "a second time");
         let origin = format!("http://127.0.0.1:{port}");
