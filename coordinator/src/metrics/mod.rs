@@ -279,14 +279,9 @@ impl Inner {
         }
         self.epoch.set(signed(status.epoch.unwrap_or(0)));
         self.round_open.set(status.round.is_some().into());
-        let kinds: [(&'static str, fn(&TaskStatus) -> bool); 4] = [
-            ("running", |status| matches!(status, TaskStatus::Running)),
-            ("paused", |status| matches!(status, TaskStatus::Paused)),
-            ("finished", |status| matches!(status, TaskStatus::Finished)),
-            ("stopped", |status| matches!(status, TaskStatus::Stopped(_))),
-        ];
-        for (name, is) in kinds {
-            let count = status.tasks.iter().filter(|task| is(&task.status)).count();
+        for name in ["running", "paused", "finished", "stopped"] {
+            let tasks = status.tasks.iter();
+            let count = tasks.filter(|task| status_label(&task.status) == name).count();
             self.tasks
                 .get_or_create(&[("status", name)])
                 .set(signed_count(count));
@@ -353,6 +348,15 @@ const REASONS: [AbortReason; 9] = [
     AbortReason::Stopped,
     AbortReason::Restarted,
 ];
+
+fn status_label(status: &TaskStatus) -> &'static str {
+    match status {
+        TaskStatus::Running => "running",
+        TaskStatus::Paused => "paused",
+        TaskStatus::Finished => "finished",
+        TaskStatus::Stopped(_) => "stopped",
+    }
+}
 
 fn reason_label(reason: AbortReason) -> &'static str {
     match reason {
