@@ -10,7 +10,6 @@ pub mod export;
 pub mod fetch;
 pub mod mirror;
 pub mod page;
-pub mod pictures;
 pub mod signer;
 pub mod source;
 pub mod verify;

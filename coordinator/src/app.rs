@@ -1,5 +1,6 @@
 //! The daemon put together: the one place that names concrete backends.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::VerifierKey;
+use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator};
 use veilsum_protocol::wire::stream::Rejected;
 
@@ -19,11 +21,14 @@ use crate::engine::gate::Gate;
 use crate::enrol::auditors::Auditors;
 use crate::enrol::desk::Desk;
 use crate::enrol::revoked::RevokedList;
-use crate::enrol::{inspect, keyfile};
+use crate::enrol::{EnrolError, inspect, keyfile};
 use crate::formation;
+use crate::history::History;
 use crate::https;
 use crate::ledger::{Archive, StoredLedger};
 use crate::membership::Members;
+use crate::metrics::Meters;
+use crate::page::{self, Office};
 use crate::store::sled::SledStore;
 use crate::transport::{
     Inbound, Listener, PublicBlobs, Seats, ServerIdentity, Services, SessionHandle, TransportError,
@@ -90,28 +95,90 @@ pub fn run(dir: &Path, config: &Config) -> Result<(), RunError> {
     result
 }
 
-async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
+/// The text of the consortium file.
+pub(crate) fn consortium_text(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| {
+        format!(
+            "{}: {error}; every bank has the same file: copy it back from one, or set identity.consortium",
+            path.display()
+        )
+    })
+}
+
+/// Reads the consortium file.
+///
+/// # Errors
+/// What is wrong with it, in words, with its path.
+pub fn read_consortium(config: &Config) -> Result<(Consortium, Roster), String> {
     let path = &config.identity.consortium;
     let text = consortium_text(path)?;
-    let named = |problem: String| configuration(format!("{}: {problem}", path.display()));
-    let (consortium, roster) = Consortium::from_toml(&text).map_err(|error| named(error.to_string()))?;
-    let verifier = consortium.log_key.clone();
-    let key = keyfile::read_pkcs8(&config.identity.log_key).map_err(configuration)?;
-    let key = SigningKey::from_pkcs8(&key)
-        .map_err(|error| configuration(format!("{}: {error}", config.identity.log_key.display())))?;
+    Consortium::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn read_log_key(config: &Config, verifier: &VerifierKey) -> Result<SigningKey, String> {
+    let path = &config.identity.log_key;
+    let key = keyfile::read_pkcs8(path).map_err(|error| error.to_string())?;
+    let key = SigningKey::from_pkcs8(&key).map_err(|error| format!("{}: {error}", path.display()))?;
     if key.verifying_key().0 != *verifier.public_key() {
-        return Err(configuration(format!(
+        return Err(format!(
             "{}: it is not the key of {verifier}, which every bank has in consortium.toml; put that key back",
-            config.identity.log_key.display()
-        )));
+            path.display()
+        ));
     }
+    Ok(key)
+}
+
+fn read_identity(config: &Config, consortium: &Consortium) -> Result<ServerIdentity, EnrolError> {
+    let identity = &config.identity;
+    ServerIdentity::load(&identity.certificate, &identity.key, &consortium.ca_pem)
+}
+
+/// Everything in the files that the configuration names with which the daemon would not start.
+pub fn problems(config: &Config) -> Vec<String> {
+    let mut problems = Vec::new();
+    match read_consortium(config) {
+        Err(problem) => problems.push(problem),
+        Ok((consortium, _)) => {
+            problems.extend(read_log_key(config, &consortium.log_key).err());
+            problems.extend(
+                check_certificate(config, &consortium)
+                    .err()
+                    .map(|error| error.to_string()),
+            );
+            problems.extend(
+                read_identity(config, &consortium)
+                    .err()
+                    .map(|error| error.to_string()),
+            );
+        }
+    }
+    if config.auditors.listen.is_some() {
+        problems.extend(
+            Auditors::load(&config.auditors.admitted)
+                .err()
+                .map(|error| error.to_string()),
+        );
+    }
+    // A certificate that cannot be read is told by both that read it.
+    problems.dedup();
+    problems
+}
+
+async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
+    let (consortium, roster) = read_consortium(config).map_err(RunError::Configuration)?;
+    let verifier = consortium.log_key.clone();
+    let key = read_log_key(config, &verifier).map_err(RunError::Configuration)?;
     let expires = check_certificate(config, &consortium)?;
-    let identity = ServerIdentity::load(
-        &config.identity.certificate,
-        &config.identity.key,
-        &consortium.ca_pem,
-    )
-    .map_err(configuration)?;
+    let identity = read_identity(config, &consortium).map_err(configuration)?;
+    let (stopped, stop) = tokio::sync::watch::channel(false);
+    // Before the store is read, which takes a while where the log is long: whoever asks hears that the daemon starts.
+    let meters = Meters::new(
+        config.folders.data.clone(),
+        config.folders.log.clone(),
+        expires,
+        time::OffsetDateTime::now_utc().unix_timestamp(),
+    );
+    let office = open_office(config, &meters, &verifier, expires, until(stop.clone()))?;
 
     let store = SledStore::open(&config.folders.data.join("store")).map_err(failure)?;
     let ledger = StoredLedger::open(store, &config.folders.log, &verifier, key).map_err(failure)?;
@@ -120,8 +187,9 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     let (inputs, engine_inputs) = mpsc::channel(INPUTS);
     // The engine knows from the log whether the file is behind it.
     let seats = Seats::of(roster.clone());
-    let members = Members::new(Arc::clone(&seats), path.clone(), consortium.clone());
-    let engine = Engine::recover(Parts {
+    let file = config.identity.consortium.clone();
+    let members = Members::new(Arc::clone(&seats), file, consortium.clone());
+    let mut engine = Engine::recover(Parts {
         ledger,
         blobs: Arc::clone(&archive) as Arc<_>,
         roster,
@@ -132,10 +200,16 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
         inputs: inputs.clone(),
     })
     .map_err(failure)?;
+    engine.observed_by(Box::new(meters.clone()));
 
     let listener = Listener::bind(config.listen, &identity, &config.limits, Desk::new(dir))?;
     let address = listener.local_addr().map_err(failure)?;
-    let admin = admin::serve(&config.folders.data, inputs.clone()).map_err(|error| {
+    let desk = admin::Desk {
+        inputs: inputs.clone(),
+        feed: engine.feed(),
+        login: login(office.as_ref()),
+    };
+    let admin = admin::serve(&config.folders.data, desk).map_err(|error| {
         failure(format!(
             "{}: {error}; the operator's socket needs a folder that has sockets, and a path of at most 107 bytes: set folders.data",
             config.folders.data.join(admin::SOCKET).display()
@@ -153,13 +227,15 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     let services = Services {
         seats,
         gate: Arc::new(Door(gate)),
-        blobs: Arc::new(Shelf(archive)),
+        blobs: Arc::new(Shelf(archive, meters)),
         spool: config.folders.data.join("spool"),
     };
     let (inbound, network) = mpsc::channel(INPUTS);
-    let (stopped, stop) = tokio::sync::watch::channel(false);
     tokio::spawn(admin);
     tokio::spawn(remind(expires, config.identity.certificate.clone()));
+    if let Some((office, _)) = &office {
+        office.opens(inputs.clone(), engine.feed());
+    }
     tokio::spawn(forward(network, inputs));
     let reading = reading
         .map(|server| server.start(until(stop.clone())))
@@ -173,6 +249,9 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
         () = signalled => None,
     };
     tracing::info!("stopping; an open round stays in the journal and goes on at the next start");
+    if let Some((office, _)) = &office {
+        office.closes();
+    }
     let _ = stopped.send(true);
     let engine = match ended {
         Some(ended) => ended,
@@ -186,13 +265,51 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     Ok(network?)
 }
 
-/// The text of the consortium file.
-pub(crate) fn consortium_text(path: &Path) -> Result<String, RunError> {
-    std::fs::read_to_string(path).map_err(|error| {
-        configuration(format!(
-            "{}: {error}; every bank has the same file: copy it back from one, or set identity.consortium",
-            path.display()
+/// The operator's page, where one is wanted, with its address. It is served until `stop` is ready.
+fn open_office(
+    config: &Config,
+    meters: &Meters,
+    log_key: &VerifierKey,
+    expires: i64,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<Option<(Arc<Office>, SocketAddr)>, RunError> {
+    let Some(address) = config.operator.listen else {
+        return Ok(None);
+    };
+    let server = page::Server::bind(address, config.operator.max_connections).map_err(|error| {
+        failure(format!(
+            "cannot listen on TCP {address}: {error}; stop the program that has the port, or set another operator.listen in coordinator.toml"
         ))
+    })?;
+    let address = server.local_addr().map_err(failure)?;
+    let history = History::new(config.folders.log.clone(), log_key.clone());
+    let office = Office::new(
+        config.operator.session_s,
+        address.port(),
+        meters.clone(),
+        history,
+        expires,
+    );
+    let served = Arc::clone(&office);
+    tokio::spawn(async move {
+        if let Err(error) = server.serve(served, stop).await {
+            tracing::error!(%error, "the operator's page is not served any more");
+        }
+    });
+    tracing::info!(
+        "the operator's page is at http://{address}; `veilsum-coordinator page` lets a browser in. Metrics are at http://{address}/metrics"
+    );
+    Ok(Some((office, address)))
+}
+
+/// What the operator's socket answers who wants to come in.
+fn login(office: Option<&(Arc<Office>, SocketAddr)>) -> admin::Login {
+    let office = office.cloned();
+    Arc::new(move || {
+        let (office, address) = office.as_ref().ok_or(
+            "this coordinator serves no page; set operator.listen in coordinator.toml, such as \"127.0.0.1:7480\", and start it again",
+        )?;
+        Ok(format!("http://{address}/login?word={}", office.link()?))
     })
 }
 
@@ -350,10 +467,12 @@ impl UploadGate for Door {
     }
 }
 
-struct Shelf(Arc<Archive>);
+struct Shelf(Arc<Archive>, Meters);
 
 impl PublicBlobs for Shelf {
     fn open(&self, hash: Digest) -> Option<(std::fs::File, u64)> {
-        self.0.open_published(&hash)
+        let (file, length) = self.0.open_published(&hash)?;
+        self.1.fetched(length);
+        Some((file, length))
     }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn wait(
     signalled: impl Future<Output = ()>,
 ) -> Result<Ended, RunError> {
     let path = &config.identity.consortium;
-    let Some(consortium) = without_banks(&consortium_text(path)?) else {
+    let Some(consortium) = without_banks(&consortium_text(path).map_err(RunError::Configuration)?) else {
         return Ok(Ended::Formed);
     };
     check_certificate(config, &consortium)?;

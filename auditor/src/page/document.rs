@@ -1,11 +1,11 @@
 //! The page from top to bottom, and the verdict at its head.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use veilsum_pictures as pictures;
 
 use super::facts::Facts;
 use super::words::{counted, grouped, utc};
 use super::{Page, banks, checks, columns, members, models, rounds};
-use crate::pictures;
 use crate::verify::report::{Check, CheckReport, Report};
 
 const STYLE: &str = include_str!("style.css");

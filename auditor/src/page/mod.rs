@@ -2,7 +2,7 @@
 //!
 //! * `facts`: what the log says, sorted as the page shows it.
 //! * `document`: the page from top to bottom, and the verdict at its head.
-//! * `rounds`, `banks`, `columns`, `models`, `checks`, `members`: its sections; the models' pictures are those of [`crate::pictures`].
+//! * `rounds`, `banks`, `columns`, `models`, `checks`, `members`: its sections; the models' pictures are those of [`veilsum_pictures`].
 //! * `strip`: rounds as columns, drawn together where there are many.
 //! * `words`: numbers and times in words.
 //!

@@ -1,12 +1,12 @@
 //! How good each task's model became, step by step, and what the last sum that the auditor has shows of it.
 
 use maud::{Markup, html};
+use veilsum_pictures as pictures;
 use veilsum_protocol::model::Figure;
 
 use super::Page;
 use super::facts::{Facts, TaskFact};
 use super::words::{counted, figure, grouped};
-use crate::pictures;
 
 /// Tasks whose curves are drawn.
 const SHOWN: usize = 12;

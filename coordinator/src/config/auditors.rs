@@ -70,7 +70,10 @@ impl Auditors {
     }
 }
 
-fn address_or_none<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+/// An address, or an empty text for none.
+pub(super) fn address_or_none<'a, D: Deserializer<'a>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.is_empty() {
         return Ok(None);

@@ -4,6 +4,7 @@
 //! text where it is not TOML, so that numbers, lists and paths need no quotes.
 
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -65,6 +66,16 @@ pub enum ConfigError {
         /// The range, with its unit.
         expected: String,
     },
+    /// The operator's page would be open to other machines, without TLS.
+    #[error(
+        "{path}: operator.listen: {address} can be reached from other machines, and what is served there has no TLS, expected an address of the loopback interface; set \"127.0.0.1:{}\" and come by `ssh -L {}:127.0.0.1:{} HOST`", address.port(), address.port(), address.port()
+    )]
+    Reachable {
+        /// The file.
+        path: PathBuf,
+        /// The address.
+        address: SocketAddr,
+    },
 }
 
 /// Reads a file and lays `VEILSUM__` variables over it. What else is in the environment is not looked at.
@@ -76,23 +87,12 @@ pub(super) fn load<T: DeserializeOwned>(
         path: path.to_owned(),
         problem,
     };
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File {
-        path: path.to_owned(),
-        error,
-    })?;
-    if text.len() > FILE_LIMIT {
-        return Err(content(format!(
-            "{} bytes, expected at most {FILE_LIMIT}",
-            text.len()
-        )));
-    }
+    let text = read_text(path)?;
     let mut table: Table = toml::from_str(&text).map_err(|error| content(error.to_string()))?;
-    let mut variables = environment
-        .into_iter()
-        .filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
-        .map(|(name, value)| text_of(&name, &value))
-        .collect::<Result<Vec<_>, _>>()?;
-    variables.sort();
+    let (variables, unreadable) = variables(environment);
+    if let Some(error) = unreadable.into_iter().next() {
+        return Err(error);
+    }
     if variables.is_empty() {
         // Straight from the text, so that an error tells line and column.
         return toml::from_str(&text).map_err(|error| content(error.to_string()));
@@ -113,6 +113,46 @@ pub(super) fn load<T: DeserializeOwned>(
     T::deserialize(Value::Table(table)).map_err(|error| wrong(error.to_string()))
 }
 
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File {
+        path: path.to_owned(),
+        error,
+    })?;
+    if text.len() > FILE_LIMIT {
+        return Err(ConfigError::Content {
+            path: path.to_owned(),
+            problem: format!("{} bytes, expected at most {FILE_LIMIT}", text.len()),
+        });
+    }
+    Ok(text)
+}
+
+/// What the file alone says.
+pub(super) fn read_file(path: &Path) -> Result<Table, ConfigError> {
+    toml::from_str(&read_text(path)?).map_err(|error| ConfigError::Content {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+/// This program's variables by name, and those that are no text.
+pub(super) fn variables(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> (Vec<(String, String)>, Vec<ConfigError>) {
+    let (mut variables, mut unreadable) = (Vec::new(), Vec::new());
+    for (name, value) in environment {
+        if !name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+            continue;
+        }
+        match text_of(&name, &value) {
+            Ok(variable) => variables.push(variable),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    variables.sort();
+    (variables, unreadable)
+}
+
 fn text_of(name: &OsStr, value: &OsStr) -> Result<(String, String), ConfigError> {
     let refuse = |what| ConfigError::NotText {
         variable: name.to_string_lossy().into_owned(),
@@ -123,7 +163,8 @@ fn text_of(name: &OsStr, value: &OsStr) -> Result<(String, String), ConfigError>
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn set(table: &mut Table, name: &str, value: &str) -> Result<(), String> {
+/// Lays one variable over a table.
+pub(super) fn set(table: &mut Table, name: &str, value: &str) -> Result<(), String> {
     let lower = name.strip_prefix(PREFIX).unwrap_or_default().to_ascii_lowercase();
     let mut path = lower.split("__").collect::<Vec<_>>();
     let key = path.pop().unwrap_or_default();

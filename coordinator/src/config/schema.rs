@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::auditors::{self, Auditors};
 use super::layers::{ConfigError, load};
+use super::operator::{self, Operator};
 
 /// The coordinator's configuration. Relative paths are taken from the folder of the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Config {
     /// The door for auditors.
     #[serde(default)]
     pub auditors: Auditors,
+    /// The operator's page, metrics and health.
+    #[serde(default)]
+    pub operator: Operator,
 }
 
 /// Folders that the coordinator writes.
@@ -141,7 +145,9 @@ impl Config {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let mut config: Self = load(path, environment)?;
-        config.check(path)?;
+        if let Some(problem) = config.problems(path).into_iter().next() {
+            return Err(problem);
+        }
         let root = path.parent().unwrap_or(Path::new(""));
         let Identity {
             consortium,
@@ -163,7 +169,9 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+    /// Every value that is out of its range.
+    pub(super) fn problems(&self, path: &Path) -> Vec<ConfigError> {
+        let mut problems = Vec::new();
         let limits = &self.limits;
         let stream_window = u64::from(limits.stream_window_bytes);
         let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
@@ -197,9 +205,10 @@ impl Config {
         ]
         .into_iter()
         .chain(self.auditors.ranges())
+        .chain(self.operator.ranges())
         {
             if !(least..=most).contains(&found) {
-                return Err(ConfigError::Range {
+                problems.push(ConfigError::Range {
                     path: path.to_owned(),
                     key,
                     found: found.to_string(),
@@ -207,7 +216,13 @@ impl Config {
                 });
             }
         }
-        Ok(())
+        if let Some(address) = self.operator.reachable() {
+            problems.push(ConfigError::Reachable {
+                path: path.to_owned(),
+                address,
+            });
+        }
+        problems
     }
 }
 
@@ -234,6 +249,7 @@ pub fn template(listen: SocketAddr) -> String {
     } = Identity::default();
     let grace = default_grace();
     let auditors = auditors::template();
+    let operator = operator::template();
     format!(
         r#"# Configuration of the coordinator. Relative paths are taken from this folder. Every key can also be set by the
 # environment: VEILSUM__LIMITS__IDLE_S=60 sets idle_s in [limits].
@@ -263,7 +279,8 @@ handshake_s = {handshake_s}
 idle_s = {idle_s}                        # a silent bank is dropped
 stall_s = {stall_s}                       # a bank that takes or sends nothing in a transfer is dropped
 
-{auditors}"#
+{auditors}
+{operator}"#
     )
 }
 
@@ -294,6 +311,7 @@ mod tests {
             },
             from_template.auditors
         );
+        assert_eq!(from_template.operator, Operator::default());
         assert_eq!(from_template.reconnect_grace_s, shortest.reconnect_grace_s);
         assert_eq!(
             from_template.folders.data.file_name(),
@@ -326,6 +344,14 @@ mod tests {
             (
                 "[auditors]\nlisten = \"here\"",
                 "found \"here\", expected an address with a port",
+            ),
+            (
+                "[operator]\nlisten = \"0.0.0.0:7480\"",
+                "operator.listen: 0.0.0.0:7480 can be reached from other machines",
+            ),
+            (
+                "[operator]\nsession_s = 1",
+                "operator.session_s: 1 is out of range, expected 60 to 604800",
             ),
         ] {
             let error = read(&format!("listen = \"127.0.0.1:7443\"\n{line}")).unwrap_err();

@@ -17,6 +17,10 @@ impl<L: Ledger> Engine<L> {
     /// Asks the open round's banks to prepare the next one, if its task has another step. Nothing of it is durable here: after a restart
     /// the banks are asked again, and say again what they said.
     pub(super) fn prepare_ahead(&mut self) {
+        if self.round.is_none() && self.tasks.current().is_none() {
+            // Nobody knows whether a round follows; when one does, the banks say again what they said.
+            self.ahead = None;
+        }
         let Some(machine) = self
             .round
             .as_ref()
@@ -24,10 +28,12 @@ impl<L: Ledger> Engine<L> {
         else {
             return;
         };
-        let goes_on = self
-            .tasks
-            .current()
-            .is_some_and(|task| task.record.step + 1 < task.record.steps);
+        // The open round may be the last before its task rests, and the next one another task's.
+        let open = machine.plan().task;
+        let goes_on = self.tasks.current().is_some_and(|task| {
+            let record = &task.record;
+            record.step + u32::from(record.task == open) < record.steps
+        });
         if !goes_on {
             return;
         }
@@ -48,6 +54,10 @@ impl<L: Ledger> Engine<L> {
     pub(super) fn bundle(&mut self, bank: BankIndex, bundle: Box<Bundle>) -> Result<(), Fault> {
         let round = bundle.header.claim().round;
         let Some(ahead) = self.ahead.as_mut().filter(|ahead| ahead.round() == round) else {
+            if self.ahead.is_none() && round.0 == self.last_round.0 + 1 {
+                // Asked for before its task was paused: it will be asked for again.
+                return Ok(());
+            }
             return self.round_event(Some(bank), Event::Bundle(bank, bundle));
         };
         if let Err(rejection) = ahead.bundle(bank, *bundle, &self.roster) {

@@ -10,26 +10,27 @@ use tokio::sync::{mpsc, oneshot};
 use veilsum_protocol::epoch::coordinator::EpochCoordinator;
 use veilsum_protocol::epoch::directory::KeyDirectory;
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Millis, Round};
-use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::roster::{Roster, RosterEntry};
 use veilsum_protocol::round::ahead::Ahead;
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::round::coordinator::{CoordinatorRound, Event};
-use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::message::{Rejection, ToBank, ToCoordinator, WIRE_VERSION};
 use veilsum_protocol::wire::outbound::decode_trailer;
 use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::Trailer;
 
+use super::broadcast::Broadcast;
 use super::epochs::HeldUp;
 use super::gate::Gate;
+use super::observer::Observer;
 use super::outbox::Outbox;
 use super::ports::{Blobs, Fault, Ledger, Membership};
 use super::retention::Retention;
 use super::roster::{RosterView, Rosters};
 use super::sessions::{Outlet, Sessions};
-use super::status::{ResultLine, Status};
-use super::tasks::{LoadedTask, TaskBook, TaskStatus};
+use super::status::{ResultLine, Status, TaskDetail};
+use super::tasks::TaskBook;
+use super::timeline::Timeline;
 use super::witnesses::Witnessing;
 use crate::aggregate::{SumError, Summed};
 
@@ -68,6 +69,12 @@ pub enum Input {
     ),
     /// The operator withdraws the proposal.
     WithdrawRoster(oneshot::Sender<Result<RosterView, String>>),
+    /// No further round of a task starts, by name or hash. An open one ends as usual.
+    PauseTask(String, oneshot::Sender<Result<Digest, String>>),
+    /// Rounds of a paused task start again.
+    ResumeTask(String, oneshot::Sender<Result<Digest, String>>),
+    /// The operator looks at a task, by name or hash.
+    ShowTask(String, oneshot::Sender<Result<Box<TaskDetail>, String>>),
     /// A summation has ended.
     Summed(Round, Box<Result<Summed, SumError>>),
 }
@@ -149,6 +156,9 @@ pub struct Engine<L> {
     /// Since when the banks that may start a task are as many as they are.
     pub(super) assembled: Option<(usize, Millis)>,
     pub(super) said: String,
+    pub(super) observer: Box<dyn Observer>,
+    pub(super) timeline: Timeline,
+    pub(super) broadcast: Broadcast,
 }
 
 /// Wall clock at the start, moved on by the monotonic one: a clock that is set back stretches no deadline.
@@ -164,6 +174,11 @@ impl Clock {
             start: Millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
             since: Instant::now(),
         }
+    }
+
+    /// When the daemon started.
+    pub(super) fn started(&self) -> Millis {
+        self.start
     }
 
     pub(super) fn now(&self) -> Millis {
@@ -216,6 +231,7 @@ impl<L: Ledger> Engine<L> {
             // Who stands at the door is no input.
             .chain(self.waits_at_the_door().then(|| now.plus_seconds(1)))
             .chain(self.witnessing.next_look().filter(|at| *at > now))
+            .chain(self.broadcast.due().filter(|at| *at > now))
             .min()?;
         // One millisecond more: a deadline that is rounded down to now would be looked at again and again.
         Some(Duration::from_millis(next.0.saturating_sub(now.0) + 1))
@@ -290,6 +306,20 @@ impl<L: Ledger> Engine<L> {
                 self.settle()?;
                 let _ = answer.send(withdrawn);
             }
+            Input::PauseTask(name, answer) => {
+                let paused = self.pause_task(&name)?;
+                self.settle()?;
+                let _ = answer.send(paused);
+            }
+            Input::ResumeTask(name, answer) => {
+                let resumed = self.resume_task(&name)?;
+                self.settle()?;
+                let _ = answer.send(resumed);
+            }
+            Input::ShowTask(name, answer) => {
+                self.settle()?;
+                let _ = answer.send(self.show_task(&name));
+            }
             Input::Summed(round, result) => self.sum_ended(round, *result)?,
         }
         Ok(())
@@ -306,6 +336,7 @@ impl<L: Ledger> Engine<L> {
         }
         self.settle()?;
         self.say_what_is_waited_for();
+        self.broadcast_status();
         Ok(())
     }
 
@@ -386,6 +417,7 @@ impl<L: Ledger> Engine<L> {
 
     pub(super) fn reject(&mut self, bank: BankIndex, rejection: Rejection) {
         tracing::warn!("{}: {rejection}", self.name(bank));
+        self.observer.rejected(rejection.check);
         self.outbox.send(bank, ToBank::Rejected(rejection));
     }
 
@@ -451,9 +483,13 @@ impl<L: Ledger> Engine<L> {
             Ok(trailer) => self.try_round_event(Event::Uploaded(bank, trailer, length, hash))?,
         };
         match &result {
-            Ok(()) => self.outbox.adopt(path, hash),
+            Ok(()) => {
+                self.observer.uploaded(length);
+                self.outbox.adopt(path, hash);
+            }
             Err(rejection) => {
                 tracing::warn!("{}: {rejection}", self.name(bank));
+                self.observer.rejected(rejection.check);
                 // What is not adopted is of no use; what is left of it costs only its space.
                 let _ = std::fs::remove_file(&path);
             }
@@ -486,60 +522,6 @@ impl<L: Ledger> Engine<L> {
             ));
         }
         Ok(trailer)
-    }
-
-    fn create_task(&mut self, text: &str) -> Result<Result<Digest, String>, Fault> {
-        if self.is_changing() {
-            return Ok(Err(
-                "the roster is changing; create the task when that is over".to_owned()
-            ));
-        }
-        let task = match Task::parse(text) {
-            Ok(task) => task,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let (name, hash) = (task.name.clone(), task.hash());
-        if self.tasks.by_hash(&hash).is_some() {
-            return Ok(Err(format!(
-                "task {name} exists already with the very same text; change it, or let it run"
-            )));
-        }
-        if self
-            .tasks
-            .records()
-            .any(|record| record.name == name && record.status == TaskStatus::Running)
-        {
-            return Ok(Err(format!(
-                "a task named {name} is running; stop it first, or choose another name"
-            )));
-        }
-        let loaded = LoadedTask::create(task, self.tasks.next_order(), self.blobs.as_ref())?;
-        let entry = Entry::Task {
-            name: name.clone(),
-            task: hash,
-        };
-        self.outbox.put([loaded.record.put()?]);
-        self.outbox.log(&[entry]);
-        self.tasks.push(loaded);
-        self.blobs.publish(&hash);
-        tracing::info!("task {name} is offered to the banks; each bank's operator approves it");
-        Ok(Ok(hash))
-    }
-
-    fn stop_task(&mut self, name: &str) -> Result<Result<Digest, String>, Fault> {
-        let Some(task) = self.tasks.named(name) else {
-            return Ok(Err(format!("found no task {name}; `status` lists them")));
-        };
-        let hash = task.record.task;
-        if task.record.status == TaskStatus::Running {
-            task.record.status = TaskStatus::Stopped("by the operator".to_owned());
-            let put = task.record.put()?;
-            self.outbox.put([put]);
-            if self.round.as_ref().is_some_and(|round| round.plan().task == hash) {
-                self.round_event(None, Event::Stop)?;
-            }
-        }
-        Ok(Ok(hash))
     }
 }
 

@@ -188,6 +188,11 @@ impl<L: Ledger> Engine<L> {
         Ok(have >= usize::from(self.thresholds()?.min_survivors))
     }
 
+    /// When a set-up that some bank held up is tried again.
+    pub(super) fn next_epoch_try(&self) -> Option<Millis> {
+        self.held_up.as_ref().map(|last| last.again_at)
+    }
+
     /// What the next epoch waits for, in words; `None` if none is needed.
     pub(super) fn epoch_line(&self) -> Option<String> {
         let last = self.held_up.as_ref().map_or(String::new(), |last| {
@@ -205,7 +210,10 @@ impl<L: Ledger> Engine<L> {
         let waiting_for = if absent.is_empty() {
             String::new()
         } else {
-            format!("; waiting for {}", self.names(&absent).join(", "))
+            format!(
+                "; waiting for {}, without a time limit",
+                self.names(&absent).join(", ")
+            )
         };
         let Some(current) = self.current_epoch() else {
             let all = self.roster.banks().len();

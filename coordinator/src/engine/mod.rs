@@ -6,9 +6,12 @@
 //! journal.
 
 mod ahead;
+pub mod broadcast;
+mod commands;
 pub mod driver;
 mod epochs;
 pub mod gate;
+pub mod observer;
 mod outbox;
 pub mod ports;
 mod recovery;
@@ -18,4 +21,6 @@ mod rounds;
 pub mod sessions;
 pub mod status;
 pub mod tasks;
+pub mod timeline;
+mod waiting;
 mod witnesses;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use veilsum_protocol::ids::{BankIndex, Digest};
@@ -116,7 +117,9 @@ impl<L: Ledger> Engine<L> {
                 }
             }
             let logged = !entries.is_empty();
+            let begun = Instant::now();
             self.ledger.commit(puts, deletes, entries)?;
+            self.observer.committed(begun.elapsed().as_secs_f64());
             if logged {
                 self.witnessing
                     .logged(self.ledger.log_size(), news, self.clock.now());

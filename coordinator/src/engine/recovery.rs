@@ -1,20 +1,23 @@
 //! The engine as its store left it.
 
 use veilsum_protocol::epoch::directory::KeyDirectory;
-use veilsum_protocol::ids::{Epoch, Round};
+use veilsum_protocol::ids::{Digest, Epoch, Round};
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::round::coordinator::{CoordinatorRound, Event};
 use veilsum_protocol::round::record::Record;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 
+use super::broadcast::Broadcast;
 use super::driver::{Clock, Engine, Parts};
+use super::observer::Observer;
 use super::outbox::Outbox;
 use super::ports::{Fault, Ledger};
 use super::retention::Retention;
 use super::roster::Rosters;
 use super::sessions::Sessions;
 use super::tasks::TaskBook;
+use super::timeline::Timeline;
 use super::witnesses::Witnessing;
 use super::{epochs, rounds};
 
@@ -73,8 +76,11 @@ impl<L: Ledger> Engine<L> {
             last_result: None,
             assembled: None,
             said: String::new(),
+            observer: Box::new(()),
+            timeline: Timeline::default(),
+            broadcast: Broadcast::new(),
         };
-        engine.publish_blobs()?;
+        engine.read_log()?;
         engine.restore_round()?;
         engine.forget_what_a_crash_left()?;
         engine.begin_rosters()?;
@@ -84,14 +90,29 @@ impl<L: Ledger> Engine<L> {
         Ok(engine)
     }
 
-    /// What the log names, banks may fetch.
-    fn publish_blobs(&self) -> Result<(), Fault> {
+    /// From now on this one is told what happens.
+    pub fn observed_by(&mut self, observer: Box<dyn Observer>) {
+        self.observer = observer;
+    }
+
+    /// What the log names, banks may fetch; and the last result of each task is told.
+    fn read_log(&mut self) -> Result<(), Fault> {
+        let mut open: Option<(Round, Digest)> = None;
         let size = self.ledger.log_size();
         for from in (0..size).step_by(4096) {
             for bytes in self.ledger.entries(from, size.min(from + 4096))? {
                 match Entry::from_bytes(&bytes) {
                     Ok(Entry::Task { task, .. }) => self.blobs.publish(&task),
-                    Ok(Entry::Result(result)) => self.blobs.publish(&result.sum),
+                    Ok(Entry::RoundOpen(next)) => open = Some((next.round, next.task)),
+                    Ok(Entry::Result(result)) => {
+                        self.blobs.publish(&result.sum);
+                        let line = rounds::result_line(&result);
+                        let task = open.filter(|(round, _)| *round == result.round);
+                        if let Some(task) = task.and_then(|(_, task)| self.tasks.by_hash(&task)) {
+                            task.last = Some(line.clone());
+                        }
+                        self.last_result = Some(line);
+                    }
                     _ => {}
                 }
             }

@@ -119,6 +119,7 @@ impl<L: Ledger> Engine<L> {
             now,
         );
         self.round = Some(machine);
+        self.follow_phase();
         self.round_actions(actions)?;
         for bank in approved {
             if let Some(at) = self.sessions.lost_at(bank).filter(|_| !self.sessions.is_up(bank)) {
@@ -137,7 +138,9 @@ impl<L: Ledger> Engine<L> {
         let Some(machine) = &mut self.round else {
             return Ok(());
         };
-        match (machine.handle(now, event), from) {
+        let handled = machine.handle(now, event);
+        self.follow_phase();
+        match (handled, from) {
             (Ok(actions), _) => self.round_actions(actions),
             (Err(rejection), Some(bank)) => {
                 self.reject(bank, rejection);
@@ -153,10 +156,22 @@ impl<L: Ledger> Engine<L> {
         let Some(machine) = &mut self.round else {
             return Ok(Err(Rejection::new(Check::Phase, "no round is open")));
         };
-        match machine.handle(now, event) {
+        let handled = machine.handle(now, event);
+        self.follow_phase();
+        match handled {
             Err(rejection) => Ok(Err(rejection)),
             Ok(actions) => self.round_actions(actions).map(Ok),
         }
+    }
+
+    /// Keeps the times of the open round's phases.
+    fn follow_phase(&mut self) {
+        let Some(machine) = &self.round else { return };
+        let task = machine.plan().task;
+        let record = self.tasks.records().find(|record| record.task == task);
+        let name = || record.map(|record| record.name.clone()).unwrap_or_default();
+        self.timeline
+            .follow(machine, name, self.clock.now(), self.observer.as_ref());
     }
 
     pub(super) fn round_actions(&mut self, actions: Vec<Action>) -> Result<(), Fault> {
@@ -241,7 +256,8 @@ impl<L: Ledger> Engine<L> {
         task.record.attempt = 0;
         task.record.last_result = Entry::Result(result.clone()).hash();
         task.record.released_for = None;
-        if task.record.step == task.record.steps && task.record.status == TaskStatus::Running {
+        task.last = Some(result_line(result));
+        if task.record.step == task.record.steps && !task.record.status.is_over() {
             task.record.status = TaskStatus::Finished;
         }
         Ok(Some(task.record.put()?))
@@ -295,7 +311,7 @@ impl<L: Ledger> Engine<L> {
         };
         task.record.attempt += 1;
         let attempts = task.task.deadlines.attempts;
-        if task.record.attempt >= attempts && task.record.status == TaskStatus::Running {
+        if task.record.attempt >= attempts && !task.record.status.is_over() {
             let why = format!(
                 "step {} failed {attempts} times, at last: {}",
                 task.record.step,
@@ -380,6 +396,12 @@ impl<L: Ledger> Engine<L> {
                 machine.round(),
                 reason.words()
             );
+        }
+        if let Some(machine) = &self.round {
+            let survivors = u16::try_from(machine.survivors().len()).unwrap_or(u16::MAX);
+            let outcome = result.map(|_| survivors);
+            self.timeline
+                .close(outcome, self.clock.now(), self.observer.as_ref());
         }
         self.round = None;
         self.summed = None;
@@ -493,7 +515,7 @@ fn stopped_early(task: &LoadedTask, next: &TaskState) -> Option<String> {
     })
 }
 
-fn result_line(result: &RoundResult) -> ResultLine {
+pub(super) fn result_line(result: &RoundResult) -> ResultLine {
     let metrics = result.metrics.as_ref();
     ResultLine {
         round: result.round.0,

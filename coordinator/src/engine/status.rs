@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use veilsum_protocol::ids::{BankIndex, Digest};
+use veilsum_protocol::ids::Digest;
 
 use super::driver::Engine;
 use super::ports::Ledger;
-use super::tasks::{TaskRecord, TaskStatus};
+use super::tasks::{LoadedTask, TaskStatus};
+use super::timeline::{PhaseSpan, RoundSpan};
+use super::waiting::Waiting;
 
 /// The consortium now.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,22 +18,36 @@ pub struct Status {
     pub consortium: String,
     /// Version of the coordinator.
     pub version: String,
+    /// When this was so, in Unix milliseconds.
+    pub at: u64,
+    /// When the coordinator was started, in Unix milliseconds.
+    pub started: u64,
     /// The armed key epoch.
     pub epoch: Option<u64>,
     /// One line that says what is waited for.
     pub waiting_for: String,
+    /// Until when at most, in Unix milliseconds; `None` if the wait has no end of its own.
+    pub waits_until: Option<u64>,
+    /// Fewest banks with which a round goes on.
+    pub least_banks: u16,
     /// Every bank, by position.
     pub banks: Vec<BankStatus>,
     /// Every task, in the order of creation.
     pub tasks: Vec<TaskLine>,
     /// The round in progress.
     pub round: Option<RoundStatus>,
+    /// The last rounds since the coordinator was started, oldest first.
+    pub past: Vec<RoundSpan>,
     /// The last published result.
     pub last_result: Option<ResultLine>,
     /// Entries in the log.
     pub log_size: u64,
-    /// The signed checkpoint over them.
+    /// The published checkpoint, with the cosignatures of banks.
     pub checkpoint: String,
+    /// Entries under the published checkpoint.
+    pub published: u64,
+    /// Cosignatures of banks under it.
+    pub cosignatures: usize,
 }
 
 /// One bank.
@@ -45,6 +61,10 @@ pub struct BankStatus {
     pub connected: bool,
     /// Its software, if connected.
     pub software: Option<String>,
+    /// True if it has the keys of the armed epoch.
+    pub has_keys: bool,
+    /// Since when it is away, in Unix milliseconds, if its connection ended since the coordinator was started.
+    pub away_since: Option<u64>,
 }
 
 /// One task.
@@ -62,6 +82,25 @@ pub struct TaskLine {
     pub steps: u32,
     /// Names of the banks that approved.
     pub approved: Vec<String>,
+    /// True if its rounds are the next to start: one task runs at a time, the first that is neither over nor paused.
+    pub current: bool,
+    /// Failed tries of the step that is next.
+    pub attempt: u32,
+    /// Failed tries of a step after which the task is stopped.
+    pub attempts: u32,
+    /// Its last published result.
+    pub last_result: Option<ResultLine>,
+}
+
+/// A task as its operator looks at it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TaskDetail {
+    /// How it stands.
+    pub line: TaskLine,
+    /// What it reads, trains and sends, in plain words.
+    pub description: String,
+    /// Its normal form, of which [`TaskLine::task`] is the hash.
+    pub text: String,
 }
 
 /// The round in progress.
@@ -69,6 +108,8 @@ pub struct TaskLine {
 pub struct RoundStatus {
     /// Its number.
     pub round: u64,
+    /// Name of its task.
+    pub task: String,
     /// What is computed.
     pub kind: String,
     /// Step of the task, from 0.
@@ -85,10 +126,14 @@ pub struct RoundStatus {
     pub stored: Vec<String>,
     /// Seconds until the phase ends at the latest.
     pub seconds_left: Option<u64>,
+    /// When that is, in Unix milliseconds.
+    pub until: Option<u64>,
+    /// Its phases so far; since the last start of the coordinator.
+    pub phases: Vec<PhaseSpan>,
 }
 
 /// The last published result.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResultLine {
     /// Its round.
     pub round: u64,
@@ -108,126 +153,85 @@ pub struct ResultLine {
 impl<L: Ledger> Engine<L> {
     /// The consortium now.
     pub(super) fn status(&self) -> Status {
-        let banks = self.roster.banks().iter().map(|entry| BankStatus {
-            index: entry.index.get(),
-            name: entry.name.clone(),
-            connected: self.sessions.is_up(entry.index),
-            software: self.sessions.software(entry.index).map(str::to_owned),
+        let banks = self.roster.banks().iter().map(|entry| {
+            let connected = self.sessions.is_up(entry.index);
+            let lost = self.sessions.lost_at(entry.index).filter(|_| !connected);
+            BankStatus {
+                index: entry.index.get(),
+                name: entry.name.clone(),
+                connected,
+                software: self.sessions.software(entry.index).map(str::to_owned),
+                has_keys: self
+                    .armed
+                    .as_ref()
+                    .is_some_and(|directory| self.sessions.has_keys(entry.index, directory.epoch)),
+                away_since: lost.map(|at| at.0),
+            }
         });
-        let tasks = self.tasks.records().map(|record| TaskLine {
+        let now = self.clock.now();
+        let Waiting { line, until } = self.waiting();
+        let published = self.ledger.published();
+        Status {
+            consortium: self.roster.consortium().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            at: now.0,
+            started: self.clock.started().0,
+            epoch: self.armed.as_ref().map(|directory| directory.epoch.0),
+            waiting_for: line,
+            waits_until: until.map(|at| at.0),
+            least_banks: self.thresholds().map_or(0, |thresholds| thresholds.min_survivors),
+            banks: banks.collect(),
+            tasks: self.tasks.all().map(|task| self.task_status(task)).collect(),
+            round: self.round_status(now.0),
+            past: self.timeline.past().cloned().collect(),
+            last_result: self.last_result.clone(),
+            log_size: self.ledger.log_size(),
+            checkpoint: published
+                .map(|head| head.note().as_str().to_owned())
+                .unwrap_or_default(),
+            published: published.map_or(0, |head| head.checkpoint().size),
+            cosignatures: published.map_or(0, |head| head.note().signatures().len().saturating_sub(1)),
+        }
+    }
+
+    fn round_status(&self, now: u64) -> Option<RoundStatus> {
+        let machine = self.round.as_ref()?;
+        let plan = machine.plan();
+        let task = self.tasks.records().find(|record| record.task == plan.task);
+        let open = self
+            .timeline
+            .open()
+            .filter(|open| open.round == machine.round().0);
+        Some(RoundStatus {
+            round: machine.round().0,
+            task: task.map(|record| record.name.clone()).unwrap_or_default(),
+            kind: plan.kind.name().to_owned(),
+            step: plan.step,
+            phase: machine.phase().name().to_owned(),
+            heard_from: machine.heard_from(),
+            waiting_for: self.names(&machine.waiting_for()),
+            cohort: self.names(machine.cohort()),
+            stored: self.names(&machine.survivors()),
+            seconds_left: machine.deadline().map(|at| at.0.saturating_sub(now) / 1000),
+            until: machine.deadline().map(|at| at.0),
+            phases: open.map(|open| open.phases.clone()).unwrap_or_default(),
+        })
+    }
+
+    pub(super) fn task_status(&self, task: &LoadedTask) -> TaskLine {
+        let record = &task.record;
+        let current = self.tasks.current();
+        TaskLine {
             name: record.name.clone(),
             task: record.task,
             status: record.status.clone(),
             step: record.step,
             steps: record.steps,
             approved: record.approved.iter().cloned().collect(),
-        });
-        let now = self.clock.now();
-        let round = self.round.as_ref().map(|machine| RoundStatus {
-            round: machine.round().0,
-            kind: machine.plan().kind.name().to_owned(),
-            step: machine.plan().step,
-            phase: machine.phase().name().to_owned(),
-            heard_from: machine.heard_from(),
-            waiting_for: self.names(&machine.waiting_for()),
-            cohort: self.names(machine.cohort()),
-            stored: self.names(&machine.survivors()),
-            seconds_left: machine.deadline().map(|at| at.0.saturating_sub(now.0) / 1000),
-        });
-        Status {
-            consortium: self.roster.consortium().to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            epoch: self.armed.as_ref().map(|directory| directory.epoch.0),
-            waiting_for: self.waiting_line(),
-            banks: banks.collect(),
-            tasks: tasks.collect(),
-            round,
-            last_result: self.last_result.clone(),
-            log_size: self.ledger.log_size(),
-            checkpoint: self
-                .ledger
-                .published()
-                .map(|head| head.note().as_str().to_owned())
-                .unwrap_or_default(),
-        }
-    }
-
-    /// One line: what is waited for, and until when.
-    fn waiting_line(&self) -> String {
-        if let Some(machine) = &self.round {
-            let waiting = machine.waiting_for();
-            if waiting.is_empty() {
-                return format!("round {}: phase {}", machine.round(), machine.phase().name());
-            }
-            let left = machine
-                .deadline()
-                .map(|at| at.0.saturating_sub(self.clock.now().0) / 1000);
-            return format!(
-                "round {}: phase {}, {} banks have answered; waiting for {}, {} s left",
-                machine.round(),
-                machine.phase().name(),
-                machine.heard_from(),
-                self.names(&waiting).join(", "),
-                left.unwrap_or(0)
-            );
-        }
-        if let (true, Some(line)) = (self.is_changing(), self.roster_line()) {
-            return line;
-        }
-        let epoch = self.epoch_line();
-        if let (true, Some(line)) = (self.armed.is_none() || self.set_up.is_some(), &epoch) {
-            return line.clone();
-        }
-        let task = match self.tasks.current() {
-            None => "no task is left to run; create one with `veilsum-coordinator task create`".to_owned(),
-            Some(task) => self.task_line(&task.record),
-        };
-        epoch
-            .into_iter()
-            .fold(task, |line, epoch| format!("{line}; {epoch}"))
-    }
-
-    fn task_line(&self, record: &TaskRecord) -> String {
-        let all = self.roster.banks();
-        let (name, step) = (&record.name, record.step + 1);
-        let needed: Vec<BankIndex> = match self.released_for(record) {
-            Ok(None) => all.iter().map(|entry| entry.index).collect(),
-            Ok(Some(banks)) => banks,
-            Err(gone) => {
-                return format!(
-                    "task {name}: step {step} failed when shares had left for its banks, so it can be repeated with these alone, and the roster lacks {}; stop the task and create a new one",
-                    gone.join(", ")
-                );
-            }
-        };
-        let missing: Vec<BankIndex> = needed
-            .iter()
-            .copied()
-            .filter(|bank| !record.approved.contains(&self.name(*bank)) || !self.sessions.is_up(*bank))
-            .collect();
-        let here = needed.len() - missing.len();
-        let missing = self.names(&missing).join(", ");
-        if record.released_for.is_some() {
-            return format!(
-                "task {name}: step {step} failed when shares had left for {}, so it is repeated with exactly these; waiting for {missing}",
-                self.names(&needed).join(", ")
-            );
-        }
-        format!(
-            "task {name}: {here} of {} banks have approved it and are connected; waiting for {missing}",
-            all.len()
-        )
-    }
-
-    /// Says on the trace what is waited for between rounds, once each time that it changes.
-    pub(super) fn say_what_is_waited_for(&mut self) {
-        if self.round.is_some() {
-            return;
-        }
-        let line = self.waiting_line();
-        if line != self.said {
-            tracing::info!("{line}");
-            self.said = line;
+            current: current.is_some_and(|current| current.record.task == record.task),
+            attempt: record.attempt,
+            attempts: task.task.deadlines.attempts,
+            last_result: task.last.clone(),
         }
     }
 }

@@ -11,6 +11,7 @@ use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
 
 use super::ports::{Blobs, Fault, Ledger};
+use super::status::ResultLine;
 
 /// Whether a task goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +19,29 @@ use super::ports::{Blobs, Fault, Ledger};
 pub enum TaskStatus {
     /// Steps are left.
     Running,
+    /// Steps are left, and no round of it starts until the operator resumes it.
+    Paused,
     /// Every step is done.
     Finished,
     /// It was stopped, by the operator or after too many failed attempts.
     Stopped(String),
+}
+
+impl TaskStatus {
+    /// True if no step follows, whatever the operator does.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Finished | Self::Stopped(_))
+    }
+
+    /// In words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Running => "running".to_owned(),
+            Self::Paused => "paused".to_owned(),
+            Self::Finished => "finished".to_owned(),
+            Self::Stopped(why) => format!("stopped: {why}"),
+        }
+    }
 }
 
 /// What is durable of a task.
@@ -73,6 +93,8 @@ pub(super) struct LoadedTask {
     pub(super) plan: Arc<Plan>,
     /// Its state.
     pub(super) state: Arc<TaskState>,
+    /// Its last published result.
+    pub(super) last: Option<ResultLine>,
 }
 
 impl LoadedTask {
@@ -99,6 +121,7 @@ impl LoadedTask {
             task: Arc::new(task),
             plan: Arc::new(plan),
             state: Arc::new(state),
+            last: None,
         })
     }
 
@@ -122,6 +145,7 @@ impl LoadedTask {
             task: Arc::new(task),
             plan: Arc::new(plan),
             state: Arc::new(state),
+            last: None,
         })
     }
 }
@@ -137,7 +161,7 @@ fn read(blobs: &dyn Blobs, hash: &Digest) -> Result<Option<Vec<u8>>, Fault> {
     Ok(Some(bytes))
 }
 
-/// All tasks, in the order of creation. One runs at a time: the first that is not over.
+/// All tasks, in the order of creation. One runs at a time: the first that is neither over nor paused.
 #[derive(Default)]
 pub(super) struct TaskBook {
     tasks: Vec<LoadedTask>,
@@ -181,6 +205,22 @@ impl TaskBook {
         self.tasks
             .iter()
             .find(|task| task.record.status == TaskStatus::Running)
+    }
+
+    /// What to say of a name that no task has.
+    pub(super) fn unknown(&self, name: &str) -> String {
+        let mut known: Vec<&str> = Vec::new();
+        for record in self.records() {
+            if !known.contains(&record.name.as_str()) {
+                known.push(&record.name);
+            }
+        }
+        if known.is_empty() {
+            return format!(
+                "found no task {name}: there is none yet; `veilsum-coordinator task create` offers one"
+            );
+        }
+        format!("found no task {name}, expected one of: {}", known.join(", "))
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &LoadedTask> {

@@ -209,6 +209,7 @@ impl<L: Ledger> Engine<L> {
             .verifies(bank, &cosignature, shown.head.note().text())
         {
             shown.cosignatures.insert(bank, cosignature);
+            self.observer.cosigned();
         } else {
             let detail = format!("the cosignature under the head of {size} entries");
             self.reject(bank, Rejection::new(Check::Signature, detail));

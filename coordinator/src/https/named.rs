@@ -16,12 +16,11 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use veilsum_protocol::ids::{Digest, Round};
+use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::log::entry::Entry;
-use veilsum_protocol::log::tile::{TILE_WIDTH, TileKind, decode_entries};
-use veilsum_protocol::log::{Tile, VerifiedCheckpoint, VerifierKey};
 use veilsum_protocol::wire::canonical::Canonical as _;
 
-use crate::log::CHECKPOINT_FILE;
+use crate::log::Reader;
 
 /// Largest index of a round in bytes: 500 banks and room to spare.
 const INDEX_LIMIT: u64 = 1 << 16;
@@ -29,10 +28,13 @@ const INDEX_LIMIT: u64 = 1 << 16;
 /// The names in a published log up to some size.
 #[derive(Debug)]
 pub(super) struct Named {
-    log: PathBuf,
-    key: VerifierKey,
+    reader: Reader,
+    names: Names,
+}
+
+#[derive(Debug)]
+struct Names {
     rounds: PathBuf,
-    size: u64,
     blobs: HashSet<Digest>,
     indexed: HashSet<u64>,
 }
@@ -40,24 +42,25 @@ pub(super) struct Named {
 impl Named {
     /// Nothing is read yet. `log` is the published log under `key`, `rounds` the folder of the indices of bundles.
     pub(super) fn new(log: PathBuf, key: VerifierKey, rounds: PathBuf) -> Self {
-        Self {
-            log,
-            key,
+        let names = Names {
             rounds,
-            size: 0,
             blobs: HashSet::new(),
             indexed: HashSet::new(),
+        };
+        Self {
+            reader: Reader::new(log, key),
+            names,
         }
     }
 
     /// Whether the entries that were read name this blob.
     pub(super) fn blob(&self, hash: &Digest) -> bool {
-        self.blobs.contains(hash)
+        self.names.blobs.contains(hash)
     }
 
     /// Whether they hold a cohort of this round.
     pub(super) fn round(&self, round: u64) -> bool {
-        self.indexed.contains(&round)
+        self.names.indexed.contains(&round)
     }
 
     /// Reads on, up to the published checkpoint.
@@ -65,43 +68,12 @@ impl Named {
     /// # Errors
     /// What cannot be read, in words. What was read before stays.
     pub(super) fn follow(&mut self) -> Result<(), String> {
-        let path = self.log.join(CHECKPOINT_FILE);
-        let note = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let checkpoint = VerifiedCheckpoint::parse(&note, &self.key)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-        let size = checkpoint.checkpoint().size;
-        while self.size < size {
-            let width = u64::from(TILE_WIDTH);
-            let index = self.size / width;
-            let here = size.saturating_sub(index * width).min(width);
-            for entry in self.bundle(index, here)?.iter().skip(usize_of(self.size % width)) {
-                self.take(entry);
-                self.size += 1;
-            }
-        }
-        Ok(())
+        let Self { reader, names } = self;
+        reader.follow(|entry| names.take(entry))
     }
+}
 
-    /// The first `items` entries of a bundle. The partial file goes away when the full one is there.
-    fn bundle(&self, index: u64, items: u64) -> Result<Vec<Vec<u8>>, String> {
-        let wanted = u16::try_from(items).unwrap_or(TILE_WIDTH);
-        let mut missing = String::new();
-        for width in [wanted, TILE_WIDTH] {
-            let tile = Tile::new(TileKind::Entries, index, width).ok_or("the log has too many entries")?;
-            let path = self.log.join(tile.path());
-            match fs::read(&path) {
-                Ok(bytes) => {
-                    let mut entries = decode_entries(&bytes, width)
-                        .map_err(|error| format!("{}: {error}", path.display()))?;
-                    entries.truncate(usize_of(items));
-                    return Ok(entries);
-                }
-                Err(error) => missing = format!("{}: {error}", path.display()),
-            }
-        }
-        Err(missing)
-    }
-
+impl Names {
     fn take(&mut self, entry: &[u8]) {
         match Entry::from_bytes(entry) {
             Ok(
@@ -149,10 +121,6 @@ impl Named {
         };
         index.values().map(digest).collect::<Result<_, _>>().map(Some)
     }
-}
-
-fn usize_of(value: u64) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX)
 }
 
 /// Opens a file that is there as a whole or not at all; `None` if it is not there.

@@ -23,9 +23,11 @@
 
 mod frontier;
 pub mod publish;
+mod reader;
 pub mod recovery;
 pub mod sequencer;
 
 pub use publish::{CHECKPOINT_FILE, PublishError, Publisher};
+pub use reader::Reader;
 pub use recovery::{Recovered, RecoveryError, recover};
 pub use sequencer::{Prepared, SequenceError, Sequencer};

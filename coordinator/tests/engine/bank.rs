@@ -43,6 +43,8 @@ pub struct Trouble {
     pub dies_in: Option<Round>,
     /// It stops when such a message comes, before it is acted on.
     pub dies_at: Option<fn(&ToBank) -> bool>,
+    /// Its masked updates never arrive.
+    pub loses_uploads: bool,
     /// Its messages of this kind never arrive.
     pub loses: Option<fn(&ToCoordinator) -> bool>,
 }
@@ -52,7 +54,7 @@ pub struct Bank {
     pub index: BankIndex,
     pub entropy: SeededEntropy,
     pub folder: PathBuf,
-    pub task: Option<(Task, Plan, TaskState)>,
+    pub tasks: BTreeMap<Digest, (Task, Plan, TaskState)>,
     pub digits: Option<Digits>,
     pub masked: BTreeMap<Round, Vec<u8>>,
     pub trouble: Trouble,
@@ -145,12 +147,12 @@ impl Bank {
                     let task = Task::parse(&text).unwrap();
                     let (plan, state) = (Plan::new(&task), TaskState::initial(&task));
                     let known = Event::TaskKnown(Box::new(plan.clone()), state.hash());
-                    self.task = Some((task, plan, state));
+                    self.tasks.insert(hash, (task, plan, state));
                     queue.extend(self.machine.handle(known, &mut self.entropy));
                     Event::Approved(hash)
                 }
                 Action::Compute(open) => {
-                    self.compute(open.kind);
+                    self.compute(&open.task, open.kind);
                     Event::Computed(open.round)
                 }
                 Action::Mask(round, masks) => {
@@ -168,6 +170,7 @@ impl Bank {
                     self.masked.insert(round, packed);
                     Event::Masked { round, length, hash }
                 }
+                Action::Upload(_) if self.trouble.loses_uploads => continue,
                 Action::Upload(update) => {
                     let path = self
                         .folder
@@ -189,7 +192,7 @@ impl Bank {
                     continue;
                 }
                 Action::Derive(open, result) => {
-                    let (task, plan, state) = self.task.take().unwrap();
+                    let (task, plan, state) = self.tasks.remove(&open.task).unwrap();
                     let layout = plan.layout(open.kind);
                     let mut lanes = Vec::new();
                     let ring = layout.ring(open.thresholds.banks).unwrap();
@@ -204,7 +207,7 @@ impl Bank {
                         hash: next.hash(),
                         step: next.step,
                     };
-                    self.task = Some((task, plan, next));
+                    self.tasks.insert(open.task, (task, plan, next));
                     Event::Derived {
                         round: result.round,
                         state: Some(derived),
@@ -229,8 +232,8 @@ impl Bank {
         }
     }
 
-    fn compute(&mut self, kind: RoundKind) {
-        let (_, plan, _) = self.task.as_ref().unwrap();
+    fn compute(&mut self, task: &Digest, kind: RoundKind) {
+        let (_, plan, _) = &self.tasks[task];
         let scores = ScoreSums::binary(4, 2.0, histogram(16, 3), histogram(16, 9));
         let own = f32::from(self.index.get());
         let digits = match kind {

@@ -3,6 +3,7 @@
 
 mod bank;
 mod epochs;
+mod operated;
 mod retention;
 mod rosters;
 mod rounds;

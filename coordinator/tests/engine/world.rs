@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use veilsum_coordinator::engine::broadcast::Feed;
 use veilsum_coordinator::engine::driver::{Engine, Input, Parts};
 use veilsum_coordinator::engine::gate::Gate;
 use veilsum_coordinator::engine::ports::{Commit, Fault, Membership, Store, StoreError};
@@ -159,6 +160,7 @@ impl Membership for Seats {
 /// A coordinator that runs.
 pub struct Office {
     pub inputs: mpsc::Sender<Input>,
+    pub feed: Feed,
     archive: Arc<Archive>,
     running: JoinHandle<Result<(), Fault>>,
     stop: oneshot::Sender<()>,
@@ -213,6 +215,11 @@ impl World {
         self.folder.path()
     }
 
+    #[allow(dead_code)]
+    pub fn log_key(&self) -> VerifierKey {
+        self.log_key.clone()
+    }
+
     fn store(&self) -> SledStore {
         SledStore::open(&self.path().join("store")).unwrap()
     }
@@ -235,11 +242,13 @@ impl World {
         let (inputs, receiver) = mpsc::channel(64);
         let (engine, archive) = self.engine(death, set_up_limit_s, inputs.clone()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
+        let feed = engine.feed();
         let running = tokio::spawn(engine.run(receiver, async {
             let _ = stopped.await;
         }));
         Office {
             inputs,
+            feed,
             archive,
             running,
             stop,
@@ -291,7 +300,7 @@ impl World {
             index: bank,
             entropy: SeededEntropy::new(u64::from(index) + 1000 * u64::from(life)),
             folder: self.path().to_owned(),
-            task: None,
+            tasks: std::collections::BTreeMap::new(),
             digits: None,
             masked: std::collections::BTreeMap::new(),
             trouble: Trouble::default(),
@@ -435,11 +444,12 @@ pub fn finished(status: &Status) -> bool {
 }
 
 pub async fn create(office: &Office, text: &str) -> Result<Digest, String> {
+    ask(office, |to| Input::CreateTask(text.to_owned(), to)).await
+}
+
+/// What the operator asks of the engine, and what it says.
+pub async fn ask<T>(office: &Office, question: impl FnOnce(oneshot::Sender<T>) -> Input) -> T {
     let (sender, receiver) = oneshot::channel();
-    office
-        .inputs
-        .send(Input::CreateTask(text.to_owned(), sender))
-        .await
-        .unwrap();
+    office.inputs.send(question(sender)).await.unwrap();
     receiver.await.unwrap()
 }

@@ -1,7 +1,7 @@
 //! What the log and its last sum show of the federated model, on the banks' own held-out rows.
 
-use veilsum_auditor::pictures;
 use veilsum_auditor::verify::published_scores;
+use veilsum_pictures as pictures;
 use veilsum_protocol::model::Metrics;
 use veilsum_protocol::round::params::RoundKind;
 

@@ -1,7 +1,7 @@
 //! The page: sections from top to bottom.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use veilsum_auditor::pictures;
+use veilsum_pictures as pictures;
 
 use veilsum_protocol::model::{Better, Figure};
 

@@ -1,7 +1,7 @@
 //! What the consortium's own sums show of the federated model.
 
 use maud::{Markup, html};
-use veilsum_auditor::pictures::{Picture, gallery};
+use veilsum_pictures::{Picture, gallery};
 
 /// Pictures of the figures over all banks' held-out rows.
 #[derive(Clone, Debug, Default)]

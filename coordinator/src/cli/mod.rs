@@ -2,6 +2,15 @@
 //!
 //! Exit codes: 0 done, 1 a finding or failure, 2 wrong usage or configuration, 75 try again.
 
+mod config;
+mod curves;
+mod enrolment;
+mod page;
+mod rosters;
+mod status;
+mod task;
+mod watch;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,17 +21,13 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 
-use veilsum_protocol::ids::Digest;
-use veilsum_protocol::model::Figure;
-use veilsum_protocol::task::Task;
-
-use crate::admin::{self, Answer, AskError, Request};
+use self::config::ConfigCommand;
+use self::enrolment::EnrolmentCommand;
+use self::task::TaskCommand;
+use crate::admin::{Answer, AskError};
 use crate::app;
-use crate::cli_enrolment::{self, EnrolmentCommand};
 use crate::config::Config;
 use crate::core_dump;
-use crate::engine::status::{BankStatus, Status};
-use crate::engine::tasks::TaskStatus;
 use crate::enrol::desk::Desk;
 use crate::enrol::own_authority::OwnAuthority;
 use crate::enrol::{EnrolError, form, init, renew, roster};
@@ -104,7 +109,7 @@ enum Command {
         #[arg(long)]
         dir: PathBuf,
     },
-    /// Offer a task to the banks, or stop one; the coordinator must be running
+    /// Offer tasks to the banks, look at them, pause, resume and stop them; the coordinator must be running
     Task {
         #[command(subcommand)]
         command: TaskCommand,
@@ -120,27 +125,36 @@ enum Command {
         #[arg(long)]
         dir: PathBuf,
     },
-}
-
-mod rosters;
-
-#[derive(Debug, Subcommand)]
-enum TaskCommand {
-    /// Offer the task in a TOML file; it runs when enough banks have approved it
-    Create {
+    /// Show the same live, until Ctrl-C: bars on a terminal, plain lines elsewhere, a line of JSON for each change with --json
+    ///
+    /// A coordinator that is stopped meanwhile is waited for.
+    Watch {
         /// The folder that `init` made
         #[arg(long)]
         dir: PathBuf,
-        /// The task
-        file: PathBuf,
+        /// End when no task is left to run; with exit code 1 if the last one was stopped
+        #[arg(long)]
+        until_finished: bool,
     },
-    /// Stop a task; a round that is open ends without a result
-    Stop {
+    /// Print an address that lets one browser in to the operator's page, once
+    Page {
         /// The folder that `init` made
         #[arg(long)]
         dir: PathBuf,
-        /// Its name, or at least eight characters of its hash
-        task: String,
+    },
+    /// Write the figures of every published step as event files for TensorBoard; the coordinator need not run
+    Curves {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+        /// The folder to write to, with one folder in it for each task
+        #[arg(long, value_name = "OUT")]
+        tensorboard: PathBuf,
+    },
+    /// Look at the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
     },
 }
 
@@ -272,43 +286,24 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                 )
             })
         }
-        Command::Enrolment(command) => cli_enrolment::execute(command, cli.json, now),
+        Command::Enrolment(command) => enrolment::execute(command, cli.json, now),
         Command::Run { dir } => app::run(dir, &load(dir)?).map_err(|error| match error {
             app::RunError::Configuration(problem) => Failure::usage(problem),
             app::RunError::Failure(problem) => Failure::finding(problem),
         }),
-        Command::Task {
-            command: TaskCommand::Create { dir, file },
-        } => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-            // Looked at here first, so that a mistake is told without a running coordinator.
-            let task =
-                Task::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-            let task = ask_for_task(&load(dir)?, Request::CreateTask(task.canonical_text()))?;
-            print(cli.json, &serde_json::json!({ "task": task.to_hex() }), || {
-                format!("task {task}\nnext: each bank runs `veilsum-client approve`")
-            })
-        }
-        Command::Task {
-            command: TaskCommand::Stop { dir, task },
-        } => {
-            let task = ask_for_task(&load(dir)?, Request::StopTask(task.clone()))?;
-            print(cli.json, &serde_json::json!({ "stopped": task.to_hex() }), || {
-                format!("stopped task {task}")
-            })
-        }
         Command::Roster { command } => rosters::run(command, cli.json),
         Command::Status { dir } => {
             if let Some(waiting) = before_the_roster(dir)? {
                 let report = serde_json::json!({ "waiting_for": waiting });
                 return print(cli.json, &report, || format!("no roster yet: {waiting}"));
             }
-            match admin::ask(&load(dir)?.folders.data, &Request::Status)? {
-                Answer::Status(status) => print(cli.json, &status, || describe(&status)),
-                other => Err(unexpected(other)),
-            }
+            status::execute(dir, cli.json)
         }
+        Command::Task { command } => task::execute(command, cli.json),
+        Command::Watch { dir, until_finished } => watch::execute(dir, cli.json, *until_finished),
+        Command::Page { dir } => page::execute(dir, cli.json),
+        Command::Curves { dir, tensorboard } => curves::execute(dir, tensorboard, cli.json),
+        Command::Config { command } => config::execute(command, cli.json),
     }
 }
 
@@ -348,60 +343,11 @@ fn before_the_roster(dir: &Path) -> Result<Option<String>, Failure> {
     }
 }
 
-fn ask_for_task(config: &Config, request: Request) -> Result<Digest, Failure> {
-    match admin::ask(&config.folders.data, &request)? {
-        Answer::Task(task) => Ok(task),
-        other => Err(unexpected(other)),
-    }
-}
-
 fn unexpected(answer: Answer) -> Failure {
     match answer {
         Answer::Refused(problem) => Failure::finding(problem),
         _ => Failure::finding("the coordinator answered something else; is it of the same version?"),
     }
-}
-
-/// The status for people.
-fn describe(status: &Status) -> String {
-    let mut lines = vec![format!("{}: {}", status.consortium, status.waiting_for)];
-    let connected = |bank: &BankStatus| if bank.connected { "connected" } else { "away" };
-    lines.extend(status.banks.iter().map(|bank| {
-        let software = bank.software.as_deref().unwrap_or("");
-        format!("  {:<24} {:<10} {software}", bank.name, connected(bank))
-    }));
-    for task in &status.tasks {
-        let state = match &task.status {
-            TaskStatus::Running => "running".to_owned(),
-            TaskStatus::Finished => "finished".to_owned(),
-            TaskStatus::Stopped(why) => format!("stopped: {why}"),
-        };
-        let approved = if task.approved.is_empty() {
-            "nobody yet".to_owned()
-        } else {
-            task.approved.join(", ")
-        };
-        lines.push(format!(
-            "task {}: step {} of {}, {state}; approved by {approved}",
-            task.name, task.step, task.steps
-        ));
-    }
-    if let Some(result) = &status.last_result {
-        let figure = |(key, value): (&String, &Option<f64>)| {
-            let title = Figure::from_key(key).map_or_else(|| key.clone(), |figure| figure.title().to_owned());
-            let value = value.map_or("-".to_owned(), |value| format!("{value:.4}"));
-            format!(", {title} {value}")
-        };
-        lines.push(format!(
-            "last result: round {} ({}), {} banks in the sum{}",
-            result.round,
-            result.kind,
-            result.survivors,
-            result.figures.iter().map(figure).collect::<String>()
-        ));
-    }
-    lines.push(format!("log: {} entries", status.log_size));
-    lines.join("\n")
 }
 
 impl From<AskError> for Failure {

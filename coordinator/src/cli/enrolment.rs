@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 use time::OffsetDateTime;
 use veilsum_protocol::enrolment::Party;
 
-use crate::cli::{Failure, print};
+use super::{Failure, print};
 use crate::enrol::form::{self, Outside};
 use crate::enrol::invite::{self, InviteOptions, Listed};
 use crate::enrol::{date_and_time, decide, revoked};
