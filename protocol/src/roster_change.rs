@@ -2,25 +2,15 @@
 
 use std::fmt::Write as _;
 
-use crate::ids::Digest;
+use crate::enrolment::Fingerprint;
 use crate::log::roster_chain::stays;
 use crate::roster::{Roster, RosterEntry};
 use crate::round::params::Thresholds;
-use crate::wire::canonical::Writer;
 
 impl RosterEntry {
-    /// What people compare by another channel: 32 hex digits, half of the SHA-256 of the bank's name and its three public keys, in groups of
-    /// four.
+    /// What people compare by another channel, the same that both sides saw when the bank was enrolled: see [`Fingerprint`].
     pub fn fingerprint(&self) -> String {
-        let mut w = Writer::domain("bank-fingerprint");
-        w.text(&self.name)
-            .fixed(&self.signing_key)
-            .fixed(&self.witness_key)
-            .digest(&self.tls_key);
-        let digest = Digest::of(&w.finish());
-        let (half, _) = digest.0.split_at(16);
-        let groups: Vec<String> = half.chunks(2).map(hex::encode).collect();
-        groups.join(" ")
+        Fingerprint::of_bank(&self.name, &self.tls_key, &self.signing_key, &self.witness_key).to_string()
     }
 }
 
@@ -99,6 +89,8 @@ pub fn thresholds(roster: &Roster) -> Option<Thresholds> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use crate::ids::Digest;
+
     use super::*;
     use crate::ids::BankIndex;
 
@@ -139,7 +131,7 @@ mod tests {
         let mut other = bank.clone();
         other.index = BankIndex::new(7).unwrap();
         assert_eq!(other.fingerprint(), bank.fingerprint());
-        assert_eq!(bank.fingerprint().len(), 8 * 4 + 7);
+        assert_eq!(bank.fingerprint().len(), 6 * 4 + 5);
         for change in [
             (|bank| bank.name.push('x')) as fn(&mut RosterEntry),
             |bank| bank.signing_key[0] ^= 1,

@@ -14,7 +14,7 @@ use super::auditors::Auditors;
 use super::form::{number_of, outside};
 use super::init::Folder;
 use super::invite::read_consortium;
-use super::issue::{formed, has_authority, issue};
+use super::issue::{formed, has_authority, issue, proposed};
 use super::register::{Held, Place, Register, State};
 use super::request::{self, Verified};
 use super::revoked::RevokedList;
@@ -265,13 +265,19 @@ impl Desk {
                             .any(|bank| bank.name == place.name && Some(&bank.tls_key_sha256) == hex.as_ref())
                     }
                 };
-                if within {
-                    (Some(text), String::new())
+                let text = if within {
+                    Some(text)
                 } else {
-                    let waiting =
-                        "a place in the roster, which stands already: the operator takes this bank into it";
-                    (None, waiting.to_owned())
-                }
+                    proposed(&folder, &place.name)?
+                };
+                let waiting = match text {
+                    Some(_) => String::new(),
+                    None => format!(
+                        "a place in the roster, which stands already: the operator proposes this bank to the others with `veilsum-coordinator roster propose --add {}`",
+                        place.name
+                    ),
+                };
+                (text, waiting)
             }
         };
         Ok(Answer::Admitted(Admission {

@@ -1,15 +1,19 @@
 //! From an approved request to a certificate: the one place where the authority's key is used for what came over the network.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use time::OffsetDateTime;
+use veilsum_protocol::ids::BankIndex;
+use veilsum_protocol::roster::RosterEntry;
 
 use super::EnrolError;
+use super::admitted::Admitted;
 use super::auditors::Auditors;
 use super::ca::Authority;
-use super::init::Folder;
+use super::init::{CONSORTIUM_FILE, Folder};
 use super::register::{Held, Place, Register};
-use super::request::Verified;
+use super::request::{Verified, VerifiedBank};
 
 /// Whether the authority's key is on this machine.
 pub(super) fn has_authority(dir: &Path) -> bool {
@@ -37,7 +41,12 @@ pub(super) fn issue(
     };
     let authority = Authority::load(&folder.identity("ca.crt.pem"), &folder.identity("ca.key.pem"))?;
     let certificate = match &verified {
-        Verified::Bank(bank) => authority.issue_bank(&bank.name, &bank.tls.public, place.days, now)?,
+        Verified::Bank(bank) => {
+            if formed(&folder)?.is_some() {
+                may_be_proposed(&folder, bank)?;
+            }
+            authority.issue_bank(&bank.name, &bank.tls.public, place.days, now)?
+        }
         Verified::Auditor(auditor) => {
             let path = folder.auditors();
             let mut list = Auditors::load(&path)?;
@@ -51,6 +60,40 @@ pub(super) fn issue(
     };
     place.certificate = Some(certificate);
     register.put(held, place)
+}
+
+/// Puts a bank that comes after the first roster on the list from which `roster propose --add` picks.
+fn may_be_proposed(folder: &Folder, bank: &VerifiedBank) -> Result<(), EnrolError> {
+    let path = folder.admitted();
+    let mut list = Admitted::load(&path)?;
+    let Some(first) = BankIndex::new(1) else {
+        return Ok(());
+    };
+    let entry = RosterEntry {
+        // Wherever the proposal puts it.
+        index: first,
+        name: bank.name.clone(),
+        signing_key: bank.signing_key,
+        witness_key: bank.witness_key,
+        tls_key: bank.tls.hash,
+    };
+    if !list.admit(&entry).map_err(EnrolError::Argument)? {
+        list.store(&path)?;
+    }
+    Ok(())
+}
+
+/// The consortium file that a proposal has made for a bank that is to join.
+///
+/// # Errors
+/// [`EnrolError::File`].
+pub(super) fn proposed(folder: &Folder, name: &str) -> Result<Option<String>, EnrolError> {
+    let path = folder.admission(name).join(CONSORTIUM_FILE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(EnrolError::file(&path)(error)),
+    }
 }
 
 /// The consortium file as it is, if it has banks.

@@ -5,7 +5,7 @@ use std::fs;
 
 use veilsum_coordinator::engine::status::Status;
 use veilsum_coordinator::engine::tasks::TaskStatus;
-use veilsum_examples::demo::consortium::{COORDINATOR, Member};
+use veilsum_examples::demo::consortium::{COORDINATOR, Consortium, Member};
 use veilsum_protocol::ids::Digest;
 
 use crate::scene::{PATIENCE, SCHEMA, Scene, eventually};
@@ -160,9 +160,49 @@ fn five_banks_and_an_auditor_are_invited_form_a_consortium_and_finish_a_task() {
     let status = consortium
         .wait_for("the end of the task", PATIENCE, over)
         .unwrap();
-    assert_eq!(status.last_result.unwrap().survivors, 5);
+    assert_eq!(status.last_result.as_ref().unwrap().survivors, 5);
+    let rounds = status.last_result.map(|result| result.round);
+    assert!(rounds.is_some());
+
+    another_joins(&scene, &consortium, &banks);
     consortium.stop();
     let verdict = consortium.verify().unwrap();
     assert!(verdict.verifies, "{}", verdict.verdict);
     assert_eq!(verdict.replayed, Some(3));
+}
+
+/// A sixth bank is invited while the consortium runs: it is admitted, waits until it is proposed, starts, and is in when the others have approved it.
+fn another_joins(scene: &Scene, consortium: &Consortium, banks: &[String]) {
+    fs::write(scene.path("bank-6.csv"), table(6)).unwrap();
+    let invitation = scene.invite("bank-6", &["--approved"]);
+    let words = [
+        "enrol",
+        &invitation,
+        "--dir",
+        "bank-6",
+        "--data",
+        "bank-6.csv",
+        "--schema",
+        "schema.toml",
+    ];
+    let going = scene.start(&scene.programs.client, &words);
+    let said = going.says("roster propose --add bank-6");
+    let proposed = scene.operator(&["roster", "propose", "--add", "bank-6"]);
+    // One fingerprint from the request to the others' approval.
+    proposed.says(0, &["joins:  bank-6", &shown(&said)]);
+    going.outcome().says(0, &["is enrolled in test"]);
+    consortium.start_bank("bank-6").unwrap();
+    for name in banks {
+        let approve = ["roster", "approve", "--yes", "--dir", name];
+        eventually("the proposal at a bank", || {
+            (scene.client(&approve).code == Some(0)).then_some(())
+        });
+    }
+    let is_in = |status: &Status| {
+        let all = status.banks.len() == 6 && status.banks.iter().all(|bank| bank.connected);
+        all && status.epoch.is_some()
+    };
+    consortium
+        .wait_for("six banks with keys", PATIENCE, is_in)
+        .unwrap();
 }
