@@ -311,7 +311,7 @@ fn an_auditor_mirrors_over_https_and_replays_every_sum() {
         }
         let path = folder.join("coordinator/coordinator.toml");
         let text = fs::read_to_string(&path).unwrap();
-        let changed = text.replace("listen = \"\"", &format!("listen = \"127.0.0.1:{port}\""));
+        let changed = text.replacen("listen = \"\"", &format!("listen = \"127.0.0.1:{port}\""), 1);
         assert_ne!(text, changed);
         fs::write(path, changed).unwrap();
     });

@@ -52,7 +52,7 @@ fn staffed(scene: &Scene) -> SocketAddr {
     drop(free);
     let path = scene.path("coordinator/coordinator.toml");
     let text = fs::read_to_string(&path).unwrap();
-    let changed = text.replace("\nlisten = \"\"", &format!("\nlisten = \"{address}\""));
+    let changed = text.replacen("\nlisten = \"\"", &format!("\nlisten = \"{address}\""), 1);
     assert_ne!(text, changed);
     fs::write(&path, changed).unwrap();
     address
