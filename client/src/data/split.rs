@@ -273,6 +273,21 @@ mod tests {
         assert!(differ.count() > 20);
     }
 
+    #[test]
+    fn a_long_cell_does_not_run_into_the_next_either() {
+        let message = |lengths: &[usize]| {
+            let hold_out = HoldOut::new([3; 32], 0.5);
+            let mut sides = hold_out.sides(&[]);
+            lengths.iter().for_each(|length| sides.cell(&"x".repeat(*length)));
+            sides.message.clone()
+        };
+        // One byte of length, then nine.
+        let lengths = [0, 254, 255, 256, 300].map(|length| message(&[length]).len() - length);
+        assert_eq!(lengths, [1, 1, 9, 9, 9]);
+        assert_ne!(message(&[254, 256]), message(&[255, 255]));
+        assert_ne!(message(&[255, 0]), message(&[254, 1]));
+    }
+
     /// Of the vectors of Rust's standard library: key 00..0f, no message.
     #[test]
     fn the_hash_is_siphash() {

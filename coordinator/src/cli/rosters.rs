@@ -126,7 +126,7 @@ fn propose(dir: &Path, add: &[String], remove: &[String], json: bool) -> Result<
         let (Some(bank), Some(index)) = (admitted.named(name), BankIndex::new(position)) else {
             let known: Vec<&str> = admitted.list().iter().map(|bank| bank.name.as_str()).collect();
             return Err(Failure::usage(format!(
-                "bank {name:?} is not admitted ({}); enrol its request first: veilsum-coordinator enrol --dir '{}' {name}.request.toml",
+                "bank {name:?} is not admitted ({}); invite it first, or enrol its request: veilsum-coordinator invite --dir '{}' {name}",
                 if known.is_empty() {
                     "nobody is".to_owned()
                 } else {
@@ -165,7 +165,7 @@ fn propose(dir: &Path, add: &[String], remove: &[String], json: bool) -> Result<
         lines.extend(add.iter().map(|name| {
             let admission = folder.admission(name);
             format!(
-                "next: hand {} to {name}, which compares the roster and starts its daemon",
+                "next: {name} fetches its consortium.toml with `enrol`, or is handed {}; it compares the roster and starts its daemon",
                 admission.display()
             )
         }));

@@ -25,7 +25,7 @@ pub const ADMITTED_FILE: &str = "admitted.toml";
 const VERSION: u32 = 1;
 
 const HEAD: &str = "\
-# Banks that have a certificate and are not in the roster yet; written by `veilsum-coordinator enrol`.
+# Banks that have a certificate and are not in the roster yet; written by `veilsum-coordinator enrol` and `approve`.
 # `veilsum-coordinator roster propose --add NAME` proposes one to the banks. One that is deleted here must be enrolled again.
 
 ";
@@ -66,13 +66,13 @@ impl AdmittedBank {
     }
 }
 
-impl From<&ConsortiumBank> for AdmittedBank {
-    fn from(bank: &ConsortiumBank) -> Self {
+impl From<&VerifiedBank> for AdmittedBank {
+    fn from(bank: &VerifiedBank) -> Self {
         Self {
             name: bank.name.clone(),
-            signing_public_key: bank.signing_public_key.clone(),
-            witness_public_key: bank.witness_public_key.clone(),
-            tls_key_sha256: bank.tls_key_sha256.clone(),
+            signing_public_key: hex::encode(bank.signing_key),
+            witness_public_key: hex::encode(bank.witness_key),
+            tls_key_sha256: bank.tls.hash.to_hex(),
         }
     }
 }
@@ -143,12 +143,12 @@ impl Admitted {
         self.list.iter().find(|bank| bank.name == name)
     }
 
-    /// Puts a bank on the list, whatever its position; true if it was there already, with these keys.
+    /// Puts a bank on the list; true if it was there already, with these keys.
     ///
     /// # Errors
     /// If its name is there with other keys, or one of its keys under another name.
-    pub fn admit(&mut self, bank: &RosterEntry) -> Result<bool, String> {
-        let new = AdmittedBank::from(&ConsortiumBank::from(bank));
+    pub fn admit(&mut self, bank: &VerifiedBank) -> Result<bool, String> {
+        let new = AdmittedBank::from(bank);
         let shares = |old: &&AdmittedBank| {
             old.name == new.name
                 || old.signing_public_key == new.signing_public_key
@@ -209,13 +209,7 @@ pub fn admit(
                 let after = u16::try_from(roster.banks().len() + 1)
                     .ok()
                     .and_then(BankIndex::new);
-                let entry = RosterEntry {
-                    index: after.ok_or_else(|| wrong("the roster is full".to_owned()))?,
-                    name: bank.name.clone(),
-                    signing_key: bank.signing_key,
-                    witness_key: bank.witness_key,
-                    tls_key: bank.tls.hash,
-                };
+                let entry = bank.at(after.ok_or_else(|| wrong("the roster is full".to_owned()))?);
                 let enrolled = roster.banks().iter().find(|old| {
                     old.tls_key == entry.tls_key
                         || old.signing_key == entry.signing_key
@@ -227,7 +221,7 @@ pub fn admit(
                         entry.name, enrolled.name
                     )));
                 }
-                let renewed = admitted.admit(&entry).map_err(wrong)?;
+                let renewed = admitted.admit(&bank).map_err(wrong)?;
                 joining.push((entry, bank, renewed));
             }
             _ => others.push(request.clone()),

@@ -4,8 +4,6 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use time::OffsetDateTime;
-use veilsum_protocol::ids::BankIndex;
-use veilsum_protocol::roster::RosterEntry;
 
 use super::EnrolError;
 use super::admitted::Admitted;
@@ -66,18 +64,7 @@ pub(super) fn issue(
 fn may_be_proposed(folder: &Folder, bank: &VerifiedBank) -> Result<(), EnrolError> {
     let path = folder.admitted();
     let mut list = Admitted::load(&path)?;
-    let Some(first) = BankIndex::new(1) else {
-        return Ok(());
-    };
-    let entry = RosterEntry {
-        // Wherever the proposal puts it.
-        index: first,
-        name: bank.name.clone(),
-        signing_key: bank.signing_key,
-        witness_key: bank.witness_key,
-        tls_key: bank.tls.hash,
-    };
-    if !list.admit(&entry).map_err(EnrolError::Argument)? {
+    if !list.admit(bank).map_err(EnrolError::Argument)? {
         list.store(&path)?;
     }
     Ok(())

@@ -9,7 +9,8 @@ use rustls_pki_types::pem::PemObject as _;
 use veilsum_protocol::enrolment::{
     AUDITOR_DOMAIN, AuditorRequest, EnrolmentRequest, Fingerprint, Party, Request,
 };
-use veilsum_protocol::ids::Digest;
+use veilsum_protocol::ids::{BankIndex, Digest};
+use veilsum_protocol::roster::RosterEntry;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
 
@@ -47,6 +48,19 @@ pub enum Verified {
     Bank(VerifiedBank),
     /// Of an auditor.
     Auditor(VerifiedAuditor),
+}
+
+impl VerifiedBank {
+    /// The bank at a position of a roster.
+    pub fn at(&self, index: BankIndex) -> RosterEntry {
+        RosterEntry {
+            index,
+            name: self.name.clone(),
+            signing_key: self.signing_key,
+            witness_key: self.witness_key,
+            tls_key: self.tls.hash,
+        }
+    }
 }
 
 impl Verified {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use veilsum_protocol::consortium::{Consortium, ConsortiumBank, ConsortiumError};
 use veilsum_protocol::ids::{BankIndex, Digest};
-use veilsum_protocol::roster::{Roster, RosterEntry};
+use veilsum_protocol::roster::Roster;
 
 use super::auditors::Auditors;
 use super::ca::Authority;
@@ -216,13 +216,7 @@ fn position(consortium: &mut Consortium, request: &VerifiedBank) -> Result<(Bank
         .ok()
         .and_then(BankIndex::new);
     let index = next.ok_or("the roster is full")?;
-    let new = ConsortiumBank::from(&RosterEntry {
-        index,
-        name: request.name.clone(),
-        signing_key: request.signing_key,
-        witness_key: request.witness_key,
-        tls_key: request.tls.hash,
-    });
+    let new = ConsortiumBank::from(&request.at(index));
     match consortium.banks.iter().find(|bank| bank.name == request.name) {
         None => {
             consortium.banks.push(new);
