@@ -94,7 +94,7 @@ fn facts(status: &Status) -> Markup {
             div { dt { "Needed in a round" } dd { (status.least_banks) } }
             div { dt { "Key epoch" } dd { @match status.epoch { Some(epoch) => (epoch), None => "none" } } }
             div { dt { "Tasks not over" } dd { (running) } }
-            div { dt { "Last result" } dd { @match &status.last_result { Some(result) => { "round " (result.round) }, None => "none" } } }
+            div { dt { "Last result" } dd #last-result { @match &status.last_result { Some(result) => { "round " (result.round) }, None => "none" } } }
             div { dt { "Log" } dd { (counted(usize::try_from(status.log_size).unwrap_or(usize::MAX), "entry", "entries")) } }
         }
     }

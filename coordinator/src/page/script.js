@@ -29,9 +29,12 @@
     if (focused && byId(focused)) byId(focused).focus({ preventScroll: true });
   };
 
+  // A round may be over between two looks: then its result is what is told.
   const said = () => {
     const phase = byId('phase');
-    return phase ? `Round ${phase.dataset.round}, phase ${phase.dataset.phase}` : 'No round is open';
+    return phase
+      ? `Round ${phase.dataset.round}, phase ${phase.dataset.phase}`
+      : `No round is open. Last result: ${byId('last-result').textContent}`;
   };
 
   const follow = () => {

@@ -1,6 +1,6 @@
 //! The page as a browser shows it, and what can be done there.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use veilsum_coordinator::engine::status::RoundStatus;
 use veilsum_coordinator::engine::tasks::TaskStatus;
 
@@ -216,11 +216,8 @@ async fn a_task_is_paused_by_keyboard_after_a_question_and_the_page_follows_what
     let browser = tokio::task::spawn_blocking(move || {
         browser.until("document.querySelectorAll('#rounds tbody tr').length >= 4");
         browser.until("document.querySelector('#banks').textContent.includes('connected')");
-        assert_ne!(
-            browser.eval("document.getElementById('said').textContent"),
-            Value::from(""),
-            "a phase was said aloud"
-        );
+        // A phase, or the result where the rounds are over before they are looked at.
+        browser.until("/^(Round \\d+, phase|No round is open. Last result: round \\d)/.test(document.getElementById('said').textContent)");
         assert_eq!(*browser.complaints.borrow(), Vec::<String>::new());
         // Without a script the question is a page of its own.
         browser.scripts(false);
