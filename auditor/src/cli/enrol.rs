@@ -10,9 +10,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Serialize;
-use veilsum_admission::{Fitting, Told, ask, fits};
+use veilsum_admission::{Credentials, Fitting, Names, Told, ask, fits, invitation, tunnel};
 use veilsum_protocol::enrolment::{Answer, Ask, Invitation, Party, RefusalReason};
 use veilsum_protocol::ids::{Digest, Timestamp};
+use zeroize::Zeroizing;
 
 use super::{Outcome, Problem, json_line};
 use crate::durable;
@@ -20,6 +21,16 @@ use crate::enrol::{CA_FILE, CERTIFICATE_FILE, Keys, keep_or_make};
 
 /// The consortium file as the operator sends it.
 const CONSORTIUM_FILE: &str = "consortium.toml";
+
+/// The variable with the password for `--proxy-user`.
+const PROXY_PASSWORD: &str = "VEILSUM_PROXY_PASSWORD";
+
+/// What the settings are called here.
+const NAMES: Names = Names {
+    proxy: "--proxy",
+    user: "--proxy-user",
+    password: "the variable VEILSUM_PROXY_PASSWORD",
+};
 
 /// Between two questions.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -30,11 +41,18 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub(super) struct Enrol {
-    /// The line that the operator sent; it is as good as a key until it is used
+    /// The line that the operator sent; it is as good as a key until it is used. `-` reads it from standard input: arguments can be seen by
+    /// others on this machine
     invitation: String,
     /// The auditor's folder; made if it is missing. `--identity` of other commands
     #[arg(long)]
     dir: PathBuf,
+    /// `http://host:port` of the HTTP proxy that outgoing connections must take
+    #[arg(long)]
+    proxy: Option<String>,
+    /// Name at the proxy; the password comes from the variable VEILSUM_PROXY_PASSWORD
+    #[arg(long, requires = "proxy")]
+    proxy_user: Option<String>,
     /// End with exit code 75 where something has to be waited for
     #[arg(long)]
     no_wait: bool,
@@ -58,7 +76,8 @@ struct Enrolled {
 
 impl Enrol {
     pub(super) fn run(self) -> Result<Outcome, Problem> {
-        let invitation = Invitation::from_text(&self.invitation).map_err(Problem::usage)?;
+        let proxy = self.proxy()?;
+        let invitation = invitation(&self.invitation).map_err(Problem::usage)?;
         if invitation.party != Party::Auditor {
             return Err(Problem::Usage(format!(
                 "this invitation is for {} {:?}; it is used with `veilsum-client enrol`",
@@ -80,7 +99,7 @@ impl Enrol {
         let began = Instant::now();
         let (mut heard, mut pause, mut told_of) = (false, FIRST_PAUSE, String::new());
         loop {
-            let waiting_for = match put(&invitation, &question) {
+            let waiting_for = match put(&invitation, proxy.as_ref(), &question) {
                 Ok(told) => {
                     heard = true;
                     match self.take(&invitation, &keys, &told)? {
@@ -112,6 +131,31 @@ impl Enrol {
             sleep(pause);
             pause = pause.mul_f32(1.5).min(LONGEST_PAUSE);
         }
+    }
+
+    /// The proxy that is named, if one is.
+    fn proxy(&self) -> Result<Option<Proxy>, Problem> {
+        let Some(text) = &self.proxy else {
+            return Ok(None);
+        };
+        let address = text
+            .strip_prefix("http://")
+            .map(|rest| rest.strip_suffix('/').unwrap_or(rest))
+            .filter(|address| is_plain(address))
+            // Not what was found: it may hold a password.
+            .ok_or_else(|| {
+                Problem::usage("--proxy: expected http://host:port, with the user in --proxy-user")
+            })?;
+        let credentials = self.proxy_user.as_ref().map(|user| {
+            let password = std::env::var(PROXY_PASSWORD)
+                .map(Zeroizing::new)
+                .unwrap_or_default();
+            Credentials::new(user, &password)
+        });
+        Ok(Some(Proxy {
+            address: address.to_owned(),
+            credentials,
+        }))
     }
 
     /// Writes what has come; or what is waited for.
@@ -175,14 +219,32 @@ impl Enrol {
     }
 }
 
+/// An HTTP proxy, and how to be let through.
+struct Proxy {
+    /// `host:port`.
+    address: String,
+    credentials: Option<Credentials>,
+}
+
+/// `host:port` and nothing else.
+fn is_plain(address: &str) -> bool {
+    let plain = |found: char| found.is_ascii_alphanumeric() || ".-_[]:".contains(found);
+    address.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
 /// One question over a connection of its own.
-fn put(invitation: &Invitation, question: &Ask) -> Result<Told, Problem> {
-    let stream = reach(&invitation.address).map_err(|error| {
-        Problem::TryAgain(format!(
-            "cannot reach {}: {error}; the coordinator is down, or a firewall on the way refuses TCP to it",
-            invitation.address
-        ))
-    })?;
+fn put(invitation: &Invitation, proxy: Option<&Proxy>, question: &Ask) -> Result<Told, Problem> {
+    let target = &invitation.address;
+    let stream = match proxy {
+        None => reach(target).map_err(|error| {
+            Problem::TryAgain(format!(
+                "cannot reach {target}: {error}; the coordinator is down, or a firewall on the way refuses TCP to it"
+            ))
+        })?,
+        Some(proxy) => through(proxy, target)?,
+    };
     ask(
         stream,
         &invitation.server_name,
@@ -197,6 +259,19 @@ fn put(invitation: &Invitation, question: &Ask) -> Result<Told, Problem> {
             Problem::usage(error)
         }
     })
+}
+
+/// A tunnel through the proxy.
+fn through(proxy: &Proxy, target: &str) -> Result<TcpStream, Problem> {
+    let name = &proxy.address;
+    let mut stream = reach(name).map_err(|error| {
+        Problem::TryAgain(format!(
+            "the proxy {name}: {error}; it is down, or --proxy names the wrong host or port"
+        ))
+    })?;
+    tunnel(&mut stream, target, proxy.credentials.as_ref(), &NAMES)
+        .map_err(|why| Problem::TryAgain(format!("the proxy {name}: {why}")))?;
+    Ok(stream)
 }
 
 /// The first address that answers.
