@@ -18,6 +18,7 @@ pub mod log;
 pub mod membership;
 pub mod metrics;
 pub mod page;
+mod preflight;
 mod remedy;
 mod side_by_side;
 mod span;
