@@ -21,6 +21,5 @@ pub mod page;
 mod preflight;
 mod remedy;
 mod side_by_side;
-mod span;
 pub mod store;
 pub mod transport;

@@ -7,7 +7,7 @@ use veilsum_protocol::model::Figure;
 use super::{Failure, load, print, task, unexpected};
 use crate::admin::{self, Answer, Request};
 use crate::engine::status::{BankStatus, ResultLine, Status};
-use crate::span::span;
+use veilsum_page::words::span;
 
 pub(super) fn execute(dir: &Path, json: bool) -> Result<(), Failure> {
     let status = ask(dir)?;
