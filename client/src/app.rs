@@ -202,6 +202,31 @@ pub fn identity(config: &Config, consortium: &Consortium, roster: &Roster) -> Re
     })
 }
 
+/// Everything in the files that the configuration names with which the daemon would not start, or not read its table.
+pub fn problems(config: &Config) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut note = |problem: Option<String>| problems.extend(problem);
+    match consortium(config) {
+        Err(error) => note(Some(error.to_string())),
+        Ok((consortium, roster)) => {
+            note(
+                identity(config, &consortium, &roster)
+                    .err()
+                    .map(|it| it.to_string()),
+            );
+        }
+    }
+    note(
+        init::read_hold_out_salt(&config.identity.hold_out_salt)
+            .err()
+            .map(|it| it.to_string()),
+    );
+    note(proxy(&config.link).err().map(|it| it.to_string()));
+    note(schema(config).err().map(|it| it.to_string()));
+    note(policy(config).rules().err().map(|it| it.to_string()));
+    problems
+}
+
 /// libtorch on the configured device.
 ///
 /// # Errors

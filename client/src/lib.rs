@@ -12,6 +12,7 @@ pub mod enrol;
 pub mod model;
 pub mod participant;
 mod peer_text;
+mod preflight;
 mod remedy;
 mod survey;
 pub mod train;

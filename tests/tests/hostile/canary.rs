@@ -101,7 +101,7 @@ fn nothing_of_a_bank_is_anywhere_else() {
         "what is wrong with a table is the bank's own"
     );
     let client = Programs::beside_this_one().unwrap().client;
-    for command in ["check", "status", "tasks"] {
+    for command in ["preflight", "status", "tasks"] {
         let output = Command::new(&client)
             .args([command, "--dir", TAPPED, "--json"])
             .env("VEILSUM_TRACE", "trace")
