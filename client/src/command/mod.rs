@@ -8,4 +8,4 @@ pub(crate) mod merges;
 pub(crate) mod roster;
 pub(crate) mod status;
 pub(crate) mod table;
-pub(crate) mod tasks;
+pub(crate) mod task;

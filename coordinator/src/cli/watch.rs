@@ -333,6 +333,7 @@ mod tests {
 
     fn status(waiting_for: &str, round: Option<(u64, &str)>, result: Option<u64>) -> Status {
         let round = round.map(|(round, phase)| RoundStatus {
+            proposal: None,
             round,
             task: "credit".to_owned(),
             kind: "train".to_owned(),
@@ -363,6 +364,9 @@ mod tests {
                 step: 3,
                 steps: 12,
                 approved: Vec::new(),
+                refused: Vec::new(),
+                silent: Vec::new(),
+                out_of_reach: false,
                 current: true,
                 attempt: 0,
                 attempts: 3,

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::office::Told;
 use super::words::moment;
-use super::{banks, curves, log, now, rounds, tasks};
+use super::{banks, curves, log, now, roster, rounds, tasks};
 use crate::engine::status::Status;
 
 /// What the sections are made from.
@@ -17,12 +17,13 @@ pub(super) struct View {
 
 impl View {
     /// The sections that change while the page is open, by the id of their place.
-    pub(super) fn sections(&self) -> [(&'static str, Markup); 6] {
+    pub(super) fn sections(&self) -> [(&'static str, Markup); 7] {
         [
             ("now", now::section(&self.status)),
             ("tasks", tasks::section(&self.status)),
             ("rounds", rounds::section(&self.status)),
             ("banks", banks::section(&self.status, &self.told)),
+            ("roster", roster::section(&self.status)),
             ("curves", curves::section(&self.told)),
             ("log", log::section(&self.status)),
         ]
@@ -39,6 +40,7 @@ pub(super) fn page(view: &View, token: &str, notice: Option<&str>) -> Markup {
                 li { a href="#tasks" { "Tasks" } }
                 li { a href="#rounds" { "Rounds" } }
                 li { a href="#banks" { "Banks" } }
+                li { a href="#roster" { "Roster" } }
                 li { a href="#curves" { "Curves" } }
                 li { a href="#log" { "Log" } }
             }

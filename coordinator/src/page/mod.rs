@@ -1,7 +1,7 @@
 //! The operator's page, metrics and health over HTTP, on the loopback interface.
 //!
 //! * `routes`: every path with the role that it asks for; `guard`: who comes in; `answer`: the way from a request to its answer.
-//! * `document`: the page from top to bottom; `now`, `tasks`, `rounds`, `banks`, `curves`, `log`: its sections; `confirm`, `create`: what is
+//! * `document`: the page from top to bottom; `now`, `tasks`, `rounds`, `banks`, `roster`, `curves`, `log`: its sections; `confirm`, `create`: what is
 //!   asked before anything is done; `events`: the sections again as they change.
 //! * `office`: what answers are made from: the engine by its inputs and its feed, the published log by its files.
 //!
@@ -22,6 +22,7 @@ mod guard;
 mod log;
 mod now;
 mod office;
+mod roster;
 mod rounds;
 mod routes;
 mod server;
