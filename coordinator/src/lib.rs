@@ -20,6 +20,5 @@ pub mod metrics;
 pub mod page;
 mod remedy;
 mod side_by_side;
-mod span;
 pub mod store;
 pub mod transport;

@@ -8,7 +8,7 @@ use super::{Failure, load, print, task, unexpected};
 use crate::admin::{self, Answer, Request};
 use crate::engine::consents::refusals_in_words;
 use crate::engine::status::{BankStatus, ResultLine, Status, TaskLine};
-use crate::span::span;
+use veilsum_page::words::span;
 
 pub(super) fn execute(dir: &Path, json: bool) -> Result<(), Failure> {
     let status = ask(dir)?;

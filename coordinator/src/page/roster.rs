@@ -1,9 +1,9 @@
 //! The roster, and a change of it that is proposed: who joins and leaves, who has approved, refused or not answered.
 
 use maud::{Markup, html};
+use veilsum_page::words::{coded, counted};
 
 use super::now::{capital, names};
-use super::words::{coded, counted};
 use crate::engine::roster::ProposalLine;
 use crate::engine::status::Status;
 

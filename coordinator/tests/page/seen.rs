@@ -5,40 +5,9 @@ use veilsum_coordinator::engine::status::RoundStatus;
 use veilsum_coordinator::engine::tasks::TaskStatus;
 use veilsum_protocol::wire::refusal::RefusalReason;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, probe::holds};
 use crate::scene::{Scene, task};
 use crate::world::{create, wait_for};
-
-/// What must hold of every page, whatever is on it.
-const PROBE: &str = "(() => {
-    const all = (selector) => [...document.querySelectorAll(selector)];
-    const named = (element) => element.ariaLabel || element.labels?.length || element.getAttribute('aria-labelledby') || element.textContent.trim();
-    const ids = all('[id]').map((element) => element.id);
-    const references = all('[aria-labelledby],[aria-describedby]')
-        .flatMap((element) => `${element.getAttribute('aria-labelledby') || ''} ${element.getAttribute('aria-describedby') || ''}`.trim().split(/\\s+/))
-        .concat(all('label[for]').map((label) => label.htmlFor))
-        .concat(all('a[href^=\"#\"]').map((link) => link.hash.slice(1)));
-    return {
-        out: all('body *').filter((element) => !element.closest('.scroll, .skip, .spoken, svg, pre, dialog:not([open])')
-            && element.getBoundingClientRect().right > innerWidth + 1).map((element) => `${element.tagName}.${element.className}`),
-        scrolls: document.documentElement.scrollWidth > innerWidth,
-        unnamed: all('a, button, input:not([type=hidden]), textarea, progress, svg[role=img], [role=region]').filter((element) => !named(element)).map((element) => element.outerHTML),
-        silent: all('svg').filter((svg) => svg.getAttribute('role') !== 'img').length,
-        uncaptioned: all('table').filter((table) => !table.caption).length,
-        twice: ids.length - new Set(ids).size,
-        dead: references.filter((id) => id && !document.getElementById(id) && id !== 'confirm-title'),
-        heads: all('h1').length,
-        mains: all('main').length,
-        styled: all('[style]').length,
-    };
-})()";
-
-fn holds(browser: &Browser, page: &str) {
-    let expected = json!({
-        "out": [], "scrolls": false, "unnamed": [], "silent": 0, "uncaptioned": 0, "twice": 0, "dead": [], "heads": 1, "mains": 1, "styled": 0,
-    });
-    assert_eq!(browser.eval(PROBE), expected, "{page}");
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_page_of_a_trained_consortium_is_whole_at_every_size_and_asks_nobody_else() {

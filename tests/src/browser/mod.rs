@@ -1,4 +1,9 @@
-//! A real browser: headless Chromium, driven over the pipe of its DevTools protocol. No driver and no port in between.
+//! A real browser: headless Chromium, driven over the pipe of its DevTools protocol. No driver and no port in between. [`http`] asks without
+//! one, [`probe`] says what must hold of every page.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+pub mod http;
+pub mod probe;
 
 use std::cell::{Cell, RefCell};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -14,14 +19,16 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One page in a browser of its own.
+#[derive(Debug)]
 pub struct Browser {
     child: Child,
     stdin: RefCell<ChildStdin>,
     messages: Receiver<Value>,
     next: Cell<u64>,
     session: RefCell<String>,
-    /// What the page complained about, and what it asked for.
+    /// What the page complained about.
     pub complaints: RefCell<Vec<String>>,
+    /// What it asked for.
     pub requested: RefCell<Vec<String>>,
     _profile: tempfile::TempDir,
 }
@@ -42,6 +49,7 @@ fn chromium() -> &'static str {
 }
 
 impl Browser {
+    /// Starts it on an empty page.
     pub fn start() -> Self {
         let profile = tempfile::tempdir().unwrap();
         // The protocol is spoken over the descriptors 3 and 4.
@@ -173,6 +181,7 @@ impl Browser {
         }
     }
 
+    /// The window's size.
     pub fn size(&self, width: u32, height: u32) {
         self.say(
             "Emulation.setDeviceMetricsOverride",
@@ -180,6 +189,7 @@ impl Browser {
         );
     }
 
+    /// Screen or print, light or dark.
     pub fn media(&self, kind: &str, scheme: &str) {
         self.say(
             "Emulation.setEmulatedMedia",
@@ -187,6 +197,7 @@ impl Browser {
         );
     }
 
+    /// Presses a key.
     pub fn key(&self, key: &str, code: u32) {
         for kind in ["keyDown", "keyUp"] {
             let mut params = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code });
@@ -197,6 +208,7 @@ impl Browser {
         }
     }
 
+    /// Whether scripts of the page run.
     pub fn scripts(&self, allowed: bool) {
         self.say(
             "Emulation.setScriptExecutionDisabled",

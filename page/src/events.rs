@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use hyper::HeaderMap;
 use hyper::body::Bytes;
+use maud::Markup;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::document::View;
-use super::office::{Absent, Office};
-use super::words::moment;
+use super::answer::Site;
 
 /// A line of comment is sent after so long without news, so that a connection that is gone is noticed.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
@@ -21,21 +20,44 @@ const PACE: Duration = Duration::from_millis(500);
 /// Events that wait for a browser that does not take them; then it gets the next state only.
 const WAITING: usize = 2;
 
-/// What one event holds: sections by the id of their place, and the time of it all.
+/// What a page shows at one moment.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its sections, by the id of their place.
+    pub sections: Vec<(&'static str, Markup)>,
+    /// The moment.
+    pub asof: Markup,
+}
+
+/// What one event holds: the sections that changed, and the time of it all.
 #[derive(Serialize)]
 struct Event {
     sections: BTreeMap<&'static str, String>,
     asof: String,
 }
 
-/// Starts a stream for the browser of this session; it ends with the session, the browser or the coordinator.
-pub(super) fn stream(office: Arc<Office>, headers: HeaderMap) -> Result<mpsc::Receiver<Bytes>, Absent> {
-    let mut latest = office.watch()?;
+/// Starts a stream for the browser of the session in `headers`; it ends with the session, the browser or the daemon. What `latest` tells is
+/// drawn by `draw`, if there is anything to draw yet.
+pub fn stream<S, T, F, D>(
+    site: &Arc<S>,
+    headers: HeaderMap,
+    mut latest: watch::Receiver<T>,
+    mut draw: F,
+) -> mpsc::Receiver<Bytes>
+where
+    S: Site,
+    T: Clone + Send + Sync + 'static,
+    F: FnMut(T) -> D + Send + 'static,
+    D: Future<Output = Option<Shown>> + Send,
+{
+    let site = Arc::clone(site);
     let (events, body) = mpsc::channel(WAITING);
+    // What is there already is news to this browser, whose page may be older.
+    latest.mark_changed();
     tokio::spawn(async move {
         let mut shown: BTreeMap<&'static str, String> = BTreeMap::new();
-        // Tells the browser how soon to come back, and makes the engine send a first status.
-        if events.send("retry: 2000\n\n".into()).await.is_err() || office.status().await.is_err() {
+        // Tells the browser how soon to come back.
+        if events.send("retry: 2000\n\n".into()).await.is_err() {
             return;
         }
         loop {
@@ -49,23 +71,22 @@ pub(super) fn stream(office: Arc<Office>, headers: HeaderMap) -> Result<mpsc::Re
                     continue;
                 }
             }
-            if office.guard.session(&headers).is_none() {
+            if site.guard().session(&headers).is_none() {
                 return;
             }
-            let Some(status) = latest.borrow_and_update().clone() else {
+            let news = latest.borrow_and_update().clone();
+            let Some(drawn) = draw(news).await else {
                 continue;
             };
-            let told = office.told(status.published).await;
-            let asof = moment(status.at).into_string();
-            let view = View { status, told };
             let mut sections = BTreeMap::new();
-            for (id, section) in view.sections() {
+            for (id, section) in drawn.sections {
                 let html = section.into_string();
                 if shown.get(id) != Some(&html) {
                     shown.insert(id, html.clone());
                     sections.insert(id, html);
                 }
             }
+            let asof = drawn.asof.into_string();
             let Ok(data) = serde_json::to_string(&Event { sections, asof }) else {
                 return;
             };
@@ -75,5 +96,5 @@ pub(super) fn stream(office: Arc<Office>, headers: HeaderMap) -> Result<mpsc::Re
             sleep(PACE).await;
         }
     });
-    Ok(body)
+    body
 }

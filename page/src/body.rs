@@ -7,15 +7,13 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::mpsc;
-use veilsum_protocol::task::Task;
-
-/// Longest form in bytes: a task's text, of which each byte may take three, and its token.
-const FORM_LIMIT: usize = 3 * Task::TEXT_LIMIT + (1 << 12);
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(super) enum Content {
+pub enum Content {
+    /// A whole text.
     Text(Bytes),
+    /// Events as they come.
     Events(mpsc::Receiver<Bytes>),
 }
 
@@ -50,16 +48,19 @@ impl Body for Content {
 
 /// The fields of a form.
 #[derive(Debug)]
-pub(super) struct Form(HashMap<String, String>);
+pub struct Form(HashMap<String, String>);
 
 impl Form {
-    /// Reads a body to its end.
+    /// Reads a body to its end, of at most so many bytes.
     ///
     /// # Errors
     /// In words: it is too long, or broke off.
-    pub(super) async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Result<Self, &'static str> {
+    pub(crate) async fn read<B: Body<Data = Bytes> + Unpin>(
+        mut body: B,
+        limit: usize,
+    ) -> Result<Self, &'static str> {
         let too_long = "the form is too long";
-        if body.size_hint().lower() > u64::try_from(FORM_LIMIT).unwrap_or(u64::MAX) {
+        if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
             return Err(too_long);
         }
         let mut bytes = Vec::new();
@@ -67,7 +68,7 @@ impl Form {
         {
             let frame = frame.map_err(|_| "the form broke off")?;
             if let Ok(data) = frame.into_data() {
-                if bytes.len() + data.len() > FORM_LIMIT {
+                if bytes.len() + data.len() > limit {
                     return Err(too_long);
                 }
                 bytes.extend_from_slice(&data);
@@ -76,7 +77,8 @@ impl Form {
         Ok(Self(form_urlencoded::parse(&bytes).into_owned().collect()))
     }
 
-    pub(super) fn field(&self, name: &str) -> &str {
+    /// What a field holds; nothing if there is none.
+    pub fn field(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
 }

@@ -1,6 +1,5 @@
 //! The listener and its connections.
 
-use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
@@ -14,20 +13,20 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::answer::answer;
-use super::office::Office;
+use super::answer::{Site, answer};
 
 /// Longest head of a request in bytes, and most header lines.
 const HEAD_BYTES: usize = 16 << 10;
 const HEAD_LINES: usize = 64;
 /// The head of the next request must have come in this time.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long answers that are under way may take when the coordinator stops.
+/// How long answers that are under way may take when the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// After an accept that failed, because the process has no descriptors left.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A bound address.
+#[derive(Debug)]
 pub struct Server {
     listener: StdListener,
     max_connections: usize,
@@ -59,7 +58,7 @@ impl Server {
     ///
     /// # Errors
     /// If the runtime does not take the listener.
-    pub async fn serve(self, office: Arc<Office>, stop: impl Future<Output = ()>) -> io::Result<()> {
+    pub async fn serve<S: Site>(self, site: Arc<S>, stop: impl Future<Output = ()>) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener)?;
         let places = Arc::new(Semaphore::new(self.max_connections));
         let (stopped, stopping) = watch::channel(false);
@@ -71,20 +70,22 @@ impl Server {
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Err(error) => {
-                        tracing::debug!(%error, "a connection to the operator's page could not be accepted");
+                        tracing::debug!(%error, "a connection to the {} could not be accepted", S::WORDS.name);
                         tokio::time::sleep(PAUSE).await;
                     }
                     // Without a place it is hung up on; the browser tries again.
                     Ok((stream, _)) => if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                        let (office, stopping) = (Arc::clone(&office), stopping.clone());
+                        let (site, stopping) = (Arc::clone(&site), stopping.clone());
                         connections.spawn(async move {
-                            converse(office, stream, stopping).await;
+                            converse(site, stream, stopping).await;
                             drop(place);
                         });
                     } else {
                         tracing::warn!(
-                            "the operator's page is asked for over {} connections already; operator.max_connections allows no more",
-                            self.max_connections
+                            "the {} is asked for over {} connections already; {} allows no more",
+                            S::WORDS.name,
+                            self.max_connections,
+                            S::WORDS.most
                         );
                     }
                 },
@@ -99,10 +100,10 @@ impl Server {
     }
 }
 
-async fn converse(office: Arc<Office>, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
+async fn converse<S: Site>(site: Arc<S>, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
     let service = service_fn(move |request| {
-        let office = Arc::clone(&office);
-        async move { Ok::<_, std::convert::Infallible>(answer(&office, request).await) }
+        let site = Arc::clone(&site);
+        async move { Ok::<_, std::convert::Infallible>(answer(&site, request).await) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -117,6 +118,6 @@ async fn converse(office: Arc<Office>, stream: TcpStream, mut stopping: watch::R
         _ = stopping.wait_for(|stop| *stop) => return,
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to the operator's page broke off");
+        tracing::debug!(%error, "a connection to the {} broke off", S::WORDS.name);
     }
 }

@@ -1,6 +1,6 @@
-//! Who comes in: a browser with a link that the operator's socket gave, and after that with its cookie.
+//! Who comes in: a browser with a link that the daemon's own socket gave, and after that with its cookie.
 //!
-//! Whoever can open the socket in the data folder is the operator. Another user of the machine reaches the address too, so the address alone
+//! Whoever can open the socket in the daemon's folder is its operator. Another user of the machine reaches the address too, so the address alone
 //! opens nothing; a page of another site reaches it through the operator's browser, so a cookie alone changes nothing.
 
 use std::collections::HashMap;
@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::header::{COOKIE, HOST, HeaderMap, HeaderName, ORIGIN};
+use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
-use veilsum_protocol::ids::Digest;
 
 /// A link that nobody follows for so long opens nothing.
 const LINK: Duration = Duration::from_secs(300);
@@ -19,30 +19,40 @@ const MOST_LINKS: usize = 16;
 /// Browsers that are in at once.
 const MOST_SESSIONS: usize = 64;
 
+/// The SHA-256 of a secret.
+type Hash = [u8; 32];
+
 /// Links and sessions, by the hashes of their secrets: a look into the table takes as long for a wrong one as for a right one.
-pub(super) struct Guard {
-    links: Mutex<HashMap<Digest, Instant>>,
-    sessions: Mutex<HashMap<Digest, Session>>,
+#[derive(Debug)]
+pub struct Guard {
+    links: Mutex<HashMap<Hash, Instant>>,
+    sessions: Mutex<HashMap<Hash, Session>>,
     lasts: Duration,
     cookie: String,
 }
 
 /// A browser that is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Session {
-    /// What its forms carry, so that a request comes from a page of this program.
-    pub(super) token: String,
+pub struct Session {
+    token: String,
     until: Instant,
 }
 
+impl Session {
+    /// What its forms carry, so that a request comes from a page of this program.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+}
+
 impl Guard {
-    /// Nobody is in. `port` tells this coordinator's cookie from that of another one on the same machine.
-    pub(super) fn new(lasts: Duration, port: u16) -> Self {
+    /// Nobody is in. Who comes in stays for `lasts`. `who` and `port` tell this daemon's cookie from that of another one on the same machine.
+    pub fn new(who: &str, lasts: Duration, port: u16) -> Self {
         Self {
             links: Mutex::default(),
             sessions: Mutex::default(),
             lasts,
-            cookie: format!("veilsum_operator_{port}"),
+            cookie: format!("veilsum_{who}_{port}"),
         }
     }
 
@@ -50,7 +60,7 @@ impl Guard {
     ///
     /// # Errors
     /// If the system gives no randomness.
-    pub(super) fn link(&self) -> Result<String, String> {
+    pub fn link(&self) -> Result<String, String> {
         let word = secret()?;
         let mut links = lock(&self.links);
         links.retain(|_, made| made.elapsed() < LINK);
@@ -58,13 +68,13 @@ impl Guard {
             let oldest = links.iter().min_by_key(|(_, made)| **made).map(|(key, _)| *key);
             oldest.map(|key| links.remove(&key));
         }
-        links.insert(Digest::of(word.as_bytes()), Instant::now());
+        links.insert(hash(&word), Instant::now());
         Ok(word)
     }
 
     /// Lets the holder of a link's word in, once; gives the line that sets its cookie.
-    pub(super) fn enter(&self, word: &str) -> Option<String> {
-        let made = lock(&self.links).remove(&Digest::of(word.as_bytes()))?;
+    pub(crate) fn enter(&self, word: &str) -> Option<String> {
+        let made = lock(&self.links).remove(&hash(word))?;
         if made.elapsed() >= LINK {
             return None;
         }
@@ -80,7 +90,7 @@ impl Guard {
             let oldest = oldest.map(|(key, _)| *key);
             oldest.map(|key| sessions.remove(&key));
         }
-        sessions.insert(Digest::of(cookie.as_bytes()), session);
+        sessions.insert(hash(&cookie), session);
         Some(format!(
             "{}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict",
             self.cookie,
@@ -89,7 +99,7 @@ impl Guard {
     }
 
     /// The session of a request, if it has one.
-    pub(super) fn session(&self, headers: &HeaderMap) -> Option<Session> {
+    pub(crate) fn session(&self, headers: &HeaderMap) -> Option<Session> {
         let key = self.key(headers)?;
         let sessions = lock(&self.sessions);
         sessions
@@ -99,14 +109,14 @@ impl Guard {
     }
 
     /// Ends the session of a request; gives the line that takes its cookie away.
-    pub(super) fn leave(&self, headers: &HeaderMap) -> String {
+    pub(crate) fn leave(&self, headers: &HeaderMap) -> String {
         if let Some(key) = self.key(headers) {
             lock(&self.sessions).remove(&key);
         }
         format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", self.cookie)
     }
 
-    fn key(&self, headers: &HeaderMap) -> Option<Digest> {
+    fn key(&self, headers: &HeaderMap) -> Option<Hash> {
         let lines = headers
             .get_all(COOKIE)
             .into_iter()
@@ -115,12 +125,23 @@ impl Guard {
             .flat_map(|line| line.split(';'))
             .filter_map(|pair| pair.trim().split_once('='));
         let (_, value) = pairs.find(|(name, _)| *name == self.cookie)?;
-        Some(Digest::of(value.as_bytes()))
+        Some(hash(value))
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn hash(text: &str) -> Hash {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    hash
+}
+
+/// Whether both texts are the same, in a time that does not tell where they differ.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    hash(one) == hash(other)
 }
 
 fn secret() -> Result<String, String> {
@@ -133,7 +154,7 @@ fn secret() -> Result<String, String> {
 
 /// The host that a request names, if it is a name of this machine: another one leads here only by a lie of the name service, with which a
 /// foreign page would pass for this one.
-pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn host(headers: &HeaderMap) -> Option<&str> {
     let mut hosts = headers.get_all(HOST).into_iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return None;
@@ -150,7 +171,7 @@ pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Whether a request that changes something comes from a page of this very host.
-pub(super) fn is_own(headers: &HeaderMap, host: &str) -> bool {
+pub(crate) fn is_own(headers: &HeaderMap, host: &str) -> bool {
     let site = headers.get(HeaderName::from_static("sec-fetch-site"));
     if site.is_some_and(|site| site != "same-origin") {
         return false;
@@ -180,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_link_opens_once_and_its_cookie_until_it_is_given_up() {
-        let guard = Guard::new(Duration::from_secs(60), 7480);
+        let guard = Guard::new("operator", Duration::from_secs(60), 7480);
         let word = guard.link().unwrap();
         assert!(guard.enter("0").is_none());
         let line = guard.enter(&word).unwrap();
@@ -206,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_session_ends_by_itself_and_links_are_few() {
-        let guard = Guard::new(Duration::ZERO, 1);
+        let guard = Guard::new("operator", Duration::ZERO, 1);
         let first = guard.link().unwrap();
         let line = guard.enter(&first).unwrap();
         let cookie = line.split(';').next().unwrap().to_owned();

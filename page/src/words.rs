@@ -1,11 +1,11 @@
-//! Numbers and times as the page writes them.
+//! Numbers and times as pages and command lines write them for people.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 /// Unix milliseconds as a time that machines read too.
-pub(super) fn moment(milliseconds: u64) -> Markup {
+pub fn moment(milliseconds: u64) -> Markup {
     let Some(at) = utc(milliseconds) else {
         return html! { "-" };
     };
@@ -22,16 +22,26 @@ fn utc(milliseconds: u64) -> Option<String> {
 }
 
 /// A span of so many milliseconds, in a unit that fits.
-pub(super) fn took(milliseconds: u64) -> String {
+pub fn took(milliseconds: u64) -> String {
     match milliseconds {
         0..1000 => format!("{milliseconds} ms"),
         1000..10_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
-        _ => crate::span::span(milliseconds / 1000),
+        _ => span(milliseconds / 1000),
+    }
+}
+
+/// So many seconds, in the largest unit that fits.
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 
 /// A line in which commands stand between backticks.
-pub(super) fn coded(line: &str) -> Markup {
+pub fn coded(line: &str) -> Markup {
     html! {
         @for (at, part) in line.split('`').enumerate() {
             @if at % 2 == 0 { (part) } @else { code { (part) } }
@@ -40,7 +50,7 @@ pub(super) fn coded(line: &str) -> Markup {
 }
 
 /// A number with its noun.
-pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+pub fn counted(count: usize, one: &str, many: &str) -> String {
     if count == 1 {
         format!("1 {one}")
     } else {
@@ -76,5 +86,10 @@ mod tests {
             (counted(1, "bank", "banks"), counted(0, "bank", "banks")),
             ("1 bank".into(), "0 banks".into())
         );
+    }
+    #[test]
+    fn spans_are_told_in_a_unit_that_fits() {
+        let told = [0, 119, 120, 7199, 7200, 172_800].map(span);
+        assert_eq!(told, ["0 s", "119 s", "2 min", "119 min", "2 h", "2 days"]);
     }
 }

@@ -1,10 +1,10 @@
-// Keeps the operator's page up to date and asks before anything is done. The page is whole without it.
+// Keeps a page up to date and asks before anything is done. The page is whole without it.
 'use strict';
 
 (() => {
   const byId = (id) => document.getElementById(id);
 
-  // Through a tunnel the coordinator's clock may be another one than this machine's: so many milliseconds behind it.
+  // Through a tunnel the daemon's clock may be another one than this machine's: so many milliseconds behind it.
   let skew = 0;
 
   // Seconds that are left are counted down between two statuses.
@@ -29,13 +29,7 @@
     if (focused && byId(focused)) byId(focused).focus({ preventScroll: true });
   };
 
-  // A round may be over between two looks: then its result is what is told.
-  const said = () => {
-    const phase = byId('phase');
-    return phase
-      ? `Round ${phase.dataset.round}, phase ${phase.dataset.phase}`
-      : `No round is open. Last result: ${byId('last-result').textContent}`;
-  };
+  const said = () => document.querySelector('[data-said]')?.dataset.said || '';
 
   const follow = () => {
     const link = byId('link');
@@ -57,7 +51,7 @@
     events.onerror = () => {
       link.textContent = events.readyState === EventSource.CLOSED
         ? 'This page is not kept up to date any more. Load it again; if it asks you to, log in again.'
-        : 'The coordinator does not answer. What is shown is old; waiting until it is there again.';
+        : link.dataset.silent;
       link.hidden = false;
     };
     setInterval(countDown, 1000);

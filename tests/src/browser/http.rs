@@ -5,13 +5,18 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+/// What came back.
+#[derive(Debug)]
 pub struct Answer {
+    /// The code.
     pub status: u16,
+    /// By their names in small letters.
     pub headers: BTreeMap<String, String>,
+    /// The rest; of a stream of events, what came with the head.
     pub body: String,
 }
 
-/// Lines of `headers` replace those that are there by default.
+/// Asks. Lines of `headers` replace those that are there by default.
 pub fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
