@@ -378,6 +378,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     let log_key = consortium.log_key.clone();
     let runtime = runtime(&config)?;
     let source = source(&config, runtime)?;
+    let policy = source.policy.clone();
     let facts = data(&config);
 
     std::fs::create_dir_all(&config.state).map_err(|error| AppError::File {
@@ -444,6 +445,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
             entropy: SystemEntropy::new(),
             channel,
             home,
+            policy,
             trainer,
             voice,
             consortium: ConsortiumFile::new(config.consortium.clone()),

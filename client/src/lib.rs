@@ -4,6 +4,7 @@ pub mod app;
 pub mod cli;
 mod command;
 pub mod config;
+pub mod consent;
 mod core_dump;
 pub mod data;
 pub mod desensitise;

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::command::config::ConfigCommand;
 use crate::command::preflight::Preflight;
 use crate::command::roster::RosterCommand;
+use crate::command::task::TaskCommand;
 
 /// A bank's daemon: trains on the bank's own table and sends nothing but masked updates.
 #[derive(Debug, Parser)]
@@ -77,20 +78,10 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// List the tasks that the consortium offers
-    Tasks {
-        #[command(flatten)]
-        bank: Folder,
-    },
-    /// Show what a task reads, trains and sends, and agree to it after a question
-    Approve {
-        #[command(flatten)]
-        bank: Folder,
-        /// Agree without being asked
-        #[arg(long)]
-        yes: bool,
-        /// Name of the task, or 4 or more of the first characters of its hash
-        task: String,
+    /// Show the tasks that the consortium offers, and decide on them
+    Task {
+        #[command(subcommand)]
+        command: TaskCommand,
     },
     /// Show what the consortium knows of a task's columns, from sums over all banks
     Columns {

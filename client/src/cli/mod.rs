@@ -18,7 +18,8 @@ pub use self::failure::Failure;
 use crate::app;
 use crate::command::config::ConfigCommand;
 use crate::command::roster::RosterCommand;
-use crate::command::{columns, config, data, enrol, merges, preflight, roster, status, table, tasks};
+use crate::command::task::TaskCommand;
+use crate::command::{columns, config, data, enrol, merges, preflight, roster, status, table, task};
 use crate::core_dump;
 use crate::enrol::folder::Wishes;
 use crate::enrol::init;
@@ -108,34 +109,35 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             print(cli.json, &report, || report.text())?;
             return Ok(report.exit_code());
         }
-        Command::Tasks { bank } => {
-            let offered = tasks::offered(&bank.dir)?;
-            print(cli.json, &offered, || {
-                if offered.is_empty() {
-                    "none is known here yet; the daemon hears of tasks once it is connected".to_owned()
-                } else {
-                    offered
-                        .iter()
-                        .map(tasks::Offered::line)
-                        .collect::<Vec<_>>()
-                        .join("\n")
-                }
-            })?;
-        }
+        Command::Task { command } => match command {
+            TaskCommand::List { dir } => {
+                let offered = task::list(dir)?;
+                print(cli.json, &offered, || task::lines(&offered))?;
+            }
+            TaskCommand::Show { dir, task: wanted } => {
+                let shown = task::show(dir, wanted)?;
+                print(cli.json, &shown, || shown.text())?;
+            }
+            TaskCommand::Approve {
+                dir,
+                yes,
+                task: wanted,
+            } => {
+                let decided = task::approve(dir, wanted, *yes)?;
+                print(cli.json, &decided, || decided.text())?;
+            }
+            TaskCommand::Refuse {
+                dir,
+                yes,
+                task: wanted,
+            } => {
+                let decided = task::refuse(dir, wanted, *yes)?;
+                print(cli.json, &decided, || decided.text())?;
+            }
+        },
         Command::Columns { bank, task } => {
             let report = columns::columns(&bank.dir, task)?;
             print(cli.json, &report, || report.text())?;
-        }
-        Command::Approve { bank, yes, task } => {
-            let approved = tasks::approve(&bank.dir, task, *yes)?;
-            print(cli.json, &approved, || {
-                let then = if approved.daemon_runs {
-                    "the daemon takes it up within a second"
-                } else {
-                    "the daemon takes it up when it is started"
-                };
-                format!("task {} ({}) is approved; {then}", approved.name, approved.task)
-            })?;
         }
         Command::Data {
             command: DataCommand::Profile { file, labels, html },

@@ -9,4 +9,4 @@ pub(crate) mod preflight;
 pub(crate) mod roster;
 pub(crate) mod status;
 pub(crate) mod table;
-pub(crate) mod tasks;
+pub(crate) mod task;

@@ -54,7 +54,7 @@ fn a_wrong_configuration_is_told_by_file_and_key() {
     }
     // What is not this program's is none of its business.
     scene
-        .client_in(&["tasks"], &[("LS_COLORS", not_text)])
+        .client_in(&["task", "list"], &[("LS_COLORS", not_text)])
         .says(0, &["none is known"]);
     let gpu = scene.client_in(&["run"], &[("VEILSUM__COMPUTE__DEVICE", "cuda:200")]);
     gpu.says(2, &["[compute]", "cuda:200", "device"]);

@@ -355,6 +355,7 @@ mod tests {
             phases: Vec::new(),
         });
         Status {
+            proposal: None,
             consortium: "demo".to_owned(),
             version: "0".to_owned(),
             at: 0,
@@ -371,6 +372,9 @@ mod tests {
                 step: 3,
                 steps: 12,
                 approved: Vec::new(),
+                refused: Vec::new(),
+                silent: Vec::new(),
+                out_of_reach: false,
                 current: true,
                 attempt: 0,
                 attempts: 3,

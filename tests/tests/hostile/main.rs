@@ -8,6 +8,7 @@ mod dumps;
 mod handshakes;
 mod memory;
 mod needles;
+mod policy;
 mod replays;
 mod scene;
 mod secrets;
