@@ -17,7 +17,7 @@ use self::args::{Cli, Command, DataCommand, SchemaCommand};
 pub use self::failure::Failure;
 use crate::app;
 use crate::command::roster::RosterCommand;
-use crate::command::{check, columns, data, enrol, merges, roster, status, table, tasks};
+use crate::command::{check, columns, data, enrol, merges, page, roster, status, table, tasks, watch};
 use crate::core_dump;
 use crate::enrol::folder::Wishes;
 use crate::enrol::init;
@@ -167,6 +167,11 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
                 print(cli.json, &decided, || decided.text())?;
             }
         },
+        Command::Page { bank } => {
+            let link = page::link(&bank.dir)?;
+            print(cli.json, &link, || link.text())?;
+        }
+        Command::Watch { bank, until_finished } => watch::watch(&bank.dir, cli.json, *until_finished)?,
         Command::Status { bank } => {
             let report = status::status(&bank.dir)?;
             print(cli.json, &report, || report.text())?;

@@ -2,9 +2,11 @@
 
 mod edit;
 mod layers;
+mod page;
 mod schema;
 
 pub(crate) use edit::set;
 pub use layers::ConfigError;
 pub(crate) use layers::{parse, read_text};
+pub use page::Page;
 pub use schema::{Compute, Config, Data, Identity, Link, LinkTransport, POLICY_FILE, template};

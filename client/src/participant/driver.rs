@@ -25,6 +25,7 @@ use veilsum_protocol::wire::canonical::Canonical as _;
 use veilsum_protocol::wire::message::{ToBank, WIRE_VERSION};
 use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 
+use crate::egress::Ledger;
 use crate::peer_text::shown;
 use crate::transport::{Event as LinkEvent, Positions};
 
@@ -40,12 +41,15 @@ use super::scribe::{Model, Scribe};
 use super::tasks;
 use super::trainer::{News, Order, Trainer};
 use super::voice::{self, Voice};
+use super::wait::Wait;
 
 pub(super) use self::known::Known;
 
+mod connection;
 mod decisions;
 mod following;
 mod known;
+mod seen;
 mod tell;
 
 /// Inputs that wait; when there are more, the link waits too.
@@ -84,6 +88,10 @@ pub struct Parts<C, E> {
     pub consortium: ConsortiumFile,
     /// Where in the roster the link lets the coordinator have this bank.
     pub positions: Positions,
+    /// The account of what leaves, to name tasks in and to tell of a disk that does not take it.
+    pub ledger: Ledger,
+    /// `host:port` of the coordinator.
+    pub address: String,
 }
 
 /// The loop's state.
@@ -111,6 +119,8 @@ pub struct Driver<C, E> {
     deferred: Option<(RoundOpen, RoundResult)>,
     /// The proposal whose refusal was told on this connection.
     refusal_told: Option<Digest>,
+    /// The round that is open, for what is told of it.
+    open: Option<seen::OpenRound>,
 }
 
 impl<C: Channel, E: Entropy> Driver<C, E> {
@@ -138,6 +148,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             cohort: None,
             deferred: None,
             refusal_told: None,
+            open: None,
         };
         let open = driver.parts.participant.active_round();
         driver.parts.home.rounds.sweep(open)?;
@@ -193,6 +204,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     self.save()?;
                     self.look_for_approvals()?;
                     self.look_for_roster_decision()?;
+                    self.look_at_ledger();
                 }
             }
         }
@@ -301,43 +313,11 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             return;
         }
         if let Some((round, text)) = voice::sent(message.message()) {
-            self.parts.voice.tell(round, &text);
-        }
-    }
-
-    async fn link(&mut self, event: LinkEvent<ToBank>) -> Result<(), DriverError> {
-        match event {
-            // At once, also while an entry is held: other banks wait for the cosignature.
-            LinkEvent::Message(ToBank::Log(extension)) => self.shown_log(&extension).await?,
-            LinkEvent::Message(message) => self.inputs.push_back(Input::Message(Box::new(message))),
-            LinkEvent::Down { reason, retry_in } => {
-                self.connected = false;
-                self.parts.voice.status.link = format!("down: {reason}");
-                let wait = retry_in.as_secs_f64();
-                self.parts
-                    .voice
-                    .mention(&format!("no connection: {reason}; trying again in {wait:.0} s"));
-            }
-            LinkEvent::Up(way) => {
-                self.connected = true;
-                self.refusal_told = None;
-                self.parts.voice.status.link = format!("up, {way}");
-                self.parts
-                    .voice
-                    .tell(None, &format!("connected {way}; waiting for the coordinator"));
-                let software = concat!("veilsum-client ", env!("CARGO_PKG_VERSION"));
-                self.send(&self.parts.participant.hello(software)).await;
-                // Also while an entry is held: nothing that is sent again waits for a record.
-                for action in self
-                    .parts
-                    .participant
-                    .handle(Event::Connected, &mut self.parts.entropy)
-                {
-                    self.perform(action).await?;
-                }
+            match self.wait_after(message.message()) {
+                Some(wait) => self.parts.voice.wait(round, &text, wait),
+                None => self.parts.voice.tell(round, &text),
             }
         }
-        Ok(())
     }
 
     fn done(&mut self, done: Done) -> Result<(), DriverError> {
@@ -384,7 +364,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     "update sent (masked, {}); waiting for the others",
                     voice::size(length)
                 );
-                self.parts.voice.tell(Some(round), &text);
+                let wait = self.wait_for_updates(round);
+                self.parts.voice.wait(Some(round), &text, wait);
             }
             Done::NotUploaded(round, problem) => {
                 self.upload = None;
@@ -398,6 +379,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     fn news(&mut self, news: News) -> Result<(), DriverError> {
         let (News::Progress(round, _)
         | News::Note(round, _)
+        | News::Judged(round, _)
         | News::Computed(round)
         | News::NoData(round, _)
         | News::Failed(round, _)) = &news;
@@ -417,17 +399,20 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 );
                 self.parts.voice.tell(Some(round), &text);
             }
+            News::Judged(_, scores) => self.saw_judged(round, &scores),
             News::Note(_, text) => {
                 self.parts
                     .voice
                     .mention(&format!("round {round}: {}", shown(&text)));
             }
             News::NoData(_, problem) => {
+                self.saw_sat_out(round, "its table or schema could not be used");
                 self.no_data(round, problem);
                 self.step(Event::NotComputed(round));
             }
             News::Failed(_, reason) => {
                 let text = format!("this bank sits the round out, the others go on: {reason}");
+                self.saw_sat_out(round, "its part could not be computed");
                 self.parts.voice.tell(Some(round), &text);
                 self.step(Event::NotComputed(round));
             }
@@ -568,13 +553,15 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     fn derived(&mut self, derivation: Derivation) {
         self.held = false;
         let round = derivation.result.round;
+        self.saw_result(&derivation.result, derivation.task);
         let known = self.tasks.get_mut(&derivation.task);
         if let (Some(known), Some(next), Some(state)) = (known, derivation.next, derivation.state) {
             let hash = next.hash;
             known.state = Some((hash, state.clone()));
             let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
             let text = voice::derived(&derivation.result, known, &state, cohort);
-            self.parts.voice.tell(Some(round), &text);
+            let wait = Wait::endless("the next round is opened");
+            self.parts.voice.wait(Some(round), &text, wait);
             self.scribe.model(Model {
                 task: known.task.clone(),
                 version: u64::from(state.trained(&known.plan)),
