@@ -61,8 +61,11 @@ pub(super) fn section(view: &View) -> Markup {
             (by_day(view))
             (by_kind(view))
             p.note {
-                "Bytes are those inside TLS. With what TLS, QUIC and the records around them add, " (bytes(totals.framed()))
-                " went out on connections that have ended or were looked at in the last minute. "
+                "Bytes are those inside TLS. "
+                @if totals.framed() > 0 {
+                    "With what TLS, QUIC and the records around them add, " (bytes(totals.framed()))
+                    " had gone out when that was last looked at, once a minute and at the end of each connection. "
+                }
                 a href="/left" { "The last lines, with round, task and time" }
             }
         }

@@ -8,7 +8,7 @@ use crate::participant::Status;
 
 pub(super) fn section(view: &View) -> Markup {
     let (status, now) = (&view.status, view.now);
-    let words = status.now_words(now);
+    let words = status.doing_words(now);
     html! {
         h2 #now-title data-said=(said(status)) {
             @match status.round { Some(round) => { "Round " (round) }, None => "Now" }

@@ -101,14 +101,22 @@ pub struct TaskStatus {
 impl Status {
     /// What the daemon does or waits for, and until when, at a time in Unix milliseconds.
     pub fn now_words(&self, now: u64) -> String {
-        let doing = match (self.round, self.doing.as_str()) {
-            (_, "") => "nothing yet".to_owned(),
-            (Some(round), doing) => format!("round {round}: {doing}"),
-            (None, doing) => doing.to_owned(),
+        match self.round {
+            Some(round) => format!("round {round}: {}", self.doing_words(now)),
+            None => self.doing_words(now),
+        }
+    }
+
+    /// The same without the round.
+    pub fn doing_words(&self, now: u64) -> String {
+        let doing = if self.doing.is_empty() {
+            "nothing yet"
+        } else {
+            &self.doing
         };
         match &self.wait {
             Some(wait) => format!("{doing} ({})", wait.words(now)),
-            None => doing,
+            None => doing.to_owned(),
         }
     }
 
