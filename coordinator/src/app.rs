@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
+use veilsum_protocol::enrolment::Role;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::roster::Roster;
@@ -18,8 +19,8 @@ use crate::admin;
 use crate::config::Config;
 use crate::engine::driver::{Engine, Input, Parts, SOFTWARE, Upload};
 use crate::engine::gate::Gate;
-use crate::enrol::auditors::Auditors;
 use crate::enrol::desk::Desk;
+use crate::enrol::readers::Readers;
 use crate::enrol::revoked::RevokedList;
 use crate::enrol::{EnrolError, inspect, keyfile};
 use crate::formation;
@@ -154,7 +155,7 @@ pub fn problems(config: &Config) -> Vec<String> {
     }
     if config.auditors.listen.is_some() {
         problems.extend(
-            Auditors::load(&config.auditors.admitted)
+            Readers::load(Role::Auditor, &config.auditors.admitted)
                 .err()
                 .map(|error| error.to_string()),
         );
@@ -178,7 +179,7 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
         expires,
         time::OffsetDateTime::now_utc().unix_timestamp(),
     );
-    let office = open_office(config, &meters, &verifier, expires, until(stop.clone()))?;
+    let office = open_office(dir, config, &identity, &meters, &verifier, expires, &stop)?;
 
     let store = SledStore::open(&config.folders.data.join("store")).map_err(failure)?;
     let ledger = StoredLedger::open(store, &config.folders.log, &verifier, key).map_err(failure)?;
@@ -265,49 +266,86 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     Ok(network?)
 }
 
-/// The operator's page, where one is wanted, with its address. It is served until `stop` is ready.
+/// The operator's page, where one is wanted, with its address on this machine, if it has one. It is served until `stop` is true.
 fn open_office(
+    dir: &Path,
     config: &Config,
+    identity: &ServerIdentity,
     meters: &Meters,
     log_key: &VerifierKey,
     expires: i64,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<Option<(Arc<Office>, SocketAddr)>, RunError> {
-    let Some(address) = config.operator.listen else {
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Option<(Arc<Office>, Option<SocketAddr>)>, RunError> {
+    let wanted = &config.operator;
+    let taken = |key: &str, address: SocketAddr, error: &dyn std::fmt::Display| {
+        failure(format!(
+            "cannot listen on TCP {address}: {error}; stop the program that has the port, or set another {key} in coordinator.toml"
+        ))
+    };
+    let server = match wanted.listen {
+        None => None,
+        Some(address) => Some(
+            page::Server::bind(address, wanted.max_connections)
+                .map_err(|error| taken("operator.listen", address, &error))?,
+        ),
+    };
+    let door = match wanted.secure_listen {
+        None => None,
+        Some(address) => {
+            let operators = page::Operators {
+                admitted: wanted.admitted.clone(),
+                revoked: RevokedList::at(dir),
+            };
+            Readers::load(Role::Operator, &wanted.admitted).map_err(configuration)?;
+            let door = page::Door::bind(address, identity, operators, wanted.max_connections);
+            Some(door.map_err(|error| match error {
+                TransportError::Bind { error, .. } => taken("operator.secure_listen", address, &error),
+                other => other.into(),
+            })?)
+        }
+    };
+    let local = |address: std::io::Result<SocketAddr>| address.map_err(failure);
+    let here = server
+        .as_ref()
+        .map(|server| local(server.local_addr()))
+        .transpose()?;
+    let there = door.as_ref().map(|door| local(door.local_addr())).transpose()?;
+    let Some(first) = here.or(there) else {
         return Ok(None);
     };
-    let server = page::Server::bind(address, config.operator.max_connections).map_err(|error| {
-        failure(format!(
-            "cannot listen on TCP {address}: {error}; stop the program that has the port, or set another operator.listen in coordinator.toml"
-        ))
-    })?;
-    let address = server.local_addr().map_err(failure)?;
     let history = History::new(config.folders.log.clone(), log_key.clone());
-    let office = Office::new(
-        config.operator.session_s,
-        address.port(),
-        meters.clone(),
-        history,
-        expires,
-    );
-    let served = Arc::clone(&office);
-    tokio::spawn(async move {
-        if let Err(error) = server.serve(served, stop).await {
-            tracing::error!(%error, "the operator's page is not served any more");
-        }
-    });
-    tracing::info!(
-        "the operator's page is at http://{address}; `veilsum-coordinator page` lets a browser in. Metrics are at http://{address}/metrics"
-    );
-    Ok(Some((office, address)))
+    let office = Office::new(wanted.session_s, first.port(), meters.clone(), history, expires);
+    if let (Some(server), Some(address)) = (server, here) {
+        let (served, stop) = (Arc::clone(&office), until(stop.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = server.serve(served, stop).await {
+                tracing::error!(%error, "the operator's page is not served any more");
+            }
+        });
+        tracing::info!(
+            "the operator's page is at http://{address}; `veilsum-coordinator page` lets a browser in. Metrics are at http://{address}/metrics"
+        );
+    }
+    if let (Some(door), Some(address)) = (door, there) {
+        let (served, stop) = (Arc::clone(&office), until(stop.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = door.serve(served, stop).await {
+                tracing::error!(%error, "operators on other machines are not served any more");
+            }
+        });
+        tracing::info!(
+            "operators on other machines have the page at {address} (TLS) with `veilsum-coordinator operator page`"
+        );
+    }
+    Ok(Some((office, here)))
 }
 
 /// What the operator's socket answers who wants to come in.
-fn login(office: Option<&(Arc<Office>, SocketAddr)>) -> admin::Login {
-    let office = office.cloned();
+fn login(office: Option<&(Arc<Office>, Option<SocketAddr>)>) -> admin::Login {
+    let here = office.and_then(|(office, here)| Some((Arc::clone(office), (*here)?)));
     Arc::new(move || {
-        let (office, address) = office.as_ref().ok_or(
-            "this coordinator serves no page; set operator.listen in coordinator.toml, such as \"127.0.0.1:7480\", and start it again",
+        let (office, address) = here.as_ref().ok_or(
+            "this coordinator serves no page on this machine; set operator.listen in coordinator.toml, such as \"127.0.0.1:7480\", and start it again",
         )?;
         Ok(format!("http://{address}/login?word={}", office.link()?))
     })
@@ -324,7 +362,7 @@ fn bind_for_auditors(
     let Some(address) = config.auditors.listen else {
         return Ok(None);
     };
-    let list = Auditors::load(&config.auditors.admitted).map_err(configuration)?;
+    let list = Readers::load(Role::Auditor, &config.auditors.admitted).map_err(configuration)?;
     let folders = https::Folders {
         log: config.folders.log.clone(),
         data: config.folders.data.clone(),

@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod log;
 pub mod membership;
 pub mod metrics;
+mod operator;
 pub mod page;
 mod remedy;
 mod side_by_side;

@@ -84,8 +84,10 @@ pub(crate) fn enrol(options: &Options<'_>, say: impl Fn(&str)) -> Result<Enrolle
     let invitation = Invitation::from_text(options.invitation).map_err(Failure::usage)?;
     if invitation.party != Party::Bank {
         return Err(Failure::usage(format!(
-            "this invitation is for {} {:?}; it is used with `veilsum-auditor enrol`",
-            invitation.party, invitation.name
+            "this invitation is for {} {:?}; it is used with `{}`",
+            invitation.party,
+            invitation.name,
+            invitation.party.command()
         )));
     }
     let (config, keys) = prepare(options, &invitation)?;

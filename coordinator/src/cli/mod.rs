@@ -5,6 +5,7 @@
 mod config;
 mod curves;
 mod enrolment;
+mod operator;
 mod page;
 mod rosters;
 mod status;
@@ -69,10 +70,10 @@ enum Command {
         #[arg(long, requires = "ca_cert")]
         ca_key: Option<PathBuf>,
     },
-    /// Verify requests of banks and auditors, issue their certificates, and add the banks to the roster
+    /// Verify requests of banks, auditors and operators, issue their certificates, and add the banks to the roster
     ///
-    /// Once the coordinator has run, a new bank waits in admitted.toml: propose it to the others with `roster propose`. The same request again renews the certificate. An auditor is put on the list in auditors.toml, and deleting it there takes its
-    /// access away.
+    /// Once the coordinator has run, a new bank waits in admitted.toml: propose it to the others with `roster propose`. The same request again renews the certificate. An auditor is put on the list in
+    /// auditors.toml, an operator on the one in operators.toml, and deleting it there takes its access away.
     Enrol {
         /// The folder that `init` made
         #[arg(long)]
@@ -80,7 +81,7 @@ enum Command {
         /// Validity of the certificates, in days
         #[arg(long, default_value_t = 397)]
         days: u32,
-        /// The request files of banks and auditors
+        /// The request files
         #[arg(required = true)]
         requests: Vec<PathBuf>,
     },
@@ -136,6 +137,11 @@ enum Command {
         #[arg(long)]
         until_finished: bool,
     },
+    /// On an operator's own machine: be enrolled, and have the operator's page there
+    Operator {
+        #[command(subcommand)]
+        command: operator::OperatorCommand,
+    },
     /// Print an address that lets one browser in to the operator's page, once
     Page {
         /// The folder that `init` made
@@ -188,6 +194,11 @@ impl Failure {
             code: 75,
             message: message.to_string(),
         }
+    }
+
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -301,6 +312,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Task { command } => task::execute(command, cli.json),
         Command::Watch { dir, until_finished } => watch::execute(dir, cli.json, *until_finished),
+        Command::Operator { command } => operator::execute(command, cli.json),
         Command::Page { dir } => page::execute(dir, cli.json),
         Command::Curves { dir, tensorboard } => curves::execute(dir, tensorboard, cli.json),
         Command::Config { command } => config::execute(command, cli.json),
@@ -319,15 +331,16 @@ fn enrolled(report: &roster::EnrolReport) -> Vec<String> {
             bank.folder.display()
         )
     });
-    let auditors = report.auditors.iter().map(|auditor| {
+    let readers = report.readers.iter().map(|reader| {
         format!(
-            "{} auditor {}: hand over {}",
-            done(auditor.renewed),
-            auditor.name,
-            auditor.folder.display()
+            "{} {} {}: hand over {}",
+            done(reader.renewed),
+            reader.role,
+            reader.name,
+            reader.folder.display()
         )
     });
-    banks.chain(auditors).collect()
+    banks.chain(readers).collect()
 }
 
 fn load(dir: &Path) -> Result<Config, Failure> {

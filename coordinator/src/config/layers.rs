@@ -68,7 +68,7 @@ pub enum ConfigError {
     },
     /// The operator's page would be open to other machines, without TLS.
     #[error(
-        "{path}: operator.listen: {address} can be reached from other machines, and what is served there has no TLS, expected an address of the loopback interface; set \"127.0.0.1:{}\" and come by `ssh -L {}:127.0.0.1:{} HOST`", address.port(), address.port(), address.port()
+        "{path}: operator.listen: {address} can be reached from other machines, and what is served there has no TLS, expected an address of the loopback interface; set \"127.0.0.1:{}\" and come by `ssh -L {}:127.0.0.1:{} HOST`, or let operators in by operator.secure_listen", address.port(), address.port(), address.port()
     )]
     Reachable {
         /// The file.

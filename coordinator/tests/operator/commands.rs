@@ -122,9 +122,13 @@ fn a_link_is_given_where_there_is_a_page() {
     let scene = Scene::new();
     let daemon = scene.daemon();
     daemon.says("serves 3 banks of demo");
-    scene
-        .program(&["page"])
-        .says(1, &["this coordinator serves no page", "operator.listen"]);
+    scene.program(&["page"]).says(
+        1,
+        &[
+            "this coordinator serves no page on this machine",
+            "operator.listen",
+        ],
+    );
     drop(daemon);
     let text = scene.read("coordinator.toml");
     let (before, after) = text.rsplit_once("listen = \"\"").unwrap();
