@@ -8,6 +8,6 @@ mod fits;
 mod frames;
 mod pin;
 
-pub use ask::{AskError, Told, ask};
+pub use ask::{AskError, Member, Told, ask, renew};
 pub use fits::{Fitting, NotFitting, fits};
 pub use pin::Pin;

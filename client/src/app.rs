@@ -23,8 +23,12 @@ use crate::participant::{
     ConsortiumFile, Driver, DriverError, FileError, FolderLock, Home, LockError, Parts, RecoveryError, Say,
     StateFileError, Status, TasksError, Trainer, Voice, restore, unfinished,
 };
+use crate::renewal::Renewal;
 use crate::train::{DeviceChoice, Runtime, RuntimeError};
 use crate::transport::{self, DownReason, LinkOptions, Positions, Proxy};
+
+/// Name and version of this program.
+pub const SOFTWARE: &str = concat!("veilsum-client ", env!("CARGO_PKG_VERSION"));
 
 /// Which way to the coordinator worked, in the state's folder.
 const WAY_FILE: &str = "way.json";
@@ -301,7 +305,7 @@ pub fn link_options(
         address: consortium.address.clone(),
         server_name: consortium.server_name.clone(),
         ca_pem: consortium.ca_pem.clone().into_bytes(),
-        certificate_pem: identity.certificate_pem.clone(),
+        certificate: identity.certificate_pem.clone().into(),
         key_pkcs8: identity.tls_key.clone(),
         positions: Positions::of([identity.position]),
         limits: config.link.clone(),
@@ -309,6 +313,18 @@ pub fn link_options(
         memory: Some(config.state.join(WAY_FILE)),
         seed: u64::from_le_bytes(seed),
     })
+}
+
+/// How the bank's certificate is renewed.
+pub fn renewal(config: &Config, consortium: &Consortium, options: &LinkOptions) -> Renewal {
+    Renewal::new(
+        consortium,
+        config.identity.certificate.clone(),
+        options.certificate.clone(),
+        options.key_pkcs8.clone(),
+        options.limits.clone(),
+        options.proxy.clone(),
+    )
 }
 
 /// The proxy of `link.proxy`, with what lets the bank through.
@@ -363,6 +379,8 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     let _lock = FolderLock::take(&config.state)?;
     let home = Home::open(&config.state, dir.join("models"))?;
     let options = link_options(&config, &consortium, &identity)?;
+    let renewal = renewal(&config, &consortium, &options);
+    let certificate_until = identity.certificate.not_after;
     let address = options.address.clone();
     let pinned = Pinned {
         bank: identity.position,
@@ -400,6 +418,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         position: position.get(),
         started_at: now().0,
         link: format!("connecting to {address}"),
+        certificate_until,
         data: checked.err().map(|problem| problem.to_string()),
         ..Status::default()
     };
@@ -413,6 +432,8 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     let served = tokio.block_on(async {
         let stop = stop_signal().map_err(AppError::System)?;
         let positions = options.positions.clone();
+        let (remarks, certificate) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(renewal.keep(remarks));
         let (channel, events) = transport::start::<ToCoordinator, ToBank>(options)?;
         let driver = Driver::start(Parts {
             participant,
@@ -423,6 +444,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
             voice,
             consortium: ConsortiumFile::new(config.consortium.clone()),
             positions,
+            certificate,
         })?;
         Ok(driver.run(events, stop).await?)
     });
@@ -447,6 +469,12 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp(since.map_or(0, |since| since.as_secs()))
+}
+
+/// A day for people, of Unix seconds.
+pub fn date(at: i64) -> String {
+    time::OffsetDateTime::from_unix_timestamp(at)
+        .map_or(format!("Unix time {at}"), |at| at.date().to_string())
 }
 
 fn read(path: &Path, advice: &'static str) -> Result<Vec<u8>, AppError> {

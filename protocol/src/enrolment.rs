@@ -8,6 +8,7 @@ mod auditor;
 mod fingerprint;
 mod invitation;
 mod messages;
+mod renewal;
 
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::de::DeserializeOwned;
@@ -24,6 +25,7 @@ pub use messages::{
     ANSWER_LIMIT, ASK_LIMIT, Admission, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting, Refusal,
     RefusalReason, secret_digest,
 };
+pub use renewal::{RENEW_ALPN, RENEWAL_LIMIT, Renewal, renewal_is_due_at};
 
 /// Version of the request's format.
 pub const REQUEST_VERSION: u32 = 1;

@@ -19,7 +19,7 @@ use crate::durable;
 use crate::enrol::{CA_FILE, CERTIFICATE_FILE, Keys, keep_or_make};
 
 /// The consortium file as the operator sends it.
-const CONSORTIUM_FILE: &str = "consortium.toml";
+pub(super) const CONSORTIUM_FILE: &str = "consortium.toml";
 
 /// Between two questions.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -200,7 +200,7 @@ fn put(invitation: &Invitation, question: &Ask) -> Result<Told, Problem> {
 }
 
 /// The first address that answers.
-fn reach(address: &str) -> io::Result<TcpStream> {
+pub(super) fn reach(address: &str) -> io::Result<TcpStream> {
     let mut failed = io::Error::other("the name has no address");
     let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
     for address in addresses {
@@ -237,12 +237,12 @@ fn pin(path: &Path, text: &str) -> Result<(), Problem> {
     }
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp(since.map_or(0, |since| since.as_secs()))
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     // Who closed standard error does not want it.
     let _ = writeln!(io::stderr(), "{text}");
 }

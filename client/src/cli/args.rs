@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::command::backup::KeepCommand;
 use crate::command::roster::RosterCommand;
 
 /// A bank's daemon: trains on the bank's own table and sends nothing but masked updates.
@@ -112,6 +113,8 @@ pub(super) enum Command {
         #[command(flatten)]
         bank: Folder,
     },
+    #[command(flatten)]
+    Keep(KeepCommand),
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,7 +17,7 @@ use self::args::{Cli, Command, DataCommand, SchemaCommand};
 pub use self::failure::Failure;
 use crate::app;
 use crate::command::roster::RosterCommand;
-use crate::command::{check, columns, data, enrol, merges, roster, status, table, tasks};
+use crate::command::{backup, check, columns, data, enrol, merges, roster, status, table, tasks};
 use crate::core_dump;
 use crate::enrol::folder::Wishes;
 use crate::enrol::init;
@@ -170,6 +170,10 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
         Command::Status { bank } => {
             let report = status::status(&bank.dir)?;
             print(cli.json, &report, || report.text())?;
+        }
+        Command::Keep(command) => {
+            let report = backup::execute(command)?;
+            print(cli.json, &report.json, || report.text)?;
         }
     }
     Ok(0)

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::app::{self, AppError};
 use crate::participant::{FolderLock, Home, Status};
+use crate::peer_text::shown;
 
 /// The daemon's own words, and whether it is there.
 #[derive(Debug, Serialize)]
@@ -14,6 +15,10 @@ pub(crate) struct Report {
     running: bool,
     /// What it last wrote; none before its first start.
     status: Option<Status>,
+}
+
+fn seconds() -> i64 {
+    i64::try_from(app::now().0).unwrap_or(i64::MAX)
 }
 
 /// Reads the status of the folder's daemon.
@@ -54,6 +59,18 @@ impl Report {
         lines.extend(status.data.as_ref().map(|problem| {
             format!("data       NOT USABLE, this bank sits rounds out; as last read: {problem}")
         }));
+        if status.certificate_until > 0 {
+            let days = (status.certificate_until - seconds()).div_euclid(86_400);
+            lines.push(match &status.renewal {
+                None => format!("certificate valid for {days} more days, renewed by itself"),
+                Some(problem) => {
+                    format!(
+                        "certificate VALID FOR {days} MORE DAYS, NOT RENEWED YET: {}",
+                        shown(problem)
+                    )
+                }
+            });
+        }
         if status.proposed_roster.is_some() {
             lines.push(
                 "roster     a change is proposed; to look at it: veilsum-client roster show".to_owned(),

@@ -25,7 +25,9 @@ use veilsum_protocol::wire::canonical::Canonical as _;
 use veilsum_protocol::wire::message::{ToBank, WIRE_VERSION};
 use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 
+use crate::app::SOFTWARE;
 use crate::peer_text::shown;
+use crate::renewal::Remark;
 use crate::transport::{Event as LinkEvent, Positions};
 
 use super::channel::Channel;
@@ -84,6 +86,8 @@ pub struct Parts<C, E> {
     pub consortium: ConsortiumFile,
     /// Where in the roster the link lets the coordinator have this bank.
     pub positions: Positions,
+    /// What happens to the bank's certificate.
+    pub certificate: mpsc::UnboundedReceiver<Remark>,
 }
 
 /// The loop's state.
@@ -188,6 +192,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 },
                 error = self.scribe.failure() => return Err(error),
                 Some(note) = self.notes.1.recv() => self.parts.voice.mention(&shown(&note)),
+                Some(remark) = self.parts.certificate.recv() => self.certificate(remark),
                 () = sleep_until(self.told), if !is_told => {}
                 _ = look.tick() => {
                     self.save()?;
@@ -325,8 +330,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 self.parts
                     .voice
                     .tell(None, &format!("connected {way}; waiting for the coordinator"));
-                let software = concat!("veilsum-client ", env!("CARGO_PKG_VERSION"));
-                self.send(&self.parts.participant.hello(software)).await;
+                self.send(&self.parts.participant.hello(SOFTWARE)).await;
                 // Also while an entry is held: nothing that is sent again waits for a record.
                 for action in self
                     .parts

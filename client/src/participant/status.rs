@@ -37,6 +37,12 @@ pub struct Status {
     /// Hash of the change of the roster that is proposed; none while none is.
     #[serde(default)]
     pub proposed_roster: Option<String>,
+    /// When the certificate that is shown expires, Unix seconds.
+    #[serde(default)]
+    pub certificate_until: i64,
+    /// What stands in the way of its renewal; none while nothing does.
+    #[serde(default)]
+    pub renewal: Option<String>,
     /// The tasks that are known.
     pub tasks: Vec<TaskStatus>,
 }

@@ -18,6 +18,7 @@ pub mod keyfile;
 pub mod own_authority;
 pub mod register;
 pub mod renew;
+pub mod renewal;
 pub mod request;
 pub mod revoked;
 pub mod roster;

@@ -2,6 +2,7 @@
 //! and only then what is asked.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hyper::body::{Body, Bytes};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
@@ -176,8 +177,9 @@ async fn ready(office: &Office) -> Answer {
     if let Err(absent) = office.status().await {
         return plain(StatusCode::SERVICE_UNAVAILABLE, absent.words());
     }
-    if office.expires <= OffsetDateTime::now_utc().unix_timestamp() {
-        let words = "the coordinator's certificate has expired, so no bank connects; run `veilsum-coordinator renew` and start it again";
+    if office.expires.load(Ordering::Relaxed) <= OffsetDateTime::now_utc().unix_timestamp() {
+        let words =
+            "the coordinator's certificate has expired, so no bank connects; run `veilsum-coordinator renew`";
         return plain(StatusCode::SERVICE_UNAVAILABLE, words);
     }
     plain(StatusCode::OK, "ready")

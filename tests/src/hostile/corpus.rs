@@ -9,7 +9,7 @@ use veilsum_protocol::crypto::entropy::SeededEntropy;
 use veilsum_protocol::crypto::secret::Secret;
 use veilsum_protocol::enrolment::{
     ANSWER_LIMIT, Admission, Answer, Ask, AuditorRequest, EnrolmentRequest, Greeting, Invitation, Party,
-    REQUEST_VERSION, Refusal, RefusalReason, Role, proof_message,
+    REQUEST_VERSION, Refusal, RefusalReason, Renewal, Role, proof_message,
 };
 use veilsum_protocol::ids::{Digest, Round, Timestamp};
 use veilsum_protocol::log::{Tile, TileKind};
@@ -205,6 +205,9 @@ fn enrolment() -> Vec<Vec<u8>> {
         }),
         body(&ask(Party::Bank, "bank-a")),
         body(&ask(Party::Auditor, "firm")),
+        body(&Renewal {
+            replaces: Digest([7; 32]),
+        }),
         body(&Answer::Pending {
             waiting_for: "approval".to_owned(),
         }),

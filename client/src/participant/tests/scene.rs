@@ -398,6 +398,7 @@ impl Scene {
             voice,
             consortium: ConsortiumFile::new(self.folder.path().join("consortium.toml")),
             positions: Positions::of([BankIndex::new(1).unwrap()]),
+            certificate: mpsc::unbounded_channel().1,
         };
         let daemon = tokio::spawn(async move {
             let stop = async move {
