@@ -164,9 +164,7 @@ impl<L: Ledger> Engine<L> {
             let unheard = restored.without.contains(bank) && !restored.beyond.contains_key(bank);
             restored.agreed.contains(bank) || unheard
         };
-        banks
-            .filter(|bank| !may_go_on(bank))
-            .collect()
+        banks.filter(|bank| !may_go_on(bank)).collect()
     }
 
     /// Goes on when nobody is waited for. True while somebody is.

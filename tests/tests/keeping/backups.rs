@@ -138,9 +138,13 @@ fn a_coordinator_comes_back_from_a_backup_that_is_as_new_as_what_banks_saw_and_f
         &["restored test", "nothing goes on before every bank has cosigned"],
     );
     scene.start(COORDINATOR);
-    let held = scene.wait("the banks have seen more", |status| {
-        status.waiting_for.contains("HAS ACTED ON") && status.waiting_for.contains("can never go on")
-    });
+    let all_seen_more = |status: &Status| status.waiting_for.matches("HAS ACTED ON").count() == 3;
+    let held = scene.wait("the banks have seen more", all_seen_more);
+    assert!(
+        held.waiting_for.contains("can never go on"),
+        "{}",
+        held.waiting_for
+    );
     let size = held.log_size;
     let refused = scene.operator(&["task", "resume", "--dir", COORDINATOR, "tiny"], 1);
     has(
@@ -154,9 +158,7 @@ fn a_coordinator_comes_back_from_a_backup_that_is_as_new_as_what_banks_saw_and_f
     // Also after another start, and with all banks there.
     scene.stop(COORDINATOR);
     scene.start(COORDINATOR);
-    scene.wait("still held back", |status| {
-        status.waiting_for.contains("HAS ACTED ON")
-    });
+    scene.wait("still held back", all_seen_more);
     let now = scene.consortium.status().unwrap().unwrap();
     assert_eq!(
         (now.log_size, now.round.is_none()),
