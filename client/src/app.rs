@@ -1,5 +1,6 @@
 //! A bank put together from its folder: configuration, consortium, identity, data; and the daemon that runs on it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,8 +17,10 @@ use zeroize::Zeroizing;
 use crate::config::{self, Config, ConfigError};
 use crate::data::{DataError, DataFiles, Dataset, HoldOut, Room};
 use crate::desensitise::PolicySource;
+use crate::egress::Ledger;
 use crate::enrol::inspect::{self, CertificateFacts};
 use crate::enrol::{EnrolError, init, keyfile};
+use crate::page;
 use crate::participant::contribution::Source;
 use crate::participant::{
     ConsortiumFile, Driver, DriverError, FileError, FolderLock, Home, LockError, Parts, RecoveryError, Say,
@@ -97,7 +100,17 @@ pub enum AppError {
     /// The daemon stopped.
     #[error(transparent)]
     Driver(#[from] DriverError),
-    /// The system gives no thread or signal.
+    /// The address of the bank's page.
+    #[error(
+        "cannot listen on TCP {address}: {error}; stop the program that has the port, or set another page.listen in bank.toml"
+    )]
+    Page {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The system gives no thread, signal or socket.
     #[error("{0}")]
     System(std::io::Error),
 }
@@ -333,6 +346,7 @@ pub fn link_options(
         proxy: proxy(&config.link)?,
         memory: Some(config.state.join(WAY_FILE)),
         seed: u64::from_le_bytes(seed),
+        ledger: Ledger::in_memory(),
     })
 }
 
@@ -388,7 +402,9 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     })?;
     let _lock = FolderLock::take(&config.state)?;
     let home = Home::open(&config.state, dir.join("models"))?;
-    let options = link_options(&config, &consortium, &identity)?;
+    let mut options = link_options(&config, &consortium, &identity)?;
+    let ledger = Ledger::open(&Home::egress(&config.state))?;
+    options.ledger = ledger.clone();
     let address = options.address.clone();
     let pinned = Pinned {
         bank: identity.position,
@@ -427,19 +443,27 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         started_at: now().0,
         link: format!("connecting to {address}"),
         data: checked.err().map(|problem| problem.to_string()),
+        certificate_not_after: Some(identity.certificate.not_after),
         ..Status::default()
     };
-    let voice = Voice::new(say, home.status.clone(), status);
+    let mut voice = Voice::new(say, home.status.clone(), status);
     let trainer = Trainer::start(source, home.rounds.clone(), home.own.clone()).map_err(AppError::System)?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(AppError::System)?;
+    let server = match config.page.listen {
+        Some(address) => Some(bind_page(&config, address)?),
+        None => None,
+    };
     let served = tokio.block_on(async {
         let stop = stop_signal().map_err(AppError::System)?;
         let positions = options.positions.clone();
-        let (channel, events) = transport::start::<ToCoordinator, ToBank>(options)?;
+        if let Some(server) = server {
+            serve_page(server, &config, &home, &mut voice, &ledger)?;
+        }
+        let (channel, events) = transport::start::<ToCoordinator, ToBank>(options, |message| message.into())?;
         let driver = Driver::start(Parts {
             participant,
             entropy: SystemEntropy::new(),
@@ -450,12 +474,54 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
             voice,
             consortium: ConsortiumFile::new(config.consortium.clone()),
             positions,
+            ledger,
+            address,
         })?;
         Ok(driver.run(events, stop).await?)
     });
     // Gives the farewell to the coordinator time to go out; work that is left is taken up at the next start.
     tokio.shutdown_timeout(std::time::Duration::from_millis(500));
     served
+}
+
+fn bind_page(config: &Config, address: SocketAddr) -> Result<page::Server, AppError> {
+    let bound = page::Server::bind(address, config.page.max_connections);
+    bound.map_err(|error| AppError::Page { address, error })
+}
+
+/// The bank's page, until the runtime ends.
+fn serve_page(
+    server: page::Server,
+    config: &Config,
+    home: &Home,
+    voice: &mut Voice,
+    ledger: &Ledger,
+) -> Result<(), AppError> {
+    let address = server.local_addr().map_err(AppError::System)?;
+    let office = page::Office::new(page::Parts {
+        config: config.clone(),
+        latest: voice.watch(),
+        pulse: voice.pulse(),
+        ledger: ledger.clone(),
+        history: home.history.clone(),
+        tasks: home.tasks.clone(),
+        port: address.port(),
+    });
+    voice.serves(address);
+    let doors = std::sync::Arc::clone(&office);
+    let link = move || Ok(format!("http://{address}/login?word={}", doors.link()?));
+    let socket = page::socket::serve(&config.state, std::sync::Arc::new(link)).map_err(|error| AppError::File {
+        path: config.state.join(page::socket::SOCKET),
+        error,
+        advice: "`veilsum-client page` asks there; its path may have 107 bytes, so give `state` a shorter one, or leave page.listen empty",
+    })?;
+    tokio::spawn(socket);
+    tokio::spawn(async move {
+        if let Err(error) = server.serve(office, std::future::pending()).await {
+            tracing::error!(%error, "the bank's page is not served any more");
+        }
+    });
+    Ok(())
 }
 
 /// Done when the operator stops the daemon.

@@ -105,6 +105,22 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: RosterCommand,
     },
+    /// Print the address that lets a browser in to the bank's page, once
+    Page {
+        #[command(flatten)]
+        bank: Folder,
+    },
+    /// Show what the daemon is doing, as it goes on
+    ///
+    /// Bars on a terminal, a line for each change elsewhere, a line of JSON for each change with --json. Every wait says until when, and what
+    /// comes then. Ctrl-C ends it.
+    Watch {
+        #[command(flatten)]
+        bank: Folder,
+        /// End when no approved task has steps left; exit code 1 if the last was stopped
+        #[arg(long)]
+        until_finished: bool,
+    },
     /// Tell what the daemon is doing
     Status {
         #[command(flatten)]

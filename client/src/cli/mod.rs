@@ -19,7 +19,9 @@ use crate::app;
 use crate::command::config::ConfigCommand;
 use crate::command::roster::RosterCommand;
 use crate::command::task::TaskCommand;
-use crate::command::{columns, config, data, enrol, merges, preflight, roster, status, table, task};
+use crate::command::{
+    columns, config, data, enrol, merges, page, preflight, roster, status, table, task, watch,
+};
 use crate::core_dump;
 use crate::enrol::folder::Wishes;
 use crate::enrol::init;
@@ -179,6 +181,11 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
                 print(cli.json, &decided, || decided.text())?;
             }
         },
+        Command::Page { bank } => {
+            let link = page::link(&bank.dir)?;
+            print(cli.json, &link, || link.text())?;
+        }
+        Command::Watch { bank, until_finished } => watch::watch(&bank.dir, cli.json, *until_finished)?,
         Command::Status { bank } => {
             let report = status::status(&bank.dir)?;
             print(cli.json, &report, || report.text())?;

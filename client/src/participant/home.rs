@@ -1,9 +1,11 @@
 //! The folders of the daemon's files.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use super::durable::{FileError, make_folder};
 use super::evidence::EvidenceFiles;
+use super::history::RoundHistory;
 use super::model_files::ModelFiles;
 use super::own_files::OwnFiles;
 use super::receipts::ReceiptFiles;
@@ -25,6 +27,8 @@ use super::tasks::Tasks;
 /// | `rosters/` | a change of the roster that is proposed, and what the operator decided |
 /// | `receipts/` | proofs that what this bank said, and every result, is in the log |
 /// | `evidence/` | signed heads of the log that contradict each other; not there while there are none |
+/// | `history.jsonl` | the rounds that this bank saw, with its own scores |
+/// | `egress/` | the account of what left the bank |
 /// | `status.json` | what the daemon is doing |
 #[derive(Debug)]
 pub struct Home {
@@ -46,6 +50,8 @@ pub struct Home {
     pub evidence: EvidenceFiles,
     /// Models for the bank's own use.
     pub models: ModelFiles,
+    /// The rounds that this bank saw; the page looks at it, too.
+    pub history: Arc<Mutex<RoundHistory>>,
     /// Where `status` looks.
     pub status: PathBuf,
 }
@@ -68,6 +74,7 @@ impl Home {
             receipts: ReceiptFiles::open(state.join("receipts"))?,
             evidence: EvidenceFiles::new(state.join("evidence")),
             models: ModelFiles::new(models),
+            history: Arc::new(Mutex::new(RoundHistory::open(Self::history(state))?)),
             status: Self::status(state),
         })
     }
@@ -98,6 +105,16 @@ impl Home {
     /// If the folder cannot be made.
     pub fn states(state: &Path) -> Result<States, FileError> {
         States::open(state.join("states"))
+    }
+
+    /// The file of the rounds that this bank saw.
+    pub fn history(state: &Path) -> PathBuf {
+        state.join("history.jsonl")
+    }
+
+    /// The folder of the account of what left the bank.
+    pub fn egress(state: &Path) -> PathBuf {
+        state.join("egress")
     }
 
     /// The file in which the daemon says what it is doing.

@@ -241,7 +241,8 @@ fn reach(options: LinkOptions) -> Result<Way, DownReason> {
         .build()
         .map_err(local)?;
     let outcome = tokio.block_on(async {
-        let (_link, mut events) = transport::start::<ToCoordinator, ToBank>(options)?;
+        let (_link, mut events) =
+            transport::start::<ToCoordinator, ToBank>(options, |message| message.into())?;
         match events.recv().await {
             Some(Event::Up(way)) => Ok(way),
             Some(Event::Down { reason, .. }) => Err(reason),

@@ -18,10 +18,12 @@ use veilsum_link::{End, Transport, tcp};
 use veilsum_protocol::wire::stream::ALPN;
 
 use super::connect::LinkOptions;
+use super::framed::Counted;
 use super::proxy::Proxy;
 use super::reason::{DownReason, diagnose};
 use super::tls::tls_config;
 use crate::config::Link;
+use crate::egress::Ledger;
 
 /// How long one address has the field to itself before the next is tried beside it (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -215,6 +217,7 @@ pub(super) struct Dialer {
     connector: TlsConnector,
     server_name: ServerName<'static>,
     road: Road,
+    ledger: Ledger,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -239,6 +242,7 @@ impl Dialer {
                 addresses,
                 &options.limits,
             ),
+            ledger: options.ledger.clone(),
         })
     }
 
@@ -247,8 +251,9 @@ impl Dialer {
     }
 
     /// A TLS handshake with the first address that answers.
-    pub(super) async fn tcp(&self) -> Result<(TlsStream<TcpStream>, SocketAddr), DownReason> {
+    pub(super) async fn tcp(&self) -> Result<(TlsStream<Counted<TcpStream>>, SocketAddr), DownReason> {
         let (stream, remote) = self.road.open().await?;
+        let stream = Counted::new(stream, &self.ledger);
         let stream = self
             .connector
             .connect(self.server_name.clone(), stream)
