@@ -3,10 +3,11 @@
 //! `tests/tests/environment.rs` proves that the list is whole.
 
 /// Sections, and keys at the top, of `bank.toml`; of a section that both have, its keys.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "data",
     "compute",
     "link",
+    "page",
     "name",
     "consortium",
     "state",

@@ -37,9 +37,9 @@ fn a_closed_standard_output_ends_each_program_quietly() {
         quiet
     );
     assert_eq!(coordinator(&["--help"]), quiet);
-    assert_eq!(run(&programs.client, &["tasks", "--dir", "bank"]), quiet);
+    assert_eq!(run(&programs.client, &["task", "list", "--dir", "bank"]), quiet);
     assert_eq!(
-        run(&programs.client, &["tasks", "--json", "--dir", "bank"]),
+        run(&programs.client, &["task", "list", "--json", "--dir", "bank"]),
         quiet
     );
     assert_eq!(
