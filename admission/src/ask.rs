@@ -102,21 +102,7 @@ pub fn ask<S: Read + Write>(
     question: &Ask,
     now: Timestamp,
 ) -> Result<Told, AskError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let pin = Arc::new(Pin::new(authority, Arc::clone(&provider)));
-    let own = |error: rustls::Error| AskError::Own(error.to_string());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(own)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&pin) as _)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![ENROL_ALPN.to_vec()];
-    config.resumption = Resumption::disabled();
-    let name = ServerName::try_from(server_name.to_owned())
-        .map_err(|_| AskError::ServerName(server_name.to_owned()))?;
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(own)?;
-    let mut tls = StreamOwned::new(connection, stream);
+    let (mut tls, pin) = open(stream, server_name, Some(authority))?;
     let broken = |error: io::Error| told_by_tls(&error, &pin, authority);
 
     let greeting: Greeting = read_frame(&mut tls, GREETING_LIMIT, &broken)?;
@@ -124,7 +110,7 @@ pub fn ask<S: Read + Write>(
     let differ = now.0.abs_diff(there);
     let seen = pin.seen();
     let clock = || AskError::Clock {
-        minutes: differ.div_ceil(60),
+        minutes: differ.saturating_add(30) / 60,
         direction: if now.0 > there { "ahead of" } else { "behind" },
         here: now.0,
         there,
@@ -158,6 +144,29 @@ pub fn ask<S: Read + Write>(
     })
 }
 
+/// TLS as those speak it who have no certificate yet. The handshake begins with the first byte that is read or written.
+pub(crate) fn open<S: Read + Write>(
+    stream: S,
+    server_name: &str,
+    authority: Option<Digest>,
+) -> Result<(StreamOwned<ClientConnection, S>, Arc<Pin>), AskError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let pin = Arc::new(Pin::new(authority, Arc::clone(&provider)));
+    let own = |error: rustls::Error| AskError::Own(error.to_string());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(own)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&pin) as _)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ENROL_ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    let name = ServerName::try_from(server_name.to_owned())
+        .map_err(|_| AskError::ServerName(server_name.to_owned()))?;
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(own)?;
+    Ok((StreamOwned::new(connection, stream), pin))
+}
+
 /// The coordinator's words go to a terminal.
 fn plain(answer: Answer) -> Answer {
     match answer {
@@ -175,8 +184,8 @@ fn plain(answer: Answer) -> Answer {
     }
 }
 
-/// One line without control characters and marks that reorder what stands beside them (Unicode, UAX 9), cut at [`WORDS`] characters.
-fn harmless(text: &str) -> String {
+/// One line without control characters and marks that reorder what stands beside them (Unicode, UAX 9), cut after 512 characters.
+pub(crate) fn harmless(text: &str) -> String {
     let marks = |found: char| matches!(found, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
         .filter(|found| !found.is_control() && !marks(*found))
@@ -210,7 +219,7 @@ fn told_by_tls(error: &io::Error, pin: &Pin, authority: Digest) -> AskError {
     }
 }
 
-fn words(reason: &CertificateError) -> String {
+pub(crate) fn words(reason: &CertificateError) -> String {
     match reason {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "it is not for the name in the invitation".to_owned()

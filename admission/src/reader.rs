@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,6 +20,9 @@ use crate::{Fitting, Told, ask, fits};
 pub const CA_FILE: &str = "ca.crt.pem";
 /// The consortium file, in the folder.
 pub const CONSORTIUM_FILE: &str = "consortium.toml";
+
+/// Longest silence of the coordinator in one exchange, and longest time for a connection.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Between two questions.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -49,11 +53,11 @@ pub trait Hands {
     /// A connection with timeouts.
     type Stream: Read + Write;
 
-    /// Connects to `host:port`.
+    /// Connects to `host:port`; [`straight`] where nothing is in between.
     ///
     /// # Errors
-    /// What the system or somebody on the way says.
-    fn connect(&self, address: &str) -> io::Result<Self::Stream>;
+    /// What the system or somebody on the way says, and what to look at.
+    fn connect(&self, address: &str) -> Result<Self::Stream, String>;
 
     /// Writes a file durably and as a whole.
     ///
@@ -146,12 +150,9 @@ pub fn enrol(applicant: &Applicant<'_>, hands: &impl Hands) -> Result<Enrolled, 
 
 /// One question over a connection of its own.
 fn put(invitation: &Invitation, question: &Ask, hands: &impl Hands) -> Result<Told, NotEnrolled> {
-    let stream = hands.connect(&invitation.address).map_err(|error| {
-        NotEnrolled::TryAgain(format!(
-            "cannot reach {}: {error}; the coordinator is down, or a firewall on the way refuses TCP to it",
-            invitation.address
-        ))
-    })?;
+    let stream = hands
+        .connect(&invitation.address)
+        .map_err(NotEnrolled::TryAgain)?;
     ask(
         stream,
         &invitation.server_name,
@@ -166,6 +167,38 @@ fn put(invitation: &Invitation, question: &Ask, hands: &impl Hands) -> Result<To
             NotEnrolled::Usage(error.to_string())
         }
     })
+}
+
+/// A connection to the coordinator itself.
+///
+/// # Errors
+/// What the system says, and what to look at.
+pub fn straight(address: &str) -> Result<TcpStream, String> {
+    reach(address).map_err(|error| {
+        format!(
+            "cannot reach {address}: {error}; the coordinator is down, or a firewall on the way refuses TCP to it"
+        )
+    })
+}
+
+/// The first address of `host:port` that answers, with timeouts.
+///
+/// # Errors
+/// What the system says of the last one.
+pub fn reach(address: &str) -> io::Result<TcpStream> {
+    let mut failed = io::Error::other("the name has no address");
+    let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, SILENCE) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(SILENCE))?;
+                stream.set_write_timeout(Some(SILENCE))?;
+                return Ok(stream);
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// Writes what has come; or what is waited for.

@@ -215,6 +215,31 @@ pub fn identity(config: &Config, consortium: &Consortium, roster: &Roster) -> Re
     })
 }
 
+/// Everything in the files that the configuration names with which the daemon would not start, or not read its table.
+pub fn problems(config: &Config) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut note = |problem: Option<String>| problems.extend(problem);
+    match consortium(config) {
+        Err(error) => note(Some(error.to_string())),
+        Ok((consortium, roster)) => {
+            note(
+                identity(config, &consortium, &roster)
+                    .err()
+                    .map(|it| it.to_string()),
+            );
+        }
+    }
+    note(
+        init::read_hold_out_salt(&config.identity.hold_out_salt)
+            .err()
+            .map(|it| it.to_string()),
+    );
+    note(proxy(&config.link).err().map(|it| it.to_string()));
+    note(schema(config).err().map(|it| it.to_string()));
+    note(policy(config).rules().err().map(|it| it.to_string()));
+    problems
+}
+
 /// libtorch on the configured device.
 ///
 /// # Errors
@@ -367,6 +392,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     let log_key = consortium.log_key.clone();
     let runtime = runtime(&config)?;
     let source = source(&config, runtime)?;
+    let policy = source.policy.clone();
     let facts = data(&config);
 
     std::fs::create_dir_all(&config.state).map_err(|error| AppError::File {
@@ -443,6 +469,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
             entropy: SystemEntropy::new(),
             channel,
             home,
+            policy,
             trainer,
             voice,
             consortium: ConsortiumFile::new(config.consortium.clone()),

@@ -116,7 +116,7 @@ pub fn read_consortium(config: &Config) -> Result<(Consortium, Roster), String> 
     Consortium::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn read_log_key(config: &Config, verifier: &VerifierKey) -> Result<SigningKey, String> {
+pub(crate) fn read_log_key(config: &Config, verifier: &VerifierKey) -> Result<SigningKey, String> {
     let path = &config.identity.log_key;
     let key = keyfile::read_pkcs8(path).map_err(|error| error.to_string())?;
     let key = SigningKey::from_pkcs8(&key).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -137,9 +137,15 @@ fn read_identity(config: &Config, consortium: &Consortium) -> Result<ServerIdent
 /// Everything in the files that the configuration names with which the daemon would not start.
 pub fn problems(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
-    match read_consortium(config) {
+    // Before the first roster there is nothing wrong with a file without banks.
+    let text = consortium_text(&config.identity.consortium).ok();
+    let consortium = match text.as_deref().and_then(formation::without_banks) {
+        Some(consortium) => Ok(consortium),
+        None => read_consortium(config).map(|(consortium, _)| consortium),
+    };
+    match consortium {
         Err(problem) => problems.push(problem),
-        Ok((consortium, _)) => {
+        Ok(consortium) => {
             problems.extend(read_log_key(config, &consortium.log_key).err());
             problems.extend(
                 check_certificate(config, &consortium)

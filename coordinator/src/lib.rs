@@ -19,6 +19,7 @@ pub mod membership;
 pub mod metrics;
 mod operator;
 pub mod page;
+mod preflight;
 mod remedy;
 mod side_by_side;
 pub mod store;

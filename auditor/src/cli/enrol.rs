@@ -1,29 +1,47 @@
 //! `enrol`: from an invitation to a folder that `--identity` can name. Interrupted and repeated, it goes on where it was.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use veilsum_admission::reader::{Applicant, CONSORTIUM_FILE, Enrolled, Hands, NotEnrolled, enrol};
-use veilsum_protocol::enrolment::{Invitation, Party};
+use veilsum_admission::reader::{
+    Applicant, CONSORTIUM_FILE, Enrolled, Hands, NotEnrolled, enrol, reach, straight,
+};
+use veilsum_admission::{Credentials, Names, invitation, tunnel};
+use veilsum_protocol::enrolment::Party;
+use zeroize::Zeroizing;
 
 use super::{Outcome, Problem, json_line};
 use crate::durable;
 use crate::enrol::{CERTIFICATE_FILE, keep_or_make};
 
-/// Longest silence of the coordinator in one exchange, and longest time for a connection.
-const SILENCE: Duration = Duration::from_secs(30);
+/// The variable with the password for `--proxy-user`.
+const PROXY_PASSWORD: &str = "VEILSUM_PROXY_PASSWORD";
+
+/// What the settings are called here.
+const NAMES: Names = Names {
+    proxy: "--proxy",
+    user: "--proxy-user",
+    password: "the variable VEILSUM_PROXY_PASSWORD",
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Enrol {
-    /// The line that the operator sent; it is as good as a key until it is used
+    /// The line that the operator sent; it is as good as a key until it is used. `-` reads it from standard input: arguments can be seen by
+    /// others on this machine
     invitation: String,
     /// The auditor's folder; made if it is missing. `--identity` of other commands
     #[arg(long)]
     dir: PathBuf,
+    /// `http://host:port` of the HTTP proxy that outgoing connections must take
+    #[arg(long)]
+    proxy: Option<String>,
+    /// Name at the proxy; the password comes from the variable VEILSUM_PROXY_PASSWORD
+    #[arg(long, requires = "proxy")]
+    proxy_user: Option<String>,
     /// End with exit code 75 where something has to be waited for
     #[arg(long)]
     no_wait: bool,
@@ -35,14 +53,17 @@ pub(super) struct Enrol {
     json: bool,
 }
 
-/// The auditor's files and connections.
-struct Own;
+/// The auditor's files, and its connections, through a proxy if there is one.
+struct Own(Option<Proxy>);
 
 impl Hands for Own {
     type Stream = TcpStream;
 
-    fn connect(&self, address: &str) -> io::Result<TcpStream> {
-        reach(address)
+    fn connect(&self, address: &str) -> Result<TcpStream, String> {
+        match &self.0 {
+            None => straight(address),
+            Some(proxy) => proxy.through(address),
+        }
     }
 
     fn store(&self, path: &Path, content: &[u8]) -> io::Result<()> {
@@ -57,7 +78,8 @@ impl Hands for Own {
 
 impl Enrol {
     pub(super) fn run(self) -> Result<Outcome, Problem> {
-        let invitation = Invitation::from_text(&self.invitation).map_err(Problem::usage)?;
+        let proxy = self.proxy()?;
+        let invitation = invitation(&self.invitation).map_err(Problem::usage)?;
         if invitation.party != Party::Auditor {
             return Err(Problem::Usage(format!(
                 "this invitation is for {} {:?}; it is used with `{}`",
@@ -77,8 +99,33 @@ impl Enrol {
             patience: (!self.no_wait).then(|| Duration::from_secs(self.wait_hours.saturating_mul(3600))),
             again: &format!("veilsum-auditor enrol INVITATION --dir '{}'", self.dir.display()),
         };
-        let enrolled = enrol(&applicant, &Own)?;
+        let enrolled = enrol(&applicant, &Own(proxy))?;
         self.done(&enrolled)
+    }
+
+    /// The proxy that is named, if one is.
+    fn proxy(&self) -> Result<Option<Proxy>, Problem> {
+        let Some(text) = &self.proxy else {
+            return Ok(None);
+        };
+        let address = text
+            .strip_prefix("http://")
+            .map(|rest| rest.strip_suffix('/').unwrap_or(rest))
+            .filter(|address| is_plain(address))
+            // Not what was found: it may hold a password.
+            .ok_or_else(|| {
+                Problem::usage("--proxy: expected http://host:port, with the user in --proxy-user")
+            })?;
+        let credentials = self.proxy_user.as_ref().map(|user| {
+            let password = std::env::var(PROXY_PASSWORD)
+                .map(Zeroizing::new)
+                .unwrap_or_default();
+            Credentials::new(user, &password)
+        });
+        Ok(Some(Proxy {
+            address: address.to_owned(),
+            credentials,
+        }))
     }
 
     fn done(&self, enrolled: &Enrolled) -> Result<Outcome, Problem> {
@@ -98,21 +145,32 @@ impl Enrol {
     }
 }
 
-/// The first address that answers.
-fn reach(address: &str) -> io::Result<TcpStream> {
-    let mut failed = io::Error::other("the name has no address");
-    let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, SILENCE) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(SILENCE))?;
-                stream.set_write_timeout(Some(SILENCE))?;
-                return Ok(stream);
-            }
-            Err(error) => failed = error,
-        }
+/// An HTTP proxy, and how to be let through.
+struct Proxy {
+    /// `host:port`.
+    address: String,
+    credentials: Option<Credentials>,
+}
+
+/// `host:port` and nothing else.
+fn is_plain(address: &str) -> bool {
+    let plain = |found: char| found.is_ascii_alphanumeric() || ".-_[]:".contains(found);
+    address.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
+impl Proxy {
+    /// A tunnel to `target`.
+    fn through(&self, target: &str) -> Result<TcpStream, String> {
+        let name = &self.address;
+        let mut stream = reach(name).map_err(|error| {
+            format!("the proxy {name}: {error}; it is down, or --proxy names the wrong host or port")
+        })?;
+        tunnel(&mut stream, target, self.credentials.as_ref(), &NAMES)
+            .map_err(|why| format!("the proxy {name}: {why}"))?;
+        Ok(stream)
     }
-    Err(failed)
 }
 
 impl From<NotEnrolled> for Problem {

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::app::{self, AppError};
+use crate::consent::moment;
 use crate::egress::Ledger;
 use crate::participant::{FolderLock, Home, Status};
 
@@ -81,16 +82,34 @@ impl Report {
         lines.extend(status.data.as_ref().map(|problem| {
             format!("data       NOT USABLE, this bank sits rounds out; as last read: {problem}")
         }));
+        lines.extend(status.policy.as_ref().map(|problem| {
+            format!("policy     CANNOT BE READ, this bank sits rounds out and no task is approved: {problem}")
+        }));
+        lines.extend(status.outside_hours_until.map(|until| {
+            format!(
+                "hours      outside of those in the policy: this bank sits rounds out until {}",
+                moment(until)
+            )
+        }));
         if status.proposed_roster.is_some() {
             lines.push(
                 "roster     a change is proposed; to look at it: veilsum-client roster show".to_owned(),
             );
         }
         lines.extend(status.tasks.iter().map(|task| {
-            let word = if task.approved { "approved" } else { "not approved" };
+            let word = match (&task.refused, task.approved) {
+                (Some(_), true) => "approved before, refused now",
+                (Some(_), false) => "refused",
+                (None, true) => "approved",
+                (None, false) => "not approved",
+            };
+            let why = task.refused.as_ref().map(|why| format!("; {why}"));
             format!(
-                "task       {}: {word}, {} of {} steps done",
-                task.name, task.step, task.steps
+                "task       {}: {word}, {} of {} steps done{}",
+                task.name,
+                task.step,
+                task.steps,
+                why.unwrap_or_default()
             )
         }));
         lines.join("\n")

@@ -245,7 +245,8 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+    /// The first value that is out of its range.
+    pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let range = |key, found: String, expected: String| ConfigError::Range {
             path: path.to_owned(),
             key,

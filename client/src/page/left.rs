@@ -34,6 +34,7 @@ fn group(kind: &str) -> usize {
         ) => 1,
         Some(
             Kind::Approval
+            | Kind::TaskRefusal
             | Kind::EpochKeys
             | Kind::PairCiphertexts
             | Kind::PairConfirmations

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -24,7 +24,10 @@ use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical as _;
 use veilsum_protocol::wire::message::{ToBank, WIRE_VERSION};
 use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
+use veilsum_protocol::wire::refusal::RefusalReason;
 
+use crate::consent::PolicyWatch;
+use crate::desensitise::PolicySource;
 use crate::egress::Ledger;
 use crate::peer_text::shown;
 use crate::transport::{Event as LinkEvent, Positions};
@@ -38,7 +41,7 @@ use super::own;
 use super::roster_files::Decision;
 use super::round_files::MaskedFile;
 use super::scribe::{Model, Scribe};
-use super::tasks;
+use super::tasks::parse;
 use super::trainer::{News, Order, Trainer};
 use super::voice::{self, Voice};
 use super::wait::Wait;
@@ -49,7 +52,9 @@ mod connection;
 mod decisions;
 mod following;
 mod known;
+mod news;
 mod seen;
+mod tasks;
 mod tell;
 
 /// Inputs that wait; when there are more, the link waits too.
@@ -58,13 +63,15 @@ const QUEUE: usize = 256;
 /// The status is written at most so often: in a round it changes with every message, and each writing makes and removes a file.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
-/// How often the folder of approvals is looked at.
+/// How often the policy and the operator's words are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
 enum Input {
     Message(Box<ToBank>),
     Entry(Box<LoggedEntry>),
     Approved(Digest),
+    Refused(Digest, RefusalReason),
+    Reconsidered(Digest),
     RosterDecided(Digest, Decision),
     News(News),
     Masked(Round, MaskedFile),
@@ -80,6 +87,8 @@ pub struct Parts<C, E> {
     pub channel: C,
     /// The daemon's files.
     pub home: Home,
+    /// The bank's policy, which says what tasks must keep within.
+    pub policy: PolicySource,
     /// The training thread.
     pub trainer: Trainer,
     /// What the operator is told.
@@ -121,6 +130,9 @@ pub struct Driver<C, E> {
     refusal_told: Option<Digest>,
     /// The round that is open, for what is told of it.
     open: Option<seen::OpenRound>,
+    policy: PolicyWatch,
+    /// Why tasks are refused, for the bank's own operator.
+    refusals: BTreeMap<Digest, String>,
 }
 
 impl<C: Channel, E: Entropy> Driver<C, E> {
@@ -131,6 +143,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     /// If the daemon's files cannot be read, or those that are over not removed.
     pub fn start(parts: Parts<C, E>) -> Result<Self, DriverError> {
         let scribe = Scribe::start(parts.home.receipts.clone(), parts.home.models.clone())?;
+        let policy = PolicyWatch::new(parts.policy.clone());
         let mut driver = Self {
             parts,
             tasks: BTreeMap::new(),
@@ -149,6 +162,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             deferred: None,
             refusal_told: None,
             open: None,
+            policy,
+            refusals: BTreeMap::new(),
         };
         let open = driver.parts.participant.active_round();
         driver.parts.home.rounds.sweep(open)?;
@@ -157,7 +172,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         }
         driver.step(Event::Started);
         driver.lay_out_roster()?;
-        driver.look_for_approvals()?;
+        driver.look_at_tasks()?;
         Ok(driver)
     }
 
@@ -202,7 +217,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 () = sleep_until(self.told), if !is_told => {}
                 _ = look.tick() => {
                     self.save()?;
-                    self.look_for_approvals()?;
+                    self.look_at_tasks()?;
                     self.look_for_roster_decision()?;
                     self.look_at_ledger();
                 }
@@ -255,6 +270,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 self.step(Event::Entry(*logged));
             }
             Input::Approved(task) => self.step(Event::Approved(task)),
+            Input::Refused(task, reason) => self.step(Event::Refused(task, reason)),
+            Input::Reconsidered(task) => self.step(Event::Reconsidered(task)),
             Input::RosterDecided(proposal, Decision::Approved) => self.step(Event::RosterApproved(proposal)),
             Input::RosterDecided(proposal, Decision::Refused) => self.step(Event::RosterRefused(proposal)),
             Input::Masked(round, MaskedFile { length, hash }) => {
@@ -326,14 +343,15 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             Done::Fetched(hash, text) => {
                 self.held = false;
                 let parsed = text.and_then(|text| {
-                    let task = tasks::parse(hash, &text).map_err(|error| error.to_string())?;
+                    let task = parse(hash, &text).map_err(|error| error.to_string())?;
                     Ok((task, text))
                 });
                 match parsed {
                     Ok((task, text)) => {
                         self.parts.home.tasks.save(&hash, &text)?;
-                        self.offered(&task);
                         self.learn(task)?;
+                        self.look_at_tasks()?;
+                        self.offered(&hash);
                         if let Some((open, result)) = self.deferred.take_if(|(open, _)| open.task == hash) {
                             self.derive(open, result)?;
                         }
@@ -371,50 +389,6 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 self.upload = None;
                 let text = format!("the update was not taken: {}", shown(&problem));
                 self.parts.voice.tell(Some(round), &text);
-            }
-        }
-        Ok(())
-    }
-
-    fn news(&mut self, news: News) -> Result<(), DriverError> {
-        let (News::Progress(round, _)
-        | News::Note(round, _)
-        | News::Judged(round, _)
-        | News::Computed(round)
-        | News::NoData(round, _)
-        | News::Failed(round, _)) = &news;
-        let round = *round;
-        if round <= self.closed {
-            return Ok(());
-        }
-        match news {
-            News::Computed(_) => {
-                self.data_in_order();
-                self.step(Event::Computed(round));
-            }
-            News::Progress(_, at) => {
-                let text = format!(
-                    "training, epoch {} of {}, loss {:.3}",
-                    at.epoch, at.epochs, at.mean_loss
-                );
-                self.parts.voice.tell(Some(round), &text);
-            }
-            News::Judged(_, scores) => self.saw_judged(round, &scores),
-            News::Note(_, text) => {
-                self.parts
-                    .voice
-                    .mention(&format!("round {round}: {}", shown(&text)));
-            }
-            News::NoData(_, problem) => {
-                self.saw_sat_out(round, "its table or schema could not be used");
-                self.no_data(round, problem);
-                self.step(Event::NotComputed(round));
-            }
-            News::Failed(_, reason) => {
-                let text = format!("this bank sits the round out, the others go on: {reason}");
-                self.saw_sat_out(round, "its part could not be computed");
-                self.parts.voice.tell(Some(round), &text);
-                self.step(Event::NotComputed(round));
             }
         }
         Ok(())
@@ -483,6 +457,9 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     }
 
     fn compute(&mut self, open: &RoundOpen) -> Result<(), DriverError> {
+        if self.sits_out(open)? {
+            return Ok(());
+        }
         let Some(known) = self.tasks.get_mut(&open.task) else {
             // A restart in an open round whose task's text was lost since.
             self.step(Event::NotComputed(open.round));
@@ -578,4 +555,10 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             state: derivation.next,
         });
     }
+}
+
+/// The time by this machine's clock, in Unix seconds.
+fn unix_now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }

@@ -23,7 +23,7 @@ use super::tasks::Tasks;
 /// | `rounds/` | the open round's training and contribution |
 /// | `own/` | what the bank keeps to itself of a task: its control variate or its personal parameters; not there without |
 /// | `states/` | what this bank derived of each task |
-/// | `tasks/`, `approvals/` | what was offered, what the operator approved |
+/// | `tasks/`, `approvals/`, `refusals/` | what was offered, what the operator approved and what refused |
 /// | `rosters/` | a change of the roster that is proposed, and what the operator decided |
 /// | `receipts/` | proofs that what this bank said, and every result, is in the log |
 /// | `evidence/` | signed heads of the log that contradict each other; not there while there are none |
@@ -40,7 +40,7 @@ pub struct Home {
     pub own: OwnFiles,
     /// Derived states.
     pub states: States,
-    /// Offered and approved tasks.
+    /// Offered tasks, and the operator's word on them.
     pub tasks: Tasks,
     /// Proposed rosters, and what the operator decided.
     pub rosters: RosterFiles,
@@ -79,12 +79,16 @@ impl Home {
         })
     }
 
-    /// Offered and approved tasks in the folder `state`, whether a daemon runs there or not.
+    /// Offered tasks and the operator's word on them in the folder `state`, whether a daemon runs there or not.
     ///
     /// # Errors
     /// If the folders cannot be made.
     pub fn tasks(state: &Path) -> Result<Tasks, FileError> {
-        Tasks::open(state.join("tasks"), state.join("approvals"))
+        Tasks::open(
+            state.join("tasks"),
+            state.join("approvals"),
+            state.join("refusals"),
+        )
     }
 
     /// Proposed rosters and decisions in the folder `state`, whether a daemon runs there or not.

@@ -61,6 +61,12 @@ pub struct Status {
     pub last_round: Option<RoundSeen>,
     /// What is wrong with the bank's table or schema, as last read; none while it is in order.
     pub data: Option<String>,
+    /// What is wrong with the bank's policy; none while it is in order.
+    #[serde(default)]
+    pub policy: Option<String>,
+    /// When the bank joins rounds again, Unix seconds; none while it does.
+    #[serde(default)]
+    pub outside_hours_until: Option<u64>,
     /// Hash of the change of the roster that is proposed; none while none is.
     #[serde(default)]
     pub proposed_roster: Option<String>,
@@ -88,8 +94,11 @@ pub struct TaskStatus {
     pub name: String,
     /// Its hash.
     pub task: String,
-    /// Whether the operator approved it.
+    /// Whether the operator approved it and the daemon has signed that.
     pub approved: bool,
+    /// Why this bank refuses it now; none while it does not.
+    #[serde(default)]
+    pub refused: Option<String>,
     /// Steps that this bank derived.
     pub step: u32,
     /// Steps of the task.

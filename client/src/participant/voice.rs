@@ -135,8 +135,12 @@ pub(super) fn notice(notice: &Notice) -> (Option<Round>, String) {
         Notice::NotApproved(task) => (
             None,
             format!(
-                "a round was opened for task {task:?}, which is not approved here; this bank stays out. To take part: veilsum-client approve {task:?}"
+                "a round was opened for task {task:?}, which is not approved here; this bank stays out. To take part: veilsum-client task approve {task:?}"
             ),
+        ),
+        Notice::TaskRefused(round, task) => (
+            Some(*round),
+            format!("this bank sits the round out, the others go on: it refuses task {task:?}"),
         ),
         Notice::Refused(rejection) => (
             None,
@@ -183,6 +187,14 @@ pub(super) fn sent(message: &ToCoordinator) -> Option<(Option<Round>, String)> {
             format!(
                 "approval of task {:?} sent; waiting for a round",
                 approval.claim().task
+            ),
+        ),
+        ToCoordinator::Refusal(refusal) => (
+            None,
+            format!(
+                "refusal of task {:?} sent ({})",
+                refusal.claim().task,
+                refusal.claim().reason.words()
             ),
         ),
         ToCoordinator::RosterApproval(_) => (

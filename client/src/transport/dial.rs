@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use veilsum_admission::ProxyCause;
 use veilsum_link::socket::{self, Buffers};
 use veilsum_link::{End, Transport, tcp};
 use veilsum_protocol::wire::stream::ALPN;
@@ -156,6 +157,7 @@ impl Road {
         let (mut stream, remote) = reached.await.map_err(|reason| match (reason, &self.proxy) {
             (DownReason::Lost(problem), Some(proxy)) => DownReason::Proxy {
                 proxy: proxy.address.clone(),
+                cause: ProxyCause::Unreachable,
                 problem: format!("{problem}; it is down, or link.proxy names the wrong host or port"),
             },
             (DownReason::Lost(problem), None) => DownReason::Unreachable {
@@ -200,6 +202,7 @@ pub async fn reach(target: &str, proxy: Option<Proxy>, limits: &Link) -> Result<
 pub(super) async fn resolve_proxy(proxy: &Proxy) -> Result<Vec<SocketAddr>, DownReason> {
     resolve(&proxy.address).await.map_err(|reason| DownReason::Proxy {
         proxy: proxy.address.clone(),
+        cause: ProxyCause::Unresolved,
         problem: match reason {
             DownReason::CannotResolve { problem, .. } => {
                 format!("{problem}; check the name in link.proxy and this machine's DNS")

@@ -7,12 +7,13 @@ mod curves;
 mod enrolment;
 mod operator;
 mod page;
+mod preflight;
 mod rosters;
 mod status;
 mod task;
 mod watch;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -142,6 +143,18 @@ enum Command {
         #[command(subcommand)]
         command: operator::OperatorCommand,
     },
+    /// Look at everything that could keep the coordinator from serving, name each cause, and print what firewalls must let in
+    ///
+    /// Configuration, certificate, keys, log, clock, the name that banks dial, ports, disk, memory. The coordinator may run or not. Exit code 2:
+    /// something on this machine has to be corrected. 1: this machine is in order, the way to it is not.
+    Preflight {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+        /// A task that will be offered: its rounds' disk and memory are counted
+        #[arg(long, value_name = "FILE")]
+        task: Option<PathBuf>,
+    },
     /// Print an address that lets one browser in to the operator's page, once
     Page {
         /// The folder that `init` made
@@ -188,6 +201,14 @@ impl Failure {
         }
     }
 
+    /// What is wrong stands in the result already.
+    fn told(code: u8) -> Self {
+        Self {
+            code,
+            message: String::new(),
+        }
+    }
+
     /// What may succeed when it is tried again: exit code 75.
     pub fn try_again(message: impl ToString) -> Self {
         Self {
@@ -231,7 +252,9 @@ pub fn run() -> ExitCode {
     match private.and_then(|()| execute(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, message }) => {
-            let _ = writeln!(std::io::stderr(), "error: {message}");
+            if !message.is_empty() {
+                let _ = writeln!(std::io::stderr(), "error: {message}");
+            }
             ExitCode::from(code)
         }
     }
@@ -313,6 +336,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         Command::Task { command } => task::execute(command, cli.json),
         Command::Watch { dir, until_finished } => watch::execute(dir, cli.json, *until_finished),
         Command::Operator { command } => operator::execute(command, cli.json),
+        Command::Preflight { dir, task } => preflight::execute(dir, task.as_ref(), cli.json, now),
         Command::Page { dir } => page::execute(dir, cli.json),
         Command::Curves { dir, tensorboard } => curves::execute(dir, tensorboard, cli.json),
         Command::Config { command } => config::execute(command, cli.json),
@@ -383,8 +407,11 @@ pub(crate) fn print<T: Serialize>(
     } else {
         text()
     };
-    writeln!(std::io::stdout(), "{line}")
-        .map_err(|error| Failure::finding(format!("standard output: {error}")))
+    match writeln!(std::io::stdout(), "{line}") {
+        // A reader that went away has seen enough; the exit code still tells the outcome.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::finding(format!("standard output: {error}"))),
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(crate) enum OperatorCommand {
     /// The private key stays here. What is there already is kept, so that the command can be repeated after any failure. Exit code 75: the
     /// coordinator does not answer, or somebody has to decide first.
     Enrol {
-        /// The line from `veilsum-coordinator invite --role operator`; it is as good as a key until it is used
+        /// The line from `veilsum-coordinator invite --role operator`, which is as good as a key until it is used; `-`: from standard input
         invitation: String,
         /// The operator's folder on this machine; made if it is missing
         #[arg(long)]

@@ -4,6 +4,7 @@ mod auditors;
 mod effective;
 mod layers;
 mod operator;
+mod others;
 mod schema;
 
 pub use auditors::Auditors;

@@ -1,19 +1,17 @@
 //! From an invitation to a folder that `operator page` can use.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use veilsum_admission::reader::{Applicant, Enrolled, Hands, NotEnrolled, enrol};
-use veilsum_protocol::enrolment::{Invitation, Party};
+use veilsum_admission::invitation;
+use veilsum_admission::reader::{Applicant, Enrolled, Hands, NotEnrolled, enrol, straight};
+use veilsum_protocol::enrolment::Party;
 
 use crate::cli::Failure;
 use crate::enrol::keyfile;
 use crate::enrol::operator::{CERTIFICATE_FILE, keep_or_make};
-
-/// Longest silence of the coordinator in one exchange, and longest time for a connection.
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// This machine's files and connections.
 struct Own;
@@ -21,20 +19,8 @@ struct Own;
 impl Hands for Own {
     type Stream = TcpStream;
 
-    fn connect(&self, address: &str) -> io::Result<TcpStream> {
-        let mut failed = io::Error::other("the name has no address");
-        let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
-        for address in addresses {
-            match TcpStream::connect_timeout(&address, SILENCE) {
-                Ok(stream) => {
-                    stream.set_read_timeout(Some(SILENCE))?;
-                    stream.set_write_timeout(Some(SILENCE))?;
-                    return Ok(stream);
-                }
-                Err(error) => failed = error,
-            }
-        }
-        Err(failed)
+    fn connect(&self, address: &str) -> Result<TcpStream, String> {
+        straight(address)
     }
 
     fn store(&self, path: &Path, content: &[u8]) -> io::Result<()> {
@@ -47,13 +33,13 @@ impl Hands for Own {
     }
 }
 
-/// Asks under an invitation until the folder has key, certificate, authority and consortium file. `patience`: how long to wait for somebody's
+/// Asks under an invitation, `-` for the one on standard input, until the folder has key, certificate, authority and consortium file. `patience`: how long to wait for somebody's
 /// decision; none: not at all.
 ///
 /// # Errors
 /// Exit code 2 for what has to be corrected here, 1 for a refusal, 75 for what may pass.
-pub(crate) fn ask(invitation: &str, dir: &Path, patience: Option<Duration>) -> Result<Enrolled, Failure> {
-    let invitation = Invitation::from_text(invitation).map_err(Failure::usage)?;
+pub(crate) fn ask(given: &str, dir: &Path, patience: Option<Duration>) -> Result<Enrolled, Failure> {
+    let invitation = invitation(given).map_err(Failure::usage)?;
     if invitation.party != Party::Operator {
         return Err(Failure::usage(format!(
             "this invitation is for {} {:?}; it is used with `{}`",

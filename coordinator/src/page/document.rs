@@ -7,7 +7,7 @@ use veilsum_page::words::moment;
 use veilsum_page::{Frame, Live};
 
 use super::office::{Office, Told};
-use super::{banks, curves, log, now, rounds, tasks};
+use super::{banks, curves, log, now, roster, rounds, tasks};
 use crate::engine::status::Status;
 
 /// Styles of this page's own parts, and of its pictures.
@@ -19,6 +19,7 @@ const NAMES: &[(&str, &str)] = &[
     ("tasks", "Tasks"),
     ("rounds", "Rounds"),
     ("banks", "Banks"),
+    ("roster", "Roster"),
     ("curves", "Curves"),
     ("log", "Log"),
 ];
@@ -37,12 +38,13 @@ impl View {
     }
 
     /// The sections that change while the page is open, by the id of their place.
-    pub(super) fn sections(&self) -> [(&'static str, Markup); 6] {
+    pub(super) fn sections(&self) -> [(&'static str, Markup); 7] {
         [
             ("now", now::section(&self.status)),
             ("tasks", tasks::section(&self.status)),
             ("rounds", rounds::section(&self.status)),
             ("banks", banks::section(&self.status, &self.told)),
+            ("roster", roster::section(&self.status)),
             ("curves", curves::section(&self.told)),
             ("log", log::section(&self.status)),
         ]

@@ -2,7 +2,7 @@
 //!
 //! * `routes`: every path with the role that it asks for; `answer`: what is answered on it. Who comes in, and all that is the same for the bank's
 //!   page, is in the crate `veilsum-page`.
-//! * `document`: the page from top to bottom; `now`, `tasks`, `rounds`, `banks`, `curves`, `log`: its sections; `confirm`, `create`: what is
+//! * `document`: the page from top to bottom; `now`, `tasks`, `rounds`, `banks`, `roster`, `curves`, `log`: its sections; `confirm`, `create`: what is
 //!   asked before anything is done.
 //! * `door`: the same page by TLS, for operators on other machines.
 //! * `office`: what answers are made from: the engine by its inputs and its feed, the published log by its files.
@@ -19,6 +19,7 @@ mod door;
 mod log;
 mod now;
 mod office;
+mod roster;
 mod rounds;
 mod routes;
 mod task;

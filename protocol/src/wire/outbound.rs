@@ -138,6 +138,10 @@ impl From<&ToCoordinator> for Departure {
             ToCoordinator::RosterApproval(_) => Self::of(Kind::RosterApproval),
             ToCoordinator::RosterRefusal { .. } => Self::of(Kind::RosterRefusal),
             ToCoordinator::RosterPinned { .. } => Self::of(Kind::RosterPinned),
+            ToCoordinator::Refusal(refusal) => Self {
+                task: Some(refusal.claim().task),
+                ..Self::of(Kind::TaskRefusal)
+            },
         }
     }
 }

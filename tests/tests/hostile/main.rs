@@ -9,6 +9,7 @@ mod dumps;
 mod handshakes;
 mod memory;
 mod needles;
+mod policy;
 mod replays;
 mod scene;
 mod secrets;

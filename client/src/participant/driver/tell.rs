@@ -1,15 +1,12 @@
 //! What the loop tells the operator of what it does.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use veilsum_protocol::crypto::entropy::Entropy;
-use veilsum_protocol::ids::Round;
+use veilsum_protocol::ids::{Digest, Round};
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::log::follower::LoggedEntry;
 use veilsum_protocol::round::participant::Notice;
-use veilsum_protocol::task::Task;
 
-use super::Driver;
+use super::{Driver, unix_now};
 use crate::participant::channel::Channel;
 use crate::participant::error::DriverError;
 use crate::participant::status::TaskStatus;
@@ -19,13 +16,18 @@ use crate::participant::wait::Wait;
 impl<C: Channel, E: Entropy> Driver<C, E> {
     /// Something that the participant wants the operator to know.
     pub(super) fn notice(&mut self, notice: &Notice) -> Result<(), DriverError> {
-        let (round, text) = match self.roster_notice(notice) {
+        let (round, mut text) = match self.roster_notice(notice) {
             Some(text) => {
                 self.lay_out_roster()?;
                 (None, text)
             }
             None => voice::notice(notice),
         };
+        if let Notice::TaskRefused(_, task) = notice
+            && let Some(why) = self.refusals.get(task)
+        {
+            text.push_str(&format!(": {why}"));
+        }
         let wait = match notice {
             Notice::Armed(_) => Wait::endless("enough banks have approved a task and are connected"),
             Notice::Aborted(round, reason) => {
@@ -43,14 +45,21 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         Ok(())
     }
 
-    pub(super) fn offered(&mut self, task: &Task) {
-        let hash = task.hash();
-        let text = if self.parts.participant.is_approved(&hash) {
-            format!("task {} ({hash:?}) is known and approved", task.name)
+    /// A task's text came.
+    pub(super) fn offered(&mut self, hash: &Digest) {
+        let Some(known) = self.tasks.get(hash) else {
+            return;
+        };
+        let name = &known.task.name;
+        // A refusal was told when the task was looked at.
+        if self.refusals.contains_key(hash) {
+            return;
+        }
+        let text = if self.parts.participant.is_approved(hash) {
+            format!("task {name} ({hash:?}) is known and approved")
         } else {
             format!(
-                "task {} ({hash:?}) is offered; to look at it and take part: veilsum-client approve {hash:?}",
-                task.name
+                "task {name} ({hash:?}) is offered; to look at it and decide: veilsum-client task show {hash:?}, then task approve or task refuse"
             )
         };
         self.parts.voice.tell(None, &text);
@@ -101,9 +110,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     }
 
     pub(super) fn publish(&mut self) -> Result<(), DriverError> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let now = unix_now();
         let participant = &self.parts.participant;
         let tasks = self.tasks.iter().map(|(hash, known)| {
             let progress = participant.progress(hash);
@@ -111,6 +118,9 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 name: known.task.name.clone(),
                 task: hash.to_hex(),
                 approved: participant.is_approved(hash),
+                refused: participant
+                    .refusal(hash)
+                    .and_then(|_| self.refusals.get(hash).cloned()),
                 step: progress.map_or(0, |progress| progress.step),
                 steps: known.plan.steps(),
                 state: progress.map_or_else(String::new, |progress| progress.state.to_hex()),

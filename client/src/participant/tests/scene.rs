@@ -384,17 +384,15 @@ impl Scene {
         let heard = lines.clone();
         let say = Box::new(move |line: &str| heard.lock().unwrap().push(line.to_owned()));
         let voice = Voice::new(say, home.status.clone(), Status::default());
-        let trainer = Trainer::start(
-            source(self.folder.path(), 40),
-            home.rounds.clone(),
-            home.own.clone(),
-        )
-        .unwrap();
+        let source = source(self.folder.path(), 40);
+        let policy = source.policy.clone();
+        let trainer = Trainer::start(source, home.rounds.clone(), home.own.clone()).unwrap();
         let parts = Parts {
             participant,
             entropy: SeededEntropy::new(5),
             channel: PaperLink(acting),
             home,
+            policy,
             trainer,
             voice,
             consortium: ConsortiumFile::new(self.folder.path().join("consortium.toml")),

@@ -19,6 +19,8 @@ pub enum OutboundKind {
     Armed,
     /// The operator approved a task.
     Approval,
+    /// The bank refuses a task.
+    TaskRefusal,
     /// Sealed shares of the masks' secrets.
     Bundle,
     /// The contribution is computed.
@@ -49,7 +51,7 @@ pub enum OutboundKind {
 
 impl OutboundKind {
     /// All of them, the round's first.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MaskedVector,
         Self::Trailer,
         Self::Bundle,
@@ -61,6 +63,7 @@ impl OutboundKind {
         Self::Objection,
         Self::Cosignature,
         Self::Approval,
+        Self::TaskRefusal,
         Self::EpochKeys,
         Self::PairCiphertexts,
         Self::PairConfirmations,
@@ -84,6 +87,7 @@ impl OutboundKind {
             Self::PairConfirmations => "pair-confirmations",
             Self::Armed => "armed",
             Self::Approval => "approval",
+            Self::TaskRefusal => "task-refusal",
             Self::Bundle => "bundle",
             Self::Ready => "ready",
             Self::Confirm => "confirm",
@@ -116,6 +120,7 @@ impl OutboundKind {
             Self::PairConfirmations => "confirmations that pair keys agree",
             Self::Armed => "keys with all banks are confirmed",
             Self::Approval => "signed approval of a task",
+            Self::TaskRefusal => "signed refusal of a task, with its reason in general words",
             Self::Bundle => "shares of the masks' secrets, sealed for the other banks",
             Self::Ready => "signed word that the contribution is computed, and peers whose shares were bad",
             Self::Confirm => "signature over the list of banks in the sum",
@@ -143,7 +148,7 @@ mod tests {
     fn every_kind_has_a_word_of_its_own() {
         let words: BTreeSet<&str> = OutboundKind::ALL.iter().map(|kind| kind.name()).collect();
         let kinds: BTreeSet<OutboundKind> = OutboundKind::ALL.into_iter().collect();
-        assert_eq!((words.len(), kinds.len()), (21, 21));
+        assert_eq!((words.len(), kinds.len()), (22, 22));
         for kind in OutboundKind::ALL {
             assert_eq!(OutboundKind::from_name(kind.name()), Some(kind));
         }
