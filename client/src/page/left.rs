@@ -34,7 +34,7 @@ fn group(kind: &str) -> usize {
         ) => 1,
         Some(
             Kind::Approval
-            | Kind::TaskRefusal
+            | Kind::Refusal
             | Kind::EpochKeys
             | Kind::PairCiphertexts
             | Kind::PairConfirmations

@@ -128,11 +128,11 @@ pub struct Driver<C, E> {
     deferred: Option<(RoundOpen, RoundResult)>,
     /// The proposal whose refusal was told on this connection.
     refusal_told: Option<Digest>,
-    /// The round that is open, for what is told of it.
-    open: Option<seen::OpenRound>,
     policy: PolicyWatch,
     /// Why tasks are refused, for the bank's own operator.
     refusals: BTreeMap<Digest, String>,
+    /// The round that is open, for what is told of it.
+    open: Option<seen::OpenRound>,
 }
 
 impl<C: Channel, E: Entropy> Driver<C, E> {
@@ -161,9 +161,9 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             cohort: None,
             deferred: None,
             refusal_told: None,
-            open: None,
             policy,
             refusals: BTreeMap::new(),
+            open: None,
         };
         let open = driver.parts.participant.active_round();
         driver.parts.home.rounds.sweep(open)?;

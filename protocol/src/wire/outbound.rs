@@ -124,6 +124,10 @@ impl From<&ToCoordinator> for Departure {
                 task: Some(approval.claim().task),
                 ..Self::of(Kind::Approval)
             },
+            ToCoordinator::Refusal(refusal) => Self {
+                task: Some(refusal.claim().task),
+                ..Self::of(Kind::Refusal)
+            },
             ToCoordinator::Bundle(bundle) => Self::of(Kind::Bundle).in_round(bundle.header.claim().round),
             ToCoordinator::Ready { statement, .. } => Self::of(Kind::Ready).in_round(statement.claim().round),
             ToCoordinator::Confirm { round, .. } => Self::of(Kind::Confirm).in_round(*round),
@@ -138,10 +142,6 @@ impl From<&ToCoordinator> for Departure {
             ToCoordinator::RosterApproval(_) => Self::of(Kind::RosterApproval),
             ToCoordinator::RosterRefusal { .. } => Self::of(Kind::RosterRefusal),
             ToCoordinator::RosterPinned { .. } => Self::of(Kind::RosterPinned),
-            ToCoordinator::Refusal(refusal) => Self {
-                task: Some(refusal.claim().task),
-                ..Self::of(Kind::TaskRefusal)
-            },
         }
     }
 }

@@ -45,6 +45,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 self.step(Event::NotComputed(round));
             }
             News::Failed(_, reason) => {
+                self.saw_sat_out(round, "its part could not be computed");
                 let text = format!("this bank sits the round out, the others go on: {reason}");
                 self.saw_sat_out(round, "its part could not be computed");
                 self.parts.voice.tell(Some(round), &text);

@@ -20,7 +20,7 @@ pub enum OutboundKind {
     /// The operator approved a task.
     Approval,
     /// The bank refuses a task.
-    TaskRefusal,
+    Refusal,
     /// Sealed shares of the masks' secrets.
     Bundle,
     /// The contribution is computed.
@@ -63,7 +63,7 @@ impl OutboundKind {
         Self::Objection,
         Self::Cosignature,
         Self::Approval,
-        Self::TaskRefusal,
+        Self::Refusal,
         Self::EpochKeys,
         Self::PairCiphertexts,
         Self::PairConfirmations,
@@ -87,7 +87,7 @@ impl OutboundKind {
             Self::PairConfirmations => "pair-confirmations",
             Self::Armed => "armed",
             Self::Approval => "approval",
-            Self::TaskRefusal => "task-refusal",
+            Self::Refusal => "refusal",
             Self::Bundle => "bundle",
             Self::Ready => "ready",
             Self::Confirm => "confirm",
@@ -120,7 +120,7 @@ impl OutboundKind {
             Self::PairConfirmations => "confirmations that pair keys agree",
             Self::Armed => "keys with all banks are confirmed",
             Self::Approval => "signed approval of a task",
-            Self::TaskRefusal => "signed refusal of a task, with its reason in general words",
+            Self::Refusal => "signed refusal of a task, with a reason in general words",
             Self::Bundle => "shares of the masks' secrets, sealed for the other banks",
             Self::Ready => "signed word that the contribution is computed, and peers whose shares were bad",
             Self::Confirm => "signature over the list of banks in the sum",
