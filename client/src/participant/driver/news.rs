@@ -47,7 +47,6 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             News::Failed(_, reason) => {
                 self.saw_sat_out(round, "its part could not be computed");
                 let text = format!("this bank sits the round out, the others go on: {reason}");
-                self.saw_sat_out(round, "its part could not be computed");
                 self.parts.voice.tell(Some(round), &text);
                 self.step(Event::NotComputed(round));
             }
