@@ -13,7 +13,7 @@ mod pin;
 pub mod reader;
 mod tunnel;
 
-pub use ask::{AskError, Told, ask};
+pub use ask::{AskError, Member, Told, ask, renew};
 pub use fits::{Fitting, NotFitting, fits};
 pub use given::{NotGiven, invitation};
 pub use look::{Look, LookProblem, look};

@@ -5,11 +5,11 @@ use std::io::{self, Read, Write};
 
 use rustls::{AlertDescription, CertificateError};
 use rustls_pki_types::CertificateDer;
-use veilsum_protocol::enrolment::{GREETING_LIMIT, Greeting};
+use veilsum_protocol::enrolment::{ENROL_ALPN, GREETING_LIMIT, Greeting};
 use veilsum_protocol::ids::{Digest, Timestamp};
 
 use crate::AskError;
-use crate::ask::{harmless, open, words};
+use crate::ask::{To, harmless, open, words};
 use crate::frames::read_frame;
 use crate::pin::{Dates, Pin};
 
@@ -63,7 +63,12 @@ pub fn look<S: Read + Write>(
     server_name: &str,
     authority: Option<Digest>,
 ) -> Result<Look, AskError> {
-    let (mut tls, pin) = open(stream, server_name, authority)?;
+    let to = To {
+        server_name,
+        authority,
+        alpn: ENROL_ALPN,
+    };
+    let (mut tls, pin) = open(stream, &to, None)?;
     let why = RefCell::new(None);
     let broken = |error: io::Error| {
         let text = error.to_string();

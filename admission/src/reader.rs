@@ -267,7 +267,8 @@ fn pin(hands: &impl Hands, path: &Path, text: &str) -> Result<(), NotEnrolled> {
     }
 }
 
-fn now() -> Timestamp {
+/// The time by this machine's clock.
+pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp(since.map_or(0, |since| since.as_secs()))
 }

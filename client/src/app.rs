@@ -26,8 +26,12 @@ use crate::participant::{
     ConsortiumFile, Driver, DriverError, FileError, FolderLock, Home, LockError, Parts, RecoveryError, Say,
     StateFileError, Status, TasksError, Trainer, Voice, restore, unfinished,
 };
+use crate::renewal::Renewal;
 use crate::train::{DeviceChoice, Runtime, RuntimeError};
 use crate::transport::{self, DownReason, LinkOptions, Positions, Proxy};
+
+/// Name and version of this program.
+pub const SOFTWARE: &str = concat!("veilsum-client ", env!("CARGO_PKG_VERSION"));
 
 /// Which way to the coordinator worked, in the state's folder.
 const WAY_FILE: &str = "way.json";
@@ -339,7 +343,7 @@ pub fn link_options(
         address: consortium.address.clone(),
         server_name: consortium.server_name.clone(),
         ca_pem: consortium.ca_pem.clone().into_bytes(),
-        certificate_pem: identity.certificate_pem.clone(),
+        certificate: identity.certificate_pem.clone().into(),
         key_pkcs8: identity.tls_key.clone(),
         positions: Positions::of([identity.position]),
         limits: config.link.clone(),
@@ -348,6 +352,18 @@ pub fn link_options(
         seed: u64::from_le_bytes(seed),
         ledger: Ledger::in_memory(),
     })
+}
+
+/// How the bank's certificate is renewed.
+pub fn renewal(config: &Config, consortium: &Consortium, options: &LinkOptions) -> Renewal {
+    Renewal::new(
+        consortium,
+        config.identity.certificate.clone(),
+        options.certificate.clone(),
+        options.key_pkcs8.clone(),
+        options.limits.clone(),
+        options.proxy.clone(),
+    )
 }
 
 /// The proxy of `link.proxy`, with what lets the bank through.
@@ -405,6 +421,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     let mut options = link_options(&config, &consortium, &identity)?;
     let ledger = Ledger::open(&Home::egress(&config.state))?;
     options.ledger = ledger.clone();
+    let renewal = renewal(&config, &consortium, &options);
     let address = options.address.clone();
     let pinned = Pinned {
         bank: identity.position,
@@ -463,6 +480,8 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         if let Some(server) = server {
             serve_page(server, &config, &home, &mut voice, &ledger)?;
         }
+        let (remarks, certificate) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(renewal.keep(remarks));
         let (channel, events) = transport::start::<ToCoordinator, ToBank>(options, |message| message.into())?;
         let driver = Driver::start(Parts {
             participant,
@@ -476,6 +495,7 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
             positions,
             ledger,
             address,
+            certificate,
         })?;
         Ok(driver.run(events, stop).await?)
     });
@@ -540,6 +560,12 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp(since.map_or(0, |since| since.as_secs()))
+}
+
+/// A day for people, of Unix seconds.
+pub fn date(at: i64) -> String {
+    time::OffsetDateTime::from_unix_timestamp(at)
+        .map_or(format!("Unix time {at}"), |at| at.date().to_string())
 }
 
 fn read(path: &Path, advice: &'static str) -> Result<Vec<u8>, AppError> {

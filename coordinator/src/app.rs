@@ -1,9 +1,8 @@
 //! The daemon put together: the one place that names concrete backends.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use veilsum_protocol::consortium::Consortium;
@@ -29,8 +28,10 @@ use crate::https;
 use crate::ledger::{Archive, StoredLedger};
 use crate::membership::Members;
 use crate::metrics::Meters;
+use crate::own_certificate::OwnCertificate;
 use crate::page::{self, Office};
 use crate::store::sled::SledStore;
+use crate::store_copy;
 use crate::transport::{
     Inbound, Listener, PublicBlobs, Seats, ServerIdentity, Services, SessionHandle, TransportError,
     UploadGate, Uploaded,
@@ -38,12 +39,6 @@ use crate::transport::{
 
 /// Inputs that may wait for the engine; when there are more, banks wait.
 const INPUTS: usize = 1024;
-
-/// The operator is reminded so many days before the coordinator's certificate expires.
-const RENEW_DAYS: i64 = 30;
-
-/// Between two looks at the certificate's date.
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// How long the banks may take to agree on the keys of an epoch, in seconds: a few messages back and forth.
 const SET_UP_LIMIT_S: u32 = 60;
@@ -175,7 +170,8 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     let (consortium, roster) = read_consortium(config).map_err(RunError::Configuration)?;
     let verifier = consortium.log_key.clone();
     let key = read_log_key(config, &verifier).map_err(RunError::Configuration)?;
-    let expires = check_certificate(config, &consortium)?;
+    let certificate = check_certificate(config, &consortium)?;
+    let expires = certificate.not_after;
     let identity = read_identity(config, &consortium).map_err(configuration)?;
     let (stopped, stop) = tokio::sync::watch::channel(false);
     // Before the store is read, which takes a while where the log is long: whoever asks hears that the daemon starts.
@@ -188,6 +184,7 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     let office = open_office(dir, config, &identity, &meters, &verifier, expires, &stop)?;
 
     let store = SledStore::open(&config.folders.data.join("store")).map_err(failure)?;
+    store_copy::forget_in(&config.folders.data).map_err(failure)?;
     let ledger = StoredLedger::open(store, &config.folders.log, &verifier, key).map_err(failure)?;
     let archive = Arc::new(Archive::open(&config.folders.data).map_err(failure)?);
     let gate = Arc::new(Gate::default());
@@ -209,12 +206,14 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     .map_err(failure)?;
     engine.observed_by(Box::new(meters.clone()));
 
-    let listener = Listener::bind(config.listen, &identity, &config.limits, Desk::new(dir))?;
+    let enrolment = Desk::new(dir).renewing(config.enrolment.renewal);
+    let listener = Listener::bind(config.listen, &identity, &config.limits, enrolment)?;
     let address = listener.local_addr().map_err(failure)?;
     let desk = admin::Desk {
         inputs: inputs.clone(),
         feed: engine.feed(),
         login: login(office.as_ref()),
+        data: config.folders.data.clone(),
     };
     let admin = admin::serve(&config.folders.data, desk).map_err(|error| {
         failure(format!(
@@ -234,12 +233,25 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     let services = Services {
         seats,
         gate: Arc::new(Door(gate)),
-        blobs: Arc::new(Shelf(archive, meters)),
+        blobs: Arc::new(Shelf(archive, meters.clone())),
         spool: config.folders.data.join("spool"),
     };
     let (inbound, network) = mpsc::channel(INPUTS);
     tokio::spawn(admin);
-    tokio::spawn(remind(expires, config.identity.certificate.clone()));
+    let told = office.as_ref().map(|(office, _)| Arc::clone(office));
+    let own = OwnCertificate {
+        dir: dir.to_owned(),
+        files: config.identity.clone(),
+        policy: config.enrolment.renewal,
+        server_name: consortium.server_name.clone(),
+        expires: Arc::new(move |at| {
+            meters.certificate_expires(at);
+            if let Some(office) = &told {
+                office.certificate_expires(at);
+            }
+        }),
+    };
+    tokio::spawn(own.keep(identity, certificate));
     if let Some((office, _)) = &office {
         office.opens(inputs.clone(), engine.feed());
     }
@@ -390,8 +402,11 @@ fn bind_for_auditors(
     Ok(Some(server))
 }
 
-/// Finds out before the first bank does whether banks accept the coordinator's certificate, and when it expires (Unix seconds).
-pub(crate) fn check_certificate(config: &Config, consortium: &Consortium) -> Result<i64, RunError> {
+/// Finds out before the first bank does whether banks accept the coordinator's certificate, and tells what it says.
+pub(crate) fn check_certificate(
+    config: &Config,
+    consortium: &Consortium,
+) -> Result<inspect::CertificateFacts, RunError> {
     let path = &config.identity.certificate;
     let named = |problem: String| {
         configuration(format!(
@@ -402,24 +417,7 @@ pub(crate) fn check_certificate(config: &Config, consortium: &Consortium) -> Res
     let pem = std::fs::read(path).map_err(|error| named(error.to_string()))?;
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
     let ca = consortium.ca_pem.as_bytes();
-    inspect::verify_server(&pem, ca, &consortium.server_name, now)
-        .map(|facts| facts.not_after)
-        .map_err(named)
-}
-
-/// Warns at once and every day from [`RENEW_DAYS`] before the certificate expires.
-async fn remind(expires: i64, certificate: PathBuf) {
-    loop {
-        let left = expires - time::OffsetDateTime::now_utc().unix_timestamp();
-        let days = left.div_euclid(86_400);
-        if days < RENEW_DAYS {
-            tracing::warn!(
-                "{}: the coordinator's certificate is valid for {days} more days, then no bank connects; run `veilsum-coordinator renew` and start the coordinator again",
-                certificate.display()
-            );
-        }
-        tokio::time::sleep(DAY).await;
-    }
+    inspect::verify_server(&pem, ca, &consortium.server_name, now).map_err(named)
 }
 
 async fn until(mut stop: tokio::sync::watch::Receiver<bool>) {

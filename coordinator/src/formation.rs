@@ -39,7 +39,7 @@ pub(crate) async fn wait(
         &consortium.ca_pem,
     )
     .map_err(configuration)?;
-    let desk = Desk::new(dir);
+    let desk = Desk::new(dir).renewing(config.enrolment.renewal);
     let name = &consortium.name;
     let bound = |address| {
         tracing::info!("{name} has no roster yet: its banks and auditors are enrolled on {address}, TCP");

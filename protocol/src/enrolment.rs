@@ -8,6 +8,7 @@ mod fingerprint;
 mod invitation;
 mod messages;
 mod reader;
+mod renewal;
 
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::de::DeserializeOwned;
@@ -24,6 +25,7 @@ pub use messages::{
     RefusalReason, secret_digest,
 };
 pub use reader::{ReaderRequest, Request, Role};
+pub use renewal::{RENEW_ALPN, RENEWAL_LIMIT, Renewal, renewal_is_due_at};
 
 /// Version of the request's format.
 pub const REQUEST_VERSION: u32 = 1;

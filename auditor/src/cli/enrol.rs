@@ -71,9 +71,13 @@ impl Hands for Own {
     }
 
     fn say(&self, text: &str) {
-        // Who closed standard error does not want it.
-        let _ = writeln!(io::stderr(), "{text}");
+        say(text);
     }
+}
+
+pub(super) fn say(text: &str) {
+    // Who closed standard error does not want it.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 impl Enrol {

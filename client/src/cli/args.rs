@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::command::backup::KeepCommand;
 use crate::command::config::ConfigCommand;
 use crate::command::preflight::Preflight;
 use crate::command::roster::RosterCommand;
@@ -126,6 +127,8 @@ pub(super) enum Command {
         #[command(flatten)]
         bank: Folder,
     },
+    #[command(flatten)]
+    Keep(KeepCommand),
 }
 
 #[derive(Debug, Subcommand)]

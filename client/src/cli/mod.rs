@@ -20,7 +20,7 @@ use crate::command::config::ConfigCommand;
 use crate::command::roster::RosterCommand;
 use crate::command::task::TaskCommand;
 use crate::command::{
-    columns, config, data, enrol, merges, page, preflight, roster, status, table, task, watch,
+    backup, columns, config, data, enrol, merges, page, preflight, roster, status, table, task, watch,
 };
 use crate::core_dump;
 use crate::enrol::folder::Wishes;
@@ -189,6 +189,10 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
         Command::Status { bank } => {
             let report = status::status(&bank.dir)?;
             print(cli.json, &report, || report.text())?;
+        }
+        Command::Keep(command) => {
+            let report = backup::execute(command)?;
+            print(cli.json, &report.json, || report.text)?;
         }
     }
     Ok(0)

@@ -1,5 +1,6 @@
 //! The commands of the bank's operator.
 
+pub(crate) mod backup;
 pub(crate) mod columns;
 pub(crate) mod config;
 pub(crate) mod data;

@@ -9,6 +9,7 @@ use crate::app::{self, AppError};
 use crate::consent::moment;
 use crate::egress::Ledger;
 use crate::participant::{FolderLock, Home, Status};
+use crate::peer_text::shown;
 
 /// The daemon's own words, and whether it is there.
 #[derive(Debug, Serialize)]
@@ -62,8 +63,16 @@ impl Report {
             format!("log        {} entries", status.log_entries),
         ];
         lines.extend(status.certificate_not_after.map(|end| {
-            let days = end.saturating_sub(i64::try_from(now / 1000).unwrap_or(i64::MAX)) / 86_400;
-            format!("cert       valid for {days} more days")
+            let days = end
+                .saturating_sub(i64::try_from(now / 1000).unwrap_or(i64::MAX))
+                .div_euclid(86_400);
+            match &status.renewal {
+                None => format!("cert       valid for {days} more days, renewed by itself"),
+                Some(problem) => format!(
+                    "cert       VALID FOR {days} MORE DAYS, NOT RENEWED YET: {}",
+                    shown(problem)
+                ),
+            }
         }));
         lines.extend(
             status.page.as_ref().map(|address| {

@@ -30,6 +30,7 @@ use crate::consent::PolicyWatch;
 use crate::desensitise::PolicySource;
 use crate::egress::Ledger;
 use crate::peer_text::shown;
+use crate::renewal::Remark;
 use crate::transport::{Event as LinkEvent, Positions};
 
 use super::channel::Channel;
@@ -101,6 +102,8 @@ pub struct Parts<C, E> {
     pub ledger: Ledger,
     /// `host:port` of the coordinator.
     pub address: String,
+    /// What happens to the bank's certificate.
+    pub certificate: mpsc::UnboundedReceiver<Remark>,
 }
 
 /// The loop's state.
@@ -214,6 +217,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 },
                 error = self.scribe.failure() => return Err(error),
                 Some(note) = self.notes.1.recv() => self.parts.voice.mention(&shown(&note)),
+                Some(remark) = self.parts.certificate.recv() => self.certificate(remark),
                 () = sleep_until(self.told), if !is_told => {}
                 _ = look.tick() => {
                     self.save()?;

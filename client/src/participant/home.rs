@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
+
 use super::durable::{FileError, make_folder};
 use super::evidence::EvidenceFiles;
 use super::history::RoundHistory;
@@ -29,6 +31,7 @@ use super::tasks::Tasks;
 /// | `evidence/` | signed heads of the log that contradict each other; not there while there are none |
 /// | `history.jsonl` | the rounds that this bank saw, with its own scores |
 /// | `egress/` | the account of what left the bank |
+/// | `seen.note` | a head of the log that was seen before a restore; not there without one |
 /// | `status.json` | what the daemon is doing |
 #[derive(Debug)]
 pub struct Home {
@@ -54,6 +57,8 @@ pub struct Home {
     pub history: Arc<Mutex<RoundHistory>>,
     /// Where `status` looks.
     pub status: PathBuf,
+    /// The folder of all of it.
+    pub folder: PathBuf,
 }
 
 impl Home {
@@ -65,7 +70,7 @@ impl Home {
     pub fn open(state: &Path, models: PathBuf) -> Result<Self, StateFileError> {
         make_folder(state)?;
         Ok(Self {
-            state: StateFile::open(state.join("participant.state"))?,
+            state: StateFile::open(Self::state_file(state))?,
             rounds: RoundFiles::open(state.join("rounds"))?,
             own: OwnFiles::new(state.join("own")),
             states: Self::states(state)?,
@@ -76,6 +81,7 @@ impl Home {
             models: ModelFiles::new(models),
             history: Arc::new(Mutex::new(RoundHistory::open(Self::history(state))?)),
             status: Self::status(state),
+            folder: state.to_owned(),
         })
     }
 
@@ -115,6 +121,35 @@ impl Home {
     /// The folder of the account of what left the bank.
     pub fn egress(state: &Path) -> PathBuf {
         state.join("egress")
+    }
+
+    /// The file of the protocol's state.
+    pub fn state_file(state: &Path) -> PathBuf {
+        state.join("participant.state")
+    }
+
+    /// The file with a head of the log that the bank had seen, which a backup brings back in the place of the protocol's state.
+    pub fn seen(state: &Path) -> PathBuf {
+        state.join("seen.note")
+    }
+
+    /// That head; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no head of this log.
+    pub fn seen_head(state: &Path, log: &VerifierKey) -> Result<Option<VerifiedCheckpoint>, FileError> {
+        let path = Self::seen(state);
+        let at = FileError::at(&path);
+        match std::fs::read(&path) {
+            Ok(note) => VerifiedCheckpoint::parse(&note, log).map(Some).map_err(|error| {
+                at(std::io::Error::new(
+                    std::io::ErrorKind::InvalidData,
+                    error.to_string(),
+                ))
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(at(error)),
+        }
     }
 
     /// The file in which the daemon says what it is doing.

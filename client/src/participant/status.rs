@@ -70,6 +70,9 @@ pub struct Status {
     /// Hash of the change of the roster that is proposed; none while none is.
     #[serde(default)]
     pub proposed_roster: Option<String>,
+    /// What stands in the way of its renewal; none while nothing does.
+    #[serde(default)]
+    pub renewal: Option<String>,
     /// The tasks that are known.
     pub tasks: Vec<TaskStatus>,
 }

@@ -21,6 +21,7 @@ use super::positions::Positions;
 use super::proxy::Proxy;
 use super::race::{self, Verdict};
 use super::reason::{DownReason, diagnose};
+use super::shown::ShownCertificate;
 use super::tls::client_config;
 use super::way::{Memory, Way};
 use crate::config::{Link as Limits, LinkTransport};
@@ -35,8 +36,8 @@ pub struct LinkOptions {
     pub server_name: String,
     /// The authority's certificate, PEM.
     pub ca_pem: Vec<u8>,
-    /// The bank's certificate, PEM.
-    pub certificate_pem: Vec<u8>,
+    /// The bank's certificate.
+    pub certificate: ShownCertificate,
     /// The certificate's private key: PKCS #8 in DER.
     pub key_pkcs8: Zeroizing<Vec<u8>>,
     /// The bank's roster positions, of which the coordinator must confirm one.
@@ -78,7 +79,7 @@ fn now() -> u64 {
 
 /// Connects and waits until the coordinator has admitted the bank: a refusal of the certificate arrives only after the handshake.
 pub(super) async fn connect(options: &LinkOptions) -> Result<Admitted, DownReason> {
-    inspect::verify(&options.certificate_pem, &options.ca_pem, Timestamp(now()))
+    inspect::verify(&options.certificate.pem(), &options.ca_pem, Timestamp(now()))
         .map_err(DownReason::OwnCertificate)?;
     let deadline = Instant::now() + Duration::from_secs(options.limits.connect_s.into());
     let late = |_| DownReason::CannotResolve {

@@ -8,8 +8,10 @@ use time::OffsetDateTime;
 use veilsum_protocol::enrolment::Party;
 
 use super::{Failure, print};
+use crate::config::Renewal;
 use crate::enrol::form::{self, Outside};
 use crate::enrol::invite::{self, InviteOptions, Listed};
+use crate::enrol::renewal::{Asked, Renewals};
 use crate::enrol::{date_and_time, decide, revoked};
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +51,12 @@ pub(crate) enum EnrolmentCommand {
     },
     /// List the requests that wait for approval, with the fingerprint to compare by telephone
     Requests {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// List the certificates that members asked to have renewed: those that wait for `renew --member`, then those that were issued
+    Renewals {
         /// The folder that `init` made
         #[arg(long)]
         dir: PathBuf,
@@ -170,6 +178,16 @@ pub(crate) fn execute(command: &EnrolmentCommand, json: bool, now: OffsetDateTim
                 lines(&waiting, decide::Waiting::line, "no request waits")
             })
         }
+        EnrolmentCommand::Renewals { dir } => {
+            let all = renewals_of(dir).all()?;
+            print(json, &all, || {
+                lines(
+                    &all,
+                    Asked::line,
+                    "no certificate was renewed yet, and none waits for it",
+                )
+            })
+        }
         EnrolmentCommand::Approve { dir, name } => {
             let approved = decide::approve(dir, name, now)?;
             print(json, &approved, || {
@@ -204,6 +222,21 @@ pub(crate) fn execute(command: &EnrolmentCommand, json: bool, now: OffsetDateTim
         }
         EnrolmentCommand::Form { dir, yes } => form_roster(dir, *yes, json),
     }
+}
+
+fn renewals_of(dir: &Path) -> Renewals {
+    // Who decides here is the operator, whatever the daemon does by itself.
+    Renewals::at(dir, Renewal::Ask)
+}
+
+pub(super) fn renew_member(dir: &Path, name: &str, json: bool, now: OffsetDateTime) -> Result<(), Failure> {
+    let issued = renewals_of(dir).allow(name, now)?;
+    print(json, &issued, || {
+        format!(
+            "{} {}: a certificate for the same key is issued; it fetches it by itself within an hour",
+            issued.party, issued.name
+        )
+    })
 }
 
 fn form_roster(dir: &Path, yes: bool, json: bool) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 a finding or failure, 2 wrong usage or configuration, 75 try again.
 
+mod backup;
 mod config;
 mod curves;
 mod enrolment;
@@ -23,6 +24,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 
+use self::backup::BackupCommand;
 use self::config::ConfigCommand;
 use self::enrolment::EnrolmentCommand;
 use self::task::TaskCommand;
@@ -86,13 +88,17 @@ enum Command {
         #[arg(required = true)]
         requests: Vec<PathBuf>,
     },
-    /// Issue another certificate for the coordinator's own key, before the present one expires or for other hosts
+    /// Issue another certificate for the coordinator's own key, before the present one expires or for other hosts; or for a member that asked
     ///
-    /// A running coordinator shows it once it is started again. Banks have nothing to do.
+    /// Banks have nothing to do, and a running coordinator shows its new certificate within a second. Where the authority's key is in the folder it
+    /// does this by itself when a third of the validity is left, for its own certificate and for members', unless enrolment.renewal is "ask".
     Renew {
         /// The folder that `init` made
         #[arg(long)]
         dir: PathBuf,
+        /// The bank or auditor that asked for a new certificate, as `renewals` lists it
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["hosts", "days"])]
+        member: Option<String>,
         /// Host names or IP addresses of the coordinator, the one in consortium.toml among them; those of the present certificate
         /// if none is named
         #[arg(long = "host")]
@@ -103,6 +109,8 @@ enum Command {
     },
     #[command(flatten)]
     Enrolment(EnrolmentCommand),
+    #[command(flatten)]
+    Backup(BackupCommand),
     /// Run the coordinator until SIGTERM
     ///
     /// Before there is a roster it enrols banks and auditors, and says what it waits for.
@@ -309,11 +317,21 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                 lines.join("\n")
             })
         }
-        Command::Renew { dir, hosts, days } => {
+        Command::Renew {
+            dir,
+            member: Some(name),
+            ..
+        } => enrolment::renew_member(dir, name, cli.json, now),
+        Command::Renew {
+            dir,
+            member: None,
+            hosts,
+            days,
+        } => {
             let report = renew::renew(dir, &load(dir)?.identity, hosts, *days, now)?;
             print(cli.json, &report, || {
                 format!(
-                    "renewed {}: valid for {} days for {}\nnext: stop the coordinator and run it again; banks have nothing to do",
+                    "renewed {}: valid for {} days for {}\na running coordinator shows it within a second; banks have nothing to do",
                     report.certificate.display(),
                     report.days,
                     report.hosts.join(", ")
@@ -321,6 +339,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
             })
         }
         Command::Enrolment(command) => enrolment::execute(command, cli.json, now),
+        Command::Backup(command) => backup::execute(command, cli.json, now),
         Command::Run { dir } => app::run(dir, &load(dir)?).map_err(|error| match error {
             app::RunError::Configuration(problem) => Failure::usage(problem),
             app::RunError::Failure(problem) => Failure::finding(problem),

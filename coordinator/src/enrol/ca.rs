@@ -76,6 +76,12 @@ impl Authority {
         Ok(Self { issuer, not_after })
     }
 
+    /// Whole days for which it can still issue, at most [`MAX_DAYS`].
+    pub fn days_left(&self, now: OffsetDateTime) -> u32 {
+        let left = (self.not_after - now).whole_days();
+        u32::try_from(left).unwrap_or(0).min(MAX_DAYS)
+    }
+
     /// Reads the authority's files.
     ///
     /// # Errors

@@ -14,19 +14,23 @@ use veilsum_protocol::roster::MIN_BANKS;
 
 use super::form::{number_of, outside};
 use super::init::Folder;
+use super::inspect::CertificateFacts;
 use super::invite::read_consortium;
 use super::issue::{formed, has_authority, issue, proposed};
 use super::readers::Readers;
 use super::register::{Held, Place, Register, State};
+use super::renewal::Renewals;
 use super::request::{self, Verified};
 use super::revoked::RevokedList;
 use super::{EnrolError, date_and_time};
+use crate::config::Renewal;
 
 /// Answers questions from the operator's folder.
 #[derive(Debug, Clone)]
 pub struct Desk {
     dir: PathBuf,
     register: Register,
+    renewals: Renewals,
 }
 
 /// Why a question has no other answer: the asker's fault, or this machine's.
@@ -51,7 +55,21 @@ impl Desk {
         Self {
             dir: dir.to_owned(),
             register: Register::at(dir),
+            renewals: Renewals::at(dir, Renewal::default()),
         }
+    }
+
+    /// The same, where certificates are renewed in this way.
+    pub fn renewing(self, policy: Renewal) -> Self {
+        Self {
+            renewals: Renewals::at(&self.dir, policy),
+            ..self
+        }
+    }
+
+    /// The answer to a member that showed a certificate in a handshake and wants another. Blocks on the disk.
+    pub fn renew(&self, shown: &CertificateFacts, now: OffsetDateTime) -> Answer {
+        self.renewals.answer(shown, now)
     }
 
     /// Whose access was taken away.

@@ -19,6 +19,7 @@ pub mod own_authority;
 pub mod readers;
 pub mod register;
 pub mod renew;
+pub mod renewal;
 pub mod request;
 pub mod revoked;
 pub mod roster;

@@ -9,7 +9,7 @@ use veilsum_protocol::crypto::entropy::SeededEntropy;
 use veilsum_protocol::crypto::secret::Secret;
 use veilsum_protocol::enrolment::{
     ANSWER_LIMIT, Admission, Answer, Ask, EnrolmentRequest, Greeting, Invitation, Party, REQUEST_VERSION,
-    ReaderRequest, Refusal, RefusalReason, Role, proof_message,
+    ReaderRequest, Refusal, RefusalReason, Renewal, Role, proof_message,
 };
 use veilsum_protocol::ids::{Digest, Round, Timestamp};
 use veilsum_protocol::log::{Tile, TileKind};
@@ -205,6 +205,9 @@ fn enrolment() -> Vec<Vec<u8>> {
         }),
         body(&ask(Party::Bank, "bank-a")),
         body(&ask(Party::Auditor, "firm")),
+        body(&Renewal {
+            replaces: Digest([7; 32]),
+        }),
         body(&Answer::Pending {
             waiting_for: "approval".to_owned(),
         }),

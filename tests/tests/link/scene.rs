@@ -111,7 +111,7 @@ impl Scene {
             address: address.to_string(),
             server_name: self.consortium.server_name.clone(),
             ca_pem: self.consortium.ca_pem.clone().into_bytes(),
-            certificate_pem: fs::read(&config.identity.certificate).unwrap(),
+            certificate: fs::read(&config.identity.certificate).unwrap().into(),
             key_pkcs8: read_pkcs8(&config.identity.key).unwrap(),
             positions: Positions::of([bank(position)]),
             limits: LinkConfig {
@@ -134,7 +134,8 @@ impl Scene {
         .unwrap();
         let key = KeyPair::generate().unwrap();
         let mut options = self.options(1, address);
-        options.certificate_pem = ca.issue_bank("stranger", &key, days, from).unwrap().into_bytes();
+        let issued = ca.issue_bank("stranger", &key, days, from).unwrap();
+        options.certificate = issued.into_bytes().into();
         options.key_pkcs8 = key.serialize_der().into();
         options
     }

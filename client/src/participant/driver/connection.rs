@@ -6,6 +6,7 @@ use veilsum_protocol::wire::message::ToBank;
 
 use super::seen::milliseconds;
 use super::{Driver, Input, LinkEvent};
+use crate::app::SOFTWARE;
 use crate::participant::channel::Channel;
 use crate::participant::error::DriverError;
 use crate::participant::status::Connection;
@@ -46,8 +47,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     &format!("connected {way}; waiting for the coordinator"),
                     Wait::endless("it has something for this bank: a key epoch, a task or a round"),
                 );
-                let software = concat!("veilsum-client ", env!("CARGO_PKG_VERSION"));
-                self.send(&self.parts.participant.hello(software)).await;
+                self.send(&self.parts.participant.hello(SOFTWARE)).await;
                 // Also while an entry is held: nothing that is sent again waits for a record.
                 for action in self
                     .parts

@@ -7,11 +7,14 @@ use veilsum_protocol::log::follower::LoggedEntry;
 use veilsum_protocol::round::participant::Notice;
 
 use super::{Driver, unix_now};
+use crate::app::date;
 use crate::participant::channel::Channel;
 use crate::participant::error::DriverError;
 use crate::participant::status::TaskStatus;
 use crate::participant::voice;
 use crate::participant::wait::Wait;
+use crate::peer_text::shown;
+use crate::renewal::Remark;
 
 impl<C: Channel, E: Entropy> Driver<C, E> {
     /// Something that the participant wants the operator to know.
@@ -107,6 +110,25 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 .voice
                 .mention("the bank's table is in order: it takes part");
         }
+    }
+
+    /// What has become of the bank's certificate.
+    pub(super) fn certificate(&mut self, remark: Remark) {
+        let voice = &mut self.parts.voice;
+        if let Some(news) = &remark.news {
+            voice.mention(news);
+        }
+        if remark.problem != voice.status.renewal
+            && let Some(problem) = &remark.problem
+        {
+            voice.mention(&format!(
+                "the certificate is valid until {} and not renewed yet: {}",
+                date(remark.until),
+                shown(problem)
+            ));
+        }
+        voice.status.certificate_not_after = Some(remark.until);
+        voice.status.renewal = remark.problem;
     }
 
     pub(super) fn publish(&mut self) -> Result<(), DriverError> {

@@ -399,6 +399,7 @@ impl Scene {
             positions: Positions::of([BankIndex::new(1).unwrap()]),
             ledger: Ledger::in_memory(),
             address: "coordinator:7443".to_owned(),
+            certificate: mpsc::unbounded_channel().1,
         };
         let daemon = tokio::spawn(async move {
             let stop = async move {
