@@ -284,7 +284,10 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     Ok(network?)
 }
 
-/// The operator's page, where one is wanted, with its address on this machine, if it has one. It is served until `stop` is true.
+/// The operator's page, and its address on this machine, if it has one.
+type Opened = (Arc<Office>, Option<SocketAddr>);
+
+/// The operator's page, where one is wanted. It is served until `stop` is true.
 fn open_office(
     dir: &Path,
     config: &Config,
@@ -293,7 +296,7 @@ fn open_office(
     log_key: &VerifierKey,
     expires: i64,
     stop: &tokio::sync::watch::Receiver<bool>,
-) -> Result<Option<(Arc<Office>, Option<SocketAddr>)>, RunError> {
+) -> Result<Option<Opened>, RunError> {
     let wanted = &config.operator;
     let taken = |key: &str, address: SocketAddr, error: &dyn std::fmt::Display| {
         failure(format!(
@@ -359,7 +362,7 @@ fn open_office(
 }
 
 /// What the operator's socket answers who wants to come in.
-fn login(office: Option<&(Arc<Office>, Option<SocketAddr>)>) -> admin::Login {
+fn login(office: Option<&Opened>) -> admin::Login {
     let here = office.and_then(|(office, here)| Some((Arc::clone(office), (*here)?)));
     Arc::new(move || {
         let (office, address) = here.as_ref().ok_or(

@@ -36,6 +36,13 @@ fn of(view: &View, found: &Found) -> Markup {
             @else { p.note { (problem) "." } }
         }
         @if let Ok(report) = &found.check { (policy(view, report)) }
+        h3 { "What the policy never lets a task do" }
+        @if found.limits.is_empty() {
+            p { "It sets no limits: whatever this bank's operator approves may run." }
+        } @else {
+            ul { @for limit in &found.limits { li { (limit) } } }
+            p.note { "A task beyond one of these is refused by itself; the consortium's operator hears a reason in general words alone." }
+        }
         p.note { "Looked at " (moment(found.at)) "; looked at again when a file changes. Nothing of it is sent." }
     }
 }

@@ -13,6 +13,7 @@ mod document;
 mod left;
 mod now;
 mod office;
+mod policy;
 mod profiler;
 mod rounds;
 mod routes;

@@ -26,6 +26,12 @@ pub(super) fn section(view: &View) -> Markup {
         @if status.proposed_roster.is_some() {
             div.notice { p { "A change of the roster is proposed. Look at it and decide: " code { "veilsum-client roster show" } } }
         }
+        @if let Some(problem) = &status.policy {
+            div.notice.bad role="alert" { p { "The policy cannot be read, so this bank sits rounds out and no task is approved: " (problem) } }
+        }
+        @if let Some(until) = status.outside_hours_until {
+            div.notice { p { "Outside of the policy's hours: this bank sits rounds out until " (moment(until.saturating_mul(1000))) "." } }
+        }
         (facts(view))
     }
 }

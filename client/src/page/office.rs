@@ -13,6 +13,7 @@ use veilsum_protocol::task::Task;
 
 use super::profiler::{Found, Profiler};
 use crate::config::Config;
+use crate::consent::Consent;
 use crate::egress::{Account, Ledger};
 use crate::metrics::Facts;
 use crate::participant::{Latest, Pulse, RoundHistory, RoundSeen, Status, Tasks};
@@ -168,6 +169,17 @@ impl Office {
         let office = Arc::clone(self);
         let view = spawn_blocking(move || office.read(status)).await;
         view.map_err(|_| Absent::Stopped)
+    }
+
+    /// All that there is to decide on of a task: what it does, what the policy says of it, and what is another than before.
+    pub(super) async fn shown(&self, hash: String) -> Result<String, String> {
+        let config = self.config.clone();
+        let shown = spawn_blocking(move || Consent::open(config)?.show(&hash)).await;
+        match shown {
+            Ok(Ok(shown)) => Ok(shown.text()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     fn read(&self, status: Arc<Status>) -> View {

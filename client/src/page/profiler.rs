@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
+use super::policy;
+use crate::app;
 use crate::command::data::{Report, survey_first};
 use crate::config::Config;
 use crate::data::is_of_images;
@@ -24,6 +26,8 @@ pub(super) struct Found {
     pub(super) what: Result<What, String>,
     /// What the policy makes of it, or why that is not known.
     pub(super) check: Result<Report, String>,
+    /// What the policy never lets a task do, in words.
+    pub(super) limits: Vec<String>,
     /// When it was found, in Unix milliseconds.
     pub(super) at: u64,
 }
@@ -126,6 +130,10 @@ fn find(config: &Config) -> Found {
     Found {
         what: what.map_err(|error| error.to_string()),
         check,
+        limits: app::policy(config)
+            .rules()
+            .map(|rules| policy::words(&rules.policy().limits))
+            .unwrap_or_default(),
         at: super::office::milliseconds(),
     }
 }

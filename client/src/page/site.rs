@@ -79,13 +79,15 @@ impl Site for Office {
             Act::Page => page_of(StatusCode::OK, &page(&view, visit.session.token())),
             Act::Data => page_of(StatusCode::OK, &data::sheet(&view)),
             Act::Left => page_of(StatusCode::OK, &left::sheet(&view)),
-            Act::Task => match tasks::sheet(&view, visit.hash) {
-                Some(page) => page_of(StatusCode::OK, &page),
-                None => {
-                    let words = html! { "No task with this hash was offered to this bank." };
-                    page_of(StatusCode::NOT_FOUND, &refusal("No such task", &words))
+            Act::Task => {
+                match tasks::sheet(&view, visit.hash, &self.shown(visit.hash.to_lowercase()).await) {
+                    Some(page) => page_of(StatusCode::OK, &page),
+                    None => {
+                        let words = html! { "No task with this hash was offered to this bank." };
+                        page_of(StatusCode::NOT_FOUND, &refusal("No such task", &words))
+                    }
                 }
-            },
+            }
             _ => plain(StatusCode::NOT_FOUND, "there is nothing here"),
         }
     }

@@ -30,28 +30,34 @@ fn card(view: &View, task: &TaskStatus) -> Markup {
                 label for={ "steps-" (hash) } { "Step " (task.step) " of " (task.steps) }
                 progress id={ "steps-" (hash) } max=(task.steps) value=(task.step) { (task.step) " of " (task.steps) }
             }
-            @if !task.approved { (how_to_approve(task)) }
+            (decision(task))
         }
     }
 }
 
 fn tag(task: &TaskStatus) -> Markup {
     html! {
-        @if !task.approved { span.tag.waits { "not approved" } }
+        @if task.refused.is_some() { span.tag.stopped { "refused" } }
+        @else if !task.approved { span.tag.waits { "not approved" } }
         @else if task.step >= task.steps { span.tag.finished { "finished" } }
         @else { span.tag.running { "approved" } }
     }
 }
 
-fn how_to_approve(task: &TaskStatus) -> Markup {
+/// What this bank has decided, or how it decides.
+fn decision(task: &TaskStatus) -> Markup {
     let short: String = task.task.chars().take(8).collect();
     html! {
-        p.note { "This bank takes no part in it. To look at it and decide, on this machine: " code { "veilsum-client approve " (short) } }
+        @if let Some(why) = &task.refused {
+            p.bad { "This bank refuses it: " (why) ". The consortium's operator is told that, and of why no more than general words." }
+        } @else if !task.approved {
+            p.note { "This bank takes no part in it. To look at it, on this machine: " code { "veilsum-client task show " (short) } ", then " code { "task approve" } " or " code { "task refuse" } "." }
+        }
     }
 }
 
-/// One task in plain words.
-pub(super) fn sheet(view: &View, hash: &str) -> Option<Markup> {
+/// One task in plain words. `shown`: all that there is to decide on of it.
+pub(super) fn sheet(view: &View, hash: &str, shown: &Result<String, String>) -> Option<Markup> {
     let hash = hash.to_ascii_lowercase();
     let task = view.offered.get(&hash)?;
     let status = view.status.tasks.iter().find(|status| status.task == hash);
@@ -59,12 +65,18 @@ pub(super) fn sheet(view: &View, hash: &str) -> Option<Markup> {
     let inside = html! {
         @if let Some(status) = status {
             p { (tag(status)) " Step " (status.step) " of " (status.steps) "." }
-            @if !status.approved { (how_to_approve(status)) }
+            (decision(status))
         }
         p.note { "Its hash, which an approval names: " code { (hash) } }
         section aria-labelledby="words-title" {
-            h2 #words-title { "What it reads, trains and sends" }
-            pre.wrap tabindex="0" { (task.describe().trim_end()) }
+            h2 #words-title { "What it reads, trains and sends, and what your policy says of it" }
+            @match shown {
+                Ok(text) => { pre.wrap tabindex="0" { (text.trim_end()) } }
+                Err(problem) => {
+                    p.bad { "What the policy says of it is not known: " (problem) }
+                    pre.wrap tabindex="0" { (task.describe().trim_end()) }
+                }
+            }
         }
         section aria-labelledby="rounds-title" {
             h2 #rounds-title { "Rounds" }

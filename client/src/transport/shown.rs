@@ -34,11 +34,14 @@ impl From<Vec<u8>> for ShownCertificate {
     }
 }
 
+/// What was made of a certificate in PEM.
+type Made = (Arc<[u8]>, Arc<CertifiedKey>);
+
 /// Shows it in handshakes, with its key.
 pub(super) struct Shower {
     certificate: ShownCertificate,
     key: Zeroizing<Vec<u8>>,
-    made: Mutex<Option<(Arc<[u8]>, Arc<CertifiedKey>)>>,
+    made: Mutex<Option<Made>>,
 }
 
 impl fmt::Debug for Shower {

@@ -127,7 +127,7 @@ fn the_page_is_whole_at_every_size_follows_by_itself_and_asks_nobody_else() {
         waits
             .as_str()
             .unwrap()
-            .contains(&format!("veilsum-client approve {}", &second[..8]))
+            .contains(&format!("veilsum-client task show {}", &second[..8]))
     );
     for bank in [BANK, "bank-2", "bank-3"] {
         scene.approve(bank, "fraud");
