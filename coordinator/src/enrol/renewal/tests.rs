@@ -7,7 +7,6 @@ use veilsum_protocol::ids::BankIndex;
 
 use super::*;
 use crate::enrol::init::{init, tests::options};
-use crate::enrol::readers::AUDITORS_FILE;
 use crate::enrol::revoked::revoke;
 
 const NOW: OffsetDateTime = time::macros::datetime!(2026-01-01 12:00 UTC);
@@ -179,7 +178,7 @@ fn no_certificate_is_renewed_for_a_revoked_key_another_name_or_another_role() {
             .issue_reader(Role::Auditor, "firm", &scene.firm, 30, NOW)
             .unwrap(),
     );
-    fs::remove_file(scene.dir().join(AUDITORS_FILE)).unwrap();
+    fs::remove_file(scene.folder().readers(Role::Auditor)).unwrap();
     assert_eq!(
         refused(scene.ask(Renewal::Automatic, &firm, 25)).0,
         RefusalReason::Unknown
