@@ -164,24 +164,7 @@ fn exchange<S: Read + Write, Q: Serialize>(
     now: Timestamp,
 ) -> Result<Told, AskError> {
     let authority = to.authority;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let pin = Arc::new(Pin::new(authority, Arc::clone(&provider)));
-    let own = |error: rustls::Error| AskError::Own(error.to_string());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(own)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&pin) as _);
-    let mut config = match member {
-        None => builder.with_no_client_auth(),
-        Some(Member { chain, key }) => builder.with_client_auth_cert(chain, key).map_err(own)?,
-    };
-    config.alpn_protocols = vec![to.alpn.to_vec()];
-    config.resumption = Resumption::disabled();
-    let name = ServerName::try_from(to.server_name.to_owned())
-        .map_err(|_| AskError::ServerName(to.server_name.to_owned()))?;
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(own)?;
-    let mut tls = StreamOwned::new(connection, stream);
+    let (mut tls, pin) = open_as(stream, to.server_name, Some(authority), to.alpn, member)?;
     let broken = |error: io::Error| told_by_tls(&error, &pin, authority);
 
     let greeting: Greeting = read_frame(&mut tls, GREETING_LIMIT, &broken)?;
@@ -189,7 +172,7 @@ fn exchange<S: Read + Write, Q: Serialize>(
     let differ = now.0.abs_diff(there);
     let seen = pin.seen();
     let clock = || AskError::Clock {
-        minutes: differ.div_ceil(60),
+        minutes: differ.saturating_add(30) / 60,
         direction: if now.0 > there { "ahead of" } else { "behind" },
         here: now.0,
         there,
@@ -223,6 +206,43 @@ fn exchange<S: Read + Write, Q: Serialize>(
     })
 }
 
+/// TLS as those speak it who have no certificate yet. The handshake begins with the first byte that is read or written.
+pub(crate) fn open<S: Read + Write>(
+    stream: S,
+    server_name: &str,
+    authority: Option<Digest>,
+) -> Result<(StreamOwned<ClientConnection, S>, Arc<Pin>), AskError> {
+    open_as(stream, server_name, authority, ENROL_ALPN, None)
+}
+
+/// The same for whoever shows a certificate, or none, under a name of the application.
+fn open_as<S: Read + Write>(
+    stream: S,
+    server_name: &str,
+    authority: Option<Digest>,
+    alpn: &[u8],
+    member: Option<Member>,
+) -> Result<(StreamOwned<ClientConnection, S>, Arc<Pin>), AskError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let pin = Arc::new(Pin::new(authority, Arc::clone(&provider)));
+    let own = |error: rustls::Error| AskError::Own(error.to_string());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(own)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&pin) as _);
+    let mut config = match member {
+        None => builder.with_no_client_auth(),
+        Some(Member { chain, key }) => builder.with_client_auth_cert(chain, key).map_err(own)?,
+    };
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config.resumption = Resumption::disabled();
+    let name = ServerName::try_from(server_name.to_owned())
+        .map_err(|_| AskError::ServerName(server_name.to_owned()))?;
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(own)?;
+    Ok((StreamOwned::new(connection, stream), pin))
+}
+
 /// The coordinator's words go to a terminal.
 fn plain(answer: Answer) -> Answer {
     match answer {
@@ -240,8 +260,8 @@ fn plain(answer: Answer) -> Answer {
     }
 }
 
-/// One line without control characters and marks that reorder what stands beside them (Unicode, UAX 9), cut at [`WORDS`] characters.
-fn harmless(text: &str) -> String {
+/// One line without control characters and marks that reorder what stands beside them (Unicode, UAX 9), cut after 512 characters.
+pub(crate) fn harmless(text: &str) -> String {
     let marks = |found: char| matches!(found, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
         .filter(|found| !found.is_control() && !marks(*found))
@@ -284,7 +304,7 @@ fn told_by_tls(error: &io::Error, pin: &Pin, authority: Digest) -> AskError {
     }
 }
 
-fn words(reason: &CertificateError) -> String {
+pub(crate) fn words(reason: &CertificateError) -> String {
     match reason {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "it is not for the name in the invitation".to_owned()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
+use veilsum_protocol::enrolment::Role;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::roster::Roster;
@@ -17,8 +18,8 @@ use crate::admin;
 use crate::config::Config;
 use crate::engine::driver::{Engine, Input, Parts, SOFTWARE, Upload};
 use crate::engine::gate::Gate;
-use crate::enrol::auditors::Auditors;
 use crate::enrol::desk::Desk;
+use crate::enrol::readers::Readers;
 use crate::enrol::revoked::RevokedList;
 use crate::enrol::{EnrolError, inspect, keyfile};
 use crate::formation;
@@ -110,7 +111,7 @@ pub fn read_consortium(config: &Config) -> Result<(Consortium, Roster), String> 
     Consortium::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn read_log_key(config: &Config, verifier: &VerifierKey) -> Result<SigningKey, String> {
+pub(crate) fn read_log_key(config: &Config, verifier: &VerifierKey) -> Result<SigningKey, String> {
     let path = &config.identity.log_key;
     let key = keyfile::read_pkcs8(path).map_err(|error| error.to_string())?;
     let key = SigningKey::from_pkcs8(&key).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -131,9 +132,15 @@ fn read_identity(config: &Config, consortium: &Consortium) -> Result<ServerIdent
 /// Everything in the files that the configuration names with which the daemon would not start.
 pub fn problems(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
-    match read_consortium(config) {
+    // Before the first roster there is nothing wrong with a file without banks.
+    let text = consortium_text(&config.identity.consortium).ok();
+    let consortium = match text.as_deref().and_then(formation::without_banks) {
+        Some(consortium) => Ok(consortium),
+        None => read_consortium(config).map(|(consortium, _)| consortium),
+    };
+    match consortium {
         Err(problem) => problems.push(problem),
-        Ok((consortium, _)) => {
+        Ok(consortium) => {
             problems.extend(read_log_key(config, &consortium.log_key).err());
             problems.extend(
                 check_certificate(config, &consortium)
@@ -149,7 +156,7 @@ pub fn problems(config: &Config) -> Vec<String> {
     }
     if config.auditors.listen.is_some() {
         problems.extend(
-            Auditors::load(&config.auditors.admitted)
+            Readers::load(Role::Auditor, &config.auditors.admitted)
                 .err()
                 .map(|error| error.to_string()),
         );
@@ -174,7 +181,7 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
         expires,
         time::OffsetDateTime::now_utc().unix_timestamp(),
     );
-    let office = open_office(config, &meters, &verifier, expires, until(stop.clone()))?;
+    let office = open_office(dir, config, &identity, &meters, &verifier, expires, &stop)?;
 
     let store = SledStore::open(&config.folders.data.join("store")).map_err(failure)?;
     store_copy::forget_in(&config.folders.data).map_err(failure)?;
@@ -277,49 +284,86 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     Ok(network?)
 }
 
-/// The operator's page, where one is wanted, with its address. It is served until `stop` is ready.
+/// The operator's page, where one is wanted, with its address on this machine, if it has one. It is served until `stop` is true.
 fn open_office(
+    dir: &Path,
     config: &Config,
+    identity: &ServerIdentity,
     meters: &Meters,
     log_key: &VerifierKey,
     expires: i64,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<Option<(Arc<Office>, SocketAddr)>, RunError> {
-    let Some(address) = config.operator.listen else {
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Option<(Arc<Office>, Option<SocketAddr>)>, RunError> {
+    let wanted = &config.operator;
+    let taken = |key: &str, address: SocketAddr, error: &dyn std::fmt::Display| {
+        failure(format!(
+            "cannot listen on TCP {address}: {error}; stop the program that has the port, or set another {key} in coordinator.toml"
+        ))
+    };
+    let server = match wanted.listen {
+        None => None,
+        Some(address) => Some(
+            page::Server::bind(address, wanted.max_connections)
+                .map_err(|error| taken("operator.listen", address, &error))?,
+        ),
+    };
+    let door = match wanted.secure_listen {
+        None => None,
+        Some(address) => {
+            let operators = page::Operators {
+                admitted: wanted.admitted.clone(),
+                revoked: RevokedList::at(dir),
+            };
+            Readers::load(Role::Operator, &wanted.admitted).map_err(configuration)?;
+            let door = page::Door::bind(address, identity, operators, wanted.max_connections);
+            Some(door.map_err(|error| match error {
+                TransportError::Bind { error, .. } => taken("operator.secure_listen", address, &error),
+                other => other.into(),
+            })?)
+        }
+    };
+    let local = |address: std::io::Result<SocketAddr>| address.map_err(failure);
+    let here = server
+        .as_ref()
+        .map(|server| local(server.local_addr()))
+        .transpose()?;
+    let there = door.as_ref().map(|door| local(door.local_addr())).transpose()?;
+    let Some(first) = here.or(there) else {
         return Ok(None);
     };
-    let server = page::Server::bind(address, config.operator.max_connections).map_err(|error| {
-        failure(format!(
-            "cannot listen on TCP {address}: {error}; stop the program that has the port, or set another operator.listen in coordinator.toml"
-        ))
-    })?;
-    let address = server.local_addr().map_err(failure)?;
     let history = History::new(config.folders.log.clone(), log_key.clone());
-    let office = Office::new(
-        config.operator.session_s,
-        address.port(),
-        meters.clone(),
-        history,
-        expires,
-    );
-    let served = Arc::clone(&office);
-    tokio::spawn(async move {
-        if let Err(error) = server.serve(served, stop).await {
-            tracing::error!(%error, "the operator's page is not served any more");
-        }
-    });
-    tracing::info!(
-        "the operator's page is at http://{address}; `veilsum-coordinator page` lets a browser in. Metrics are at http://{address}/metrics"
-    );
-    Ok(Some((office, address)))
+    let office = Office::new(wanted.session_s, first.port(), meters.clone(), history, expires);
+    if let (Some(server), Some(address)) = (server, here) {
+        let (served, stop) = (Arc::clone(&office), until(stop.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = server.serve(served, stop).await {
+                tracing::error!(%error, "the operator's page is not served any more");
+            }
+        });
+        tracing::info!(
+            "the operator's page is at http://{address}; `veilsum-coordinator page` lets a browser in. Metrics are at http://{address}/metrics"
+        );
+    }
+    if let (Some(door), Some(address)) = (door, there) {
+        let (served, stop) = (Arc::clone(&office), until(stop.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = door.serve(served, stop).await {
+                tracing::error!(%error, "operators on other machines are not served any more");
+            }
+        });
+        tracing::info!(
+            "operators on other machines have the page at {address} (TLS) with `veilsum-coordinator operator page`"
+        );
+    }
+    Ok(Some((office, here)))
 }
 
 /// What the operator's socket answers who wants to come in.
-fn login(office: Option<&(Arc<Office>, SocketAddr)>) -> admin::Login {
-    let office = office.cloned();
+fn login(office: Option<&(Arc<Office>, Option<SocketAddr>)>) -> admin::Login {
+    let here = office.and_then(|(office, here)| Some((Arc::clone(office), (*here)?)));
     Arc::new(move || {
-        let (office, address) = office.as_ref().ok_or(
-            "this coordinator serves no page; set operator.listen in coordinator.toml, such as \"127.0.0.1:7480\", and start it again",
+        let (office, address) = here.as_ref().ok_or(
+            "this coordinator serves no page on this machine; set operator.listen in coordinator.toml, such as \"127.0.0.1:7480\", and start it again",
         )?;
         Ok(format!("http://{address}/login?word={}", office.link()?))
     })
@@ -336,7 +380,7 @@ fn bind_for_auditors(
     let Some(address) = config.auditors.listen else {
         return Ok(None);
     };
-    let list = Auditors::load(&config.auditors.admitted).map_err(configuration)?;
+    let list = Readers::load(Role::Auditor, &config.auditors.admitted).map_err(configuration)?;
     let folders = https::Folders {
         log: config.folders.log.clone(),
         data: config.folders.data.clone(),

@@ -67,7 +67,7 @@ pub(crate) async fn wait(
 }
 
 /// The file, if it is one of a consortium that has no banks yet. Whatever else is wrong with it is told by whoever needs it.
-fn without_banks(text: &str) -> Option<Consortium> {
+pub(crate) fn without_banks(text: &str) -> Option<Consortium> {
     let file: Consortium = toml::from_str(text).ok()?;
     file.banks.is_empty().then_some(file)
 }

@@ -237,7 +237,7 @@ fn a_bank_joins_and_another_leaves_while_a_task_runs_and_no_daemon_is_restarted(
         .wait_for("the roster of five, with keys", PATIENCE, five)
         .unwrap();
     let offered = |_: &Status| {
-        let tasks = run(&programs.client, &dir, &["tasks", "--dir", "bank-5"], 0);
+        let tasks = run(&programs.client, &dir, &["task", "list", "--dir", "bank-5"], 0);
         tasks.contains("tiny")
     };
     consortium

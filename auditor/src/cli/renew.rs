@@ -1,19 +1,21 @@
 //! `renew`: another certificate for the same key and name before the present one expires. Commands that read from the operator's door do it by themselves.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
+use veilsum_admission::reader::{CONSORTIUM_FILE, reach};
 use veilsum_admission::{Fitting, Member, fits, renew};
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::enrolment::{Answer, RefusalReason, renewal_is_due_at};
-use veilsum_protocol::ids::Digest;
+use veilsum_protocol::ids::{Digest, Timestamp};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::enrol::{CONSORTIUM_FILE, now, reach, say};
 use super::{Outcome, Problem, json_line};
 use crate::durable;
 use crate::enrol::{CERTIFICATE_FILE, KEY_FILE, private_text};
@@ -177,4 +179,14 @@ impl Identity {
         })?;
         Ok(until(&new))
     }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp(since.map_or(0, |since| since.as_secs()))
+}
+
+fn say(text: &str) {
+    // Who closed standard error does not want it.
+    let _ = writeln!(io::stderr(), "{text}");
 }

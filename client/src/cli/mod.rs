@@ -5,7 +5,7 @@
 mod args;
 mod failure;
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,8 +16,12 @@ use tracing_subscriber::EnvFilter;
 use self::args::{Cli, Command, DataCommand, SchemaCommand};
 pub use self::failure::Failure;
 use crate::app;
+use crate::command::config::ConfigCommand;
 use crate::command::roster::RosterCommand;
-use crate::command::{backup, check, columns, data, enrol, merges, roster, status, table, tasks};
+use crate::command::task::TaskCommand;
+use crate::command::{
+    backup, columns, config, data, enrol, merges, page, preflight, roster, status, table, task, watch,
+};
 use crate::core_dump;
 use crate::enrol::folder::Wishes;
 use crate::enrol::init;
@@ -86,10 +90,19 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             print(cli.json, &enrolled, || enrolled.text())?;
         }
         Command::Run { bank } => app::run(&bank.dir, Box::new(say))?,
-        Command::Check { bank } => {
-            let report = check::check(&bank.dir);
+        Command::Preflight(command) => {
+            let report = preflight::execute(command)?;
             print(cli.json, &report, || report.text())?;
             return Ok(report.exit_code());
+        }
+        Command::Config {
+            command: ConfigCommand::Check { dir },
+        } => {
+            let checked = config::check(dir);
+            print(cli.json, &checked, || checked.text())?;
+            if let Some(problems) = checked.problems() {
+                return Err(Failure::usage(problems));
+            }
         }
         Command::Data {
             command: DataCommand::Check { bank },
@@ -98,34 +111,35 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             print(cli.json, &report, || report.text())?;
             return Ok(report.exit_code());
         }
-        Command::Tasks { bank } => {
-            let offered = tasks::offered(&bank.dir)?;
-            print(cli.json, &offered, || {
-                if offered.is_empty() {
-                    "none is known here yet; the daemon hears of tasks once it is connected".to_owned()
-                } else {
-                    offered
-                        .iter()
-                        .map(tasks::Offered::line)
-                        .collect::<Vec<_>>()
-                        .join("\n")
-                }
-            })?;
-        }
+        Command::Task { command } => match command {
+            TaskCommand::List { dir } => {
+                let offered = task::list(dir)?;
+                print(cli.json, &offered, || task::lines(&offered))?;
+            }
+            TaskCommand::Show { dir, task: wanted } => {
+                let shown = task::show(dir, wanted)?;
+                print(cli.json, &shown, || shown.text())?;
+            }
+            TaskCommand::Approve {
+                dir,
+                yes,
+                task: wanted,
+            } => {
+                let decided = task::approve(dir, wanted, *yes)?;
+                print(cli.json, &decided, || decided.text())?;
+            }
+            TaskCommand::Refuse {
+                dir,
+                yes,
+                task: wanted,
+            } => {
+                let decided = task::refuse(dir, wanted, *yes)?;
+                print(cli.json, &decided, || decided.text())?;
+            }
+        },
         Command::Columns { bank, task } => {
             let report = columns::columns(&bank.dir, task)?;
             print(cli.json, &report, || report.text())?;
-        }
-        Command::Approve { bank, yes, task } => {
-            let approved = tasks::approve(&bank.dir, task, *yes)?;
-            print(cli.json, &approved, || {
-                let then = if approved.daemon_runs {
-                    "the daemon takes it up within a second"
-                } else {
-                    "the daemon takes it up when it is started"
-                };
-                format!("task {} ({}) is approved; {then}", approved.name, approved.task)
-            })?;
         }
         Command::Data {
             command: DataCommand::Profile { file, labels, html },
@@ -167,6 +181,11 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
                 print(cli.json, &decided, || decided.text())?;
             }
         },
+        Command::Page { bank } => {
+            let link = page::link(&bank.dir)?;
+            print(cli.json, &link, || link.text())?;
+        }
+        Command::Watch { bank, until_finished } => watch::watch(&bank.dir, cli.json, *until_finished)?,
         Command::Status { bank } => {
             let report = status::status(&bank.dir)?;
             print(cli.json, &report, || report.text())?;
@@ -192,6 +211,9 @@ fn print<T: Serialize>(json: bool, report: &T, text: impl FnOnce() -> String) ->
     } else {
         text()
     };
-    writeln!(std::io::stdout(), "{line}")
-        .map_err(|error| Failure::finding(format!("standard output: {error}")))
+    match writeln!(std::io::stdout(), "{line}") {
+        // A reader that went away has seen enough; the exit code still tells the outcome.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::finding(format!("standard output: {error}"))),
+    }
 }

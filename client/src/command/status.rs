@@ -1,10 +1,13 @@
 //! `status`: what the daemon is doing.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use crate::app::{self, AppError};
+use crate::consent::moment;
+use crate::egress::Ledger;
 use crate::participant::{FolderLock, Home, Status};
 use crate::peer_text::shown;
 
@@ -15,6 +18,8 @@ pub(crate) struct Report {
     running: bool,
     /// What it last wrote; none before its first start.
     status: Option<Status>,
+    /// Bytes that left the bank since its account began; none if that cannot be read.
+    left: Option<u64>,
 }
 
 fn seconds() -> i64 {
@@ -27,7 +32,15 @@ pub(crate) fn status(dir: &Path) -> Result<Report, AppError> {
     Ok(Report {
         running: FolderLock::is_taken(&config.state),
         status: Status::read(&Home::status(&config.state))?,
+        left: Ledger::read(&Home::egress(&config.state))
+            .ok()
+            .map(|account| account.totals.sum().bytes),
     })
+}
+
+fn milliseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Report {
@@ -41,21 +54,36 @@ impl Report {
         } else {
             "not running; the lines below are its last words".to_owned()
         };
-        let round = status
-            .round
-            .map(|round| format!("round {round}: "))
-            .unwrap_or_default();
+        let now = milliseconds();
         let epoch = status
             .epoch
             .map_or_else(|| "none".to_owned(), |epoch| epoch.to_string());
         let mut lines = vec![
             format!("bank       {} (position {})", status.bank, status.position),
             format!("daemon     {daemon}"),
-            format!("link       {}", status.link),
-            format!("now        {round}{}", status.doing),
+            format!("link       {}", status.link_words(now)),
+            format!("now        {}", status.now_words(now)),
             format!("key epoch  {epoch}"),
             format!("log        {} entries", status.log_entries),
         ];
+        lines.extend(status.certificate_not_after.map(|end| {
+            let days = end.saturating_sub(i64::try_from(now / 1000).unwrap_or(i64::MAX)) / 86_400;
+            format!("cert       valid for {days} more days")
+        }));
+        lines.extend(
+            status.page.as_ref().map(|address| {
+                format!("page       http://{address}; to let a browser in: veilsum-client page")
+            }),
+        );
+        lines.extend(self.left.as_ref().map(|left| {
+            format!("left       {left} bytes in all, of the rows nothing but updates under masks")
+        }));
+        lines.extend(
+            status
+                .egress_problem
+                .as_ref()
+                .map(|problem| format!("left       CANNOT BE WRITTEN DOWN, rounds go on: {problem}")),
+        );
         lines.extend(status.data.as_ref().map(|problem| {
             format!("data       NOT USABLE, this bank sits rounds out; as last read: {problem}")
         }));
@@ -71,16 +99,34 @@ impl Report {
                 }
             });
         }
+        lines.extend(status.policy.as_ref().map(|problem| {
+            format!("policy     CANNOT BE READ, this bank sits rounds out and no task is approved: {problem}")
+        }));
+        lines.extend(status.outside_hours_until.map(|until| {
+            format!(
+                "hours      outside of those in the policy: this bank sits rounds out until {}",
+                moment(until)
+            )
+        }));
         if status.proposed_roster.is_some() {
             lines.push(
                 "roster     a change is proposed; to look at it: veilsum-client roster show".to_owned(),
             );
         }
         lines.extend(status.tasks.iter().map(|task| {
-            let word = if task.approved { "approved" } else { "not approved" };
+            let word = match (&task.refused, task.approved) {
+                (Some(_), true) => "approved before, refused now",
+                (Some(_), false) => "refused",
+                (None, true) => "approved",
+                (None, false) => "not approved",
+            };
+            let why = task.refused.as_ref().map(|why| format!("; {why}"));
             format!(
-                "task       {}: {word}, {} of {} steps done",
-                task.name, task.step, task.steps
+                "task       {}: {word}, {} of {} steps done{}",
+                task.name,
+                task.step,
+                task.steps,
+                why.unwrap_or_default()
             )
         }));
         lines.join("\n")

@@ -1,5 +1,5 @@
 //! The bank's own file `policy.toml`: what is done to a column before anything reads it, and what the table must keep for its rows to hide among
-//! each other. It belongs to the bank: no task, schema or message has a word for it.
+//! each other; and which tasks the bank takes part in, and when. It belongs to the bank: no task, schema or message has a word for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::dates::Order;
 use super::kind::{Kind, Kinds};
 use crate::config::{self, ConfigError};
+use crate::consent::{Limits, LimitsFile};
 
 /// What the bank has laid down.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +20,8 @@ pub struct Policy {
     pub columns: BTreeMap<String, Rule>,
     /// What the report on anonymity looks at.
     pub anonymity: Option<Anonymity>,
+    /// What a task must keep within for the bank to take part.
+    pub limits: Limits,
 }
 
 /// What is done to a column.
@@ -108,6 +111,8 @@ struct File {
     #[serde(default)]
     column: Vec<Entry>,
     anonymity: Option<Anonymity>,
+    #[serde(default)]
+    limits: LimitsFile,
 }
 
 fn only_the_empty_cell() -> Vec<String> {
@@ -159,6 +164,7 @@ impl Policy {
             missing: only_the_empty_cell(),
             columns: BTreeMap::new(),
             anonymity: None,
+            limits: Limits::default(),
         }
     }
 
@@ -187,10 +193,15 @@ impl Policy {
                 .check()
                 .map_err(|problem| wrong(format!("[anonymity] {problem}")))?;
         }
+        let limits = file
+            .limits
+            .check()
+            .map_err(|problem| wrong(format!("[limits] {problem}")))?;
         Ok(Self {
             missing: file.missing,
             columns,
             anonymity: file.anonymity,
+            limits,
         })
     }
 
@@ -373,6 +384,17 @@ pub fn template() -> &'static str {
 # sensitive = "default"
 # k = 5
 # l = 2
+#
+# [limits]                            # a task beyond one of these is refused by itself; the coordinator hears a reason in general words alone
+# min_banks = 5                       # least banks in every sum
+# never_read = ["salary"]             # columns that no task may read
+# models = ["logistic", "mlp"]        # families of models; no other is trained
+# max_parameters = 100_000            # of the model
+# max_rounds = 200                    # training rounds of the task
+# max_local_epochs = 5                # passes over the bank's rows in a round
+# max_upload_bytes = 50_000_000       # masked update of one round
+# max_archive_rounds = 100            # rounds whose masked updates the coordinator keeps
+# hours = ["22:00-06:00"]             # UTC; outside of these the bank sits rounds out
 "#
 }
 

@@ -26,25 +26,43 @@ impl PolicySource {
     /// # Errors
     /// A policy that cannot be read or has a mistake, or a key that its rules need and that cannot be read.
     pub fn rules(&self) -> Result<Rules, DataError> {
-        let text = match config::read_text(&self.policy) {
-            Ok(text) => text,
-            Err(ConfigError::File { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
-                if self.is_named {
-                    return Err(self.wrong(
-                        "is not there, though data.policy in bank.toml names it; put it back, or write an empty file for no rules".to_owned(),
-                    ));
-                }
-                return Ok(Rules::new(self.policy.clone(), Policy::none(), None));
-            }
-            Err(other) => return Err(other.into()),
-        };
-        let policy = Policy::parse(&self.policy, &text)?;
+        let policy = self.policy()?;
         let key = if policy.needs_key() {
             Some(self.key()?)
         } else {
             None
         };
         Ok(Rules::new(self.policy.clone(), policy, key))
+    }
+
+    /// The policy as it stands now.
+    ///
+    /// # Errors
+    /// A policy that cannot be read or has a mistake.
+    pub fn policy(&self) -> Result<Policy, DataError> {
+        Ok(match self.text()? {
+            Some(text) => Policy::parse(&self.policy, &text)?,
+            None => Policy::none(),
+        })
+    }
+
+    /// Its text; `None` for a bank without one.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn text(&self) -> Result<Option<String>, DataError> {
+        match config::read_text(&self.policy) {
+            Ok(text) => Ok(Some(text)),
+            Err(ConfigError::File { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+                if self.is_named {
+                    return Err(self.wrong(
+                        "is not there, though data.policy in bank.toml names it; put it back, or write an empty file for no rules".to_owned(),
+                    ));
+                }
+                Ok(None)
+            }
+            Err(other) => Err(other.into()),
+        }
     }
 
     fn key(&self) -> Result<DesensitiseKey, DataError> {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -24,8 +24,11 @@ use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical as _;
 use veilsum_protocol::wire::message::{ToBank, WIRE_VERSION};
 use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
+use veilsum_protocol::wire::refusal::RefusalReason;
 
-use crate::app::SOFTWARE;
+use crate::consent::PolicyWatch;
+use crate::desensitise::PolicySource;
+use crate::egress::Ledger;
 use crate::peer_text::shown;
 use crate::renewal::Remark;
 use crate::transport::{Event as LinkEvent, Positions};
@@ -39,15 +42,20 @@ use super::own;
 use super::roster_files::Decision;
 use super::round_files::MaskedFile;
 use super::scribe::{Model, Scribe};
-use super::tasks;
+use super::tasks::parse;
 use super::trainer::{News, Order, Trainer};
 use super::voice::{self, Voice};
+use super::wait::Wait;
 
 pub(super) use self::known::Known;
 
+mod connection;
 mod decisions;
 mod following;
 mod known;
+mod news;
+mod seen;
+mod tasks;
 mod tell;
 
 /// Inputs that wait; when there are more, the link waits too.
@@ -56,13 +64,15 @@ const QUEUE: usize = 256;
 /// The status is written at most so often: in a round it changes with every message, and each writing makes and removes a file.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
-/// How often the folder of approvals is looked at.
+/// How often the policy and the operator's words are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
 enum Input {
     Message(Box<ToBank>),
     Entry(Box<LoggedEntry>),
     Approved(Digest),
+    Refused(Digest, RefusalReason),
+    Reconsidered(Digest),
     RosterDecided(Digest, Decision),
     News(News),
     Masked(Round, MaskedFile),
@@ -78,6 +88,8 @@ pub struct Parts<C, E> {
     pub channel: C,
     /// The daemon's files.
     pub home: Home,
+    /// The bank's policy, which says what tasks must keep within.
+    pub policy: PolicySource,
     /// The training thread.
     pub trainer: Trainer,
     /// What the operator is told.
@@ -88,6 +100,10 @@ pub struct Parts<C, E> {
     pub positions: Positions,
     /// What happens to the bank's certificate.
     pub certificate: mpsc::UnboundedReceiver<Remark>,
+    /// The account of what leaves, to name tasks in and to tell of a disk that does not take it.
+    pub ledger: Ledger,
+    /// `host:port` of the coordinator.
+    pub address: String,
 }
 
 /// The loop's state.
@@ -115,6 +131,11 @@ pub struct Driver<C, E> {
     deferred: Option<(RoundOpen, RoundResult)>,
     /// The proposal whose refusal was told on this connection.
     refusal_told: Option<Digest>,
+    policy: PolicyWatch,
+    /// Why tasks are refused, for the bank's own operator.
+    refusals: BTreeMap<Digest, String>,
+    /// The round that is open, for what is told of it.
+    open: Option<seen::OpenRound>,
 }
 
 impl<C: Channel, E: Entropy> Driver<C, E> {
@@ -125,6 +146,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     /// If the daemon's files cannot be read, or those that are over not removed.
     pub fn start(parts: Parts<C, E>) -> Result<Self, DriverError> {
         let scribe = Scribe::start(parts.home.receipts.clone(), parts.home.models.clone())?;
+        let policy = PolicyWatch::new(parts.policy.clone());
         let mut driver = Self {
             parts,
             tasks: BTreeMap::new(),
@@ -142,6 +164,9 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             cohort: None,
             deferred: None,
             refusal_told: None,
+            policy,
+            refusals: BTreeMap::new(),
+            open: None,
         };
         let open = driver.parts.participant.active_round();
         driver.parts.home.rounds.sweep(open)?;
@@ -150,7 +175,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         }
         driver.step(Event::Started);
         driver.lay_out_roster()?;
-        driver.look_for_approvals()?;
+        driver.look_at_tasks()?;
         Ok(driver)
     }
 
@@ -196,8 +221,9 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 () = sleep_until(self.told), if !is_told => {}
                 _ = look.tick() => {
                     self.save()?;
-                    self.look_for_approvals()?;
+                    self.look_at_tasks()?;
                     self.look_for_roster_decision()?;
+                    self.look_at_ledger();
                 }
             }
         }
@@ -248,6 +274,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 self.step(Event::Entry(*logged));
             }
             Input::Approved(task) => self.step(Event::Approved(task)),
+            Input::Refused(task, reason) => self.step(Event::Refused(task, reason)),
+            Input::Reconsidered(task) => self.step(Event::Reconsidered(task)),
             Input::RosterDecided(proposal, Decision::Approved) => self.step(Event::RosterApproved(proposal)),
             Input::RosterDecided(proposal, Decision::Refused) => self.step(Event::RosterRefused(proposal)),
             Input::Masked(round, MaskedFile { length, hash }) => {
@@ -306,42 +334,11 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             return;
         }
         if let Some((round, text)) = voice::sent(message.message()) {
-            self.parts.voice.tell(round, &text);
-        }
-    }
-
-    async fn link(&mut self, event: LinkEvent<ToBank>) -> Result<(), DriverError> {
-        match event {
-            // At once, also while an entry is held: other banks wait for the cosignature.
-            LinkEvent::Message(ToBank::Log(extension)) => self.shown_log(&extension).await?,
-            LinkEvent::Message(message) => self.inputs.push_back(Input::Message(Box::new(message))),
-            LinkEvent::Down { reason, retry_in } => {
-                self.connected = false;
-                self.parts.voice.status.link = format!("down: {reason}");
-                let wait = retry_in.as_secs_f64();
-                self.parts
-                    .voice
-                    .mention(&format!("no connection: {reason}; trying again in {wait:.0} s"));
-            }
-            LinkEvent::Up(way) => {
-                self.connected = true;
-                self.refusal_told = None;
-                self.parts.voice.status.link = format!("up, {way}");
-                self.parts
-                    .voice
-                    .tell(None, &format!("connected {way}; waiting for the coordinator"));
-                self.send(&self.parts.participant.hello(SOFTWARE)).await;
-                // Also while an entry is held: nothing that is sent again waits for a record.
-                for action in self
-                    .parts
-                    .participant
-                    .handle(Event::Connected, &mut self.parts.entropy)
-                {
-                    self.perform(action).await?;
-                }
+            match self.wait_after(message.message()) {
+                Some(wait) => self.parts.voice.wait(round, &text, wait),
+                None => self.parts.voice.tell(round, &text),
             }
         }
-        Ok(())
     }
 
     fn done(&mut self, done: Done) -> Result<(), DriverError> {
@@ -350,14 +347,15 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             Done::Fetched(hash, text) => {
                 self.held = false;
                 let parsed = text.and_then(|text| {
-                    let task = tasks::parse(hash, &text).map_err(|error| error.to_string())?;
+                    let task = parse(hash, &text).map_err(|error| error.to_string())?;
                     Ok((task, text))
                 });
                 match parsed {
                     Ok((task, text)) => {
                         self.parts.home.tasks.save(&hash, &text)?;
-                        self.offered(&task);
                         self.learn(task)?;
+                        self.look_at_tasks()?;
+                        self.offered(&hash);
                         if let Some((open, result)) = self.deferred.take_if(|(open, _)| open.task == hash) {
                             self.derive(open, result)?;
                         }
@@ -388,52 +386,13 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     "update sent (masked, {}); waiting for the others",
                     voice::size(length)
                 );
-                self.parts.voice.tell(Some(round), &text);
+                let wait = self.wait_for_updates(round);
+                self.parts.voice.wait(Some(round), &text, wait);
             }
             Done::NotUploaded(round, problem) => {
                 self.upload = None;
                 let text = format!("the update was not taken: {}", shown(&problem));
                 self.parts.voice.tell(Some(round), &text);
-            }
-        }
-        Ok(())
-    }
-
-    fn news(&mut self, news: News) -> Result<(), DriverError> {
-        let (News::Progress(round, _)
-        | News::Note(round, _)
-        | News::Computed(round)
-        | News::NoData(round, _)
-        | News::Failed(round, _)) = &news;
-        let round = *round;
-        if round <= self.closed {
-            return Ok(());
-        }
-        match news {
-            News::Computed(_) => {
-                self.data_in_order();
-                self.step(Event::Computed(round));
-            }
-            News::Progress(_, at) => {
-                let text = format!(
-                    "training, epoch {} of {}, loss {:.3}",
-                    at.epoch, at.epochs, at.mean_loss
-                );
-                self.parts.voice.tell(Some(round), &text);
-            }
-            News::Note(_, text) => {
-                self.parts
-                    .voice
-                    .mention(&format!("round {round}: {}", shown(&text)));
-            }
-            News::NoData(_, problem) => {
-                self.no_data(round, problem);
-                self.step(Event::NotComputed(round));
-            }
-            News::Failed(_, reason) => {
-                let text = format!("this bank sits the round out, the others go on: {reason}");
-                self.parts.voice.tell(Some(round), &text);
-                self.step(Event::NotComputed(round));
             }
         }
         Ok(())
@@ -502,6 +461,9 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     }
 
     fn compute(&mut self, open: &RoundOpen) -> Result<(), DriverError> {
+        if self.sits_out(open)? {
+            return Ok(());
+        }
         let Some(known) = self.tasks.get_mut(&open.task) else {
             // A restart in an open round whose task's text was lost since.
             self.step(Event::NotComputed(open.round));
@@ -572,13 +534,15 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     fn derived(&mut self, derivation: Derivation) {
         self.held = false;
         let round = derivation.result.round;
+        self.saw_result(&derivation.result, derivation.task);
         let known = self.tasks.get_mut(&derivation.task);
         if let (Some(known), Some(next), Some(state)) = (known, derivation.next, derivation.state) {
             let hash = next.hash;
             known.state = Some((hash, state.clone()));
             let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
             let text = voice::derived(&derivation.result, known, &state, cohort);
-            self.parts.voice.tell(Some(round), &text);
+            let wait = Wait::endless("the next round is opened");
+            self.parts.voice.wait(Some(round), &text, wait);
             self.scribe.model(Model {
                 task: known.task.clone(),
                 version: u64::from(state.trained(&known.plan)),
@@ -595,4 +559,10 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             state: derivation.next,
         });
     }
+}
+
+/// The time by this machine's clock, in Unix seconds.
+fn unix_now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }

@@ -1,11 +1,13 @@
 //! The folders of the daemon's files.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 
 use super::durable::{FileError, make_folder};
 use super::evidence::EvidenceFiles;
+use super::history::RoundHistory;
 use super::model_files::ModelFiles;
 use super::own_files::OwnFiles;
 use super::receipts::ReceiptFiles;
@@ -23,11 +25,13 @@ use super::tasks::Tasks;
 /// | `rounds/` | the open round's training and contribution |
 /// | `own/` | what the bank keeps to itself of a task: its control variate or its personal parameters; not there without |
 /// | `states/` | what this bank derived of each task |
-/// | `tasks/`, `approvals/` | what was offered, what the operator approved |
+/// | `tasks/`, `approvals/`, `refusals/` | what was offered, what the operator approved and what refused |
 /// | `rosters/` | a change of the roster that is proposed, and what the operator decided |
 /// | `receipts/` | proofs that what this bank said, and every result, is in the log |
 /// | `evidence/` | signed heads of the log that contradict each other; not there while there are none |
 /// | `seen.note` | a head of the log that was seen before a restore; not there without one |
+/// | `history.jsonl` | the rounds that this bank saw, with its own scores |
+/// | `egress/` | the account of what left the bank |
 /// | `status.json` | what the daemon is doing |
 #[derive(Debug)]
 pub struct Home {
@@ -39,7 +43,7 @@ pub struct Home {
     pub own: OwnFiles,
     /// Derived states.
     pub states: States,
-    /// Offered and approved tasks.
+    /// Offered tasks, and the operator's word on them.
     pub tasks: Tasks,
     /// Proposed rosters, and what the operator decided.
     pub rosters: RosterFiles,
@@ -49,6 +53,8 @@ pub struct Home {
     pub evidence: EvidenceFiles,
     /// Models for the bank's own use.
     pub models: ModelFiles,
+    /// The rounds that this bank saw; the page looks at it, too.
+    pub history: Arc<Mutex<RoundHistory>>,
     /// Where `status` looks.
     pub status: PathBuf,
     /// The folder of all of it.
@@ -73,17 +79,22 @@ impl Home {
             receipts: ReceiptFiles::open(state.join("receipts"))?,
             evidence: EvidenceFiles::new(state.join("evidence")),
             models: ModelFiles::new(models),
+            history: Arc::new(Mutex::new(RoundHistory::open(Self::history(state))?)),
             status: Self::status(state),
             folder: state.to_owned(),
         })
     }
 
-    /// Offered and approved tasks in the folder `state`, whether a daemon runs there or not.
+    /// Offered tasks and the operator's word on them in the folder `state`, whether a daemon runs there or not.
     ///
     /// # Errors
     /// If the folders cannot be made.
     pub fn tasks(state: &Path) -> Result<Tasks, FileError> {
-        Tasks::open(state.join("tasks"), state.join("approvals"))
+        Tasks::open(
+            state.join("tasks"),
+            state.join("approvals"),
+            state.join("refusals"),
+        )
     }
 
     /// Proposed rosters and decisions in the folder `state`, whether a daemon runs there or not.
@@ -129,6 +140,16 @@ impl Home {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(at(error)),
         }
+    }
+
+    /// The file of the rounds that this bank saw.
+    pub fn history(state: &Path) -> PathBuf {
+        state.join("history.jsonl")
+    }
+
+    /// The folder of the account of what left the bank.
+    pub fn egress(state: &Path) -> PathBuf {
+        state.join("egress")
     }
 
     /// The file in which the daemon says what it is doing.

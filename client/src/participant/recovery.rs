@@ -8,6 +8,7 @@ use veilsum_protocol::task::Task;
 
 use super::durable::FileError;
 use super::home::Home;
+use super::roster_files::Decision;
 use super::state_file::StateFileError;
 use super::tasks::TasksError;
 
@@ -56,8 +57,13 @@ pub fn restore(home: &Home, pinned: Pinned) -> Result<Participant, RecoveryError
 /// # Errors
 /// If the files of tasks and approvals cannot be read.
 pub fn unfinished(home: &Home, participant: &Participant) -> Result<Vec<Task>, TasksError> {
-    let approved = home.tasks.approved()?;
+    let mut approved = home.tasks.approved()?;
     let mut tasks = home.tasks.offered()?;
+    for task in &tasks {
+        if home.tasks.decision(&task.hash())? == Some(Decision::Refused) {
+            approved.remove(&task.hash());
+        }
+    }
     tasks.retain(|task| {
         let hash = task.hash();
         let step = participant.progress(&hash).map_or(0, |progress| progress.step);

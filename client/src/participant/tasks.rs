@@ -1,8 +1,8 @@
-//! The tasks that the consortium offered, and those that this bank's operator approved.
+//! The tasks that the consortium offered, and what this bank's operator said of them.
 //!
-//! Texts are public and named by their hash, which is checked on every read. Approvals are the operator's word: who may write into
-//! this folder can approve in the operator's name. They are files of their own, so that `approve` works whether the daemon runs or
-//! not.
+//! Texts are public and named by their hash, which is checked on every read. Approvals and refusals are the operator's word: who may write into
+//! these folders can decide in the operator's name. They are files of their own, so that `task approve` and `task refuse` work whether the daemon
+//! runs or not. A refusal counts before an approval, which stays beside it: what the daemon has signed stands in the log.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::task::{Task, TaskError};
 
-use super::durable::{FileError, PRIVATE, PUBLIC, make_folder, replace};
+use super::durable::{FileError, PRIVATE, PUBLIC, make_folder, replace, sync_folder};
+use super::roster_files::Decision;
 
 const EXTENSION: &str = "toml";
+/// The hashes of the texts, a line each, in the order in which they came.
+const ORDER: &str = "offered.list";
 
 /// A task cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -74,11 +77,12 @@ pub(super) fn parse(hash: Digest, text: &[u8]) -> Result<Task, TasksError> {
     }
 }
 
-/// The folders of texts and approvals.
+/// The folders of texts, approvals and refusals.
 #[derive(Clone, Debug)]
 pub struct Tasks {
     texts: PathBuf,
     approvals: PathBuf,
+    refusals: PathBuf,
 }
 
 impl Tasks {
@@ -86,18 +90,61 @@ impl Tasks {
     ///
     /// # Errors
     /// If one cannot be made.
-    pub fn open(texts: PathBuf, approvals: PathBuf) -> Result<Self, FileError> {
-        make_folder(&texts)?;
-        make_folder(&approvals)?;
-        Ok(Self { texts, approvals })
+    pub fn open(texts: PathBuf, approvals: PathBuf, refusals: PathBuf) -> Result<Self, FileError> {
+        for folder in [&texts, &approvals, &refusals] {
+            make_folder(folder)?;
+        }
+        Ok(Self {
+            texts,
+            approvals,
+            refusals,
+        })
     }
 
-    /// Keeps an offered task's text.
+    /// Keeps an offered task's text, behind those that came before it.
     ///
     /// # Errors
     /// If the disk does not take it.
     pub fn save(&self, hash: &Digest, text: &[u8]) -> Result<(), FileError> {
+        let mut order = self.order()?;
+        if !order.contains(hash) {
+            order.push(*hash);
+            let lines: String = order.iter().map(|hash| hash.to_hex() + "\n").collect();
+            replace(&self.texts.join(ORDER), PUBLIC, lines.as_bytes())?;
+        }
         replace(&file(&self.texts, hash), PUBLIC, text)
+    }
+
+    fn order(&self) -> Result<Vec<Digest>, FileError> {
+        let path = self.texts.join(ORDER);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.lines().filter_map(Digest::from_hex).collect()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(FileError::at(&path)(error)),
+        }
+    }
+
+    /// The offered task of the same name that came before `task`: the last one that the operator approved, or else the last one; with whether it
+    /// was approved.
+    ///
+    /// # Errors
+    /// If a text cannot be read.
+    pub fn earlier(&self, task: &Task) -> Result<Option<(Task, bool)>, TasksError> {
+        let (order, hash) = (self.order()?, task.hash());
+        // A text that is not in the order came before all that are.
+        let place = |hash: &Digest| order.iter().position(|known| known == hash);
+        let approved = self.approved()?;
+        let mut before: Vec<Task> = self.offered()?;
+        before.retain(|other| {
+            let other_hash = other.hash();
+            other.name == task.name && other_hash != hash && place(&other_hash) < place(&hash)
+        });
+        before.sort_by_key(|other| place(&other.hash()));
+        let last = before.iter().rfind(|other| approved.contains(&other.hash()));
+        Ok(match last {
+            Some(last) => Some((last.clone(), true)),
+            None => before.pop().map(|last| (last, false)),
+        })
     }
 
     /// The text of an offered task; `None` if it was not saved.
@@ -171,20 +218,57 @@ impl Tasks {
     /// # Errors
     /// If the disk does not take it.
     pub fn approve(&self, task: &Task) -> Result<(), FileError> {
-        let note = format!(
-            "# The operator of this bank approved this task.\nname = {:?}\n",
-            task.name
-        );
-        replace(&file(&self.approvals, &task.hash()), PRIVATE, note.as_bytes())
+        note(&self.approvals, task, "approved")?;
+        // After the approval: a crash in between leaves the refusal in force.
+        let refusal = file(&self.refusals, &task.hash());
+        match fs::remove_file(&refusal) {
+            Ok(()) => sync_folder(&refusal),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(FileError::at(&refusal)(error)),
+        }
     }
 
-    /// Hashes of the tasks that the operator approved.
+    /// Notes that the operator refuses a task, whatever was said before.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn refuse(&self, task: &Task) -> Result<(), FileError> {
+        note(&self.refusals, task, "refused")
+    }
+
+    /// The operator's word on a task; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn decision(&self, task: &Digest) -> Result<Option<Decision>, FileError> {
+        let is_there = |folder: &Path| {
+            let path = file(folder, task);
+            path.try_exists().map_err(FileError::at(&path))
+        };
+        Ok(if is_there(&self.refusals)? {
+            Some(Decision::Refused)
+        } else if is_there(&self.approvals)? {
+            Some(Decision::Approved)
+        } else {
+            None
+        })
+    }
+
+    /// Hashes of the tasks that the operator approved, those that were refused since included.
     ///
     /// # Errors
     /// If the folder cannot be read.
     pub fn approved(&self) -> Result<BTreeSet<Digest>, FileError> {
         hashes(&self.approvals)
     }
+}
+
+fn note(folder: &Path, task: &Task, word: &str) -> Result<(), FileError> {
+    let note = format!(
+        "# The operator of this bank {word} this task.\nname = {:?}\n",
+        task.name
+    );
+    replace(&file(folder, &task.hash()), PRIVATE, note.as_bytes())
 }
 
 fn file(folder: &Path, hash: &Digest) -> PathBuf {
@@ -230,7 +314,8 @@ mod tests {
 
     fn tasks() -> (tempfile::TempDir, Tasks) {
         let folder = tempfile::tempdir().unwrap();
-        let tasks = Tasks::open(folder.path().join("tasks"), folder.path().join("approvals")).unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let tasks = Tasks::open(at("tasks"), at("approvals"), at("refusals")).unwrap();
         (folder, tasks)
     }
 
@@ -266,6 +351,46 @@ mod tests {
         tasks.approve(&task).unwrap();
         tasks.approve(&task).unwrap();
         assert_eq!(tasks.approved().unwrap(), BTreeSet::from([task.hash()]));
+    }
+
+    #[test]
+    fn the_last_word_counts_and_an_approval_stays_beside_a_refusal() {
+        let (_folder, tasks) = tasks();
+        let task = offer(&tasks, TEXT);
+        let word = || tasks.decision(&task.hash()).unwrap();
+        assert_eq!(word(), None);
+        tasks.refuse(&task).unwrap();
+        assert_eq!(word(), Some(Decision::Refused));
+        assert!(tasks.approved().unwrap().is_empty());
+        tasks.approve(&task).unwrap();
+        assert_eq!(word(), Some(Decision::Approved));
+        tasks.refuse(&task).unwrap();
+        assert_eq!(word(), Some(Decision::Refused));
+        assert_eq!(tasks.approved().unwrap(), BTreeSet::from([task.hash()]));
+    }
+
+    #[test]
+    fn the_earlier_version_is_the_last_that_was_approved_or_else_offered() {
+        let (_folder, tasks) = tasks();
+        let version = |seed: u32| TEXT.replace("seed = 3", &format!("seed = {seed}"));
+        // Not in the order of hashes or names.
+        let offered: Vec<Task> = [7, 3, 9, 1].map(|seed| offer(&tasks, &version(seed))).into();
+        offer(&tasks, &TEXT.replace("credit", "fraud"));
+        let earlier = |at: usize| {
+            let found = tasks.earlier(&offered[at]).unwrap();
+            found.map(|(task, approved)| (task.seed, approved))
+        };
+        assert_eq!([0, 1, 3].map(earlier), [None, Some((7, false)), Some((9, false))]);
+        tasks.approve(&offered[1]).unwrap();
+        assert_eq!(
+            [1, 2, 3].map(earlier),
+            [Some((7, false)), Some((3, true)), Some((3, true))]
+        );
+        // A text that is fetched again keeps its place.
+        tasks
+            .save(&offered[0].hash(), offered[0].canonical_text().as_bytes())
+            .unwrap();
+        assert_eq!(earlier(1), Some((7, false)));
     }
 
     #[test]

@@ -6,7 +6,9 @@
 mod backoff;
 mod connect;
 mod dial;
+mod exit;
 mod fetch;
+mod framed;
 mod frames;
 mod line;
 mod link;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use veilsum_backup::{Head, Kind, Writer, Written, within};
 use veilsum_protocol::consortium::Consortium;
+use veilsum_protocol::enrolment::Role;
 
 use super::{Error, STORE};
 use crate::atomic_file::TEMPORARY_SUFFIX;
@@ -98,6 +99,7 @@ pub fn save(
         (&identity.consortium, "consortium.toml"),
         (&folder.admitted(), "admitted.toml"),
         (&config.auditors.admitted, "auditors.toml"),
+        (&folder.readers(Role::Operator), "operators.toml"),
         (&identity.certificate, "identity/server.crt.pem"),
         (&ca, "identity/ca.crt.pem"),
     ] {

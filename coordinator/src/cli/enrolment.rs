@@ -16,7 +16,7 @@ use crate::enrol::{date_and_time, decide, revoked};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnrolmentCommand {
-    /// Invite a bank or an auditor: prints one line to hand over, which is as good as a key until it is used
+    /// Invite a bank, an auditor or an operator: prints one line to hand over, which is as good as a key until it is used
     ///
     /// The line names this coordinator and its authority. Whoever uses it first binds it to its own keys, and nobody else can use it then. Works
     /// while the coordinator runs and while it does not.
@@ -79,7 +79,7 @@ pub(crate) enum EnrolmentCommand {
         /// Why, for whoever asked
         reason: String,
     },
-    /// Take the access of a bank or an auditor away, at once: its connections are closed and its key is refused, whatever the roster says
+    /// Take the access of a bank, an auditor or an operator away, at once: its connections are closed and its key is refused, whatever the roster says
     Revoke {
         /// The folder that `init` made
         #[arg(long)]
@@ -104,6 +104,8 @@ pub(crate) enum Role {
     Bank,
     /// Reads log and archive
     Auditor,
+    /// Has the operator's page from another machine
+    Operator,
 }
 
 impl From<Role> for Party {
@@ -111,6 +113,7 @@ impl From<Role> for Party {
         match role {
             Role::Bank => Self::Bank,
             Role::Auditor => Self::Auditor,
+            Role::Operator => Self::Operator,
         }
     }
 }
@@ -146,12 +149,9 @@ pub(crate) fn execute(command: &EnrolmentCommand, json: bool, now: OffsetDateTim
             let report = invite::invite(dir, &options, now)?;
             // The line alone goes to standard output, so that it can be piped.
             if !json {
-                let program = match report.party {
-                    Party::Bank => "veilsum-client",
-                    Party::Auditor => "veilsum-auditor",
-                };
+                let command = report.party.command();
                 say(&format!(
-                    "invitation of {} {}, to be used until {}; {}\nauthority sha256 {}\nhand the line below to {} alone: `{program} enrol INVITATION --dir DIR`",
+                    "invitation of {} {}, to be used until {}; {}\nauthority sha256 {}\nhand the line below to {} alone: `{command} INVITATION --dir DIR`",
                     report.party,
                     report.name,
                     date_and_time(report.expires_at),

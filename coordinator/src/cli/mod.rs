@@ -6,13 +6,15 @@ mod backup;
 mod config;
 mod curves;
 mod enrolment;
+mod operator;
 mod page;
+mod preflight;
 mod rosters;
 mod status;
 mod task;
 mod watch;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -71,10 +73,10 @@ enum Command {
         #[arg(long, requires = "ca_cert")]
         ca_key: Option<PathBuf>,
     },
-    /// Verify requests of banks and auditors, issue their certificates, and add the banks to the roster
+    /// Verify requests of banks, auditors and operators, issue their certificates, and add the banks to the roster
     ///
-    /// Once the coordinator has run, a new bank waits in admitted.toml: propose it to the others with `roster propose`. The same request again renews the certificate. An auditor is put on the list in auditors.toml, and deleting it there takes its
-    /// access away.
+    /// Once the coordinator has run, a new bank waits in admitted.toml: propose it to the others with `roster propose`. The same request again renews the certificate. An auditor is put on the list in
+    /// auditors.toml, an operator on the one in operators.toml, and deleting it there takes its access away.
     Enrol {
         /// The folder that `init` made
         #[arg(long)]
@@ -82,7 +84,7 @@ enum Command {
         /// Validity of the certificates, in days
         #[arg(long, default_value_t = 397)]
         days: u32,
-        /// The request files of banks and auditors
+        /// The request files
         #[arg(required = true)]
         requests: Vec<PathBuf>,
     },
@@ -144,6 +146,23 @@ enum Command {
         #[arg(long)]
         until_finished: bool,
     },
+    /// On an operator's own machine: be enrolled, and have the operator's page there
+    Operator {
+        #[command(subcommand)]
+        command: operator::OperatorCommand,
+    },
+    /// Look at everything that could keep the coordinator from serving, name each cause, and print what firewalls must let in
+    ///
+    /// Configuration, certificate, keys, log, clock, the name that banks dial, ports, disk, memory. The coordinator may run or not. Exit code 2:
+    /// something on this machine has to be corrected. 1: this machine is in order, the way to it is not.
+    Preflight {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+        /// A task that will be offered: its rounds' disk and memory are counted
+        #[arg(long, value_name = "FILE")]
+        task: Option<PathBuf>,
+    },
     /// Print an address that lets one browser in to the operator's page, once
     Page {
         /// The folder that `init` made
@@ -190,12 +209,25 @@ impl Failure {
         }
     }
 
+    /// What is wrong stands in the result already.
+    fn told(code: u8) -> Self {
+        Self {
+            code,
+            message: String::new(),
+        }
+    }
+
     /// What may succeed when it is tried again: exit code 75.
     pub fn try_again(message: impl ToString) -> Self {
         Self {
             code: 75,
             message: message.to_string(),
         }
+    }
+
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -228,7 +260,9 @@ pub fn run() -> ExitCode {
     match private.and_then(|()| execute(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, message }) => {
-            let _ = writeln!(std::io::stderr(), "error: {message}");
+            if !message.is_empty() {
+                let _ = writeln!(std::io::stderr(), "error: {message}");
+            }
             ExitCode::from(code)
         }
     }
@@ -320,6 +354,8 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Task { command } => task::execute(command, cli.json),
         Command::Watch { dir, until_finished } => watch::execute(dir, cli.json, *until_finished),
+        Command::Operator { command } => operator::execute(command, cli.json),
+        Command::Preflight { dir, task } => preflight::execute(dir, task.as_ref(), cli.json, now),
         Command::Page { dir } => page::execute(dir, cli.json),
         Command::Curves { dir, tensorboard } => curves::execute(dir, tensorboard, cli.json),
         Command::Config { command } => config::execute(command, cli.json),
@@ -338,15 +374,16 @@ fn enrolled(report: &roster::EnrolReport) -> Vec<String> {
             bank.folder.display()
         )
     });
-    let auditors = report.auditors.iter().map(|auditor| {
+    let readers = report.readers.iter().map(|reader| {
         format!(
-            "{} auditor {}: hand over {}",
-            done(auditor.renewed),
-            auditor.name,
-            auditor.folder.display()
+            "{} {} {}: hand over {}",
+            done(reader.renewed),
+            reader.role,
+            reader.name,
+            reader.folder.display()
         )
     });
-    banks.chain(auditors).collect()
+    banks.chain(readers).collect()
 }
 
 fn load(dir: &Path) -> Result<Config, Failure> {
@@ -389,8 +426,11 @@ pub(crate) fn print<T: Serialize>(
     } else {
         text()
     };
-    writeln!(std::io::stdout(), "{line}")
-        .map_err(|error| Failure::finding(format!("standard output: {error}")))
+    match writeln!(std::io::stdout(), "{line}") {
+        // A reader that went away has seen enough; the exit code still tells the outcome.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::finding(format!("standard output: {error}"))),
+    }
 }
 
 #[cfg(test)]

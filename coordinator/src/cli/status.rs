@@ -6,8 +6,9 @@ use veilsum_protocol::model::Figure;
 
 use super::{Failure, load, print, task, unexpected};
 use crate::admin::{self, Answer, Request};
-use crate::engine::status::{BankStatus, ResultLine, Status};
-use crate::span::span;
+use crate::engine::consents::refusals_in_words;
+use crate::engine::status::{BankStatus, ResultLine, Status, TaskLine};
+use veilsum_page::words::span;
 
 /// A certificate that is valid for fewer days is told.
 const SOON_DAYS: i64 = 30;
@@ -71,13 +72,21 @@ fn describe(status: &Status) -> String {
             line.approved.join(", ")
         };
         lines.push(format!(
-            "task {}: step {} of {}, {}; approved by {approved}",
+            "task {}: step {} of {}, {}; approved by {approved}{}",
             line.name,
             line.step,
             line.steps,
-            task::standing(line)
+            task::standing(line),
+            others(line)
         ));
     }
+    lines.extend(status.proposal.as_ref().map(|proposal| {
+        let refused = match &proposal.refused[..] {
+            [] => String::new(),
+            refused => format!("; refused by {}", refused.join(", ")),
+        };
+        format!("roster: {}{refused}", proposal.waits_for)
+    }));
     if let Some(result) = &status.last_result {
         lines.push(format!("last result: {}", result_words(result)));
     }
@@ -94,6 +103,21 @@ fn certificate_days(bank: &BankStatus, now: u64) -> Option<i64> {
     let now = i64::try_from(now / 1000).unwrap_or(i64::MAX);
     let days = bank.certificate_until?.saturating_sub(now).div_euclid(86_400);
     (days < SOON_DAYS).then_some(days)
+}
+
+/// Who refuses a task, and who has said nothing of it yet.
+fn others(task: &TaskLine) -> String {
+    let mut parts = Vec::new();
+    if !task.refused.is_empty() {
+        parts.push(refusals_in_words(&task.refused));
+    }
+    if !task.silent.is_empty() && !task.status.is_over() {
+        parts.push(format!("nothing said yet by {}", task.silent.join(", ")));
+    }
+    if task.out_of_reach {
+        parts.push("no round of it can begin as long as so many refuse it".to_owned());
+    }
+    parts.iter().map(|part| format!("; {part}")).collect()
 }
 
 /// Whether a bank is there, and since when it is not.

@@ -1,6 +1,5 @@
 //! The operator's commands on tasks; the coordinator must be running.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -10,6 +9,7 @@ use veilsum_protocol::task::Task;
 
 use super::{Failure, load, print, status, unexpected};
 use crate::admin::{self, Answer, Request};
+use crate::engine::consents::RefusedBy;
 use crate::engine::status::{TaskDetail, TaskLine};
 
 #[derive(Debug, Subcommand)]
@@ -73,7 +73,7 @@ pub(super) fn execute(command: &TaskCommand, json: bool) -> Result<(), Failure> 
             let hash = ask_for_task(dir, Request::CreateTask(task.canonical_text()))?;
             print(json, &json!({ "task": hash.to_hex() }), || {
                 format!(
-                    "task {hash}\nnext: each bank runs `veilsum-client approve --dir DIR {}`",
+                    "task {hash}\nnext: each bank runs `veilsum-client task show --dir DIR {0}`, and then `task approve` or `task refuse`",
                     task.name
                 )
             })
@@ -84,12 +84,8 @@ pub(super) fn execute(command: &TaskCommand, json: bool) -> Result<(), Failure> 
         }
         TaskCommand::Show { dir, task } => {
             let data = load(dir)?.folders.data;
-            let banks = status::ask(dir)?.banks;
             match admin::ask(&data, &Request::ShowTask(task.clone()))? {
-                Answer::Detail(detail) => print(json, &detail, || {
-                    let names: Vec<&str> = banks.iter().map(|bank| bank.name.as_str()).collect();
-                    show(&detail, &names)
-                }),
+                Answer::Detail(detail) => print(json, &detail, || show(&detail)),
                 other => Err(unexpected(other)),
             }
         }
@@ -141,32 +137,27 @@ fn list(tasks: &[TaskLine]) -> String {
         .unwrap_or(0)
         .max(4);
     let mut lines = vec![format!(
-        "{:width$}  {:8}  {:>9}  {:>8}  status",
-        "task", "hash", "step", "approved"
+        "{:width$}  {:8}  {:>9}  {:>8}  {:>7}  status",
+        "task", "hash", "step", "approved", "refused"
     )];
     lines.extend(tasks.iter().map(|task| {
         let hash = task.task.to_hex();
         format!(
-            "{:width$}  {:8}  {:>9}  {:>8}  {}",
+            "{:width$}  {:8}  {:>9}  {:>8}  {:>7}  {}",
             task.name,
             hash.get(..8).unwrap_or(&hash),
             format!("{}/{}", task.step, task.steps),
             task.approved.len(),
+            task.refused.len(),
             standing(task)
         )
     }));
     lines.join("\n")
 }
 
-fn show(detail: &TaskDetail, banks: &[&str]) -> String {
+fn show(detail: &TaskDetail) -> String {
     let task = &detail.line;
-    let approved: BTreeSet<&str> = task.approved.iter().map(String::as_str).collect();
-    let not_yet: Vec<&str> = banks
-        .iter()
-        .copied()
-        .filter(|bank| !approved.contains(bank))
-        .collect();
-    let names = |names: Vec<&str>| {
+    let names = |names: &[String]| {
         if names.is_empty() {
             "nobody".to_owned()
         } else {
@@ -181,12 +172,15 @@ fn show(detail: &TaskDetail, banks: &[&str]) -> String {
             task.steps,
             standing(task)
         ),
-        format!(
-            "approved by {}",
-            names(task.approved.iter().map(String::as_str).collect())
-        ),
-        format!("not approved by {}", names(not_yet)),
+        format!("approved by {}", names(&task.approved)),
     ];
+    lines.extend(task.refused.iter().map(RefusedBy::words));
+    if !task.silent.is_empty() && !task.status.is_over() {
+        lines.push(format!("nothing said yet by {}", names(&task.silent)));
+    }
+    if task.out_of_reach {
+        lines.push("so many banks refuse it that no round of it can begin".to_owned());
+    }
     if task.attempt > 0 && !task.status.is_over() {
         lines.push(format!(
             "the next step has failed {} times; after {} the task is stopped",
@@ -204,6 +198,8 @@ fn show(detail: &TaskDetail, banks: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use veilsum_protocol::wire::refusal::RefusalReason;
+
     use super::*;
     use crate::engine::tasks::TaskStatus;
 
@@ -215,6 +211,9 @@ mod tests {
             step: 3,
             steps: 12,
             approved: vec!["bank-a".to_owned(), "bank-c".to_owned()],
+            refused: Vec::new(),
+            silent: vec!["bank-b".to_owned()],
+            out_of_reach: false,
             current,
             attempt: 1,
             attempts: 3,
@@ -232,31 +231,42 @@ mod tests {
         ];
         assert_eq!(
             list(&tasks),
-            "task    hash           step  approved  status\n\
-             credit  abababab       3/12         2  running\n\
-             fraud   abababab       3/12         2  waits for its turn\n\
-             old     abababab       3/12         2  stopped: by the operator\n\
-             rests   abababab       3/12         2  paused"
+            "task    hash           step  approved  refused  status\n\
+             credit  abababab       3/12         2        0  running\n\
+             fraud   abababab       3/12         2        0  waits for its turn\n\
+             old     abababab       3/12         2        0  stopped: by the operator\n\
+             rests   abababab       3/12         2        0  paused"
         );
         assert!(list(&[]).contains("task create"));
     }
 
     #[test]
-    fn a_task_names_who_has_approved_it_and_who_has_not() {
-        let detail = TaskDetail {
+    fn a_task_names_who_has_approved_it_who_has_not_and_why() {
+        let mut detail = TaskDetail {
             line: line("credit", TaskStatus::Running, true),
             description: "Task credit\n".to_owned(),
             text: String::new(),
         };
         assert_eq!(
-            show(&detail, &["bank-a", "bank-b", "bank-c"]),
+            show(&detail),
             "credit: step 3 of 12, running\n\
              approved by bank-a, bank-c\n\
-             not approved by bank-b\n\
+             nothing said yet by bank-b\n\
              the next step has failed 1 times; after 3 the task is stopped\n\
              no result yet\n\
              \n\
              Task credit"
+        );
+        detail.line.silent.clear();
+        detail.line.refused = vec![RefusedBy {
+            bank: "bank-b".to_owned(),
+            reason: RefusalReason::Columns,
+        }];
+        detail.line.out_of_reach = true;
+        let told = show(&detail);
+        assert!(
+            told.contains("\nbank-b refused it (its policy, for the columns)\nso many banks refuse it"),
+            "{told}"
         );
     }
 }

@@ -5,6 +5,7 @@ mod effective;
 mod enrolment;
 mod layers;
 mod operator;
+mod others;
 mod schema;
 
 pub use auditors::Auditors;

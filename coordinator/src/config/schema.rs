@@ -167,6 +167,7 @@ impl Config {
             key,
             log_key,
             &mut config.auditors.admitted,
+            &mut config.operator.admitted,
         ] {
             *file = root.join(&file);
         }

@@ -20,6 +20,7 @@ use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::Trailer;
 
 use super::broadcast::Broadcast;
+use super::consents::Refusals;
 use super::epochs::HeldUp;
 use super::gate::Gate;
 use super::observer::Observer;
@@ -139,6 +140,7 @@ pub struct Engine<L> {
     pub(super) witnessing: Witnessing,
     pub(super) outbox: Outbox,
     pub(super) tasks: TaskBook,
+    pub(super) refusals: Refusals,
     pub(super) retention: Retention,
     /// The armed epoch.
     pub(super) armed: Option<KeyDirectory>,
@@ -383,6 +385,10 @@ impl<L: Ledger> Engine<L> {
             | ToCoordinator::PairConfirmations { .. }
             | ToCoordinator::Armed { .. } => self.epoch_message(bank, message),
             ToCoordinator::Approval(approval) => self.approval(bank, &approval),
+            ToCoordinator::Refusal(refusal) => {
+                self.refusal(bank, &refusal);
+                Ok(())
+            }
             ToCoordinator::Bundle(bundle) => self.bundle(bank, bundle),
             ToCoordinator::Ready {
                 statement,
@@ -471,6 +477,7 @@ impl<L: Ledger> Engine<L> {
             return Ok(());
         }
         tracing::info!("{greeting}");
+        self.refusals.forget(&self.name(bank));
         self.sessions.send(
             bank,
             ToBank::Welcome {

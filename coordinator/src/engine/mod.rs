@@ -8,6 +8,7 @@
 mod ahead;
 pub mod broadcast;
 mod commands;
+pub mod consents;
 pub mod driver;
 mod epochs;
 pub mod gate;

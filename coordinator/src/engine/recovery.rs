@@ -9,6 +9,7 @@ use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 
 use super::broadcast::Broadcast;
+use super::consents::Refusals;
 use super::driver::{Clock, Engine, Parts};
 use super::observer::Observer;
 use super::outbox::Outbox;
@@ -77,6 +78,7 @@ impl<L: Ledger> Engine<L> {
             summed: None,
             last_result: None,
             assembled: None,
+            refusals: Refusals::default(),
             said: String::new(),
             observer: Box::new(()),
             timeline: Timeline::default(),

@@ -94,6 +94,27 @@ pub struct ProposalView {
     pub banks: Vec<veilsum_protocol::consortium::ConsortiumBank>,
 }
 
+/// A change that is under way, in short.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProposalLine {
+    /// Hash of the proposal's entry; none once it is logged as the roster and pinned by the banks one after the other.
+    pub proposal: Option<Digest>,
+    /// Number of banks in the roster that is to follow.
+    pub banks: usize,
+    /// Who joins.
+    pub joins: Vec<Member>,
+    /// Names of the banks that leave.
+    pub leaves: Vec<String>,
+    /// Names of the present banks that have approved.
+    pub approved: Vec<String>,
+    /// Names of those that have refused.
+    pub refused: Vec<String>,
+    /// Names of those that have said nothing yet.
+    pub silent: Vec<String>,
+    /// What it waits for, in words.
+    pub waits_for: String,
+}
+
 impl Rosters {
     /// As the log has them, with the roster that the coordinator goes by: the one of the hash in its store, or the log's last. `file` is the roster of
     /// the consortium file, which is the first of a new log.
@@ -414,6 +435,35 @@ impl<L: Ledger> Engine<L> {
         if self.coming().is_some_and(|coming| coming.hash() == roster) {
             self.rosters.pinned.insert(bank);
         }
+    }
+
+    /// The change that is under way, for the status.
+    pub(super) fn proposal_line(&self) -> Option<ProposalLine> {
+        let open = self.rosters.chain.proposal();
+        let next = self.coming().or(open.map(|open| &open.roster))?;
+        let change = RosterChange::new(&self.roster, next);
+        let (mut approved, mut refused, mut silent) = (Vec::new(), Vec::new(), Vec::new());
+        // Once it is logged nobody is asked any more.
+        for bank in self.roster.banks().iter().filter(|_| open.is_some()) {
+            let list = if open.is_some_and(|open| open.approved.contains(&bank.index)) {
+                &mut approved
+            } else if self.rosters.refused.contains(&bank.index) {
+                &mut refused
+            } else {
+                &mut silent
+            };
+            list.push(bank.name.clone());
+        }
+        Some(ProposalLine {
+            proposal: open.map(|open| open.hash),
+            banks: next.banks().len(),
+            joins: change.joins().map(Member::from).collect(),
+            leaves: change.leaves().map(|bank| bank.name.clone()).collect(),
+            approved,
+            refused,
+            silent,
+            waits_for: self.roster_line().unwrap_or_default(),
+        })
     }
 
     /// The roster and the change that is under way, for the operator.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use veilsum_protocol::crypto::signing::VerifyingKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Millis, Round};
 use veilsum_protocol::log::entry::{AbortReason, Entry, RoundResult};
 use veilsum_protocol::model::state::TaskState;
@@ -14,8 +13,6 @@ use veilsum_protocol::round::record::{Limits, Record, RoundPlan};
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{MESSAGE_LIMIT, Rejection};
-use veilsum_protocol::wire::signed::Signed;
-use veilsum_protocol::wire::statement::Approval;
 
 use super::driver::{Engine, Input};
 use super::ports::{Fault, Ledger};
@@ -55,11 +52,20 @@ impl<L: Ledger> Engine<L> {
             Err(_) => return Ok(()),
         };
         let whole = released_for.is_some();
+        // Its try would fail, and count as one.
+        let refuses = |bank: &BankIndex| self.refusals.has(&record.task, &self.name(*bank));
+        if released_for
+            .as_ref()
+            .is_some_and(|banks| banks.iter().any(refuses))
+        {
+            self.assembled = None;
+            return Ok(());
+        }
         // An absent bank may still come; one that is here without the keys would only be waited for in vain.
         let approved: Vec<BankIndex> = released_for.unwrap_or_else(|| {
             let banks = self.roster.banks().iter();
             banks
-                .filter(|bank| record.approved.contains(&bank.name))
+                .filter(|bank| self.takes_part(record, &bank.name))
                 .map(|bank| bank.index)
                 .filter(|bank| has_keys(bank) || !self.sessions.is_up(*bank))
                 .collect()
@@ -70,7 +76,9 @@ impl<L: Ledger> Engine<L> {
             self.assembled = None;
             return Ok(());
         }
-        if !whole && here < self.roster.banks().len() {
+        // Nobody waits for a bank that refuses.
+        let may_come = self.roster.banks().len() - self.refused_by(record).len();
+        if !whole && here < may_come {
             let since = match self.assembled {
                 Some((count, since)) if count == here => since,
                 _ => now,
@@ -413,40 +421,6 @@ impl<L: Ledger> Engine<L> {
         if self.tasks.current().is_none() {
             tracing::info!("no task is left to run");
         }
-    }
-
-    /// A bank's operator approved a task.
-    pub(super) fn approval(&mut self, bank: BankIndex, approval: &Signed<Approval>) -> Result<(), Fault> {
-        let Some(entry) = self.roster.bank(bank).filter(|_| !self.is_changing()) else {
-            // A bank that has pinned the coming roster signs as a position of that one, and says it again when that goes.
-            return Ok(());
-        };
-        let name = entry.name.clone();
-        let key = VerifyingKey(entry.signing_key);
-        let Some(body) = approval.open(&key).filter(|body| body.bank == bank).copied() else {
-            self.reject(bank, Rejection::new(Check::Signature, "under the approval"));
-            return Ok(());
-        };
-        let Some(task) = self.tasks.by_hash(&body.task) else {
-            self.reject(
-                bank,
-                Rejection::new(Check::TaskNotApproved, "the approved task is not known here"),
-            );
-            return Ok(());
-        };
-        if !task.record.approved.insert(name.clone()) {
-            return Ok(());
-        }
-        tracing::info!("{name} approved task {}", task.record.name);
-        let put = task.record.put()?;
-        let entry = Entry::TaskApproval {
-            task: body.task,
-            bank,
-            signature: approval.signature(),
-        };
-        self.outbox.put([put]);
-        self.outbox.log(&[entry]);
-        Ok(())
     }
 
     fn say_progress(&self, record: &Record) {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use veilsum_protocol::ids::Digest;
 
+use super::consents::RefusedBy;
 use super::driver::Engine;
 use super::ports::Ledger;
+use super::roster::ProposalLine;
 use super::tasks::{LoadedTask, TaskStatus};
 use super::timeline::{PhaseSpan, RoundSpan};
 use super::waiting::Waiting;
@@ -34,6 +36,8 @@ pub struct Status {
     pub banks: Vec<BankStatus>,
     /// Every task, in the order of creation.
     pub tasks: Vec<TaskLine>,
+    /// The change of the roster that is under way.
+    pub proposal: Option<ProposalLine>,
     /// The round in progress.
     pub round: Option<RoundStatus>,
     /// The last rounds since the coordinator was started, oldest first.
@@ -89,8 +93,14 @@ pub struct TaskLine {
     pub step: u32,
     /// Number of steps.
     pub steps: u32,
-    /// Names of the banks that approved.
+    /// Names of the banks that approved, as the log has it; one that refuses since stands there, too.
     pub approved: Vec<String>,
+    /// The banks that refuse it now; none of a task that is over. Said again by each bank on every connection, and not durable here.
+    pub refused: Vec<RefusedBy>,
+    /// Names of the banks that have said nothing of it.
+    pub silent: Vec<String>,
+    /// True if so many refuse it that no round of it can begin.
+    pub out_of_reach: bool,
     /// True if its rounds are the next to start: one task runs at a time, the first that is neither over nor paused.
     pub current: bool,
     /// Failed tries of the step that is next.
@@ -195,6 +205,7 @@ impl<L: Ledger> Engine<L> {
             least_banks: self.thresholds().map_or(0, |thresholds| thresholds.min_survivors),
             banks: banks.collect(),
             tasks: self.tasks.all().map(|task| self.task_status(task)).collect(),
+            proposal: self.proposal_line(),
             round: self.round_status(now.0),
             past: self.timeline.past().cloned().collect(),
             last_result: self.last_result.clone(),
@@ -241,6 +252,9 @@ impl<L: Ledger> Engine<L> {
             step: record.step,
             steps: record.steps,
             approved: record.approved.iter().cloned().collect(),
+            refused: self.refused_by(record),
+            silent: self.silent_on(record),
+            out_of_reach: !record.status.is_over() && self.is_out_of_reach(record),
             current: current.is_some_and(|current| current.record.task == record.task),
             attempt: record.attempt,
             attempts: task.task.deadlines.attempts,

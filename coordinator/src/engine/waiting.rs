@@ -2,6 +2,7 @@
 
 use veilsum_protocol::ids::{BankIndex, Millis};
 
+use super::consents::{RefusedBy, refusals_in_words};
 use super::driver::Engine;
 use super::ports::Ledger;
 use super::tasks::{LoadedTask, TaskStatus};
@@ -111,14 +112,32 @@ impl<L: Ledger> Engine<L> {
         let missing: Vec<BankIndex> = needed
             .iter()
             .copied()
-            .filter(|bank| !record.approved.contains(&self.name(*bank)) || !self.sessions.is_up(*bank))
+            .filter(|bank| !self.takes_part(record, &self.name(*bank)) || !self.sessions.is_up(*bank))
             .collect();
         let here = needed.len() - missing.len();
+        let mut refused = self.refused_by(record);
         if record.released_for.is_some() {
+            let needed = self.names(&needed);
+            refused.retain(|refusal| needed.contains(&refusal.bank));
+            let cannot = match refused[..] {
+                [] => String::new(),
+                _ => format!(
+                    "; {}, and it cannot be repeated before that changes",
+                    refusals_in_words(&refused)
+                ),
+            };
             return Waiting::endless(format!(
-                "task {name}: step {step} failed when shares had left for {}, so it is repeated with exactly these; waiting for {}, without a time limit",
-                self.names(&needed).join(", "),
+                "task {name}: step {step} failed when shares had left for {}, so it is repeated with exactly these; waiting for {}, without a time limit{cannot}",
+                needed.join(", "),
                 self.names(&missing).join(", ")
+            ));
+        }
+        if self.is_out_of_reach(record) {
+            return Waiting::endless(format!(
+                "task {name} cannot begin a round: {}, and a round needs {} of the {} banks; it waits until fewer refuse it, or stop it with `veilsum-coordinator task stop {name}`",
+                refusals_in_words(&refused),
+                self.thresholds().map_or(0, |thresholds| thresholds.min_survivors),
+                all.len()
             ));
         }
         if missing.is_empty() {
@@ -139,14 +158,36 @@ impl<L: Ledger> Engine<L> {
                 format!("without a time limit, until {} are", thresholds.min_survivors)
             }),
         };
+        let waits = self.waits_of_task(task, &missing, &refused);
         Waiting {
             line: format!(
-                "task {name}: {here} of {} banks have approved it and are connected; waiting for {}, {end}",
-                all.len(),
-                self.names(&missing).join(", ")
+                "task {name}: {here} of {} banks have approved it and are connected; {waits}, {end}",
+                all.len()
             ),
             until: begins,
         }
+    }
+
+    /// Whose approval and whose connection a task waits for, and who refuses it.
+    fn waits_of_task(&self, task: &LoadedTask, missing: &[BankIndex], refused: &[RefusedBy]) -> String {
+        let names = self.names(missing);
+        let names = names
+            .iter()
+            .filter(|name| refused.iter().all(|refusal| refusal.bank != **name));
+        let (away, unapproved): (Vec<&str>, Vec<&str>) = names
+            .map(String::as_str)
+            .partition(|name| task.record.approved.contains(*name));
+        let mut parts = Vec::new();
+        if !unapproved.is_empty() {
+            parts.push(format!("waiting for the approval of {}", unapproved.join(", ")));
+        }
+        if !away.is_empty() {
+            parts.push(format!("waiting for {} to connect", away.join(", ")));
+        }
+        if !refused.is_empty() {
+            parts.push(refusals_in_words(refused));
+        }
+        parts.join("; ")
     }
 
     /// What the next epoch waits for; `None` if none is needed.

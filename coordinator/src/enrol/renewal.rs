@@ -14,17 +14,17 @@ use rcgen::SubjectPublicKeyInfo;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use veilsum_protocol::enrolment::{
-    AUDITOR_DOMAIN, Admission, Answer, Party, Refusal, RefusalReason, renewal_is_due_at,
+    Admission, Answer, Party, Refusal, RefusalReason, Role, renewal_is_due_at,
 };
 use veilsum_protocol::ids::Digest;
 
 use super::admitted::Admitted;
-use super::auditors::Auditors;
 use super::ca::{Authority, BANK_DOMAIN, MAX_DAYS};
 use super::init::Folder;
 use super::inspect::{self, CertificateFacts};
 use super::invite::read_consortium;
 use super::issue::has_authority;
+use super::readers::Readers;
 use super::register::{Held, Register};
 use super::revoked::RevokedList;
 use super::{EnrolError, date_and_time, keyfile};
@@ -218,12 +218,12 @@ impl Renewals {
                 Ok(list.named(name).is_some_and(|bank| bank.tls_key_sha256 == hex))
             };
             (Party::Bank, in_roster || admitted()?)
-        } else if domain == AUDITOR_DOMAIN {
-            let list = Auditors::load(&folder.auditors())?;
-            let found = list.by_tls_key(shown.tls_key).is_some_and(|it| it.name == name);
-            (Party::Auditor, found)
         } else {
-            return Err(stranger());
+            let mut roles = Role::ALL.into_iter();
+            let role = roles.find(|role| domain == role.domain()).ok_or_else(stranger)?;
+            let list = Readers::load(role, &folder.readers(role))?;
+            let found = list.by_tls_key(shown.tls_key).is_some_and(|it| it.name == name);
+            (role.party(), found)
         };
         if !is_member {
             return Err(stranger());
@@ -247,7 +247,8 @@ impl Renewals {
         let days = asked.days.min(authority.days_left(now));
         let certificate = match asked.party {
             Party::Bank => authority.issue_bank(&asked.name, &key, days, now)?,
-            Party::Auditor => authority.issue_auditor(&asked.name, &key, days, now)?,
+            Party::Auditor => authority.issue_reader(Role::Auditor, &asked.name, &key, days, now)?,
+            Party::Operator => authority.issue_reader(Role::Operator, &asked.name, &key, days, now)?,
         };
         asked.certificate = Some(certificate);
         asked.issued_at = Some(now.unix_timestamp());

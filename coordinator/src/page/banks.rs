@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use super::office::Told;
-use super::words::counted;
 use crate::engine::status::{BankStatus, Status};
 use crate::history::{Outcome, RoundHistory};
-use crate::span::span;
+use veilsum_page::words::counted;
+use veilsum_page::words::span;
 
 /// Rounds of participation that are shown.
 const ROUNDS: usize = 20;

@@ -2,123 +2,99 @@
 
 use std::sync::Arc;
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
+use veilsum_page::words::moment;
+use veilsum_page::{Frame, Live};
 
-use super::office::Told;
-use super::words::moment;
-use super::{banks, curves, log, now, rounds, tasks};
+use super::office::{Office, Told};
+use super::{banks, curves, log, now, roster, rounds, tasks};
 use crate::engine::status::Status;
+
+/// Styles of this page's own parts, and of its pictures.
+const STYLES: &[&str] = &["/assets/operator.css", "/assets/pictures.css"];
+
+/// What the sections are called.
+const NAMES: &[(&str, &str)] = &[
+    ("now", "Now"),
+    ("tasks", "Tasks"),
+    ("rounds", "Rounds"),
+    ("banks", "Banks"),
+    ("roster", "Roster"),
+    ("curves", "Curves"),
+    ("log", "Log"),
+];
 
 /// What the sections are made from.
 pub(super) struct View {
-    pub(super) status: Arc<Status>,
-    pub(super) told: Arc<Told>,
+    status: Arc<Status>,
+    told: Arc<Told>,
 }
 
 impl View {
+    /// The status, and what the published log tells beside it.
+    pub(super) async fn of(office: &Arc<Office>, status: Arc<Status>) -> Self {
+        let told = office.told(status.published).await;
+        Self { status, told }
+    }
+
     /// The sections that change while the page is open, by the id of their place.
-    pub(super) fn sections(&self) -> [(&'static str, Markup); 6] {
+    pub(super) fn sections(&self) -> [(&'static str, Markup); 7] {
         [
             ("now", now::section(&self.status)),
             ("tasks", tasks::section(&self.status)),
             ("rounds", rounds::section(&self.status)),
             ("banks", banks::section(&self.status, &self.told)),
+            ("roster", roster::section(&self.status)),
             ("curves", curves::section(&self.told)),
             ("log", log::section(&self.status)),
         ]
+    }
+
+    /// When all of it was so.
+    pub(super) fn asof(&self) -> Markup {
+        moment(self.status.at)
     }
 }
 
 /// The whole page. `notice` says what was done just now.
 pub(super) fn page(view: &View, token: &str, notice: Option<&str>) -> Markup {
     let status = &view.status;
-    let inside = html! {
-        nav aria-label="On this page" {
-            ul {
-                li { a href="#now" { "Now" } }
-                li { a href="#tasks" { "Tasks" } }
-                li { a href="#rounds" { "Rounds" } }
-                li { a href="#banks" { "Banks" } }
-                li { a href="#curves" { "Curves" } }
-                li { a href="#log" { "Log" } }
-            }
-        }
-        main #main {
-            @if let Some(notice) = notice { p.notice role="status" { (notice) } }
-            // Said aloud when the phase changes; the sections themselves are replaced silently.
-            p #said .spoken aria-live="polite" {}
-            p #link .notice.bad hidden role="status" {}
-            @for (id, section) in view.sections() {
-                section id=(id) aria-labelledby={ (id) "-title" } data-live { (section) }
-            }
-        }
-        dialog #ask aria-labelledby="confirm-title" {}
-        footer {
-            p {
-                "veilsum-coordinator " (status.version) ", running since " (moment(status.started)) ". "
-                "This page is as of " span #asof { (moment(status.at)) } "."
-            }
-            form method="post" action="/logout" {
-                input type="hidden" name="token" value=(token);
-                button.plain type="submit" { "Log this browser out" }
-            }
-        }
+    let frame = Frame {
+        title: &status.consortium,
+        kicker: "Consortium",
+        heading: &status.consortium,
+        styles: STYLES,
     };
-    frame(
-        &status.consortium,
-        "Consortium",
-        &status.consortium,
-        true,
-        &inside,
-    )
+    Live {
+        names: NAMES,
+        sections: view.sections().into(),
+        notice,
+        silent: "The coordinator does not answer. What is shown is old; waiting until it is there again.",
+        about: html! { "veilsum-coordinator " (status.version) ", running since " (moment(status.started)) "." },
+        asof: view.asof(),
+        token,
+    }
+    .page(&frame)
 }
 
 /// Another page under the same head: `inside` is its main part.
 pub(super) fn sheet(consortium: &str, title: &str, inside: &Markup) -> Markup {
-    let inside = html! {
-        p.back { a href="/" { "Back to the consortium" } }
-        main #main { (inside) }
+    let frame = Frame {
+        title: &format!("{title} - {consortium}"),
+        kicker: consortium,
+        heading: title,
+        styles: STYLES,
     };
-    frame(
-        &format!("{title} - {consortium}"),
-        consortium,
-        title,
-        false,
-        &inside,
-    )
+    frame.sheet("Back to the consortium", inside)
 }
 
 /// What a browser sees that is not let in, or whose wish cannot be met now.
 pub(super) fn refusal(title: &str, words: &Markup) -> Markup {
-    let inside = html! { main #main { p { (words) } } };
-    frame(title, "Operator's page", title, false, &inside)
-}
-
-fn frame(title: &str, kicker: &str, heading: &str, live: bool, inside: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                link rel="stylesheet" href="/assets/style.css";
-                link rel="stylesheet" href="/assets/pictures.css";
-                link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
-                @if live {
-                    noscript { meta http-equiv="refresh" content="15"; }
-                }
-                script src="/assets/script.js" defer {}
-            }
-            body data-live[live] {
-                a.skip href="#main" { "Skip to the content" }
-                header {
-                    p.kicker { (kicker) }
-                    h1 { (heading) }
-                }
-                (inside)
-            }
-        }
-    }
+    let frame = Frame {
+        title,
+        kicker: "Operator's page",
+        heading: title,
+        styles: STYLES,
+    };
+    frame.still(&html! { p { (words) } })
 }

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::words::{coded, counted};
 use crate::engine::status::{RoundStatus, Status};
+use veilsum_page::words::{coded, counted};
 
 /// The phases of a round in their order, with what happens in each.
 pub(super) const PHASES: [(&str, &str); 7] = [
@@ -21,7 +21,7 @@ pub(super) fn section(status: &Status) -> Markup {
         @match &status.round {
             Some(round) => (open(status, round)),
             None => {
-                h2 #now-title { "No round is open" }
+                h2 #now-title data-said={ "No round is open. Last result: " (last_result(status)) } { "No round is open" }
                 p.lead data-until=[status.waits_until] { (coded(&capital(&status.waiting_for))) "." }
             }
         }
@@ -42,7 +42,7 @@ fn open(status: &Status, round: &RoundStatus) -> Markup {
         .find(|(name, _)| *name == round.phase)
         .map_or("", |(_, meaning)| meaning);
     html! {
-        h2 #now-title { "Round " (round.round) }
+        h2 #now-title data-said={ "Round " (round.round) ", phase " (round.phase) } { "Round " (round.round) }
         p.lead {
             "Step " (round.step + 1) " of " (steps) " of task " b { (round.task) } " (" (round.kind) ")."
         }
@@ -51,7 +51,7 @@ fn open(status: &Status, round: &RoundStatus) -> Markup {
                 li aria-current=[(name == round.phase).then_some("step")] .done[is_before(name, &round.phase)] { (name) }
             }
         }
-        p #phase data-round=(round.round) data-phase=(round.phase) {
+        p {
             b { "Phase " (round.phase) } ": " (meaning) "."
         }
         @if !round.waiting_for.is_empty() {
@@ -85,6 +85,12 @@ pub(super) fn names(banks: &[String], most: usize) -> String {
     }
 }
 
+/// A round may be over between two looks: then its result is what is told.
+fn last_result(status: &Status) -> String {
+    let result = status.last_result.as_ref();
+    result.map_or_else(|| "none".to_owned(), |result| format!("round {}", result.round))
+}
+
 fn facts(status: &Status) -> Markup {
     let connected = status.banks.iter().filter(|bank| bank.connected).count();
     let running = status.tasks.iter().filter(|task| !task.status.is_over()).count();
@@ -94,7 +100,7 @@ fn facts(status: &Status) -> Markup {
             div { dt { "Needed in a round" } dd { (status.least_banks) } }
             div { dt { "Key epoch" } dd { @match status.epoch { Some(epoch) => (epoch), None => "none" } } }
             div { dt { "Tasks not over" } dd { (running) } }
-            div { dt { "Last result" } dd #last-result { @match &status.last_result { Some(result) => { "round " (result.round) }, None => "none" } } }
+            div { dt { "Last result" } dd { (last_result(status)) } }
             div { dt { "Log" } dd { (counted(usize::try_from(status.log_size).unwrap_or(usize::MAX), "entry", "entries")) } }
         }
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use veilsum_page::Guard;
 
-use super::guard::Guard;
 use crate::admin::{ask_engine, ask_status};
 use crate::engine::broadcast::{Feed, Latest};
 use crate::engine::driver::Input;
@@ -82,7 +82,7 @@ impl Office {
     /// Of a daemon that is about to open its store. A browser that comes in by a link stays so many seconds; `port` is where it comes in.
     pub fn new(session_s: u32, port: u16, meters: Meters, history: History, expires: i64) -> Arc<Self> {
         Arc::new(Self {
-            guard: Guard::new(Duration::from_secs(session_s.into()), port),
+            guard: Guard::new("operator", Duration::from_secs(session_s.into()), port),
             meters,
             expires: AtomicI64::new(expires),
             state: Mutex::new(State::Starting),

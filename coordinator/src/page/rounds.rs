@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use super::now::PHASES;
-use super::words::took;
 use crate::engine::status::Status;
 use crate::engine::timeline::{PhaseSpan, RoundSpan};
+use veilsum_page::words::took;
 
 /// Rounds that are shown.
 const SHOWN: usize = 12;

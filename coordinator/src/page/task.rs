@@ -12,6 +12,7 @@ pub(super) fn page(detail: &TaskDetail, status: &Status, told: &Told) -> Markup 
     let line = &detail.line;
     let (class, words) = state(line);
     let approved = |name: &String| line.approved.contains(name);
+    let refused = |name: &String| line.refused.iter().find(|refusal| refusal.bank == *name);
     let inside = html! {
         p { span.{ "tag " (class) } { (words) } " Step " (line.step) " of " (line.steps) "." }
         (actions(line))
@@ -20,8 +21,13 @@ pub(super) fn page(detail: &TaskDetail, status: &Status, told: &Told) -> Markup 
             (approvals(line, status))
             ul.names {
                 @for bank in &status.banks {
-                    li { @if approved(&bank.name) { span.sign.good aria-hidden="true" { "✓" } } @else { span.sign aria-hidden="true" { "·" } }
-                        (bank.name) span.spoken { @if approved(&bank.name) { ": approved" } @else { ": not yet" } } }
+                    li {
+                        @if let Some(refusal) = refused(&bank.name) {
+                            span.sign.bad aria-hidden="true" { "✗" } (bank.name)
+                            span.soft { @if approved(&bank.name) { ": approved before, refuses now" } @else { ": refused" } " (" (refusal.reason.words()) ")" }
+                        } @else if approved(&bank.name) { span.sign.good aria-hidden="true" { "✓" } (bank.name) span.spoken { ": approved" } }
+                        @else { span.sign aria-hidden="true" { "·" } (bank.name) span.soft { ": nothing said yet" } }
+                    }
                 }
             }
         }

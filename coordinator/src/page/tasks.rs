@@ -59,16 +59,16 @@ fn card(task: &TaskLine, status: &Status) -> Markup {
 }
 
 pub(super) fn approvals(task: &TaskLine, status: &Status) -> Markup {
-    let missing: Vec<String> = status
-        .banks
-        .iter()
-        .map(|bank| bank.name.clone())
-        .filter(|name| !task.approved.contains(name))
-        .collect();
     html! {
         p.note {
             "Approved by " (task.approved.len()) " of " (status.banks.len()) " banks"
-            @if missing.is_empty() || task.status.is_over() { "." } @else { "; not yet by " (names(&missing, 8)) "." }
+            @if task.silent.is_empty() || task.status.is_over() { "." } @else { "; nothing said yet by " (names(&task.silent, 8)) "." }
+        }
+        @for refusal in &task.refused {
+            p.note { span.sign.bad aria-hidden="true" { "✗" } (refusal.words()) "." }
+        }
+        @if task.out_of_reach {
+            p.bad { "So many banks refuse it that no round of it can begin, and no other task has its turn. It waits until fewer do; or stop it." }
         }
     }
 }

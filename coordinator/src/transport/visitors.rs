@@ -174,14 +174,19 @@ impl Visitors {
             send(&mut stream, &greeting, GREETING_LIMIT).await?;
             let question = if stream.get_ref().1.alpn_protocol() == Some(RENEW_ALPN) {
                 let member = member(&stream)?;
-                Question::Renew(member, receive(&mut stream, RENEWAL_LIMIT).await?)
+                let asked: Option<Renewal> = receive(&mut stream, RENEWAL_LIMIT).await?;
+                asked.map(|asked| Question::Renew(member, asked))
             } else {
-                Question::Enrol(receive(&mut stream, ASK_LIMIT).await?)
+                let ask: Option<Ask> = receive(&mut stream, ASK_LIMIT).await?;
+                ask.map(Question::Enrol)
             };
             Ok::<_, String>((stream, question))
         };
         let (mut stream, question) = match timeout(QUESTION, ask).await {
-            Ok(Ok(asked)) => asked,
+            Ok(Ok((stream, Some(question)))) => (stream, question),
+            Ok(Ok((_, None))) => {
+                return tracing::debug!(%remote, "somebody looked who stands here and what time it is, and asked for nothing");
+            }
             Ok(Err(error)) => {
                 return tracing::info!(%remote, error, "a request to be enrolled did not come whole");
             }
@@ -253,23 +258,27 @@ async fn send<T: serde::Serialize>(
     stream.flush().await.map_err(|error| error.to_string())
 }
 
-/// The frame may hold a secret.
+/// The frame may hold a secret. `None` from who goes away without a word.
 async fn receive<T: serde::de::DeserializeOwned>(
     stream: &mut (impl AsyncRead + Unpin),
     limit: usize,
-) -> Result<T, String> {
+) -> Result<Option<T>, String> {
     let mut header = [0; HEADER];
-    stream
-        .read_exact(&mut header)
+    let first = stream
+        .read(&mut header)
         .await
         .map_err(|error| error.to_string())?;
+    let Some(rest) = header.get_mut(first..).filter(|_| first > 0) else {
+        return Ok(None);
+    };
+    stream.read_exact(rest).await.map_err(|error| error.to_string())?;
     let length = body_length(header, limit).map_err(|error| error.to_string())?;
     let mut body = Zeroizing::new(vec![0; length]);
     stream
         .read_exact(&mut body)
         .await
         .map_err(|error| error.to_string())?;
-    decode(&body, limit).map_err(|error| error.to_string())
+    decode(&body, limit).map(Some).map_err(|error| error.to_string())
 }
 
 /// The authority goes with the certificate: whoever asks knows its hash, and has no copy.
@@ -302,6 +311,50 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::enrol::init::{Folder, InitOptions, init};
+
+    fn visitors() -> (tempfile::TempDir, Arc<Visitors>) {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path().join("consortium");
+        let options = InitOptions {
+            name: "demo".to_owned(),
+            listen: "127.0.0.1:7443".parse().unwrap(),
+            hosts: vec!["localhost".to_owned()],
+            dir: dir.clone(),
+            days: 90,
+        };
+        init(&options, OffsetDateTime::now_utc()).unwrap();
+        let folder = Folder::at(&dir);
+        let ca = std::fs::read_to_string(folder.identity("ca.crt.pem")).unwrap();
+        let (certificate, key) = (
+            folder.identity("server.crt.pem"),
+            folder.identity("server.key.pem"),
+        );
+        let identity = ServerIdentity::load(&certificate, &key, &ca).unwrap();
+        (scratch, Visitors::new(&identity, Desk::new(&dir)).unwrap())
+    }
+
+    /// Whoever has a whole network of addresses fills no memory, and makes nobody forgotten who has a place.
+    #[test]
+    fn so_many_addresses_are_remembered_and_no_more() {
+        let (_scratch, visitors) = visitors();
+        let now = Instant::now();
+        let known = || visitors.known.lock().unwrap().len();
+        let held: Vec<Place> = (0..PLACES_EACH)
+            .map(|_| visitors.place("192.0.2.1".parse().unwrap(), now).unwrap())
+            .collect();
+        for number in 0..4 * u32::try_from(REMEMBERED).unwrap() {
+            let address = IpAddr::V4((0x0a00_0000 + number).into());
+            assert!(visitors.place(address, now).is_some(), "{address}");
+            assert!(known() <= REMEMBERED, "{}", known());
+        }
+        assert!(
+            visitors.place("192.0.2.1".parse().unwrap(), now).is_none(),
+            "a fifth place"
+        );
+        drop(held);
+        assert!(visitors.place("192.0.2.1".parse().unwrap(), now).is_some());
+    }
 
     #[test]
     fn a_network_of_ipv6_is_one_visitor() {

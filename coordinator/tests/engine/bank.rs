@@ -23,6 +23,7 @@ use veilsum_protocol::secagg::quantise::Digits;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
+use veilsum_protocol::wire::refusal::RefusalReason;
 
 pub struct Wire(pub mpsc::UnboundedSender<ToBank>, pub Digest);
 
@@ -62,6 +63,8 @@ pub struct Bank {
     /// The roster that it put into its own file.
     pub pinned: Option<Roster>,
     pub refuses_rosters: bool,
+    /// Why it refuses every task; it approves them otherwise.
+    pub refuses: Option<RefusalReason>,
     /// Checks with which it refused something.
     pub refused: Vec<Check>,
     /// Rounds that it was asked to prepare, and in which it was then.
@@ -81,6 +84,13 @@ impl Bank {
         if !std::mem::replace(&mut self.alive, true) {
             let actions = self.machine.handle(Event::Started, &mut self.entropy);
             self.act(actions, &line).await;
+        }
+        // Nothing is said yet: it has no connection.
+        for task in self.tasks.keys().copied().collect::<Vec<_>>() {
+            if self.machine.refusal(&task) != self.refuses {
+                let word = self.word(task);
+                drop(self.machine.handle(word, &mut self.entropy));
+            }
         }
         let hello = self.machine.hello("test bank").message().clone();
         self.say(hello, &line).await;
@@ -126,6 +136,13 @@ impl Bank {
         self
     }
 
+    fn word(&self, task: Digest) -> Event {
+        match self.refuses {
+            Some(reason) => Event::Refused(task, reason),
+            None => Event::Approved(task),
+        }
+    }
+
     async fn say(&self, message: ToCoordinator, line: &Line) {
         if !self.trouble.loses.is_some_and(|loses| loses(&message)) {
             let input = Input::Message(self.index, line.session, Box::new(message), Box::new(()));
@@ -149,8 +166,9 @@ impl Bank {
                     let known = Event::TaskKnown(Box::new(plan.clone()), state.hash());
                     self.tasks.insert(hash, (task, plan, state));
                     queue.extend(self.machine.handle(known, &mut self.entropy));
-                    Event::Approved(hash)
+                    self.word(hash)
                 }
+                Action::Compute(open) if self.refuses.is_some() => Event::NotComputed(open.round),
                 Action::Compute(open) => {
                     self.compute(&open.task, open.kind);
                     Event::Computed(open.round)

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, unreachable_pub)]
 
 mod bank;
+mod consents;
 mod epochs;
 mod operated;
 mod retention;

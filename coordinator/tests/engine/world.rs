@@ -311,6 +311,7 @@ impl World {
             alive: true,
             pinned: None,
             refuses_rosters: false,
+            refuses: None,
             refused: Vec::new(),
             asked: Vec::new(),
         }
@@ -414,7 +415,7 @@ fn members(list: &[u16]) -> Vec<RosterEntry> {
     (1..).zip(list).map(entry).collect()
 }
 
-fn signing_key(index: u16) -> SigningKey {
+pub fn signing_key(index: u16) -> SigningKey {
     let mut entropy = SeededEntropy::new(1000 + u64::from(index));
     entropy.fill(&mut [0; 3]);
     SigningKey::generate(&mut entropy)

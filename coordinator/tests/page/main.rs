@@ -4,10 +4,10 @@
 
 #[path = "../engine/bank.rs"]
 mod bank;
-mod browser;
-mod http;
 mod roles;
 mod scene;
 mod seen;
 #[path = "../engine/world.rs"]
 mod world;
+
+use veilsum_tests::browser::{self, http};

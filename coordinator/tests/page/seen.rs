@@ -3,41 +3,11 @@
 use serde_json::json;
 use veilsum_coordinator::engine::status::RoundStatus;
 use veilsum_coordinator::engine::tasks::TaskStatus;
+use veilsum_protocol::wire::refusal::RefusalReason;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, probe::holds};
 use crate::scene::{Scene, task};
 use crate::world::{create, wait_for};
-
-/// What must hold of every page, whatever is on it.
-const PROBE: &str = "(() => {
-    const all = (selector) => [...document.querySelectorAll(selector)];
-    const named = (element) => element.ariaLabel || element.labels?.length || element.getAttribute('aria-labelledby') || element.textContent.trim();
-    const ids = all('[id]').map((element) => element.id);
-    const references = all('[aria-labelledby],[aria-describedby]')
-        .flatMap((element) => `${element.getAttribute('aria-labelledby') || ''} ${element.getAttribute('aria-describedby') || ''}`.trim().split(/\\s+/))
-        .concat(all('label[for]').map((label) => label.htmlFor))
-        .concat(all('a[href^=\"#\"]').map((link) => link.hash.slice(1)));
-    return {
-        out: all('body *').filter((element) => !element.closest('.scroll, .skip, .spoken, svg, pre, dialog:not([open])')
-            && element.getBoundingClientRect().right > innerWidth + 1).map((element) => `${element.tagName}.${element.className}`),
-        scrolls: document.documentElement.scrollWidth > innerWidth,
-        unnamed: all('a, button, input:not([type=hidden]), textarea, progress, svg[role=img], [role=region]').filter((element) => !named(element)).map((element) => element.outerHTML),
-        silent: all('svg').filter((svg) => svg.getAttribute('role') !== 'img').length,
-        uncaptioned: all('table').filter((table) => !table.caption).length,
-        twice: ids.length - new Set(ids).size,
-        dead: references.filter((id) => id && !document.getElementById(id) && id !== 'confirm-title'),
-        heads: all('h1').length,
-        mains: all('main').length,
-        styled: all('[style]').length,
-    };
-})()";
-
-fn holds(browser: &Browser, page: &str) {
-    let expected = json!({
-        "out": [], "scrolls": false, "unnamed": [], "silent": 0, "uncaptioned": 0, "twice": 0, "dead": [], "heads": 1, "mains": 1, "styled": 0,
-    });
-    assert_eq!(browser.eval(PROBE), expected, "{page}");
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_page_of_a_trained_consortium_is_whole_at_every_size_and_asks_nobody_else() {
@@ -300,6 +270,94 @@ async fn an_open_round_names_whom_it_waits_for_and_counts_the_seconds_down() {
             "Number(document.querySelector('#now [data-until]').textContent.match(/(\\d+) s left/)[1])";
         let before = browser.eval(left).as_u64().unwrap();
         browser.until(&format!("{left} < {before}"));
+        assert_eq!(*browser.complaints.borrow(), Vec::<String>::new());
+    };
+    tokio::task::spawn_blocking(look).await.unwrap();
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_refuses_a_task_and_what_the_banks_say_to_a_proposed_roster_is_seen() {
+    let mut scene = Scene::at_rest(4_000_000_000).await;
+    create(&scene.office, &task("credit", 4)).await.unwrap();
+    let prepare = |banks: &mut Vec<crate::bank::Bank>| {
+        banks[1].trouble.loses = Some(|message| {
+            use veilsum_protocol::wire::message::ToCoordinator;
+            matches!(
+                message,
+                ToCoordinator::Approval(_) | ToCoordinator::RosterApproval(_)
+            )
+        });
+        banks[2].refuses = Some(RefusalReason::Columns);
+        banks[2].refuses_rosters = true;
+    };
+    scene.join(prepare).await;
+    let stands = wait_for(&scene.office, |status| {
+        status.epoch.is_some() && status.tasks[0].out_of_reach && status.tasks[0].approved.len() == 1
+    })
+    .await;
+    assert!(stands.proposal.is_none());
+    let (port, link) = (scene.port, scene.link());
+    let browser = tokio::task::spawn_blocking(move || {
+        let browser = Browser::start();
+        browser.size(1280, 900);
+        browser.media("", "light");
+        browser.open(&link);
+        let text = browser.eval("document.getElementById('roster').innerText");
+        assert!(
+            text.as_str()
+                .unwrap()
+                .contains("3 banks, and no change is proposed"),
+            "{text}"
+        );
+        browser
+    })
+    .await
+    .unwrap();
+    crate::world::propose(&scene.office, &[4], &[]).await.unwrap();
+    wait_for(&scene.office, |status| {
+        let proposal = status.proposal.as_ref();
+        proposal.is_some_and(|proposal| proposal.approved == ["bank-1"] && proposal.refused == ["bank-3"])
+    })
+    .await;
+    let look = move || {
+        // It comes by itself.
+        browser.until("document.getElementById('roster').innerText.includes('bank-3: refused')");
+        let text = browser.eval("document.body.innerText");
+        let text = text.as_str().unwrap();
+        for part in [
+            "Approved by 1 of 3 banks; nothing said yet by bank-2.",
+            "bank-3 refused it (its policy, for the columns).",
+            "no round of it can begin",
+            "From 3 banks to 4",
+            "bank-4",
+            "bank-1: approved",
+            "bank-2: not answered yet",
+            "bank-3: refused",
+            "the approval of bank-2, bank-3",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        holds(&browser, "desktop");
+        browser.picture("operator-consent-light");
+        browser.media("", "dark");
+        browser.picture("operator-consent-dark");
+        browser.media("", "light");
+        browser.size(390, 844);
+        holds(&browser, "phone");
+        browser.picture("operator-consent-phone");
+        let path = browser.eval("document.querySelector('#tasks article h3 a').getAttribute('href')");
+        browser.open(&format!("http://127.0.0.1:{port}{}", path.as_str().unwrap()));
+        holds(&browser, "task");
+        let text = browser.eval("document.querySelector('ul.names').innerText");
+        let text = text.as_str().unwrap();
+        for part in [
+            "bank-2: nothing said yet",
+            "bank-3: refused (its policy, for the columns)",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        browser.picture("operator-consent-task-phone");
         assert_eq!(*browser.complaints.borrow(), Vec::<String>::new());
     };
     tokio::task::spawn_blocking(look).await.unwrap();

@@ -298,7 +298,7 @@ impl Consortium {
     /// What the bank's program has against it.
     pub fn approve(&self, bank: &str, task: &str) -> Result<(), DemoError> {
         self.office()
-            .client(&["approve", "--dir", bank, "--yes", task])
+            .client(&["task", "approve", "--dir", bank, "--yes", task])
             .map(drop)
     }
 
@@ -365,7 +365,7 @@ impl Consortium {
                 ..self.office()
             };
             let has_it = |_: &Status| {
-                let offered = office.client(&["tasks", "--dir", bank, "--json"]);
+                let offered = office.client(&["task", "list", "--dir", bank, "--json"]);
                 offered.is_ok_and(|offered| offered.contains(&task.to_hex()))
             };
             self.wait_for(&format!("task {name} to reach {bank}"), patience, has_it)?;

@@ -25,8 +25,9 @@ use crate::round::watch::Watch;
 use crate::secagg::mask::Masks;
 use crate::wire::message::{Rejection, ToBank, ToCoordinator};
 use crate::wire::outbound::{OutboundMessage, OutboundUpdate};
+use crate::wire::refusal::RefusalReason;
 use crate::wire::signed::Signed;
-use crate::wire::statement::{Approval, Derived};
+use crate::wire::statement::Derived;
 
 /// Something happened.
 #[derive(Debug)]
@@ -47,6 +48,10 @@ pub enum Event {
     TaskUnreadable(Digest),
     /// The bank's operator approved a task.
     Approved(Digest),
+    /// The bank refuses a task, by its operator's word or its own policy. To be told again after a restart.
+    Refused(Digest, RefusalReason),
+    /// The bank refuses a task no more, and has not approved it.
+    Reconsidered(Digest),
     /// The bank's operator approved a proposed roster, by the hash of the proposal.
     RosterApproved(Digest),
     /// The bank's operator refused it.
@@ -113,6 +118,8 @@ pub enum Notice {
     Armed(Epoch),
     /// A round was opened for a task that nobody approved here.
     NotApproved(Digest),
+    /// A round was opened for a task that this bank refuses; it sits it out.
+    TaskRefused(Round, Digest),
     /// The coordinator or a peer broke a rule; the bank does not go along.
     Refused(Rejection),
     /// The coordinator refused something that this bank sent.
@@ -170,6 +177,8 @@ pub struct Participant {
     pub(super) directories: BTreeMap<Epoch, Digest>,
     pub(super) plans: BTreeMap<Digest, Plan>,
     pub(super) approved: BTreeSet<Digest>,
+    /// Tasks that the bank refuses now, among them ones that it approved before.
+    pub(super) refused: BTreeMap<Digest, RefusalReason>,
     pub(super) progress: BTreeMap<Digest, Progress>,
     /// The rosters of the log, and the change that is proposed.
     pub(super) chain: RosterChain,
@@ -220,6 +229,7 @@ macro_rules! identity {
     };
 }
 
+mod consents;
 mod entries;
 mod following;
 mod rosters;
@@ -246,6 +256,7 @@ impl Participant {
             directories: BTreeMap::new(),
             plans: BTreeMap::new(),
             approved: BTreeSet::new(),
+            refused: BTreeMap::new(),
             progress: BTreeMap::new(),
             chain: RosterChain::default(),
             consent: None,
@@ -306,11 +317,6 @@ impl Participant {
         watch.is_some_and(|watch| watch.certified_with(&key.0).is_some())
     }
 
-    /// True if the operator approved `task`.
-    pub fn is_approved(&self, task: &Digest) -> bool {
-        self.approved.contains(task)
-    }
-
     /// The first message of a connection.
     pub fn hello(&self, software: &str) -> OutboundMessage {
         OutboundMessage::hello(software, self.log_size(), self.epochs.epochs())
@@ -348,13 +354,9 @@ impl Participant {
                 self.plans.insert(plan.task(), *plan);
                 vec![Action::Persist]
             }
-            Event::Approved(task) => {
-                self.approved.insert(task);
-                vec![
-                    Action::Persist,
-                    send(ToCoordinator::Approval(self.approval(task))),
-                ]
-            }
+            Event::Approved(task) => self.approve(task),
+            Event::Refused(task, reason) => self.refuse_task(task, reason),
+            Event::Reconsidered(task) => self.reconsider(task),
             Event::RosterApproved(proposal) => self.approve_roster(proposal),
             Event::RosterRefused(proposal) => self.refuse_roster(proposal),
             Event::Computed(round) => self.computed(round),
@@ -395,10 +397,6 @@ impl Participant {
         actions
     }
 
-    fn approval(&self, task: Digest) -> Signed<Approval> {
-        Signed::sign(&self.key, Approval { task, bank: self.me })
-    }
-
     /// What a restart interrupted.
     fn resume(&mut self) -> Vec<Action> {
         let mut actions = self.pin_again();
@@ -423,11 +421,7 @@ impl Participant {
     /// Whatever the coordinator may still be waiting for. Everything here was durable before it was first sent.
     fn resend(&self) -> Vec<Action> {
         let mut messages = self.epochs.pending(&identity!(self));
-        messages.extend(
-            self.approved
-                .iter()
-                .map(|task| ToCoordinator::Approval(self.approval(*task))),
-        );
+        messages.extend(self.consents());
         messages.extend(self.derived.map(ToCoordinator::Derived));
         messages.extend(self.roster_messages());
         let mut actions: Vec<Action> = messages.into_iter().map(send).collect();

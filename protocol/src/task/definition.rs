@@ -1,7 +1,7 @@
 use crate::ids::Digest;
 use crate::model::{InputShape, Manifest, ModelSpec, Shared, Target};
 
-use super::{EarlyStopping, Groups, Schema, TaskError, TrainingSpec, canonical, describe, file};
+use super::{Changes, EarlyStopping, Groups, Schema, TaskError, TrainingSpec, canonical, describe, file};
 
 /// What the consortium trains, with every range proved. Only [`Task::parse`] makes one.
 #[derive(Clone, Debug, PartialEq)]
@@ -212,6 +212,19 @@ impl Task {
     /// What the operator of a bank approves, in plain words, for a terminal.
     pub fn describe(&self) -> String {
         describe::task(self)
+    }
+
+    /// What is another in this task than in an `earlier` one, by the meaning of its keys.
+    pub fn changes_since(&self, earlier: &Self) -> Changes {
+        Changes::between(earlier, self)
+    }
+
+    /// Whether the bank's column of this name is read: given to the model, predicted, or used to group, order, hold out or judge rows.
+    pub fn reads(&self, column: &str) -> bool {
+        let groups = self.evaluation.groups.as_ref();
+        self.schema.reads(column)
+            || self.evaluation.split.column() == Some(column)
+            || groups.is_some_and(|groups| groups.column == column)
     }
 
     /// Whether the archive must still hold what it takes to add a round of the task up again, when `age` later rounds of the task have a

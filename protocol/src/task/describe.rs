@@ -19,6 +19,20 @@ fn label(kind: &LabelKind) -> String {
     }
 }
 
+/// What is read of a column, in one line.
+pub(super) fn column(column: &Column) -> String {
+    let steps = if column.steps.is_empty() {
+        String::new()
+    } else {
+        format!(", at {} times: {}", column.steps.len(), column.steps.join(", "))
+    };
+    format!(
+        "{}{steps}{}",
+        columns::kind(&column.kind),
+        columns::encoding(column.encoding)
+    )
+}
+
 pub(super) fn task(task: &Task) -> String {
     let mut out = String::new();
     let mut say = |line: String| writeln!(out, "{line}").expect("writing to a String cannot fail");
@@ -51,14 +65,7 @@ pub(super) fn task(task: &Task) -> String {
         .max()
         .unwrap_or(0);
     for column in &schema.columns {
-        let kind = columns::kind(&column.kind);
-        let steps = if column.steps.is_empty() {
-            String::new()
-        } else {
-            format!(", at {} times: {}", column.steps.len(), column.steps.join(", "))
-        };
-        let encoding = columns::encoding(column.encoding);
-        say(format!("  {:width$}  {kind}{steps}{encoding}", column.name));
+        say(format!("  {:width$}  {}", column.name, self::column(column)));
     }
     if let Some(sequence) = &schema.sequence {
         self::sequence(sequence, schema).into_iter().for_each(&mut say);

@@ -7,6 +7,7 @@
 
 mod aggregation_file;
 mod canonical;
+mod changes;
 mod date;
 mod definition;
 mod describe;
@@ -27,6 +28,7 @@ mod sequence;
 mod training;
 mod training_file;
 
+pub use changes::{Area, Change, Changes};
 pub use date::{Cycle, DateColumn};
 pub use definition::{
     Aggregation, Deadlines, Encoding, Evaluation, PreparationSpec, ServerOptimiser, Split, Task, Weighting,

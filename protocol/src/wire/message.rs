@@ -6,6 +6,7 @@ use crate::crypto::signing::Signature;
 use crate::ids::{BankIndex, Digest, Epoch, Round};
 use crate::log::cosignature::Cosignature;
 use crate::round::checks::Check;
+use crate::wire::refusal::Refusal;
 use crate::wire::signed::Signed;
 use crate::wire::statement::{Approval, BundleHeader, Derived, EpochKeys, Ready, Release, RosterApproval};
 
@@ -162,6 +163,8 @@ pub enum ToCoordinator {
         /// Hash of the roster's entry.
         roster: Digest,
     },
+    /// The bank refuses a task. Said again on every connection while it does; an approval takes its place.
+    Refusal(Signed<Refusal>),
 }
 
 /// From the coordinator to a bank.

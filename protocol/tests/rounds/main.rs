@@ -10,6 +10,7 @@
 mod ahead;
 mod changes;
 mod confirmations;
+mod consents;
 mod crash;
 mod decoys;
 mod dropout;

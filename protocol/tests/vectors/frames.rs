@@ -11,6 +11,7 @@ use veilsum_protocol::ids::{Digest, Epoch, Round};
 use veilsum_protocol::round::checks::Check;
 use veilsum_protocol::wire::frame::{self, FrameError};
 use veilsum_protocol::wire::message::{MESSAGE_LIMIT, Rejection, ToBank, ToCoordinator};
+use veilsum_protocol::wire::refusal::{Refusal, RefusalReason};
 use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::RosterApproval;
 use veilsum_protocol::wire::stream::{
@@ -98,6 +99,14 @@ fn messages() -> Value {
     up.add(&ToCoordinator::RosterPinned {
         roster: Digest([8; 32]),
     });
+    up.add(&ToCoordinator::Refusal(Signed::sign(
+        &key(),
+        Refusal {
+            task: Digest([1; 32]),
+            bank: bank(2),
+            reason: RefusalReason::Columns,
+        },
+    )));
     down.add(&ToBank::Welcome {
         wire: 1,
         software: "veilsum-coordinator 0.1.0".to_owned(),

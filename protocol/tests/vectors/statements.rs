@@ -8,6 +8,7 @@ use veilsum_protocol::crypto::signing::{Signature, SigningKey};
 use veilsum_protocol::epoch::directory::KeyDirectory;
 use veilsum_protocol::ids::{Digest, Epoch, Round};
 use veilsum_protocol::wire::canonical::Canonical;
+use veilsum_protocol::wire::refusal::{Refusal, RefusalReason};
 use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::{
     Approval, BundleHeader, Derived, EpochKeys, Ready, Release, ReleasedShare, RosterApproval, SurvivorList,
@@ -87,6 +88,15 @@ fn statements() -> Vec<Value> {
                 bank: bank(2),
             },
             &json!([["repeat", 1, 32], ["bank", 2]]),
+        ),
+        signed(
+            "refusal",
+            &Refusal {
+                task: digest(1),
+                bank: bank(2),
+                reason: RefusalReason::Columns,
+            },
+            &json!([["repeat", 1, 32], ["bank", 2], ["u8", 3]]),
         ),
         signed(
             "roster approval",

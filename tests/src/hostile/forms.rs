@@ -15,6 +15,7 @@ use veilsum_protocol::secagg::layout::Layout;
 use veilsum_protocol::secagg::shamir::SecretScalar;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::outbound::decode_trailer;
+use veilsum_protocol::wire::refusal::Refusal;
 use veilsum_protocol::wire::signed::Signed;
 use veilsum_protocol::wire::statement::{
     Approval, BundleHeader, Derived, EpochKeys, Ready, Release, RosterApproval, SurvivorList, Trailer,
@@ -30,6 +31,7 @@ pub(super) const DECODERS: &[Decoder] = &[
     decoder(Derived::KIND, form::<Derived>),
     decoder(EpochKeys::KIND, form::<EpochKeys>),
     decoder(Ready::KIND, form::<Ready>),
+    decoder(Refusal::KIND, form::<Refusal>),
     decoder(Release::KIND, form::<Release>),
     decoder(RosterApproval::KIND, form::<RosterApproval>),
     decoder(SurvivorList::KIND, form::<SurvivorList>),
@@ -39,6 +41,7 @@ pub(super) const DECODERS: &[Decoder] = &[
     decoder("signed derived", signed::<Derived>),
     decoder("signed epoch-keys", signed::<EpochKeys>),
     decoder("signed ready", signed::<Ready>),
+    decoder("signed refusal", signed::<Refusal>),
     decoder("signed release", signed::<Release>),
     decoder("signed roster-approval", signed::<RosterApproval>),
     decoder("trailer of an upload", trailer),

@@ -180,6 +180,7 @@ impl Played {
         match message {
             ToCoordinator::EpochKeys(signed) => self.note_both(signed.claim(), signed.to_bytes()),
             ToCoordinator::Approval(signed) => self.note_both(signed.claim(), signed.to_bytes()),
+            ToCoordinator::Refusal(signed) => self.note_both(signed.claim(), signed.to_bytes()),
             ToCoordinator::RosterApproval(signed) => self.note_both(signed.claim(), signed.to_bytes()),
             ToCoordinator::Bundle(bundle) => {
                 self.framed(bundle);

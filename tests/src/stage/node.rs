@@ -20,6 +20,7 @@ use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{Extension, MESSAGE_LIMIT, ToBank, ToCoordinator};
+use veilsum_protocol::wire::refusal::RefusalReason;
 
 use crate::stage::consortium::{Contribution, bank as numbered, member_of, pinned};
 use crate::stage::ledger::Blobs;
@@ -38,6 +39,7 @@ pub enum Step {
     Cosignature,
     RosterApproval,
     RosterPinned,
+    Refusal,
     Other,
 }
 
@@ -96,6 +98,8 @@ struct Disk {
     tasks: BTreeMap<Digest, Task>,
     /// The operator's, which the daemon reads again at every start.
     approvals: BTreeSet<Digest>,
+    /// Likewise; a refusal counts before an approval, and whoever computes looks here, too.
+    refusals: BTreeMap<Digest, RefusalReason>,
     states: BTreeMap<Digest, TaskState>,
     digits: BTreeMap<Round, Vec<u32>>,
     masked: BTreeMap<Round, Vec<u8>>,
@@ -201,9 +205,29 @@ impl Node {
         }
         out.extend(self.handle(Event::Started));
         for task in self.disk.approvals.clone() {
-            out.extend(self.handle(Event::Approved(task)));
+            if !self.disk.refusals.contains_key(&task) {
+                out.extend(self.handle(Event::Approved(task)));
+            }
+        }
+        for (task, reason) in self.disk.refusals.clone() {
+            out.extend(self.handle(Event::Refused(task, reason)));
         }
         out
+    }
+
+    /// The bank's word on a task, which its disk keeps before the machine hears of it.
+    pub fn decide(&mut self, task: Digest, refuses: Option<RefusalReason>) -> Vec<Out> {
+        match refuses {
+            Some(reason) => {
+                self.disk.refusals.insert(task, reason);
+                self.handle(Event::Refused(task, reason))
+            }
+            None => {
+                self.disk.approvals.insert(task);
+                self.disk.refusals.remove(&task);
+                self.handle(Event::Approved(task))
+            }
+        }
     }
 
     pub fn hello(&self) -> Vec<u8> {
@@ -398,7 +422,9 @@ impl Node {
     pub fn work(&mut self, effect: Effect, contribute: &Contribute) -> Vec<Out> {
         let mut out = match effect {
             Effect::Fetch(hash) => self.fetched(hash),
-            Effect::Compute(open) if self.fails => self.handle(Event::NotComputed(open.round)),
+            Effect::Compute(open) if self.fails || self.disk.refusals.contains_key(&open.task) => {
+                self.handle(Event::NotComputed(open.round))
+            }
             Effect::Compute(open) => {
                 let task = &self.disk.tasks[&open.task];
                 let plan = Plan::new(task);
@@ -541,6 +567,7 @@ fn step(message: &ToCoordinator) -> Step {
         ToCoordinator::Cosignature { .. } => Step::Cosignature,
         ToCoordinator::RosterApproval(_) => Step::RosterApproval,
         ToCoordinator::RosterPinned { .. } => Step::RosterPinned,
+        ToCoordinator::Refusal(_) => Step::Refusal,
         _ => Step::Other,
     }
 }

@@ -21,6 +21,7 @@ use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{MESSAGE_LIMIT, Rejection, ToBank, ToCoordinator};
 use veilsum_protocol::wire::outbound::decode_trailer;
+use veilsum_protocol::wire::refusal::RefusalReason;
 use veilsum_protocol::wire::statement::Release;
 
 use crate::stage::consortium::{bank, roster, roster_of};
@@ -48,6 +49,8 @@ pub struct Office {
     pub epoch: Option<EpochCoordinator>,
     pub armed: Option<(Epoch, Digest)>,
     pub approved: BTreeMap<Digest, BTreeSet<BankIndex>>,
+    /// What banks refuse, as they said over their last connection.
+    pub refused: BTreeMap<(Digest, BankIndex), RefusalReason>,
     pub task: Task,
     pub state: TaskState,
     pub last_result: Digest,
@@ -115,6 +118,7 @@ impl Office {
             epoch: None,
             armed: None,
             approved: BTreeMap::new(),
+            refused: BTreeMap::new(),
             state: TaskState::initial(&task),
             task,
             last_result: Digest([0; 32]),
@@ -177,7 +181,13 @@ impl Office {
             thresholds: Thresholds::with_most_colluders(self.banks()).unwrap(),
             approved: self.released_for.clone().unwrap_or_else(|| {
                 let approved = self.approved.get(&self.task.hash());
-                approved.into_iter().flatten().copied().collect()
+                let takes_part = |bank: &BankIndex| !self.refused.contains_key(&(self.task.hash(), *bank));
+                approved
+                    .into_iter()
+                    .flatten()
+                    .copied()
+                    .filter(takes_part)
+                    .collect()
             }),
             whole: self.released_for.is_some(),
             limits: Limits::new(&self.task.deadlines, 5),
@@ -230,6 +240,7 @@ impl Office {
         self.is_down = false;
         self.witnessing.restart();
         self.connected.clear();
+        self.refused.clear();
         self.next_state = None;
         let mut records: Vec<Record> = self
             .journal
@@ -429,6 +440,7 @@ impl Office {
             | ToCoordinator::Armed { .. } => return self.epoch_message(from, message),
             ToCoordinator::Approval(approval) => {
                 let task = approval.claim().task;
+                self.refused.remove(&(task, from));
                 if self.approved.entry(task).or_default().insert(from) {
                     self.log.append(Entry::TaskApproval {
                         task,
@@ -436,6 +448,12 @@ impl Office {
                         signature: approval.signature(),
                     });
                 }
+                return Vec::new();
+            }
+            ToCoordinator::Refusal(refusal) => {
+                let claim = refusal.claim();
+                assert_eq!(claim.bank, from);
+                self.refused.insert((claim.task, from), claim.reason);
                 return Vec::new();
             }
             ToCoordinator::Bundle(bundle) => match &mut self.ahead {
@@ -493,6 +511,7 @@ impl Office {
             return self.reject(from, Rejection::new(Check::LogFork, detail));
         }
         self.connected.insert(from);
+        self.refused.retain(|(_, bank), _| *bank != from);
         if let Some(ahead) = &mut self.ahead {
             ahead.lost(from);
         }

@@ -13,6 +13,7 @@ use veilsum_protocol::secagg::mask::Masks;
 use veilsum_protocol::task::Task;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{MESSAGE_LIMIT, ToBank, ToCoordinator};
+use veilsum_protocol::wire::refusal::RefusalReason;
 
 use crate::stage::consortium::{bank, contribution, task};
 use crate::stage::ledger::Blobs;
@@ -424,6 +425,14 @@ impl World {
         let out = self.banks.get_mut(&bank).unwrap().start();
         self.node_out(bank, out);
         self.connect(bank);
+    }
+
+    /// A bank's word on the task of the world.
+    pub fn decide(&mut self, position: u16, refuses: Option<RefusalReason>) {
+        let task = self.office.task.hash();
+        let out = self.node(position).decide(task, refuses);
+        self.node_out(bank(position), out);
+        self.settle();
     }
 
     /// Something else than a message reaches a bank.

@@ -1,9 +1,12 @@
 //! Each attack in turn, over both ways, on a coordinator whose banks train.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use veilsum_link::Transport;
 
 use crate::replays::{self, Recording};
-use crate::scene::{COORDINATOR, Material, Scene, TAPPED};
+use crate::scene::{COORDINATOR, Material, PATIENCE, Scene, TAPPED};
 use crate::{handshakes, streams};
 
 const MATERIAL: Material = Material {
@@ -29,8 +32,16 @@ fn a_coordinator_under_attack_goes_on_with_its_rounds() {
     let from = scene.tap.heard().len();
     scene.start_bank(TAPPED);
     scene.everybody_is_in();
+    // A result is published before the bank has derived the state and said so.
+    let began = Instant::now();
+    let recording = loop {
+        match Recording::of(&scene.tap, from) {
+            Ok(recording) => break recording,
+            Err(missing) => assert!(began.elapsed() < PATIENCE, "the bank did not say: {missing}"),
+        }
+        thread::park_timeout(Duration::from_millis(5));
+    };
     scene.consortium.kill(TAPPED);
-    let recording = Recording::of(&scene.tap, from);
 
     let (call, task) = (scene.call.clone(), scene.task);
     let (message, places) = (scene.limits.message_bytes, scene.limits.max_handshakes);

@@ -101,15 +101,22 @@ fn nothing_of_a_bank_is_anywhere_else() {
         "what is wrong with a table is the bank's own"
     );
     let client = Programs::beside_this_one().unwrap().client;
-    for command in ["check", "status", "tasks"] {
+    for command in [
+        &["preflight"][..],
+        &["status"],
+        &["task", "list"],
+        &["task", "show", "long"],
+    ] {
         let output = Command::new(&client)
-            .args([command, "--dir", TAPPED, "--json"])
+            .args(command)
+            .args(["--dir", TAPPED, "--json"])
             .env("VEILSUM_TRACE", "trace")
             .current_dir(&dir)
             .output()
             .unwrap();
         fs::write(
-            dir.join("logs").join(format!("{TAPPED}-{command}.log")),
+            dir.join("logs")
+                .join(format!("{TAPPED}-{}.log", command.join("-"))),
             [output.stdout, output.stderr].concat(),
         )
         .unwrap();

@@ -2,12 +2,14 @@
 //! a bank.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod account;
 mod attacks;
 mod canary;
 mod dumps;
 mod handshakes;
 mod memory;
 mod needles;
+mod policy;
 mod replays;
 mod scene;
 mod secrets;

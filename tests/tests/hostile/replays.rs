@@ -21,46 +21,31 @@ pub struct Recording {
 
 impl Recording {
     /// Of the connections from number `from` on.
-    pub fn of(tap: &Tap, from: usize) -> Self {
+    ///
+    /// # Errors
+    /// What is to be replayed and was not said yet.
+    pub fn of(tap: &Tap, from: usize) -> Result<Self, &'static str> {
         let streams: Vec<Vec<u8>> = tap.heard().iter().skip(from).map(|it| stream_in(it)).collect();
         let opened = |wish: fn(&StreamOpen) -> bool| {
             let stream = streams
                 .iter()
                 .find(|stream| first(stream).is_some_and(|(open, _)| wish(&open)));
-            stream.cloned().unwrap()
+            stream.cloned()
         };
-        let control = opened(|open| matches!(open, StreamOpen::Control));
+        let control = opened(|open| matches!(open, StreamOpen::Control)).ok_or("a control stream")?;
         let recording = Self {
             messages: first(&control).unwrap().1.to_vec(),
-            upload: opened(|open| matches!(open, StreamOpen::Upload { .. })),
+            upload: opened(|open| matches!(open, StreamOpen::Upload { .. })).ok_or("an upload")?,
         };
         let said = recording.said();
-        assert!(matches!(said.first(), Some(ToCoordinator::Hello { .. })));
-        for (what, is) in [
-            (
-                "bundle",
-                said.iter().any(|it| matches!(it, ToCoordinator::Bundle(_))),
-            ),
-            (
-                "ready",
-                said.iter().any(|it| matches!(it, ToCoordinator::Ready { .. })),
-            ),
-            (
-                "confirm",
-                said.iter().any(|it| matches!(it, ToCoordinator::Confirm { .. })),
-            ),
-            (
-                "release",
-                said.iter().any(|it| matches!(it, ToCoordinator::Release { .. })),
-            ),
-            (
-                "derived",
-                said.iter().any(|it| matches!(it, ToCoordinator::Derived(_))),
-            ),
-        ] {
-            assert!(is, "no {what} among {} messages", said.len());
-        }
-        recording
+        let has = |what, is: fn(&ToCoordinator) -> bool| said.iter().any(is).then_some(()).ok_or(what);
+        has("hello", |it| matches!(it, ToCoordinator::Hello { .. }))?;
+        has("bundle", |it| matches!(it, ToCoordinator::Bundle(_)))?;
+        has("ready", |it| matches!(it, ToCoordinator::Ready { .. }))?;
+        has("confirm", |it| matches!(it, ToCoordinator::Confirm { .. }))?;
+        has("release", |it| matches!(it, ToCoordinator::Release { .. }))?;
+        has("derived", |it| matches!(it, ToCoordinator::Derived(_)))?;
+        Ok(recording)
     }
 
     fn said(&self) -> Vec<ToCoordinator> {

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use veilsum_client::config::{Config as BankConfig, Link as LinkConfig, LinkTransport};
+use veilsum_client::egress::Ledger;
 use veilsum_client::enrol::keyfile::read_pkcs8;
 use veilsum_client::transport::{Event, Link, LinkOptions, Positions, Way, start};
 use veilsum_coordinator::config::{Config, Limits};
@@ -25,6 +26,7 @@ use veilsum_coordinator::transport::{
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::roster::Roster;
+use veilsum_protocol::wire::outbound::{Departure, OutboundKind};
 use veilsum_protocol::wire::stream::Rejected;
 pub(crate) use veilsum_tests::peer::soon;
 
@@ -119,6 +121,7 @@ impl Scene {
             proxy: None,
             memory: None,
             seed: position.into(),
+            ledger: Ledger::in_memory(),
         }
     }
 
@@ -243,7 +246,8 @@ pub(crate) struct Bank {
 
 impl Bank {
     pub(crate) fn start(options: LinkOptions) -> Self {
-        let (link, events) = start(options).unwrap();
+        // What the test says stands for the first message of a bank.
+        let (link, events) = start(options, |_| Departure::of(OutboundKind::Hello)).unwrap();
         Self { link, events }
     }
 

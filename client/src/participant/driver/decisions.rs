@@ -1,5 +1,4 @@
-//! The operator's decisions, on tasks and on the roster: a proposed roster is laid out, the operator's word is taken up, and an approved roster goes into
-//! the bank's files.
+//! The operator's decisions on the roster: a proposed one is laid out, the operator's word is taken up, and an approved roster goes into the bank's files.
 
 use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::Digest;
@@ -52,20 +51,6 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             }
             _ => return None,
         })
-    }
-
-    /// Tasks that the operator approved.
-    pub(super) fn look_for_approvals(&mut self) -> Result<(), DriverError> {
-        for task in self.parts.home.tasks.approved()? {
-            let queued = |input: &Input| matches!(input, Input::Approved(queued) if *queued == task);
-            if !self.parts.participant.is_approved(&task) && !self.inputs.iter().any(queued) {
-                self.parts
-                    .voice
-                    .mention(&format!("task {task:?} is approved by the operator"));
-                self.inputs.push_back(Input::Approved(task));
-            }
-        }
-        Ok(())
     }
 
     /// The operator's word on the proposal that is open.

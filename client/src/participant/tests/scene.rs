@@ -22,6 +22,7 @@ use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 
 use crate::data::Room;
 use crate::desensitise::PolicySource;
+use crate::egress::Ledger;
 use crate::participant::contribution::Source;
 use crate::participant::{
     Channel, ConsortiumFile, Driver, DriverError, Home, Parts, Status, Trainer, Voice, restore,
@@ -383,22 +384,22 @@ impl Scene {
         let heard = lines.clone();
         let say = Box::new(move |line: &str| heard.lock().unwrap().push(line.to_owned()));
         let voice = Voice::new(say, home.status.clone(), Status::default());
-        let trainer = Trainer::start(
-            source(self.folder.path(), 40),
-            home.rounds.clone(),
-            home.own.clone(),
-        )
-        .unwrap();
+        let source = source(self.folder.path(), 40);
+        let policy = source.policy.clone();
+        let trainer = Trainer::start(source, home.rounds.clone(), home.own.clone()).unwrap();
         let parts = Parts {
             participant,
             entropy: SeededEntropy::new(5),
             channel: PaperLink(acting),
             home,
+            policy,
             trainer,
             voice,
             consortium: ConsortiumFile::new(self.folder.path().join("consortium.toml")),
             positions: Positions::of([BankIndex::new(1).unwrap()]),
             certificate: mpsc::unbounded_channel().1,
+            ledger: Ledger::in_memory(),
+            address: "coordinator:7443".to_owned(),
         };
         let daemon = tokio::spawn(async move {
             let stop = async move {

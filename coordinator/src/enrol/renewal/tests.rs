@@ -6,7 +6,6 @@ use veilsum_protocol::consortium::ConsortiumBank;
 use veilsum_protocol::ids::BankIndex;
 
 use super::*;
-use crate::enrol::auditors::AUDITORS_FILE;
 use crate::enrol::init::{init, tests::options};
 use crate::enrol::revoked::revoke;
 
@@ -38,9 +37,9 @@ impl Scene {
             tls_key_sha256: tls_key(&scene.bank).to_hex(),
         });
         fs::write(path, toml::to_string(&consortium).unwrap()).unwrap();
-        let mut list = Auditors::load(&scene.folder().auditors()).unwrap();
+        let mut list = Readers::load(Role::Auditor, &scene.folder().readers(Role::Auditor)).unwrap();
         list.admit("firm", tls_key(&scene.firm)).unwrap();
-        list.store(&scene.folder().auditors()).unwrap();
+        list.store(&scene.folder().readers(Role::Auditor)).unwrap();
         scene
     }
 
@@ -120,7 +119,7 @@ fn a_member_gets_another_certificate_of_its_key_name_and_validity_in_the_last_th
     let firm = facts(
         &scene
             .authority()
-            .issue_auditor("firm", &scene.firm, 30, NOW)
+            .issue_reader(Role::Auditor, "firm", &scene.firm, 30, NOW)
             .unwrap(),
     );
     let new = issued(scene.ask(Renewal::Automatic, &firm, 25));
@@ -146,8 +145,12 @@ fn no_certificate_is_renewed_for_a_revoked_key_another_name_or_another_role() {
     // Of the authority and in force, every one of them: a stolen authority's key, or a bank that left.
     for pem in [
         authority.issue_bank("bank-b", &scene.bank, 30, NOW).unwrap(),
-        authority.issue_auditor("bank-a", &scene.bank, 30, NOW).unwrap(),
-        authority.issue_auditor("firm", &scene.bank, 30, NOW).unwrap(),
+        authority
+            .issue_reader(Role::Auditor, "bank-a", &scene.bank, 30, NOW)
+            .unwrap(),
+        authority
+            .issue_reader(Role::Auditor, "firm", &scene.bank, 30, NOW)
+            .unwrap(),
         authority.issue_bank("firm", &scene.firm, 30, NOW).unwrap(),
         authority
             .issue_bank("bank-a", &KeyPair::generate().unwrap(), 30, NOW)
@@ -170,8 +173,12 @@ fn no_certificate_is_renewed_for_a_revoked_key_another_name_or_another_role() {
     let (reason, text) = refused(scene.ask(Renewal::Automatic, &shown, 26));
     assert_eq!(reason, RefusalReason::Revoked, "{text}");
     // An auditor that was taken off the list.
-    let firm = facts(&authority.issue_auditor("firm", &scene.firm, 30, NOW).unwrap());
-    fs::remove_file(scene.dir().join(AUDITORS_FILE)).unwrap();
+    let firm = facts(
+        &authority
+            .issue_reader(Role::Auditor, "firm", &scene.firm, 30, NOW)
+            .unwrap(),
+    );
+    fs::remove_file(scene.folder().readers(Role::Auditor)).unwrap();
     assert_eq!(
         refused(scene.ask(Renewal::Automatic, &firm, 25)).0,
         RefusalReason::Unknown
@@ -215,7 +222,7 @@ fn an_operator_who_wants_to_be_asked_is_and_so_is_one_whose_key_is_elsewhere() {
     let firm = facts(
         &scene
             .authority()
-            .issue_auditor("firm", &scene.firm, 30, NOW)
+            .issue_reader(Role::Auditor, "firm", &scene.firm, 30, NOW)
             .unwrap(),
     );
     let key = scene.folder().identity("ca.key.pem");

@@ -49,6 +49,18 @@ pub struct Unfit {
 }
 
 impl ModelSpec {
+    /// The names of all families.
+    pub const FAMILIES: [&str; 8] = [
+        "logistic",
+        "mlp",
+        "cnn",
+        "lstm",
+        "gru",
+        "embedding-bag",
+        "text-cnn",
+        "transformer",
+    ];
+
     /// The family's name in a task.
     pub fn family(&self) -> &'static str {
         match self {
@@ -222,6 +234,12 @@ pub(super) mod tests {
             error,
             Err("found cnn for a table of 5 numbers a row, expected images".to_owned())
         );
+    }
+
+    #[test]
+    fn every_family_is_in_the_list_of_names() {
+        let names: std::collections::BTreeSet<_> = every().iter().map(ModelSpec::family).collect();
+        assert_eq!(names, ModelSpec::FAMILIES.into_iter().collect());
     }
 
     #[test]

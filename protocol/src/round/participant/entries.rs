@@ -37,6 +37,13 @@ impl Participant {
             }
             Entry::PrepareManifest { round, bundles, .. } => {
                 let me = self.me;
+                // Who refuses a task may have prepared a round of it before. It takes no part either way, and has nothing to object to.
+                let is_left_out = bundles.iter().all(|(bank, _)| *bank != me);
+                if is_left_out && !self.refused.is_empty() && self.in_slot(round).is_some() {
+                    let mut actions = self.end(round);
+                    actions.push(Action::Persist);
+                    return actions;
+                }
                 self.in_round(round, |active| {
                     active.accept_manifest(me, &bundles).map(|()| Vec::new())
                 })

@@ -21,6 +21,11 @@ impl Participant {
         self.me
     }
 
+    /// The numbers that the pinned roster's rounds rest on.
+    pub fn thresholds(&self) -> Thresholds {
+        self.thresholds
+    }
+
     /// The pinned roster.
     pub fn roster(&self) -> &Roster {
         &self.roster

@@ -8,7 +8,7 @@ use crate::ids::{Epoch, Round};
 use crate::round::active::{ActiveRound, Standing};
 use crate::round::checks::Check;
 use crate::round::params::MAX_JUMP;
-use crate::round::participant::{Action, Participant, send};
+use crate::round::participant::{Action, Notice, Participant, send};
 use crate::round::prepare::{Place, prepare};
 use crate::wire::message::{Delivery, Rejection, ToCoordinator};
 
@@ -99,7 +99,18 @@ impl Participant {
         }
         let open = active.open.clone();
         let mut actions = vec![Action::Persist];
-        actions.extend(open.map(Action::Compute));
+        if open
+            .as_ref()
+            .is_some_and(|open| self.refused.contains_key(&open.task))
+        {
+            active.sits_out = true;
+            let round = active.round;
+            actions.push(send(ToCoordinator::SitsOut { round }));
+            let task = open.map(|open| Notice::TaskRefused(round, open.task));
+            actions.extend(task.map(Action::Notice));
+        } else {
+            actions.extend(open.map(Action::Compute));
+        }
         actions
     }
 
