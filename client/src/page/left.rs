@@ -172,15 +172,15 @@ pub(super) fn sheet(view: &View) -> Markup {
         div.scroll tabindex="0" role="region" aria-label="The last lines of the account" {
             table {
                 caption { span { "The last " (view.account.recent.len()) " lines, the latest first." } }
-                thead { tr { th scope="col" { "Time" } th scope="col" { "Kind" } th scope="col" { "Round" } th scope="col" { "Task" } th.number scope="col" { "Bytes" } } }
+                thead { tr { th scope="col" { "Kind" } th.number scope="col" { "Bytes" } th scope="col" { "Round" } th scope="col" { "Task" } th scope="col" { "Time" } } }
                 tbody {
                     @for record in view.account.recent.iter().rev() {
                         tr {
-                            td { (moment(record.at)) }
                             th scope="row" { (record.kind) @if record.stayed { " (not sent)" } }
+                            td.number { @if record.stayed { "-" } (grouped(record.bytes)) }
                             td { @match record.round { Some(round) => (round), None => "-" } }
                             td { @match &record.task { Some(task) => (name(task)), None => "-" } }
-                            td.number { @if record.stayed { "-" } (grouped(record.bytes)) }
+                            td { (moment(record.at)) }
                         }
                     }
                 }
