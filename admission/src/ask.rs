@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, StreamOwned};
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use serde::Serialize;
 use veilsum_protocol::enrolment::{
-    ANSWER_LIMIT, ASK_LIMIT, Admission, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting, Refusal,
+    ANSWER_LIMIT, ASK_LIMIT, Admission, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting, RENEW_ALPN,
+    RENEWAL_LIMIT, Refusal, Renewal,
 };
 use veilsum_protocol::ids::{Digest, Timestamp};
 
@@ -48,6 +50,11 @@ pub enum AskError {
     /// The coordinator's certificate is of the right authority, and not in order.
     #[error("the coordinator's certificate is refused: {0}")]
     Certificate(String),
+    /// The coordinator does not take the certificate that was shown.
+    #[error(
+        "the coordinator does not take this certificate any more ({0}): it has expired, or is of another authority; the operator issues another with `veilsum-coordinator enrol --dir DIR REQUEST-FILE`, for the same request"
+    )]
+    NotLetIn(String),
     /// The clocks of both machines differ too much for certificates.
     #[error(
         "this machine's clock is {minutes} minutes {direction} the coordinator's ({here} here, {there} there, in seconds since 1970); set the clock that is wrong and run the command again"
@@ -88,6 +95,14 @@ impl AskError {
     }
 }
 
+/// Who a member is when it renews: what it shows in the handshake.
+pub struct Member {
+    /// The certificate that is in force, with those between it and the authority.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its private key.
+    pub key: PrivateKeyDer<'static>,
+}
+
 /// Asks under an invitation. `authority` is the SHA-256 of the pinned authority's certificate. Nothing is said before the coordinator has
 /// proved who it is and told its time.
 ///
@@ -102,21 +117,61 @@ pub fn ask<S: Read + Write>(
     question: &Ask,
     now: Timestamp,
 ) -> Result<Told, AskError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let pin = Arc::new(Pin::new(authority, Arc::clone(&provider)));
-    let own = |error: rustls::Error| AskError::Own(error.to_string());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(own)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&pin) as _)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![ENROL_ALPN.to_vec()];
-    config.resumption = Resumption::disabled();
-    let name = ServerName::try_from(server_name.to_owned())
-        .map_err(|_| AskError::ServerName(server_name.to_owned()))?;
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(own)?;
-    let mut tls = StreamOwned::new(connection, stream);
+    let to = To {
+        server_name,
+        authority: Some(authority),
+        alpn: ENROL_ALPN,
+    };
+    exchange(stream, &to, None, authority, (question, ASK_LIMIT), now)
+}
+
+/// Asks for a certificate in place of the member's present one, for the same key, name and role. Everything else as [`ask`].
+///
+/// # Errors
+/// [`AskError`]; [`AskError::NotLetIn`] if the coordinator does not take the present certificate any more.
+pub fn renew<S: Read + Write>(
+    stream: S,
+    server_name: &str,
+    authority: Digest,
+    member: Member,
+    now: Timestamp,
+) -> Result<Told, AskError> {
+    let shown = member.chain.first().map_or(&[][..], |shown| shown);
+    let question = Renewal {
+        replaces: Digest::of(shown),
+    };
+    let to = To {
+        server_name,
+        authority: Some(authority),
+        alpn: RENEW_ALPN,
+    };
+    exchange(
+        stream,
+        &to,
+        Some(member),
+        authority,
+        (&question, RENEWAL_LIMIT),
+        now,
+    )
+}
+
+/// Whom a connection goes to, and under which name of the application.
+pub(crate) struct To<'a> {
+    pub(crate) server_name: &'a str,
+    /// SHA-256 of the pinned authority's certificate, where one is known.
+    pub(crate) authority: Option<Digest>,
+    pub(crate) alpn: &'static [u8],
+}
+
+fn exchange<S: Read + Write, Q: Serialize>(
+    stream: S,
+    to: &To<'_>,
+    member: Option<Member>,
+    authority: Digest,
+    (question, limit): (&Q, usize),
+    now: Timestamp,
+) -> Result<Told, AskError> {
+    let (mut tls, pin) = open(stream, to, member)?;
     let broken = |error: io::Error| told_by_tls(&error, &pin, authority);
 
     let greeting: Greeting = read_frame(&mut tls, GREETING_LIMIT, &broken)?;
@@ -124,7 +179,7 @@ pub fn ask<S: Read + Write>(
     let differ = now.0.abs_diff(there);
     let seen = pin.seen();
     let clock = || AskError::Clock {
-        minutes: differ.div_ceil(60),
+        minutes: differ.saturating_add(30) / 60,
         direction: if now.0 > there { "ahead of" } else { "behind" },
         here: now.0,
         there,
@@ -145,7 +200,7 @@ pub fn ask<S: Read + Write>(
         found: None,
         expected: authority,
     })?;
-    write_frame(&mut tls, question, ASK_LIMIT, &broken)?;
+    write_frame(&mut tls, question, limit, &broken)?;
     let answer = plain(read_frame(&mut tls, ANSWER_LIMIT, &broken)?);
     tls.conn.send_close_notify();
     // The answer is here; whether the farewell arrives does not matter.
@@ -156,6 +211,33 @@ pub fn ask<S: Read + Write>(
         authority: shown,
         clock_ahead_s: ahead.saturating_sub(i64::try_from(there).unwrap_or(i64::MAX)),
     })
+}
+
+/// TLS as those speak it who have no certificate yet, or show the present one to get another. The handshake begins with the first byte that is
+/// read or written.
+pub(crate) fn open<S: Read + Write>(
+    stream: S,
+    to: &To<'_>,
+    member: Option<Member>,
+) -> Result<(StreamOwned<ClientConnection, S>, Arc<Pin>), AskError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let pin = Arc::new(Pin::new(to.authority, Arc::clone(&provider)));
+    let own = |error: rustls::Error| AskError::Own(error.to_string());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(own)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&pin) as _);
+    let mut config = match member {
+        None => builder.with_no_client_auth(),
+        Some(Member { chain, key }) => builder.with_client_auth_cert(chain, key).map_err(own)?,
+    };
+    config.alpn_protocols = vec![to.alpn.to_vec()];
+    config.resumption = Resumption::disabled();
+    let name = ServerName::try_from(to.server_name.to_owned())
+        .map_err(|_| AskError::ServerName(to.server_name.to_owned()))?;
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(own)?;
+    Ok((StreamOwned::new(connection, stream), pin))
 }
 
 /// The coordinator's words go to a terminal.
@@ -175,8 +257,8 @@ fn plain(answer: Answer) -> Answer {
     }
 }
 
-/// One line without control characters and marks that reorder what stands beside them (Unicode, UAX 9), cut at [`WORDS`] characters.
-fn harmless(text: &str) -> String {
+/// One line without control characters and marks that reorder what stands beside them (Unicode, UAX 9), cut after 512 characters.
+pub(crate) fn harmless(text: &str) -> String {
     let marks = |found: char| matches!(found, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
         .filter(|found| !found.is_control() && !marks(*found))
@@ -198,6 +280,15 @@ fn told_by_tls(error: &io::Error, pin: &Pin, authority: Digest) -> AskError {
         Some(rustls::Error::InvalidCertificate(reason)) => AskError::Certificate(words(reason)),
         Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol))
         | Some(rustls::Error::NoApplicationProtocol) => AskError::OtherVersion,
+        Some(rustls::Error::AlertReceived(
+            alert @ (AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied),
+        )) => AskError::NotLetIn(format!("{alert:?}")),
         Some(other) => AskError::Lost(other.to_string()),
         None if error.kind() == io::ErrorKind::UnexpectedEof => AskError::Lost(
             "the coordinator hung up; it is stopping, has too many at its door, or was asked too often from this address"
@@ -210,7 +301,7 @@ fn told_by_tls(error: &io::Error, pin: &Pin, authority: Digest) -> AskError {
     }
 }
 
-fn words(reason: &CertificateError) -> String {
+pub(crate) fn words(reason: &CertificateError) -> String {
     match reason {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "it is not for the name in the invitation".to_owned()

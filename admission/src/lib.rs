@@ -1,13 +1,21 @@
-//! The side that asks to be enrolled, for banks and auditors alike: whom to believe before there is a consortium file, one question, one
+//! The side that asks to be enrolled, for banks, auditors and operators alike: whom to believe before there is a consortium file, one question, one
 //! answer, and whether the answer is what was asked for.
 //!
-//! Blocking and small. Whoever calls it brings the connection: a bank's may go through a proxy.
+//! Blocking and small. Whoever calls it brings the connection: a bank's may go through a proxy, whose words are here as well. Nothing is
+//! asked by `look`: it finds out who stands at an address, and what time that has.
 
 mod ask;
 mod fits;
 mod frames;
+mod given;
+mod look;
 mod pin;
+pub mod reader;
+mod tunnel;
 
-pub use ask::{AskError, Told, ask};
+pub use ask::{AskError, Member, Told, ask, renew};
 pub use fits::{Fitting, NotFitting, fits};
-pub use pin::Pin;
+pub use given::{NotGiven, invitation};
+pub use look::{Look, LookProblem, look};
+pub use pin::{Dates, Pin};
+pub use tunnel::{Credentials, Names, NoTunnel, ProxyCause, answer, request, tunnel};

@@ -15,10 +15,11 @@ use veilsum_protocol::ids::Digest;
 /// Dates that are out of order are looked past so often: the certificate is one, and may have one before it.
 const DATES: usize = 2;
 
-/// A server is believed if its certificate was issued by the authority of this SHA-256.
+/// A server is believed if its certificate was issued by the authority of this SHA-256; where none is known, by the one that it shows, which
+/// proves nothing and is for who only looks.
 #[derive(Debug)]
 pub struct Pin {
-    authority: Digest,
+    authority: Option<Digest>,
     provider: Arc<CryptoProvider>,
     seen: Mutex<Seen>,
 }
@@ -32,18 +33,22 @@ pub(crate) struct Seen {
     pub(crate) other: Option<Digest>,
     /// Of a certificate that is not valid by this machine's clock.
     pub(crate) dates: Option<Dates>,
+    /// Every certificate that was shown, the server's own first.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
 }
 
 /// Why a certificate is not valid now, with the moment in Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dates {
+pub enum Dates {
+    /// It begins then.
     NotBefore(u64),
+    /// It ended then.
     NotAfter(u64),
 }
 
 impl Pin {
-    /// The authority by the SHA-256 of its certificate in DER.
-    pub fn new(authority: Digest, provider: Arc<CryptoProvider>) -> Self {
+    /// The authority by the SHA-256 of its certificate in DER, if it is known.
+    pub fn new(authority: Option<Digest>, provider: Arc<CryptoProvider>) -> Self {
         Self {
             authority,
             provider,
@@ -70,7 +75,14 @@ impl ServerCertVerifier for Pin {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let unknown = Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let Some(authority) = intermediates.iter().find(|it| Digest::of(it) == self.authority) else {
+        let shown = std::iter::once(end_entity).chain(intermediates);
+        let chain = shown.map(|it| it.clone().into_owned()).collect();
+        self.note(|seen| seen.chain = chain);
+        let authority = match self.authority {
+            Some(pinned) => intermediates.iter().find(|it| Digest::of(it) == pinned),
+            None => intermediates.last(),
+        };
+        let Some(authority) = authority else {
             let other = intermediates.last().map(|shown| Digest::of(shown));
             self.note(|seen| seen.other = other);
             return Err(unknown);

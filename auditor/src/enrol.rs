@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PublicKeyData as _};
 use serde::Serialize;
 use thiserror::Error;
-use veilsum_protocol::enrolment::{AUDITOR_DOMAIN, AuditorRequest, Fingerprint, REQUEST_VERSION, Role};
+use veilsum_protocol::enrolment::{Fingerprint, REQUEST_VERSION, ReaderRequest, Role};
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::roster::{NameError, check_auditor_name};
 use zeroize::Zeroizing;
@@ -135,7 +135,7 @@ pub fn keep_or_make(name: &str, folder: &Path) -> Result<Keys, InitError> {
         .map_err(write(folder))?;
     Ok(Keys {
         request,
-        fingerprint: Fingerprint::of_auditor(name, &tls_key),
+        fingerprint: Fingerprint::of_reader(Role::Auditor, name, &tls_key),
         tls,
     })
 }
@@ -162,14 +162,14 @@ pub fn private_text(path: &Path) -> Result<Zeroizing<String>, String> {
 fn request(name: &str, key: &KeyPair) -> Result<String, InitError> {
     let make = |error: rcgen::Error| InitError::Make(error.to_string());
     // What the request asks for is what the key signs: name and role.
-    let mut params = CertificateParams::new([format!("{name}.{AUDITOR_DOMAIN}")]).map_err(make)?;
+    let mut params = CertificateParams::new([format!("{name}.{}", Role::Auditor.domain())]).map_err(make)?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     let csr = params
         .serialize_request(key)
         .and_then(|csr| csr.pem())
         .map_err(make)?;
-    let request = AuditorRequest {
+    let request = ReaderRequest {
         version: REQUEST_VERSION,
         role: Role::Auditor,
         name: name.to_owned(),
@@ -221,7 +221,7 @@ mod tests {
         let text = fs::read_to_string(&made.request).unwrap();
         assert!(!text.contains("PRIVATE"), "{text}");
         assert_eq!(made.request_sha256, Digest::of(text.as_bytes()).to_hex());
-        let request = AuditorRequest::from_toml(&text).unwrap();
+        let request = ReaderRequest::from_toml(&text).unwrap();
         // Reading it checks its signature.
         let csr = CertificateSigningRequestParams::from_pem(&request.csr).unwrap();
         let name = SanType::DnsName("firm.auditor.veilsum".try_into().unwrap());

@@ -1,5 +1,6 @@
 //! A bank put together from its folder: configuration, consortium, identity, data; and the daemon that runs on it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,15 +17,21 @@ use zeroize::Zeroizing;
 use crate::config::{self, Config, ConfigError};
 use crate::data::{DataError, DataFiles, Dataset, HoldOut, Room};
 use crate::desensitise::PolicySource;
+use crate::egress::Ledger;
 use crate::enrol::inspect::{self, CertificateFacts};
 use crate::enrol::{EnrolError, init, keyfile};
+use crate::page;
 use crate::participant::contribution::Source;
 use crate::participant::{
     ConsortiumFile, Driver, DriverError, FileError, FolderLock, Home, LockError, Parts, RecoveryError, Say,
     StateFileError, Status, TasksError, Trainer, Voice, restore, unfinished,
 };
+use crate::renewal::Renewal;
 use crate::train::{DeviceChoice, Runtime, RuntimeError};
 use crate::transport::{self, DownReason, LinkOptions, Positions, Proxy};
+
+/// Name and version of this program.
+pub const SOFTWARE: &str = concat!("veilsum-client ", env!("CARGO_PKG_VERSION"));
 
 /// Which way to the coordinator worked, in the state's folder.
 const WAY_FILE: &str = "way.json";
@@ -97,7 +104,17 @@ pub enum AppError {
     /// The daemon stopped.
     #[error(transparent)]
     Driver(#[from] DriverError),
-    /// The system gives no thread or signal.
+    /// The address of the bank's page.
+    #[error(
+        "cannot listen on TCP {address}: {error}; stop the program that has the port, or set another page.listen in bank.toml"
+    )]
+    Page {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The system gives no thread, signal or socket.
     #[error("{0}")]
     System(std::io::Error),
 }
@@ -202,6 +219,31 @@ pub fn identity(config: &Config, consortium: &Consortium, roster: &Roster) -> Re
     })
 }
 
+/// Everything in the files that the configuration names with which the daemon would not start, or not read its table.
+pub fn problems(config: &Config) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut note = |problem: Option<String>| problems.extend(problem);
+    match consortium(config) {
+        Err(error) => note(Some(error.to_string())),
+        Ok((consortium, roster)) => {
+            note(
+                identity(config, &consortium, &roster)
+                    .err()
+                    .map(|it| it.to_string()),
+            );
+        }
+    }
+    note(
+        init::read_hold_out_salt(&config.identity.hold_out_salt)
+            .err()
+            .map(|it| it.to_string()),
+    );
+    note(proxy(&config.link).err().map(|it| it.to_string()));
+    note(schema(config).err().map(|it| it.to_string()));
+    note(policy(config).rules().err().map(|it| it.to_string()));
+    problems
+}
+
 /// libtorch on the configured device.
 ///
 /// # Errors
@@ -301,14 +343,27 @@ pub fn link_options(
         address: consortium.address.clone(),
         server_name: consortium.server_name.clone(),
         ca_pem: consortium.ca_pem.clone().into_bytes(),
-        certificate_pem: identity.certificate_pem.clone(),
+        certificate: identity.certificate_pem.clone().into(),
         key_pkcs8: identity.tls_key.clone(),
         positions: Positions::of([identity.position]),
         limits: config.link.clone(),
         proxy: proxy(&config.link)?,
         memory: Some(config.state.join(WAY_FILE)),
         seed: u64::from_le_bytes(seed),
+        ledger: Ledger::in_memory(),
     })
+}
+
+/// How the bank's certificate is renewed.
+pub fn renewal(config: &Config, consortium: &Consortium, options: &LinkOptions) -> Renewal {
+    Renewal::new(
+        consortium,
+        config.identity.certificate.clone(),
+        options.certificate.clone(),
+        options.key_pkcs8.clone(),
+        options.limits.clone(),
+        options.proxy.clone(),
+    )
 }
 
 /// The proxy of `link.proxy`, with what lets the bank through.
@@ -363,7 +418,10 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
     })?;
     let _lock = FolderLock::take(&config.state)?;
     let home = Home::open(&config.state, dir.join("models"))?;
-    let options = link_options(&config, &consortium, &identity)?;
+    let mut options = link_options(&config, &consortium, &identity)?;
+    let ledger = Ledger::open(&Home::egress(&config.state))?;
+    options.ledger = ledger.clone();
+    let renewal = renewal(&config, &consortium, &options);
     let address = options.address.clone();
     let pinned = Pinned {
         bank: identity.position,
@@ -402,19 +460,29 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
         started_at: now().0,
         link: format!("connecting to {address}"),
         data: checked.err().map(|problem| problem.to_string()),
+        certificate_not_after: Some(identity.certificate.not_after),
         ..Status::default()
     };
-    let voice = Voice::new(say, home.status.clone(), status);
+    let mut voice = Voice::new(say, home.status.clone(), status);
     let trainer = Trainer::start(source, home.rounds.clone(), home.own.clone()).map_err(AppError::System)?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(AppError::System)?;
+    let server = match config.page.listen {
+        Some(address) => Some(bind_page(&config, address)?),
+        None => None,
+    };
     let served = tokio.block_on(async {
         let stop = stop_signal().map_err(AppError::System)?;
         let positions = options.positions.clone();
-        let (channel, events) = transport::start::<ToCoordinator, ToBank>(options)?;
+        if let Some(server) = server {
+            serve_page(server, &config, &home, &mut voice, &ledger)?;
+        }
+        let (remarks, certificate) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(renewal.keep(remarks));
+        let (channel, events) = transport::start::<ToCoordinator, ToBank>(options, |message| message.into())?;
         let driver = Driver::start(Parts {
             participant,
             entropy: SystemEntropy::new(),
@@ -425,12 +493,55 @@ pub fn run(dir: &Path, mut say: Say) -> Result<(), AppError> {
             voice,
             consortium: ConsortiumFile::new(config.consortium.clone()),
             positions,
+            ledger,
+            address,
+            certificate,
         })?;
         Ok(driver.run(events, stop).await?)
     });
     // Gives the farewell to the coordinator time to go out; work that is left is taken up at the next start.
     tokio.shutdown_timeout(std::time::Duration::from_millis(500));
     served
+}
+
+fn bind_page(config: &Config, address: SocketAddr) -> Result<page::Server, AppError> {
+    let bound = page::Server::bind(address, config.page.max_connections);
+    bound.map_err(|error| AppError::Page { address, error })
+}
+
+/// The bank's page, until the runtime ends.
+fn serve_page(
+    server: page::Server,
+    config: &Config,
+    home: &Home,
+    voice: &mut Voice,
+    ledger: &Ledger,
+) -> Result<(), AppError> {
+    let address = server.local_addr().map_err(AppError::System)?;
+    let office = page::Office::new(page::Parts {
+        config: config.clone(),
+        latest: voice.watch(),
+        pulse: voice.pulse(),
+        ledger: ledger.clone(),
+        history: home.history.clone(),
+        tasks: home.tasks.clone(),
+        port: address.port(),
+    });
+    voice.serves(address);
+    let doors = std::sync::Arc::clone(&office);
+    let link = move || Ok(format!("http://{address}/login?word={}", doors.link()?));
+    let socket = page::socket::serve(&config.state, std::sync::Arc::new(link)).map_err(|error| AppError::File {
+        path: config.state.join(page::socket::SOCKET),
+        error,
+        advice: "`veilsum-client page` asks there; its path may have 107 bytes, so give `state` a shorter one, or leave page.listen empty",
+    })?;
+    tokio::spawn(socket);
+    tokio::spawn(async move {
+        if let Err(error) = server.serve(office, std::future::pending()).await {
+            tracing::error!(%error, "the bank's page is not served any more");
+        }
+    });
+    Ok(())
 }
 
 /// Done when the operator stops the daemon.
@@ -449,6 +560,12 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp(since.map_or(0, |since| since.as_secs()))
+}
+
+/// A day for people, of Unix seconds.
+pub fn date(at: i64) -> String {
+    time::OffsetDateTime::from_unix_timestamp(at)
+        .map_or(format!("Unix time {at}"), |at| at.date().to_string())
 }
 
 fn read(path: &Path, advice: &'static str) -> Result<Vec<u8>, AppError> {

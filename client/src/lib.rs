@@ -1,6 +1,7 @@
 //! The bank's daemon: its identity, its rows, its training, its link to the coordinator, and its part in each round.
 
 pub mod app;
+pub mod backup;
 pub mod cli;
 mod command;
 pub mod config;
@@ -9,11 +10,16 @@ mod core_dump;
 pub mod data;
 pub mod desensitise;
 mod distinct;
+pub mod egress;
 pub mod enrol;
+mod metrics;
 pub mod model;
+pub mod page;
 pub mod participant;
 mod peer_text;
+mod preflight;
 mod remedy;
+pub mod renewal;
 mod survey;
 pub mod train;
 pub mod transport;

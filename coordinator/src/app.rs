@@ -1,13 +1,13 @@
 //! The daemon put together: the one place that names concrete backends.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
+use veilsum_protocol::enrolment::Role;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::roster::Roster;
@@ -18,8 +18,8 @@ use crate::admin;
 use crate::config::Config;
 use crate::engine::driver::{Engine, Input, Parts, SOFTWARE, Upload};
 use crate::engine::gate::Gate;
-use crate::enrol::auditors::Auditors;
 use crate::enrol::desk::Desk;
+use crate::enrol::readers::Readers;
 use crate::enrol::revoked::RevokedList;
 use crate::enrol::{EnrolError, inspect, keyfile};
 use crate::formation;
@@ -28,8 +28,10 @@ use crate::https;
 use crate::ledger::{Archive, StoredLedger};
 use crate::membership::Members;
 use crate::metrics::Meters;
+use crate::own_certificate::OwnCertificate;
 use crate::page::{self, Office};
 use crate::store::sled::SledStore;
+use crate::store_copy;
 use crate::transport::{
     Inbound, Listener, PublicBlobs, Seats, ServerIdentity, Services, SessionHandle, TransportError,
     UploadGate, Uploaded,
@@ -37,12 +39,6 @@ use crate::transport::{
 
 /// Inputs that may wait for the engine; when there are more, banks wait.
 const INPUTS: usize = 1024;
-
-/// The operator is reminded so many days before the coordinator's certificate expires.
-const RENEW_DAYS: i64 = 30;
-
-/// Between two looks at the certificate's date.
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// How long the banks may take to agree on the keys of an epoch, in seconds: a few messages back and forth.
 const SET_UP_LIMIT_S: u32 = 60;
@@ -115,7 +111,7 @@ pub fn read_consortium(config: &Config) -> Result<(Consortium, Roster), String> 
     Consortium::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn read_log_key(config: &Config, verifier: &VerifierKey) -> Result<SigningKey, String> {
+pub(crate) fn read_log_key(config: &Config, verifier: &VerifierKey) -> Result<SigningKey, String> {
     let path = &config.identity.log_key;
     let key = keyfile::read_pkcs8(path).map_err(|error| error.to_string())?;
     let key = SigningKey::from_pkcs8(&key).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -136,9 +132,15 @@ fn read_identity(config: &Config, consortium: &Consortium) -> Result<ServerIdent
 /// Everything in the files that the configuration names with which the daemon would not start.
 pub fn problems(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
-    match read_consortium(config) {
+    // Before the first roster there is nothing wrong with a file without banks.
+    let text = consortium_text(&config.identity.consortium).ok();
+    let consortium = match text.as_deref().and_then(formation::without_banks) {
+        Some(consortium) => Ok(consortium),
+        None => read_consortium(config).map(|(consortium, _)| consortium),
+    };
+    match consortium {
         Err(problem) => problems.push(problem),
-        Ok((consortium, _)) => {
+        Ok(consortium) => {
             problems.extend(read_log_key(config, &consortium.log_key).err());
             problems.extend(
                 check_certificate(config, &consortium)
@@ -154,7 +156,7 @@ pub fn problems(config: &Config) -> Vec<String> {
     }
     if config.auditors.listen.is_some() {
         problems.extend(
-            Auditors::load(&config.auditors.admitted)
+            Readers::load(Role::Auditor, &config.auditors.admitted)
                 .err()
                 .map(|error| error.to_string()),
         );
@@ -168,7 +170,8 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     let (consortium, roster) = read_consortium(config).map_err(RunError::Configuration)?;
     let verifier = consortium.log_key.clone();
     let key = read_log_key(config, &verifier).map_err(RunError::Configuration)?;
-    let expires = check_certificate(config, &consortium)?;
+    let certificate = check_certificate(config, &consortium)?;
+    let expires = certificate.not_after;
     let identity = read_identity(config, &consortium).map_err(configuration)?;
     let (stopped, stop) = tokio::sync::watch::channel(false);
     // Before the store is read, which takes a while where the log is long: whoever asks hears that the daemon starts.
@@ -178,9 +181,10 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
         expires,
         time::OffsetDateTime::now_utc().unix_timestamp(),
     );
-    let office = open_office(config, &meters, &verifier, expires, until(stop.clone()))?;
+    let office = open_office(dir, config, &identity, &meters, &verifier, expires, &stop)?;
 
     let store = SledStore::open(&config.folders.data.join("store")).map_err(failure)?;
+    store_copy::forget_in(&config.folders.data).map_err(failure)?;
     let ledger = StoredLedger::open(store, &config.folders.log, &verifier, key).map_err(failure)?;
     let archive = Arc::new(Archive::open(&config.folders.data).map_err(failure)?);
     let gate = Arc::new(Gate::default());
@@ -202,12 +206,14 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     .map_err(failure)?;
     engine.observed_by(Box::new(meters.clone()));
 
-    let listener = Listener::bind(config.listen, &identity, &config.limits, Desk::new(dir))?;
+    let enrolment = Desk::new(dir).renewing(config.enrolment.renewal);
+    let listener = Listener::bind(config.listen, &identity, &config.limits, enrolment)?;
     let address = listener.local_addr().map_err(failure)?;
     let desk = admin::Desk {
         inputs: inputs.clone(),
         feed: engine.feed(),
         login: login(office.as_ref()),
+        data: config.folders.data.clone(),
     };
     let admin = admin::serve(&config.folders.data, desk).map_err(|error| {
         failure(format!(
@@ -227,12 +233,25 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     let services = Services {
         seats,
         gate: Arc::new(Door(gate)),
-        blobs: Arc::new(Shelf(archive, meters)),
+        blobs: Arc::new(Shelf(archive, meters.clone())),
         spool: config.folders.data.join("spool"),
     };
     let (inbound, network) = mpsc::channel(INPUTS);
     tokio::spawn(admin);
-    tokio::spawn(remind(expires, config.identity.certificate.clone()));
+    let told = office.as_ref().map(|(office, _)| Arc::clone(office));
+    let own = OwnCertificate {
+        dir: dir.to_owned(),
+        files: config.identity.clone(),
+        policy: config.enrolment.renewal,
+        server_name: consortium.server_name.clone(),
+        expires: Arc::new(move |at| {
+            meters.certificate_expires(at);
+            if let Some(office) = &told {
+                office.certificate_expires(at);
+            }
+        }),
+    };
+    tokio::spawn(own.keep(identity, certificate));
     if let Some((office, _)) = &office {
         office.opens(inputs.clone(), engine.feed());
     }
@@ -265,49 +284,89 @@ async fn serve(dir: &Path, config: &Config) -> Result<(), RunError> {
     Ok(network?)
 }
 
-/// The operator's page, where one is wanted, with its address. It is served until `stop` is ready.
+/// The operator's page, and its address on this machine, if it has one.
+type Opened = (Arc<Office>, Option<SocketAddr>);
+
+/// The operator's page, where one is wanted. It is served until `stop` is true.
 fn open_office(
+    dir: &Path,
     config: &Config,
+    identity: &ServerIdentity,
     meters: &Meters,
     log_key: &VerifierKey,
     expires: i64,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<Option<(Arc<Office>, SocketAddr)>, RunError> {
-    let Some(address) = config.operator.listen else {
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Option<Opened>, RunError> {
+    let wanted = &config.operator;
+    let taken = |key: &str, address: SocketAddr, error: &dyn std::fmt::Display| {
+        failure(format!(
+            "cannot listen on TCP {address}: {error}; stop the program that has the port, or set another {key} in coordinator.toml"
+        ))
+    };
+    let server = match wanted.listen {
+        None => None,
+        Some(address) => Some(
+            page::Server::bind(address, wanted.max_connections)
+                .map_err(|error| taken("operator.listen", address, &error))?,
+        ),
+    };
+    let door = match wanted.secure_listen {
+        None => None,
+        Some(address) => {
+            let operators = page::Operators {
+                admitted: wanted.admitted.clone(),
+                revoked: RevokedList::at(dir),
+            };
+            Readers::load(Role::Operator, &wanted.admitted).map_err(configuration)?;
+            let door = page::Door::bind(address, identity, operators, wanted.max_connections);
+            Some(door.map_err(|error| match error {
+                TransportError::Bind { error, .. } => taken("operator.secure_listen", address, &error),
+                other => other.into(),
+            })?)
+        }
+    };
+    let local = |address: std::io::Result<SocketAddr>| address.map_err(failure);
+    let here = server
+        .as_ref()
+        .map(|server| local(server.local_addr()))
+        .transpose()?;
+    let there = door.as_ref().map(|door| local(door.local_addr())).transpose()?;
+    let Some(first) = here.or(there) else {
         return Ok(None);
     };
-    let server = page::Server::bind(address, config.operator.max_connections).map_err(|error| {
-        failure(format!(
-            "cannot listen on TCP {address}: {error}; stop the program that has the port, or set another operator.listen in coordinator.toml"
-        ))
-    })?;
-    let address = server.local_addr().map_err(failure)?;
     let history = History::new(config.folders.log.clone(), log_key.clone());
-    let office = Office::new(
-        config.operator.session_s,
-        address.port(),
-        meters.clone(),
-        history,
-        expires,
-    );
-    let served = Arc::clone(&office);
-    tokio::spawn(async move {
-        if let Err(error) = server.serve(served, stop).await {
-            tracing::error!(%error, "the operator's page is not served any more");
-        }
-    });
-    tracing::info!(
-        "the operator's page is at http://{address}; `veilsum-coordinator page` lets a browser in. Metrics are at http://{address}/metrics"
-    );
-    Ok(Some((office, address)))
+    let office = Office::new(wanted.session_s, first.port(), meters.clone(), history, expires);
+    if let (Some(server), Some(address)) = (server, here) {
+        let (served, stop) = (Arc::clone(&office), until(stop.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = server.serve(served, stop).await {
+                tracing::error!(%error, "the operator's page is not served any more");
+            }
+        });
+        tracing::info!(
+            "the operator's page is at http://{address}; `veilsum-coordinator page` lets a browser in. Metrics are at http://{address}/metrics"
+        );
+    }
+    if let (Some(door), Some(address)) = (door, there) {
+        let (served, stop) = (Arc::clone(&office), until(stop.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = door.serve(served, stop).await {
+                tracing::error!(%error, "operators on other machines are not served any more");
+            }
+        });
+        tracing::info!(
+            "operators on other machines have the page at {address} (TLS) with `veilsum-coordinator operator page`"
+        );
+    }
+    Ok(Some((office, here)))
 }
 
 /// What the operator's socket answers who wants to come in.
-fn login(office: Option<&(Arc<Office>, SocketAddr)>) -> admin::Login {
-    let office = office.cloned();
+fn login(office: Option<&Opened>) -> admin::Login {
+    let here = office.and_then(|(office, here)| Some((Arc::clone(office), (*here)?)));
     Arc::new(move || {
-        let (office, address) = office.as_ref().ok_or(
-            "this coordinator serves no page; set operator.listen in coordinator.toml, such as \"127.0.0.1:7480\", and start it again",
+        let (office, address) = here.as_ref().ok_or(
+            "this coordinator serves no page on this machine; set operator.listen in coordinator.toml, such as \"127.0.0.1:7480\", and start it again",
         )?;
         Ok(format!("http://{address}/login?word={}", office.link()?))
     })
@@ -324,7 +383,7 @@ fn bind_for_auditors(
     let Some(address) = config.auditors.listen else {
         return Ok(None);
     };
-    let list = Auditors::load(&config.auditors.admitted).map_err(configuration)?;
+    let list = Readers::load(Role::Auditor, &config.auditors.admitted).map_err(configuration)?;
     let folders = https::Folders {
         log: config.folders.log.clone(),
         data: config.folders.data.clone(),
@@ -346,8 +405,11 @@ fn bind_for_auditors(
     Ok(Some(server))
 }
 
-/// Finds out before the first bank does whether banks accept the coordinator's certificate, and when it expires (Unix seconds).
-pub(crate) fn check_certificate(config: &Config, consortium: &Consortium) -> Result<i64, RunError> {
+/// Finds out before the first bank does whether banks accept the coordinator's certificate, and tells what it says.
+pub(crate) fn check_certificate(
+    config: &Config,
+    consortium: &Consortium,
+) -> Result<inspect::CertificateFacts, RunError> {
     let path = &config.identity.certificate;
     let named = |problem: String| {
         configuration(format!(
@@ -358,24 +420,7 @@ pub(crate) fn check_certificate(config: &Config, consortium: &Consortium) -> Res
     let pem = std::fs::read(path).map_err(|error| named(error.to_string()))?;
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
     let ca = consortium.ca_pem.as_bytes();
-    inspect::verify_server(&pem, ca, &consortium.server_name, now)
-        .map(|facts| facts.not_after)
-        .map_err(named)
-}
-
-/// Warns at once and every day from [`RENEW_DAYS`] before the certificate expires.
-async fn remind(expires: i64, certificate: PathBuf) {
-    loop {
-        let left = expires - time::OffsetDateTime::now_utc().unix_timestamp();
-        let days = left.div_euclid(86_400);
-        if days < RENEW_DAYS {
-            tracing::warn!(
-                "{}: the coordinator's certificate is valid for {days} more days, then no bank connects; run `veilsum-coordinator renew` and start the coordinator again",
-                certificate.display()
-            );
-        }
-        tokio::time::sleep(DAY).await;
-    }
+    inspect::verify_server(&pem, ca, &consortium.server_name, now).map_err(named)
 }
 
 async fn until(mut stop: tokio::sync::watch::Receiver<bool>) {

@@ -39,7 +39,7 @@ pub(crate) async fn wait(
         &consortium.ca_pem,
     )
     .map_err(configuration)?;
-    let desk = Desk::new(dir);
+    let desk = Desk::new(dir).renewing(config.enrolment.renewal);
     let name = &consortium.name;
     let bound = |address| {
         tracing::info!("{name} has no roster yet: its banks and auditors are enrolled on {address}, TCP");
@@ -67,7 +67,7 @@ pub(crate) async fn wait(
 }
 
 /// The file, if it is one of a consortium that has no banks yet. Whatever else is wrong with it is told by whoever needs it.
-fn without_banks(text: &str) -> Option<Consortium> {
+pub(crate) fn without_banks(text: &str) -> Option<Consortium> {
     let file: Consortium = toml::from_str(text).ok()?;
     file.banks.is_empty().then_some(file)
 }

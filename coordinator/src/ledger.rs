@@ -15,7 +15,7 @@ use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 
 use crate::atomic_file::{durable_create_folder, durable_write, sync_folder};
-use crate::engine::ports::{Blobs, Commit, Fault, Ledger, Store, StoreError};
+use crate::engine::ports::{Blobs, Commit, Fault, Ledger, Store, StoreError, View};
 use crate::log::{Publisher, Recovered, Sequencer, recover};
 use crate::side_by_side::side_by_side;
 use crate::store::blobs::BlobStore;
@@ -126,6 +126,10 @@ impl<S: Store> Ledger for StoredLedger<S> {
 
     fn published(&self) -> Option<&VerifiedCheckpoint> {
         self.published.as_ref()
+    }
+
+    fn view(&self) -> Result<View, Fault> {
+        Ok(self.store.view()?)
     }
 }
 

@@ -7,8 +7,8 @@ use veilsum_protocol::consortium::{Consortium, ConsortiumBank};
 use veilsum_protocol::roster::{Roster, RosterEntry};
 
 use crate::atomic_file::durable_write;
-use crate::engine::ports::{Fault, Membership};
-use crate::transport::Seats;
+use crate::engine::ports::{Fault, Membership, Met};
+use crate::transport::{Seats, SeenBank};
 
 /// The consortium file with another roster: everything else in it stays.
 fn consortium_with(consortium: &Consortium, roster: &Roster) -> Consortium {
@@ -62,5 +62,18 @@ impl Membership for Members {
 
     fn is_here(&self, bank: &RosterEntry) -> bool {
         self.seats.is_here(bank)
+    }
+
+    fn met(&self, bank: &RosterEntry) -> Met {
+        let SeenBank {
+            certificate_until,
+            replaced,
+            two_places,
+        } = self.seats.met(bank.tls_key);
+        Met {
+            certificate_until,
+            replaced,
+            two_places,
+        }
     }
 }

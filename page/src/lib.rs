@@ -23,4 +23,4 @@ pub use document::{Frame, Live};
 pub use events::{Shown, stream};
 pub use guard::{Guard, Session};
 pub use routes::{Role, Route};
-pub use server::Server;
+pub use server::{Server, converse};

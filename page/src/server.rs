@@ -8,7 +8,8 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -100,7 +101,12 @@ impl Server {
     }
 }
 
-async fn converse<S: Site>(site: Arc<S>, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
+/// Answers requests on a connection, whatever it came through, until either side ends it or `stopping` is true.
+pub async fn converse<S, I>(site: Arc<S>, stream: I, mut stopping: watch::Receiver<bool>)
+where
+    S: Site,
+    I: AsyncRead + AsyncWrite + Unpin,
+{
     let service = service_fn(move |request| {
         let site = Arc::clone(&site);
         async move { Ok::<_, std::convert::Infallible>(answer(&site, request).await) }

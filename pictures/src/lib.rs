@@ -1,13 +1,14 @@
 //! Pictures of how good a model is, from the sums that the consortium published: nobody has the rows, and none is needed.
 //!
 //! * [`of`]: what one judgement shows; by the kind of label in `distribution`, `ranking`, `calibration`, `confusion`, `numbers`, and `fairness` by group.
-//! * [`by_step`]: each figure of the log by step.
+//! * [`by_step`]: each figure of the log by step; [`beside`]: those of one side beside another's.
 //! * `frame`: axes, lines and words.
 //!
 //! Each is an SVG without script or anything from elsewhere. Its colours come from [`STYLE`], which a page puts into its head; [`gallery`] places
 //! pictures beside each other, or below each other on a phone. Texts from outside are escaped.
 
 mod bars;
+mod beside;
 mod calibration;
 mod confusion;
 mod distribution;
@@ -20,6 +21,8 @@ mod ranking;
 use maud::{Markup, PreEscaped, html};
 use veilsum_protocol::model::{Metrics, ScoreSums};
 use veilsum_protocol::task::Task;
+
+pub use beside::{Beside, beside};
 
 /// The colours and sizes of all pictures, for a page's style sheet.
 pub const STYLE: &str = include_str!("pictures.css");

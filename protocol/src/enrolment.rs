@@ -1,13 +1,14 @@
-//! Requests to be enrolled. A bank's has three public keys, and proof that it holds all private ones; an auditor's has one.
+//! Requests to be enrolled. A bank's has three public keys, and proof that it holds all private ones; an auditor's or operator's has one.
 //!
 //! The certificate signing request (PKCS #10, RFC 2986) proves possession of the TLS key by its own signature. The two
 //! proof fields do the same for the signing key and the witness key, and each binds the three together, so that nobody enrols with
 //! another's key.
 
-mod auditor;
 mod fingerprint;
 mod invitation;
 mod messages;
+mod reader;
+mod renewal;
 
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::de::DeserializeOwned;
@@ -17,13 +18,14 @@ use crate::ids::Digest;
 use crate::roster::{NameError, check_bank_name};
 use crate::wire::canonical::Writer;
 
-pub use auditor::{AUDITOR_DOMAIN, AuditorRequest, Request, Role};
 pub use fingerprint::Fingerprint;
 pub use invitation::{INVITATION_LIMIT, Invitation, InvitationError, Party};
 pub use messages::{
     ANSWER_LIMIT, ASK_LIMIT, Admission, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting, Refusal,
     RefusalReason, secret_digest,
 };
+pub use reader::{ReaderRequest, Request, Role};
+pub use renewal::{RENEW_ALPN, RENEWAL_LIMIT, Renewal, renewal_is_due_at};
 
 /// Version of the request's format.
 pub const REQUEST_VERSION: u32 = 1;
@@ -70,7 +72,7 @@ pub enum RequestError {
         found: u32,
     },
     /// A role that nobody has.
-    #[error("role {found:?}, expected \"auditor\", or no role in a bank's request")]
+    #[error("role {found:?}, expected \"auditor\" or \"operator\", or no role in a bank's request")]
     Role {
         /// The role found.
         found: String,

@@ -96,6 +96,14 @@ pub fn check_auditor_name(name: &str) -> Result<(), NameError> {
     check_label("auditor", name)
 }
 
+/// Checks the name of an operator, which follows the same rule.
+///
+/// # Errors
+/// [`NameError`] with the name that was found.
+pub fn check_operator_name(name: &str) -> Result<(), NameError> {
+    check_label("operator", name)
+}
+
 fn check_label(kind: &'static str, name: &str) -> Result<(), NameError> {
     let allowed = "a-z, 0-9 and -, with no - at either end";
     let good = name

@@ -13,6 +13,7 @@ mod page;
 mod policy;
 mod progress;
 mod receipt;
+mod renew;
 mod show;
 mod trust;
 mod verify;
@@ -41,6 +42,8 @@ enum Command {
     Init(init::Init),
     /// Be enrolled by the invitation that the operator sent: makes the key, asks, waits, and fetches the certificate
     Enrol(enrol::Enrol),
+    /// Get another certificate of the same key and name; commands that read from the operator do it by themselves when a third of its validity is left
+    Renew(renew::Renew),
     /// Check a whole log and, with an archive, every sum in it
     Verify(verify::Verify),
     /// Copy a served log into a folder, if it continues what is there, and the files that it names
@@ -113,6 +116,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Init(command) => command.run(),
         Command::Enrol(command) => command.run(),
+        Command::Renew(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Mirror(command) => command.run(),
         Command::Watch(command) => command.run(),

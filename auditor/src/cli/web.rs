@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::renew::renew_if_due;
 use super::{Problem, Trust};
 use crate::enrol::{CA_FILE, CERTIFICATE_FILE, KEY_FILE};
 use crate::fetch::{Origin, TlsFiles, WebOptions};
@@ -35,6 +36,9 @@ pub(super) struct WebArgs {
 impl WebArgs {
     /// A folder or a web server.
     pub(super) fn origin(&self, text: &str, trust: &Trust) -> Result<Origin, Problem> {
+        if let Some(identity) = self.identity.as_deref().filter(|_| text.starts_with("https://")) {
+            renew_if_due(identity);
+        }
         let options = WebOptions {
             tls: self.tls(trust),
             timeout: Duration::from_secs(self.timeout),

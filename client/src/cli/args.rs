@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::command::backup::KeepCommand;
+use crate::command::config::ConfigCommand;
+use crate::command::preflight::Preflight;
 use crate::command::roster::RosterCommand;
 use crate::command::task::TaskCommand;
 
@@ -35,7 +38,8 @@ pub(super) enum Command {
     /// Private keys stay here. What is there already is kept, so that the command can be repeated after any failure. Exit code 75: the
     /// coordinator does not answer, or somebody has to decide first.
     Enrol {
-        /// The line that the operator sent; it is as good as a key until it is used
+        /// The line that the operator sent; it is as good as a key until it is used. `-` reads it from standard input: arguments can be seen by
+        /// others on this machine
         invitation: String,
         /// The bank's folder; made if it is missing
         #[arg(long)]
@@ -64,12 +68,16 @@ pub(super) enum Command {
         #[command(flatten)]
         bank: Folder,
     },
-    /// Look at configuration, identity, data and connection; nothing derived from data is sent
+    /// Look at everything that could keep the daemon from taking part, name each cause, and print what firewalls must let out
     ///
-    /// Exit code 2: something in the folder has to be corrected. 1: the folder is in order, the connection is not.
-    Check {
-        #[command(flatten)]
-        bank: Folder,
+    /// Configuration, identity, data, libtorch, GPU, disk, memory, and the way: DNS, proxy, TCP, UDP, TLS, clocks. Before enrolment, with --invitation
+    /// or --coordinator, the way alone. Nothing derived from data is sent. Exit code 2: something on this machine has to be corrected. 1: this machine
+    /// is in order, the connection is not.
+    Preflight(Preflight),
+    /// Look at the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
     },
     /// Show the tasks that the consortium offers, and decide on them
     Task {
@@ -98,11 +106,29 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: RosterCommand,
     },
+    /// Print the address that lets a browser in to the bank's page, once
+    Page {
+        #[command(flatten)]
+        bank: Folder,
+    },
+    /// Show what the daemon is doing, as it goes on
+    ///
+    /// Bars on a terminal, a line for each change elsewhere, a line of JSON for each change with --json. Every wait says until when, and what
+    /// comes then. Ctrl-C ends it.
+    Watch {
+        #[command(flatten)]
+        bank: Folder,
+        /// End when no approved task has steps left; exit code 1 if the last was stopped
+        #[arg(long)]
+        until_finished: bool,
+    },
     /// Tell what the daemon is doing
     Status {
         #[command(flatten)]
         bank: Folder,
     },
+    #[command(flatten)]
+    Keep(KeepCommand),
 }
 
 #[derive(Debug, Subcommand)]

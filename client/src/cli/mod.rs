@@ -5,7 +5,7 @@
 mod args;
 mod failure;
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,9 +16,12 @@ use tracing_subscriber::EnvFilter;
 use self::args::{Cli, Command, DataCommand, SchemaCommand};
 pub use self::failure::Failure;
 use crate::app;
+use crate::command::config::ConfigCommand;
 use crate::command::roster::RosterCommand;
 use crate::command::task::TaskCommand;
-use crate::command::{check, columns, data, enrol, merges, roster, status, table, task};
+use crate::command::{
+    backup, columns, config, data, enrol, merges, page, preflight, roster, status, table, task, watch,
+};
 use crate::core_dump;
 use crate::enrol::folder::Wishes;
 use crate::enrol::init;
@@ -87,10 +90,19 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             print(cli.json, &enrolled, || enrolled.text())?;
         }
         Command::Run { bank } => app::run(&bank.dir, Box::new(say))?,
-        Command::Check { bank } => {
-            let report = check::check(&bank.dir);
+        Command::Preflight(command) => {
+            let report = preflight::execute(command)?;
             print(cli.json, &report, || report.text())?;
             return Ok(report.exit_code());
+        }
+        Command::Config {
+            command: ConfigCommand::Check { dir },
+        } => {
+            let checked = config::check(dir);
+            print(cli.json, &checked, || checked.text())?;
+            if let Some(problems) = checked.problems() {
+                return Err(Failure::usage(problems));
+            }
         }
         Command::Data {
             command: DataCommand::Check { bank },
@@ -169,9 +181,18 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
                 print(cli.json, &decided, || decided.text())?;
             }
         },
+        Command::Page { bank } => {
+            let link = page::link(&bank.dir)?;
+            print(cli.json, &link, || link.text())?;
+        }
+        Command::Watch { bank, until_finished } => watch::watch(&bank.dir, cli.json, *until_finished)?,
         Command::Status { bank } => {
             let report = status::status(&bank.dir)?;
             print(cli.json, &report, || report.text())?;
+        }
+        Command::Keep(command) => {
+            let report = backup::execute(command)?;
+            print(cli.json, &report.json, || report.text)?;
         }
     }
     Ok(0)
@@ -190,6 +211,9 @@ fn print<T: Serialize>(json: bool, report: &T, text: impl FnOnce() -> String) ->
     } else {
         text()
     };
-    writeln!(std::io::stdout(), "{line}")
-        .map_err(|error| Failure::finding(format!("standard output: {error}")))
+    match writeln!(std::io::stdout(), "{line}") {
+        // A reader that went away has seen enough; the exit code still tells the outcome.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::finding(format!("standard output: {error}"))),
+    }
 }

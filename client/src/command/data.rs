@@ -32,6 +32,11 @@ pub(crate) fn check(dir: &Path) -> Result<Report, AppError> {
 
 /// Reads the whole table twice over: as it is, and under the policy.
 pub(crate) fn survey(config: &Config) -> Result<Report, DataError> {
+    survey_first(config, u64::MAX)
+}
+
+/// The same for the first so many rows of a table.
+pub(crate) fn survey_first(config: &Config, most: u64) -> Result<Report, DataError> {
     let schema = app::schema(config)?;
     let rules = app::policy(config).rules()?;
     let table = &config.data.file;
@@ -61,11 +66,18 @@ pub(crate) fn survey(config: &Config) -> Result<Report, DataError> {
     }
     let rows = Table::open(table)?;
     let mut surveyor = Surveyor::new(&rules, rows.header(), &schema)?;
-    rows.for_each(|at, row| surveyor.row(row).map_err(|unfit| unfit.at(table, at)))?;
+    rows.for_the_first(most, |at, row| {
+        surveyor.row(row).map_err(|unfit| unfit.at(table, at))
+    })?;
     Ok(report(None, surveyor.report()))
 }
 
 impl Report {
+    /// What was found of each column.
+    pub(crate) fn columns(&self) -> &[ColumnReport] {
+        &self.survey.columns
+    }
+
     /// 0: in order. 2: a column that is read is refused. 1: rows do not hide as well as the policy asks.
     pub(crate) fn exit_code(&self) -> u8 {
         match (self.refuses(), self.is_anonymous_enough()) {

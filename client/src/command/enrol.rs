@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Serialize;
 use time::OffsetDateTime;
-use veilsum_admission::{AskError, Fitting, Told, ask, fits};
+use veilsum_admission::{AskError, Fitting, Told, ask, fits, invitation};
 use veilsum_protocol::enrolment::{Admission, Answer, Ask, Invitation, Party, RefusalReason};
 use veilsum_protocol::ids::Digest;
 
@@ -58,7 +58,7 @@ impl Enrolled {
     pub(crate) fn text(&self) -> String {
         let dir = self.dir.display();
         format!(
-            "bank {} is enrolled in {}\ncertificate     {}\nconsortium file {}\n         sha256 {}\ncompare this SHA-256 with other banks, not only with the operator: the file says who takes part\nnext: put the table and the agreed schema where [data] in {} says, then\n  veilsum-client check --dir '{dir}'\n  veilsum-client run --dir '{dir}'",
+            "bank {} is enrolled in {}\ncertificate     {}\nconsortium file {}\n         sha256 {}\ncompare this SHA-256 with other banks, not only with the operator: the file says who takes part\nnext: put the table and the agreed schema where [data] in {} says, then\n  veilsum-client preflight --dir '{dir}'\n  veilsum-client run --dir '{dir}'",
             self.name,
             self.consortium,
             self.certificate.display(),
@@ -81,11 +81,13 @@ struct Wait {
 /// # Errors
 /// Exit code 2 for what has to be corrected here, 1 for a refusal, 75 for what may pass: nobody answers, or somebody has to decide first.
 pub(crate) fn enrol(options: &Options<'_>, say: impl Fn(&str)) -> Result<Enrolled, Failure> {
-    let invitation = Invitation::from_text(options.invitation).map_err(Failure::usage)?;
+    let invitation = invitation(options.invitation).map_err(Failure::usage)?;
     if invitation.party != Party::Bank {
         return Err(Failure::usage(format!(
-            "this invitation is for {} {:?}; it is used with `veilsum-auditor enrol`",
-            invitation.party, invitation.name
+            "this invitation is for {} {:?}; it is used with `{}`",
+            invitation.party,
+            invitation.name,
+            invitation.party.command()
         )));
     }
     let (config, keys) = prepare(options, &invitation)?;

@@ -1,11 +1,15 @@
 //! The commands of the bank's operator.
 
-pub(crate) mod check;
+pub(crate) mod backup;
 pub(crate) mod columns;
+pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod enrol;
 pub(crate) mod merges;
+pub(crate) mod page;
+pub(crate) mod preflight;
 pub(crate) mod roster;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod task;
+pub(crate) mod watch;

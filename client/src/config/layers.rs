@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use super::others;
 use crate::remedy;
 
 const PREFIX: &str = "VEILSUM__";
@@ -74,12 +75,10 @@ pub(super) fn load<T: DeserializeOwned>(
 ) -> Result<T, ConfigError> {
     let text = read_text(path)?;
     let mut table: Table = parse(path, &text)?;
-    let mut variables = environment
-        .into_iter()
-        .filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
-        .map(|(name, value)| text_of(&name, &value))
-        .collect::<Result<Vec<_>, _>>()?;
-    variables.sort();
+    let (variables, unreadable) = variables(environment);
+    if let Some(error) = unreadable.into_iter().next() {
+        return Err(error);
+    }
     if variables.is_empty() {
         // Straight from the text, so that an error tells line and column.
         return parse(path, &text);
@@ -98,6 +97,32 @@ pub(super) fn load<T: DeserializeOwned>(
         set(&mut table, name, value).map_err(wrong)?;
     }
     T::deserialize(Value::Table(table)).map_err(|error| wrong(error.to_string()))
+}
+
+/// This program's variables by name, and those that are no text. Variables of the other programs are none of its business.
+pub(super) fn variables(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> (Vec<(String, String)>, Vec<ConfigError>) {
+    let (mut variables, mut unreadable) = (Vec::new(), Vec::new());
+    for (name, value) in environment {
+        let Some(key) = name.as_encoded_bytes().strip_prefix(PREFIX.as_bytes()) else {
+            continue;
+        };
+        if std::str::from_utf8(key).is_ok_and(others::has) {
+            continue;
+        }
+        match text_of(&name, &value) {
+            Ok(variable) => variables.push(variable),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    variables.sort();
+    (variables, unreadable)
+}
+
+/// What the file alone says.
+pub(super) fn read_file(path: &Path) -> Result<Table, ConfigError> {
+    parse(path, &read_text(path)?)
 }
 
 /// The text of a configuration file.
@@ -133,7 +158,8 @@ fn text_of(name: &OsStr, value: &OsStr) -> Result<(String, String), ConfigError>
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn set(table: &mut Table, name: &str, value: &str) -> Result<(), String> {
+/// Lays one variable over a table.
+pub(super) fn set(table: &mut Table, name: &str, value: &str) -> Result<(), String> {
     let lower = name.strip_prefix(PREFIX).unwrap_or_default().to_ascii_lowercase();
     let mut path = lower.split("__").collect::<Vec<_>>();
     let key = path.pop().unwrap_or_default();
@@ -170,12 +196,12 @@ mod tests {
     struct Sample {
         name: String,
         #[serde(default)]
-        limits: SampleLimits,
+        link: SampleLink,
     }
 
     #[derive(Debug, Default, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields, default)]
-    struct SampleLimits {
+    struct SampleLink {
         idle_s: u64,
         hosts: Vec<String>,
     }
@@ -192,17 +218,19 @@ mod tests {
 
     #[test]
     fn variables_go_over_the_file() {
-        let text = "name = \"a\"\n[limits]\nidle_s = 1\n";
+        let text = "name = \"a\"\n[link]\nidle_s = 1\n";
         let read = sample(
             text,
             &[
-                ("VEILSUM__LIMITS__IDLE_S", "7"),
+                ("VEILSUM__LINK__IDLE_S", "7"),
                 ("VEILSUM__NAME", "C:/b c"),
-                ("VEILSUM__LIMITS__HOSTS", "[\"x\"]"),
+                ("VEILSUM__LINK__HOSTS", "[\"x\"]"),
                 ("OTHER__NAME", "z"),
+                // The coordinator's.
+                ("VEILSUM__OPERATOR__LISTEN", "127.0.0.1:7480"),
             ],
         );
-        let limits = SampleLimits {
+        let link = SampleLink {
             idle_s: 7,
             hosts: vec!["x".to_owned()],
         };
@@ -210,7 +238,7 @@ mod tests {
             read.unwrap(),
             Sample {
                 name: "C:/b c".to_owned(),
-                limits
+                link
             }
         );
     }
@@ -237,12 +265,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_file_and_key() {
-        let unknown = sample("name = \"a\"\n[limits]\nidel_s = 1\n", &[]).unwrap_err();
+        let unknown = sample("name = \"a\"\n[link]\nidel_s = 1\n", &[]).unwrap_err();
         for part in ["sample.toml", "line 3", "idel_s", "idle_s"] {
             assert!(unknown.contains(part), "{unknown}");
         }
-        let variable = sample("name = \"a\"", &[("VEILSUM__LIMITS__IDEL_S", "1")]).unwrap_err();
-        for part in ["VEILSUM__LIMITS__IDEL_S", "idel_s", "idle_s"] {
+        let variable = sample("name = \"a\"", &[("VEILSUM__LINK__IDEL_S", "1")]).unwrap_err();
+        for part in ["VEILSUM__LINK__IDEL_S", "idel_s", "idle_s"] {
             assert!(variable.contains(part), "{variable}");
         }
         assert!(

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use veilsum_protocol::roster::check_bank_name;
 
 use super::layers::{ConfigError, load};
+use super::page::{self, Page};
 
 /// The bank's configuration. Relative paths are taken from the folder of the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Config {
     /// The connection to the coordinator.
     #[serde(default)]
     pub link: Link,
+    /// The bank's page, metrics and health.
+    #[serde(default)]
+    pub page: Page,
 }
 
 /// Files of the bank's identity.
@@ -241,7 +245,8 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+    /// The first value that is out of its range.
+    pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let range = |key, found: String, expected: String| ConfigError::Range {
             path: path.to_owned(),
             key,
@@ -264,7 +269,11 @@ impl Config {
         }
         let link = &self.link;
         self.check_proxy(&range)?;
-        for (key, found, least, most) in [
+        if let Some(address) = self.page.reachable() {
+            let expected = "an address on the loopback interface, such as \"127.0.0.1:7481\": the page has no TLS; from another machine come through a tunnel (`ssh -L`)";
+            return Err(range("page.listen", address.to_string(), expected.to_owned()));
+        }
+        let keys = [
             ("data.memory_bytes", self.data.memory_bytes, 0, 1 << 50),
             ("compute.threads", u64::from(self.compute.threads), 1, 256),
             (
@@ -288,7 +297,8 @@ impl Config {
             ("link.connect_s", link.connect_s.into(), 1, 120),
             ("link.idle_s", link.idle_s.into(), 5, 600),
             ("link.stall_s", link.stall_s.into(), 1, 600),
-        ] {
+        ];
+        for (key, found, least, most) in keys.into_iter().chain(self.page.ranges()) {
             if !(least..=most).contains(&found) {
                 return Err(range(key, found.to_string(), format!("{least} to {most}")));
             }
@@ -372,6 +382,7 @@ pub fn template(name: &str) -> String {
         stall_s,
     } = Link::default();
     let (consortium, state) = (default_consortium(), default_state());
+    let page = page::template();
     format!(
         r#"# Configuration of a bank. Relative paths are taken from this folder. Every key can also be set by the environment:
 # VEILSUM__COMPUTE__THREADS=8 sets threads in [compute].
@@ -409,7 +420,8 @@ send_window_bytes = {send_window_bytes}
 connect_s = {connect_s}
 idle_s = {idle_s}
 stall_s = {stall_s}
-"#
+
+{page}"#
     )
 }
 
@@ -432,6 +444,7 @@ mod tests {
         let shortest = read("name = \"bank-a\"").unwrap();
         assert_eq!(from_template.link, shortest.link);
         assert_eq!(from_template.compute, shortest.compute);
+        assert_eq!(from_template.page, shortest.page);
         assert_eq!(from_template.data.memory_bytes, shortest.data.memory_bytes);
         assert_eq!(
             from_template.data.file.file_name(),
@@ -478,6 +491,15 @@ mod tests {
                 "link.proxy_user",
             ),
             ("name = \"a\"\n[data]\nfiles = \"x\"", "files"),
+            (
+                "name = \"a\"\n[page]\nlisten = \"10.0.0.1:7481\"",
+                "page.listen: 10.0.0.1:7481 is out of range, expected an address on the loopback",
+            ),
+            (
+                "name = \"a\"\n[page]\nlisten = \"7481\"",
+                "expected an address and a port of this machine",
+            ),
+            ("name = \"a\"\n[page]\nsession_s = 59", "page.session_s: 59"),
         ] {
             let error = read(line).unwrap_err();
             assert!(error.contains(part) && !error.contains("secret"), "{error}");

@@ -8,9 +8,10 @@ use rustls::{CertificateError, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Serialize;
+use veilsum_protocol::enrolment::Role;
 use veilsum_protocol::ids::{Digest, Timestamp};
 use veilsum_protocol::roster::{Roster, RosterEntry};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 /// What stands in a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,7 +45,11 @@ pub fn facts(pem: &[u8]) -> Result<CertificateFacts, String> {
     facts_of_der(&certificate(pem)?)
 }
 
-fn facts_of_der(der: &[u8]) -> Result<CertificateFacts, String> {
+/// Reads a certificate in DER.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn facts_of_der(der: &[u8]) -> Result<CertificateFacts, String> {
     let (rest, parsed) =
         X509Certificate::from_der(der).map_err(|error| format!("not an X.509 certificate: {error}"))?;
     if !rest.is_empty() {
@@ -80,6 +85,25 @@ pub fn verify(pem: &[u8], ca_pem: &[u8], at: Timestamp) -> Result<CertificateFac
         )
         .map_err(|error| explain(&error, &facts, at))?;
     Ok(facts)
+}
+
+/// Role and name, if the certificate is an auditor's or operator's.
+pub(crate) fn other_role(pem: &[u8]) -> Option<(Role, String)> {
+    let der = certificate(pem).ok()?;
+    let (_, parsed) = X509Certificate::from_der(&der).ok()?;
+    let names = parsed.subject_alternative_name().ok()??;
+    names.value.general_names.iter().find_map(|name| match name {
+        GeneralName::DNSName(name) => {
+            let of = |role: Role| {
+                Some((
+                    role,
+                    name.strip_suffix(role.domain())?.strip_suffix('.')?.to_owned(),
+                ))
+            };
+            Role::ALL.into_iter().find_map(of)
+        }
+        _ => None,
+    })
 }
 
 /// The bank's own entry in the roster: the one of its name, with the keys that it holds.

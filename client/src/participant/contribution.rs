@@ -6,7 +6,7 @@ use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::model::{ModelSpec, Moments, Preparation, Vocabularies};
+use veilsum_protocol::model::{ModelSpec, Moments, Preparation, ScoreSums, Vocabularies};
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::secagg::quantise::{Digits, QuantiseError};
 use veilsum_protocol::task::{Task, Weighting};
@@ -130,12 +130,22 @@ struct Encoded {
 pub struct Workbench {
     source: Source,
     loaded: Option<Loaded>,
+    judged: Option<ScoreSums>,
 }
 
 impl Workbench {
     /// Nothing is read before the first contribution.
     pub fn new(source: Source) -> Self {
-        Self { source, loaded: None }
+        Self {
+            source,
+            loaded: None,
+            judged: None,
+        }
+    }
+
+    /// What the last contribution scored on the held-out rows, once.
+    pub fn judged(&mut self) -> Option<ScoreSums> {
+        self.judged.take()
     }
 
     /// The bank's contribution to one step, from fresh randomness.
@@ -162,7 +172,9 @@ impl Workbench {
         entropy: &mut E,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Digits, ContributionError> {
-        let digits = self.compute(step, keeping, entropy, progress);
+        let mut judged = None;
+        let digits = self.compute(step, keeping, entropy, progress, &mut judged);
+        self.judged = judged;
         if let Err(ContributionError::Data(_)) = &digits {
             self.loaded = None;
         }
@@ -175,6 +187,7 @@ impl Workbench {
         mut keeping: Option<Keeping<'_>>,
         entropy: &mut E,
         progress: &mut dyn FnMut(Progress),
+        judged: &mut Option<ScoreSums>,
     ) -> Result<Digits, ContributionError> {
         let runtime = self.source.runtime;
         let (task, plan, state) = (step.task, step.plan, step.state);
@@ -223,6 +236,7 @@ impl Workbench {
             by,
             runtime,
         )?;
+        *judged = Some(scores.clone());
         if step.kind == RoundKind::Evaluate {
             return Ok(plan.evaluate(&scores)?);
         }

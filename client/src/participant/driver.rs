@@ -28,7 +28,9 @@ use veilsum_protocol::wire::refusal::RefusalReason;
 
 use crate::consent::PolicyWatch;
 use crate::desensitise::PolicySource;
+use crate::egress::Ledger;
 use crate::peer_text::shown;
+use crate::renewal::Remark;
 use crate::transport::{Event as LinkEvent, Positions};
 
 use super::channel::Channel;
@@ -43,13 +45,16 @@ use super::scribe::{Model, Scribe};
 use super::tasks::parse;
 use super::trainer::{News, Order, Trainer};
 use super::voice::{self, Voice};
+use super::wait::Wait;
 
 pub(super) use self::known::Known;
 
+mod connection;
 mod decisions;
 mod following;
 mod known;
 mod news;
+mod seen;
 mod tasks;
 mod tell;
 
@@ -93,6 +98,12 @@ pub struct Parts<C, E> {
     pub consortium: ConsortiumFile,
     /// Where in the roster the link lets the coordinator have this bank.
     pub positions: Positions,
+    /// The account of what leaves, to name tasks in and to tell of a disk that does not take it.
+    pub ledger: Ledger,
+    /// `host:port` of the coordinator.
+    pub address: String,
+    /// What happens to the bank's certificate.
+    pub certificate: mpsc::UnboundedReceiver<Remark>,
 }
 
 /// The loop's state.
@@ -123,6 +134,8 @@ pub struct Driver<C, E> {
     policy: PolicyWatch,
     /// Why tasks are refused, for the bank's own operator.
     refusals: BTreeMap<Digest, String>,
+    /// The round that is open, for what is told of it.
+    open: Option<seen::OpenRound>,
 }
 
 impl<C: Channel, E: Entropy> Driver<C, E> {
@@ -153,6 +166,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             refusal_told: None,
             policy,
             refusals: BTreeMap::new(),
+            open: None,
         };
         let open = driver.parts.participant.active_round();
         driver.parts.home.rounds.sweep(open)?;
@@ -203,11 +217,13 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 },
                 error = self.scribe.failure() => return Err(error),
                 Some(note) = self.notes.1.recv() => self.parts.voice.mention(&shown(&note)),
+                Some(remark) = self.parts.certificate.recv() => self.certificate(remark),
                 () = sleep_until(self.told), if !is_told => {}
                 _ = look.tick() => {
                     self.save()?;
                     self.look_at_tasks()?;
                     self.look_for_roster_decision()?;
+                    self.look_at_ledger();
                 }
             }
         }
@@ -318,43 +334,11 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             return;
         }
         if let Some((round, text)) = voice::sent(message.message()) {
-            self.parts.voice.tell(round, &text);
-        }
-    }
-
-    async fn link(&mut self, event: LinkEvent<ToBank>) -> Result<(), DriverError> {
-        match event {
-            // At once, also while an entry is held: other banks wait for the cosignature.
-            LinkEvent::Message(ToBank::Log(extension)) => self.shown_log(&extension).await?,
-            LinkEvent::Message(message) => self.inputs.push_back(Input::Message(Box::new(message))),
-            LinkEvent::Down { reason, retry_in } => {
-                self.connected = false;
-                self.parts.voice.status.link = format!("down: {reason}");
-                let wait = retry_in.as_secs_f64();
-                self.parts
-                    .voice
-                    .mention(&format!("no connection: {reason}; trying again in {wait:.0} s"));
-            }
-            LinkEvent::Up(way) => {
-                self.connected = true;
-                self.refusal_told = None;
-                self.parts.voice.status.link = format!("up, {way}");
-                self.parts
-                    .voice
-                    .tell(None, &format!("connected {way}; waiting for the coordinator"));
-                let software = concat!("veilsum-client ", env!("CARGO_PKG_VERSION"));
-                self.send(&self.parts.participant.hello(software)).await;
-                // Also while an entry is held: nothing that is sent again waits for a record.
-                for action in self
-                    .parts
-                    .participant
-                    .handle(Event::Connected, &mut self.parts.entropy)
-                {
-                    self.perform(action).await?;
-                }
+            match self.wait_after(message.message()) {
+                Some(wait) => self.parts.voice.wait(round, &text, wait),
+                None => self.parts.voice.tell(round, &text),
             }
         }
-        Ok(())
     }
 
     fn done(&mut self, done: Done) -> Result<(), DriverError> {
@@ -402,7 +386,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                     "update sent (masked, {}); waiting for the others",
                     voice::size(length)
                 );
-                self.parts.voice.tell(Some(round), &text);
+                let wait = self.wait_for_updates(round);
+                self.parts.voice.wait(Some(round), &text, wait);
             }
             Done::NotUploaded(round, problem) => {
                 self.upload = None;
@@ -549,13 +534,15 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     fn derived(&mut self, derivation: Derivation) {
         self.held = false;
         let round = derivation.result.round;
+        self.saw_result(&derivation.result, derivation.task);
         let known = self.tasks.get_mut(&derivation.task);
         if let (Some(known), Some(next), Some(state)) = (known, derivation.next, derivation.state) {
             let hash = next.hash;
             known.state = Some((hash, state.clone()));
             let cohort = self.cohort.filter(|(of, _)| *of == round).map(|(_, banks)| banks);
             let text = voice::derived(&derivation.result, known, &state, cohort);
-            self.parts.voice.tell(Some(round), &text);
+            let wait = Wait::endless("the next round is opened");
+            self.parts.voice.wait(Some(round), &text, wait);
             self.scribe.model(Model {
                 task: known.task.clone(),
                 version: u64::from(state.trained(&known.plan)),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::remedy;
 
 /// Bits of a file that only its owner may read.
-pub(super) const PRIVATE: u32 = 0o600;
+pub(crate) const PRIVATE: u32 = 0o600;
 /// Bits of a file that holds no secret.
 pub(super) const PUBLIC: u32 = 0o644;
 
@@ -24,7 +24,7 @@ pub struct FileError {
 
 impl FileError {
     /// For `map_err` on `path`.
-    pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> Self {
+    pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self {
             path: path.clone(),
@@ -82,12 +82,12 @@ pub(super) fn promote(staged: &Path, path: &Path) -> Result<(), FileError> {
 }
 
 /// Replaces a file that holds no secret: a reader sees the old content or the new one, also after a crash.
-pub(super) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
     promote(&stage(path, mode, content)?, path)
 }
 
 /// Makes the folder and those above it.
-pub(super) fn make_folder(path: &Path) -> Result<(), FileError> {
+pub(crate) fn make_folder(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(FileError::at(path))
 }
 

@@ -1,9 +1,13 @@
 //! The folders of the daemon's files.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
 
 use super::durable::{FileError, make_folder};
 use super::evidence::EvidenceFiles;
+use super::history::RoundHistory;
 use super::model_files::ModelFiles;
 use super::own_files::OwnFiles;
 use super::receipts::ReceiptFiles;
@@ -25,6 +29,9 @@ use super::tasks::Tasks;
 /// | `rosters/` | a change of the roster that is proposed, and what the operator decided |
 /// | `receipts/` | proofs that what this bank said, and every result, is in the log |
 /// | `evidence/` | signed heads of the log that contradict each other; not there while there are none |
+/// | `history.jsonl` | the rounds that this bank saw, with its own scores |
+/// | `egress/` | the account of what left the bank |
+/// | `seen.note` | a head of the log that was seen before a restore; not there without one |
 /// | `status.json` | what the daemon is doing |
 #[derive(Debug)]
 pub struct Home {
@@ -46,8 +53,12 @@ pub struct Home {
     pub evidence: EvidenceFiles,
     /// Models for the bank's own use.
     pub models: ModelFiles,
+    /// The rounds that this bank saw; the page looks at it, too.
+    pub history: Arc<Mutex<RoundHistory>>,
     /// Where `status` looks.
     pub status: PathBuf,
+    /// The folder of all of it.
+    pub folder: PathBuf,
 }
 
 impl Home {
@@ -59,7 +70,7 @@ impl Home {
     pub fn open(state: &Path, models: PathBuf) -> Result<Self, StateFileError> {
         make_folder(state)?;
         Ok(Self {
-            state: StateFile::open(state.join("participant.state"))?,
+            state: StateFile::open(Self::state_file(state))?,
             rounds: RoundFiles::open(state.join("rounds"))?,
             own: OwnFiles::new(state.join("own")),
             states: Self::states(state)?,
@@ -68,7 +79,9 @@ impl Home {
             receipts: ReceiptFiles::open(state.join("receipts"))?,
             evidence: EvidenceFiles::new(state.join("evidence")),
             models: ModelFiles::new(models),
+            history: Arc::new(Mutex::new(RoundHistory::open(Self::history(state))?)),
             status: Self::status(state),
+            folder: state.to_owned(),
         })
     }
 
@@ -98,6 +111,45 @@ impl Home {
     /// If the folder cannot be made.
     pub fn states(state: &Path) -> Result<States, FileError> {
         States::open(state.join("states"))
+    }
+
+    /// The file of the rounds that this bank saw.
+    pub fn history(state: &Path) -> PathBuf {
+        state.join("history.jsonl")
+    }
+
+    /// The folder of the account of what left the bank.
+    pub fn egress(state: &Path) -> PathBuf {
+        state.join("egress")
+    }
+
+    /// The file of the protocol's state.
+    pub fn state_file(state: &Path) -> PathBuf {
+        state.join("participant.state")
+    }
+
+    /// The file with a head of the log that the bank had seen, which a backup brings back in the place of the protocol's state.
+    pub fn seen(state: &Path) -> PathBuf {
+        state.join("seen.note")
+    }
+
+    /// That head; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no head of this log.
+    pub fn seen_head(state: &Path, log: &VerifierKey) -> Result<Option<VerifiedCheckpoint>, FileError> {
+        let path = Self::seen(state);
+        let at = FileError::at(&path);
+        match std::fs::read(&path) {
+            Ok(note) => VerifiedCheckpoint::parse(&note, log).map(Some).map_err(|error| {
+                at(std::io::Error::new(
+                    std::io::ErrorKind::InvalidData,
+                    error.to_string(),
+                ))
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(at(error)),
+        }
     }
 
     /// The file in which the daemon says what it is doing.

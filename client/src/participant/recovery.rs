@@ -6,6 +6,7 @@ use veilsum_protocol::round::params::ThresholdError;
 use veilsum_protocol::round::participant::{Participant, Pinned};
 use veilsum_protocol::task::Task;
 
+use super::durable::FileError;
 use super::home::Home;
 use super::roster_files::Decision;
 use super::state_file::StateFileError;
@@ -17,6 +18,9 @@ pub enum RecoveryError {
     /// Its file.
     #[error(transparent)]
     File(#[from] StateFileError),
+    /// The head that a restore brought back.
+    #[error(transparent)]
+    Seen(#[from] FileError),
     /// Its content.
     #[error("participant.state: {0}")]
     Content(#[from] RestoreError),
@@ -25,7 +29,8 @@ pub enum RecoveryError {
     Thresholds(#[from] ThresholdError),
 }
 
-/// The participant of the saved state, or a new one that follows the log from its start.
+/// The participant of the saved state, or a new one that follows the log from its start; after a restore no log but one that goes on from the head
+/// that the bank had seen.
 ///
 /// # Errors
 /// If the saved state cannot be read, is damaged, belongs to another bank, or cannot be replaced under another roster.
@@ -40,7 +45,10 @@ pub fn restore(home: &Home, pinned: Pinned) -> Result<Participant, RecoveryError
             }
             participant
         }
-        None => Participant::new(pinned)?,
+        None => match Home::seen_head(&home.folder, &pinned.log_key)? {
+            Some(seen) => Participant::remembering(pinned, &seen)?,
+            None => Participant::new(pinned)?,
+        },
     })
 }
 

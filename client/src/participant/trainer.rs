@@ -6,6 +6,7 @@ use std::thread;
 use tokio::sync::mpsc;
 use veilsum_protocol::crypto::entropy::SystemEntropy;
 use veilsum_protocol::ids::Round;
+use veilsum_protocol::model::ScoreSums;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::round::params::RoundKind;
@@ -39,6 +40,8 @@ pub enum News {
     Progress(Round, Progress),
     /// Something about the round's training that the operator should know.
     Note(Round, String),
+    /// How the model that the round starts from did on the bank's own held-out rows: for the bank alone.
+    Judged(Round, ScoreSums),
     /// The digits of the round are durable.
     Computed(Round),
     /// The bank's table or schema cannot be used, or its rows not be kept, so there is no contribution to the round; why, for the bank's own
@@ -119,6 +122,9 @@ fn labour(
         };
         let digit_bits = order.plan.layout(order.kind).digit_bits;
         let contributed = workbench.contribute_keeping(&step, Some(keeping), &mut entropy, &mut progress);
+        if let Some(scores) = workbench.judged() {
+            let _ = tell.send(News::Judged(round, scores));
+        }
         let _ = tell.send(match contributed {
             // The digits first: until they are durable the training may be needed again.
             Ok(digits) => match files

@@ -1,6 +1,11 @@
 //! What the daemon tells its operator: lines as things happen, and the status file for those who ask later.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
 
 use veilsum_protocol::ids::Round;
 use veilsum_protocol::log::entry::{Entry, RoundOpen, RoundResult};
@@ -13,10 +18,14 @@ use veilsum_protocol::wire::message::ToCoordinator;
 use super::driver::Known;
 use super::durable::FileError;
 use super::status::Status;
+use super::wait::Wait;
 use crate::peer_text::shown;
 
 /// Takes one line, without its end.
 pub type Say = Box<dyn FnMut(&str) + Send>;
+
+/// The latest status for who watches; none before the first.
+pub type Latest = watch::Receiver<Option<Arc<Status>>>;
 
 /// Lines and status.
 pub struct Voice {
@@ -26,6 +35,19 @@ pub struct Voice {
     pub(super) status: Status,
     written: Status,
     last: String,
+    feed: watch::Sender<Option<Arc<Status>>>,
+    pulse: Pulse,
+}
+
+/// When the daemon's loop last went round, in Unix seconds: a loop that hangs is told from one that has nothing to do.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// When it last went round, in Unix seconds; 0 before the first time.
+    pub fn last(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Voice {
@@ -37,7 +59,27 @@ impl Voice {
             status,
             written: Status::default(),
             last: String::new(),
+            feed: watch::Sender::default(),
+            pulse: Pulse::default(),
         }
+    }
+
+    /// Says where the bank's page is served.
+    pub fn serves(&mut self, address: SocketAddr) {
+        self.mention(&format!(
+            "the bank's page is at http://{address}; `veilsum-client page` lets a browser in. Metrics are at http://{address}/metrics"
+        ));
+        self.status.page = Some(address.to_string());
+    }
+
+    /// Where it can be seen that the loop goes round.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
+    /// The status as it changes.
+    pub fn watch(&self) -> Latest {
+        self.feed.subscribe()
     }
 
     /// Says what the daemon does or waits for; the same twice in a row is said once.
@@ -52,6 +94,13 @@ impl Voice {
         }
         self.status.round = round.map(|round| round.0);
         self.status.doing = text.to_owned();
+        self.status.wait = None;
+    }
+
+    /// Says what the daemon waits for, and until when.
+    pub(super) fn wait(&mut self, round: Option<Round>, text: &str, wait: Wait) {
+        self.tell(round, text);
+        self.status.wait = Some(wait);
     }
 
     /// Says something that is not about what the daemon does now.
@@ -64,11 +113,13 @@ impl Voice {
 
     /// Writes the status if it is another than before.
     pub(super) fn publish(&mut self, now: u64) -> Result<(), FileError> {
+        self.pulse.0.store(now, Ordering::Relaxed);
         self.status.written_at = self.written.written_at;
         if self.status != self.written {
             self.status.written_at = now;
             self.status.write(&self.path)?;
             self.written = self.status.clone();
+            self.feed.send_replace(Some(Arc::new(self.status.clone())));
         }
         Ok(())
     }

@@ -23,14 +23,15 @@ pub(crate) use draft::draft;
 pub(crate) use histogram::blocks;
 pub(crate) use images::Images;
 pub(crate) use merges::{LearnedMerges, WARNING, learn};
-pub(crate) use page::page;
-pub(crate) use profile::{Profile, figure, shown};
+pub(crate) use page::{columns, page};
+pub(crate) use profile::{Column, Profile, figure, shown};
 
 /// A table, looked at from its first row to its last.
 pub(crate) struct Survey {
     file: PathBuf,
     rows: u64,
     columns: Vec<ColumnSurvey>,
+    is_whole: bool,
 }
 
 impl Survey {
@@ -39,6 +40,14 @@ impl Survey {
     /// # Errors
     /// The first thing that keeps it from being read.
     pub(crate) fn read(file: &Path) -> Result<Self, DataError> {
+        Self::read_first(file, u64::MAX)
+    }
+
+    /// Reads the first so many rows.
+    ///
+    /// # Errors
+    /// The first thing that keeps them from being read.
+    pub(crate) fn read_first(file: &Path, most: u64) -> Result<Self, DataError> {
         let table = Table::open(file)?;
         let mut columns: Vec<_> = table.header().iter().map(ColumnSurvey::new).collect();
         let mut seen = BTreeSet::new();
@@ -51,7 +60,7 @@ impl Survey {
             ));
         }
         let mut rows = 0;
-        table.for_each(|_, record| {
+        let is_whole = table.for_the_first(most, |_, record| {
             rows += 1;
             for (column, cell) in columns.iter_mut().zip(record.iter()) {
                 column.add(trimmed(cell));
@@ -70,6 +79,7 @@ impl Survey {
             file: file.to_owned(),
             rows,
             columns,
+            is_whole,
         })
     }
 }

@@ -39,29 +39,37 @@ pub(crate) fn page(profile: &Profile) -> String {
                     }
                 }
                 main {
-                    nav aria-label="Columns" {
-                        table {
-                            thead { tr { th { "column" } th { "kind" } th.number { "values" } th.number { "missing" } th.number { "different" } } }
-                            tbody {
-                                @for (place, column) in profile.columns.iter().enumerate() {
-                                    tr {
-                                        th { a href={ "#column-" (place) } { (shown(&column.name)) } }
-                                        td { (column.kind) }
-                                        td.number { (grouped(column.count)) }
-                                        td.number { (percent(column.missing, column.count + column.missing)) }
-                                        td.number { @if !column.distinct_is_exact { "about " } (grouped(column.distinct)) }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                    @for (place, column) in profile.columns.iter().enumerate() { (card(place, column)) }
+                    (columns(profile))
                 }
                 footer { p { "Made by veilsum-client " (env!("CARGO_PKG_VERSION")) "." } }
             }
         }
     };
     document.into_string()
+}
+
+/// All columns: a list, and a card for each.
+pub(crate) fn columns(profile: &Profile) -> Markup {
+    html! {
+        nav.scroll tabindex="0" aria-label="Columns" {
+            table {
+                caption { "All columns" }
+                thead { tr { th { "column" } th { "kind" } th.number { "values" } th.number { "missing" } th.number { "different" } } }
+                tbody {
+                    @for (place, column) in profile.columns.iter().enumerate() {
+                        tr {
+                            th { a href={ "#column-" (place) } { (shown(&column.name)) } }
+                            td { (column.kind) }
+                            td.number { (grouped(column.count)) }
+                            td.number { (percent(column.missing, column.count + column.missing)) }
+                            td.number { @if !column.distinct_is_exact { "about " } (grouped(column.distinct)) }
+                        }
+                    }
+                }
+            }
+        }
+        @for (place, column) in profile.columns.iter().enumerate() { (card(place, column)) }
+    }
 }
 
 fn card(place: usize, column: &Column) -> Markup {
@@ -144,10 +152,13 @@ fn values(column: &Column) -> Markup {
         @if values.is_empty() {
             p { "No value that repeats often enough to be listed." }
         } @else {
-            table.values {
-                tbody {
-                    @for value in &values { (bar(&shown(&value.value), value.count, column.count, "")) }
-                    @if rest > 0 { (bar("all others", rest, column.count, "rest")) }
+            div.scroll tabindex="0" {
+                table.values {
+                    caption { "Most frequent values" }
+                    tbody {
+                        @for value in &values { (bar(&shown(&value.value), value.count, column.count, "")) }
+                        @if rest > 0 { (bar("all others", rest, column.count, "rest")) }
+                    }
                 }
             }
         }

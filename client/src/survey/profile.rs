@@ -15,6 +15,8 @@ const SHOWN: usize = 8;
 pub(crate) struct Profile {
     pub(crate) file: String,
     pub(crate) rows: u64,
+    /// Whether the file has no more rows than those.
+    pub(crate) is_whole: bool,
     pub(crate) columns: Vec<Column>,
 }
 
@@ -77,6 +79,7 @@ impl Profile {
         Self {
             file: survey.file.display().to_string(),
             rows: survey.rows,
+            is_whole: survey.is_whole,
             columns: survey.columns.iter().map(Column::of).collect(),
         }
     }

@@ -104,6 +104,11 @@ impl Runtime {
         Ok(runtime)
     }
 
+    /// Whether it computes on a GPU.
+    pub fn is_gpu(self) -> bool {
+        matches!(self.device, tch::Device::Cuda(_))
+    }
+
     pub(super) fn device(self) -> tch::Device {
         self.device
     }

@@ -13,15 +13,19 @@ use veilsum_protocol::wire::stream::{CloseCode, ControlReply, STREAM_FRAME_LIMIT
 use zeroize::Zeroizing;
 
 use super::dial::{self, Dialer, resolve, resolve_proxy};
+use super::exit::Exit;
+use super::framed::{Counted, Datagrams};
 use super::frames::{StreamEnd, read_message, write_message};
 use super::line::{AFTERTHOUGHT, Line};
 use super::positions::Positions;
 use super::proxy::Proxy;
 use super::race::{self, Verdict};
 use super::reason::{DownReason, diagnose};
+use super::shown::ShownCertificate;
 use super::tls::client_config;
 use super::way::{Memory, Way};
 use crate::config::{Link as Limits, LinkTransport};
+use crate::egress::Ledger;
 use crate::enrol::inspect;
 
 /// Where the coordinator is and who this bank is.
@@ -32,8 +36,8 @@ pub struct LinkOptions {
     pub server_name: String,
     /// The authority's certificate, PEM.
     pub ca_pem: Vec<u8>,
-    /// The bank's certificate, PEM.
-    pub certificate_pem: Vec<u8>,
+    /// The bank's certificate.
+    pub certificate: ShownCertificate,
     /// The certificate's private key: PKCS #8 in DER.
     pub key_pkcs8: Zeroizing<Vec<u8>>,
     /// The bank's roster positions, of which the coordinator must confirm one.
@@ -46,14 +50,18 @@ pub struct LinkOptions {
     pub memory: Option<PathBuf>,
     /// Spreads the delays between attempts. Any number that differs between banks.
     pub seed: u64,
+    /// Where it is counted what goes out.
+    pub ledger: Ledger,
 }
 
 /// A connection on which the coordinator admitted the bank.
 pub(super) struct Admitted {
     pub(super) line: Line,
-    pub(super) send: SendHalf,
+    pub(super) send: Exit,
     pub(super) recv: RecvHalf,
     pub(super) way: Way,
+    /// Counts the datagrams of a QUIC connection.
+    pub(super) datagrams: Option<Datagrams>,
     /// Drives a QUIC connection, which ends when this is dropped.
     pub(super) _endpoint: Option<Endpoint>,
 }
@@ -61,7 +69,7 @@ pub(super) struct Admitted {
 /// A connection whose handshake is done.
 enum Dialed {
     Quic(Endpoint, quinn::Connection),
-    Tcp(Box<TlsStream<TcpStream>>, std::net::SocketAddr, Dialer),
+    Tcp(Box<TlsStream<Counted<TcpStream>>>, std::net::SocketAddr, Dialer),
 }
 
 fn now() -> u64 {
@@ -71,7 +79,7 @@ fn now() -> u64 {
 
 /// Connects and waits until the coordinator has admitted the bank: a refusal of the certificate arrives only after the handshake.
 pub(super) async fn connect(options: &LinkOptions) -> Result<Admitted, DownReason> {
-    inspect::verify(&options.certificate_pem, &options.ca_pem, Timestamp(now()))
+    inspect::verify(&options.certificate.pem(), &options.ca_pem, Timestamp(now()))
         .map_err(DownReason::OwnCertificate)?;
     let deadline = Instant::now() + Duration::from_secs(options.limits.connect_s.into());
     let late = |_| DownReason::CannotResolve {
@@ -224,8 +232,12 @@ impl Admitted {
 
 /// Opens the control stream and waits for the coordinator's word.
 async fn admit(dialed: Dialed, options: &LinkOptions) -> Result<Admitted, DownReason> {
+    let mut datagrams = None;
     let (connection, halves, endpoint, dialer) = match dialed {
-        Dialed::Quic(endpoint, quic) => (Connection::Quic(quic), None, Some(endpoint), None),
+        Dialed::Quic(endpoint, quic) => {
+            datagrams = Some(Datagrams::new(quic.clone(), &options.ledger));
+            (Connection::Quic(quic), None, Some(endpoint), None)
+        }
         Dialed::Tcp(stream, remote, dialer) => {
             let (connection, send, recv, work) = tcp::open(*stream, remote, dialer.idle());
             tokio::spawn(work);
@@ -239,9 +251,10 @@ async fn admit(dialed: Dialed, options: &LinkOptions) -> Result<Admitted, DownRe
                 transport: connection.transport(),
                 why: None,
             },
-            line: Line::new(connection, dialer, streams),
+            line: Line::new(connection, dialer, streams, &options.ledger),
             send,
             recv,
+            datagrams,
             _endpoint: endpoint,
         }),
         Err(reason) => {
@@ -255,10 +268,10 @@ async fn open_control(
     connection: &Connection,
     halves: Option<(SendHalf, RecvHalf)>,
     options: &LinkOptions,
-) -> Result<(SendHalf, RecvHalf, u16), DownReason> {
+) -> Result<(Exit, RecvHalf, u16), DownReason> {
     let stall = Duration::from_secs(options.limits.connect_s.into());
     let work = async {
-        let (mut send, mut recv) = match (connection, halves) {
+        let (send, mut recv): (SendHalf, RecvHalf) = match (connection, halves) {
             (Connection::Quic(quic), _) => {
                 let (send, recv) = quic.open_bi().await.map_err(StreamEnd::broken)?;
                 (send.into(), recv.into())
@@ -266,7 +279,9 @@ async fn open_control(
             (_, Some(halves)) => halves,
             (_, None) => return Err(StreamEnd::broken("the connection has no stream")),
         };
-        write_message(&mut send, &StreamOpen::Control, STREAM_FRAME_LIMIT, stall).await?;
+        let mut send = Exit::new(send, &options.ledger);
+        let open = StreamOpen::Control;
+        write_message(&mut send, &open, (&open).into(), STREAM_FRAME_LIMIT, stall).await?;
         let reply: ControlReply = read_message(&mut recv, STREAM_FRAME_LIMIT, Some(stall), stall).await?;
         Ok::<_, StreamEnd>((send, recv, reply))
     };

@@ -12,15 +12,18 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use veilsum_admission::ProxyCause;
 use veilsum_link::socket::{self, Buffers};
 use veilsum_link::{End, Transport, tcp};
 use veilsum_protocol::wire::stream::ALPN;
 
 use super::connect::LinkOptions;
+use super::framed::Counted;
 use super::proxy::Proxy;
 use super::reason::{DownReason, diagnose};
 use super::tls::tls_config;
 use crate::config::Link;
+use crate::egress::Ledger;
 
 /// How long one address has the field to itself before the next is tried beside it (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -154,6 +157,7 @@ impl Road {
         let (mut stream, remote) = reached.await.map_err(|reason| match (reason, &self.proxy) {
             (DownReason::Lost(problem), Some(proxy)) => DownReason::Proxy {
                 proxy: proxy.address.clone(),
+                cause: ProxyCause::Unreachable,
                 problem: format!("{problem}; it is down, or link.proxy names the wrong host or port"),
             },
             (DownReason::Lost(problem), None) => DownReason::Unreachable {
@@ -198,6 +202,7 @@ pub async fn reach(target: &str, proxy: Option<Proxy>, limits: &Link) -> Result<
 pub(super) async fn resolve_proxy(proxy: &Proxy) -> Result<Vec<SocketAddr>, DownReason> {
     resolve(&proxy.address).await.map_err(|reason| DownReason::Proxy {
         proxy: proxy.address.clone(),
+        cause: ProxyCause::Unresolved,
         problem: match reason {
             DownReason::CannotResolve { problem, .. } => {
                 format!("{problem}; check the name in link.proxy and this machine's DNS")
@@ -212,6 +217,7 @@ pub(super) struct Dialer {
     connector: TlsConnector,
     server_name: ServerName<'static>,
     road: Road,
+    ledger: Ledger,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -236,6 +242,7 @@ impl Dialer {
                 addresses,
                 &options.limits,
             ),
+            ledger: options.ledger.clone(),
         })
     }
 
@@ -244,8 +251,9 @@ impl Dialer {
     }
 
     /// A TLS handshake with the first address that answers.
-    pub(super) async fn tcp(&self) -> Result<(TlsStream<TcpStream>, SocketAddr), DownReason> {
+    pub(super) async fn tcp(&self) -> Result<(TlsStream<Counted<TcpStream>>, SocketAddr), DownReason> {
         let (stream, remote) = self.road.open().await?;
+        let stream = Counted::new(stream, &self.ledger);
         let stream = self
             .connector
             .connect(self.server_name.clone(), stream)

@@ -64,13 +64,8 @@ pub(super) async fn attempt(
     stall: Duration,
 ) -> Result<Vec<u8>, FetchError> {
     let mut stream = moving(stall, "a fetch", line.open()).await?;
-    write_message(
-        &mut stream.send,
-        &StreamOpen::Fetch { hash },
-        STREAM_FRAME_LIMIT,
-        stall,
-    )
-    .await?;
+    let open = StreamOpen::Fetch { hash };
+    write_message(&mut stream.send, &open, (&open).into(), STREAM_FRAME_LIMIT, stall).await?;
     let length = match read_message(&mut stream.recv, STREAM_FRAME_LIMIT, Some(stall), stall).await? {
         FetchReply::Blob { length } => length,
         FetchReply::NoSuchBlob => return Err(FetchError::NoSuchBlob(hash)),

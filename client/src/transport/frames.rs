@@ -6,8 +6,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
-use veilsum_link::{RecvHalf, SendHalf};
+use veilsum_link::RecvHalf;
 use veilsum_protocol::wire::frame::{FrameError, HEADER, body_length, decode, encode_frame};
+use veilsum_protocol::wire::outbound::Departure;
+
+use super::exit::Exit;
 
 /// Why a stream ended before its work was done.
 #[derive(Debug, thiserror::Error)]
@@ -92,11 +95,16 @@ pub(super) async fn read_message<T: DeserializeOwned>(
 /// Encodes and sends one message; the coordinator must take it within `stall`. The message is encoded at once, so that what waits is
 /// bytes alone.
 pub(super) fn write_message<'a, T: Serialize>(
-    send: &'a mut SendHalf,
+    send: &'a mut Exit,
     message: &T,
+    departure: Departure,
     limit: usize,
     stall: Duration,
 ) -> impl Future<Output = Result<(), StreamEnd>> + Send + use<'a, T> {
     let frame = encode_frame(message, limit).map_err(StreamEnd::Unsendable);
-    async move { moving(stall, "a message to the coordinator", send.write_all(&frame?)).await }
+    async move {
+        let frame = frame?;
+        send.send(departure, &frame, "a message to the coordinator", stall)
+            .await
+    }
 }

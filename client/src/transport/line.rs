@@ -8,6 +8,8 @@ use veilsum_link::{Connection, RecvHalf, SendHalf, tcp};
 use veilsum_protocol::wire::stream::CloseCode;
 
 use super::dial::Dialer;
+use super::exit::Exit;
+use crate::egress::Ledger;
 
 /// An admitted connection. Clones are the same one.
 #[derive(Clone, Debug)]
@@ -15,21 +17,24 @@ pub(super) struct Line {
     pub(super) connection: Connection,
     /// For TCP, where each stream is a connection of its own: how to make one, and how many the coordinator takes.
     beside: Option<(Arc<Dialer>, Arc<Semaphore>)>,
+    /// Where it is counted what goes out.
+    ledger: Ledger,
 }
 
 /// A stream beside the messages.
 pub(super) struct Stream {
-    pub(super) send: SendHalf,
+    pub(super) send: Exit,
     pub(super) recv: RecvHalf,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Line {
-    pub(super) fn new(connection: Connection, dialer: Option<Dialer>, streams: u16) -> Self {
+    pub(super) fn new(connection: Connection, dialer: Option<Dialer>, streams: u16, ledger: &Ledger) -> Self {
         let places = Arc::new(Semaphore::new(streams.max(1).into()));
         Self {
             connection,
             beside: dialer.map(|dialer| (Arc::new(dialer), places)),
+            ledger: ledger.clone(),
         }
     }
 
@@ -39,7 +44,7 @@ impl Line {
             (Connection::Quic(quic), _) => {
                 let (send, recv) = quic.open_bi().await.map_err(|error| error.to_string())?;
                 Ok(Stream {
-                    send: send.into(),
+                    send: Exit::new(send.into(), &self.ledger),
                     recv: recv.into(),
                     _place: None,
                 })
@@ -61,7 +66,7 @@ impl Line {
                     }
                 });
                 Ok(Stream {
-                    send: SendHalf::Tcp(send),
+                    send: Exit::new(SendHalf::Tcp(send), &self.ledger),
                     recv: RecvHalf::Tcp(recv),
                     _place: Some(place),
                 })

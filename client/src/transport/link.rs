@@ -6,13 +6,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval_at, sleep};
 use veilsum_protocol::ids::{Digest, Round};
+use veilsum_protocol::wire::outbound::Departure;
 use veilsum_protocol::wire::stream::CloseCode;
 
 use super::backoff::Backoff;
 use super::connect::{Admitted, LinkOptions, connect, why};
 use super::fetch::{self, FetchError};
+use super::framed;
 use super::frames::{StreamEnd, read_message, write_message};
 use super::line::Line;
 use super::reason::DownReason;
@@ -87,11 +89,15 @@ impl<S> Clone for Link<S> {
 }
 
 /// Starts the link. It connects at once, and again after every break, with delays from 0.2 s to 30 s, until every handle or the
-/// receiver of events is dropped. Must be called within a tokio runtime.
+/// receiver of events is dropped. `tell` says of each message what it is, for the account of what left. Must be called within a tokio
+/// runtime.
 ///
 /// # Errors
 /// [`DownReason`] when certificate, key and authority do not work together, which no later attempt would change.
-pub fn start<S, R>(options: LinkOptions) -> Result<(Link<S>, mpsc::Receiver<Event<R>>), DownReason>
+pub fn start<S, R>(
+    options: LinkOptions,
+    tell: fn(&S) -> Departure,
+) -> Result<(Link<S>, mpsc::Receiver<Event<R>>), DownReason>
 where
     S: Serialize + Send + 'static,
     R: DeserializeOwned + Send + 'static,
@@ -100,7 +106,7 @@ where
     let (events, receiver) = mpsc::channel(QUEUE);
     let (publish, state) = watch::channel(None);
     let stall = Duration::from_secs(options.limits.stall_s.into());
-    tokio::spawn(keep_up(options, events, publish));
+    tokio::spawn(keep_up(options, tell, events, publish));
     Ok((Link { state, stall }, receiver))
 }
 
@@ -170,6 +176,7 @@ impl<S: Send + 'static> Link<S> {
 
 async fn keep_up<S, R>(
     options: LinkOptions,
+    tell: fn(&S) -> Departure,
     events: mpsc::Sender<Event<R>>,
     publish: watch::Sender<Option<Active<S>>>,
 ) where
@@ -182,7 +189,7 @@ async fn keep_up<S, R>(
             let reason = match connect(&options).await {
                 Ok(admitted) => {
                     let since = Instant::now();
-                    let reason = converse(admitted, &options, &events, &publish).await;
+                    let reason = converse(admitted, &options, tell, &events, &publish).await;
                     if since.elapsed() >= STEADY {
                         backoff.reset();
                     }
@@ -211,6 +218,7 @@ async fn keep_up<S, R>(
 async fn converse<S, R>(
     admitted: Admitted,
     options: &LinkOptions,
+    tell: fn(&S) -> Departure,
     events: &mpsc::Sender<Event<R>>,
     publish: &watch::Sender<Option<Active<S>>>,
 ) -> DownReason
@@ -223,6 +231,7 @@ where
         mut send,
         mut recv,
         way,
+        mut datagrams,
         _endpoint,
     } = admitted;
     let stall = Duration::from_secs(options.limits.stall_s.into());
@@ -238,7 +247,7 @@ where
 
     let speak = async {
         while let Some(message) = queue.recv().await {
-            if let Err(error) = write_message(&mut send, &message, limit, stall).await {
+            if let Err(error) = write_message(&mut send, &message, tell(&message), limit, stall).await {
                 return error;
             }
         }
@@ -258,8 +267,17 @@ where
             }
         }
     };
+    let count = async {
+        let mut due = interval_at(Instant::now() + framed::EVERY, framed::EVERY);
+        while let Some(datagrams) = &mut datagrams {
+            due.tick().await;
+            datagrams.tell();
+        }
+        std::future::pending::<StreamEnd>().await
+    };
     let end = tokio::select! {
         end = speak => end,
+        end = count => end,
         end = listen => end,
         reason = connection.closed() => StreamEnd::broken(reason),
     };

@@ -1,70 +1,50 @@
 //! HTTP CONNECT (RFC 9110, section 9.3.6): a tunnel for TCP through the bank's own proxy.
 
-use std::fmt;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use zeroize::Zeroizing;
+use veilsum_admission::{Credentials, Names, NoTunnel, answer, request};
 
 use super::reason::DownReason;
-use crate::peer_text;
 
-/// Most bytes of an answer's head.
-const HEAD_LIMIT: usize = 8 << 10;
-
-/// Most header lines of an answer.
-const HEADERS: usize = 64;
+/// What the settings are called in `bank.toml`.
+const NAMES: Names = Names {
+    proxy: "link.proxy",
+    user: "link.proxy_user",
+    password: "link.proxy_password_file",
+};
 
 /// The proxy and how to be let through.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Proxy {
     /// `host:port`.
     pub address: String,
-    /// User and password as basic authentication wants them (RFC 7617).
-    credentials: Option<Zeroizing<String>>,
-}
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secret = self.credentials.as_ref().map(|_| "...");
-        form.debug_struct("Proxy")
-            .field("address", &self.address)
-            .field("credentials", &secret)
-            .finish()
-    }
+    credentials: Option<Credentials>,
 }
 
 impl Proxy {
     /// A proxy at `host:port`.
     pub fn new(address: String, user: Option<(&str, &str)>) -> Self {
-        let credentials = user.map(|(user, password)| {
-            let pair = Zeroizing::new(format!("{user}:{password}"));
-            Zeroizing::new(STANDARD.encode(pair.as_bytes()))
-        });
+        let credentials = user.map(|(user, password)| Credentials::new(user, password));
         Self { address, credentials }
     }
 
-    fn failed(&self, problem: String) -> DownReason {
+    fn failed(&self, why: NoTunnel) -> DownReason {
         DownReason::Proxy {
             proxy: self.address.clone(),
-            problem,
+            cause: why.cause,
+            problem: why.text,
         }
     }
 
     /// Asks for a tunnel to `target` (`host:port`). Afterwards `stream` is the way to it.
-    pub(super) async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(crate) async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: &mut S,
         target: &str,
     ) -> Result<(), DownReason> {
-        let lost = |error: std::io::Error| {
-            self.failed(format!(
-                "{error} while it was asked to CONNECT to {target}; it must be an HTTP proxy, and link.proxy name its port"
-            ))
-        };
+        let lost = |error: std::io::Error| self.failed(NoTunnel::lost(&error, target, &NAMES));
+        let credentials = self.credentials.as_ref();
         stream
-            .write_all(self.request(target).as_bytes())
+            .write_all(request(target, credentials).as_bytes())
             .await
             .map_err(lost)?;
         stream.flush().await.map_err(lost)?;
@@ -76,58 +56,11 @@ impl Proxy {
                 return Err(lost(std::io::ErrorKind::UnexpectedEof.into()));
             };
             head.extend_from_slice(part);
-            if let Some(answer) = self.answer(&head, target)? {
-                return answer;
-            }
-            if head.len() > HEAD_LIMIT {
-                return Err(self.failed(format!("its answer has more than {HEAD_LIMIT} bytes of headers")));
+            let whole = answer(&head, target, credentials.is_some(), &NAMES);
+            if whole.map_err(|why| self.failed(why))? {
+                return Ok(());
             }
         }
-    }
-
-    fn request(&self, target: &str) -> Zeroizing<String> {
-        let mut request = Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"));
-        if let Some(credentials) = &self.credentials {
-            request.push_str("Proxy-Authorization: Basic ");
-            request.push_str(credentials);
-            request.push_str("\r\n");
-        }
-        request.push_str("\r\n");
-        request
-    }
-
-    /// What the head says; `None` while it is not whole.
-    fn answer(&self, head: &[u8], target: &str) -> Result<Option<Result<(), DownReason>>, DownReason> {
-        let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-        let mut response = httparse::Response::new(&mut headers);
-        let length = match response.parse(head) {
-            Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) => return Ok(None),
-            Err(error) => {
-                let text = format!("its answer is not HTTP ({error}); link.proxy must name an HTTP proxy");
-                return Err(self.failed(text));
-            }
-        };
-        let status = response.code.unwrap_or(0);
-        let said = peer_text::shown(response.reason.unwrap_or(""));
-        let advice = match status {
-            // The coordinator waits for the bank's first words, so whatever came already is not its.
-            200..=299 if head.len() > length => {
-                return Err(self.failed("it sends more than its answer before the tunnel is used".to_owned()));
-            }
-            200..=299 => return Ok(Some(Ok(()))),
-            407 if self.credentials.is_some() => {
-                "it refuses the credentials: correct link.proxy_user and the password".to_owned()
-            }
-            407 => "it wants credentials: set link.proxy_user, and the password in link.proxy_password_file"
-                .to_owned(),
-            403 | 405 => format!("its administrator must allow CONNECT to {target}"),
-            502..=504 => format!(
-                "it cannot reach {target}: the coordinator is down, or the proxy's network blocks TCP to it"
-            ),
-            _ => format!("ask its administrator whether CONNECT to {target} is allowed"),
-        };
-        Ok(Some(Err(self.failed(format!("{status} {said}; {advice}")))))
     }
 }
 
@@ -142,7 +75,7 @@ mod tests {
     fn the_request_is_the_one_of_the_standards() {
         let proxy = Proxy::new("proxy:3128".to_owned(), Some(("Aladdin", "open sesame")));
         assert_eq!(
-            proxy.request("host:7443").as_str(),
+            request("host:7443", proxy.credentials.as_ref()).as_str(),
             "CONNECT host:7443 HTTP/1.1\r\nHost: host:7443\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"
         );
         assert!(!format!("{proxy:?}").contains("QWxh"));

@@ -1,5 +1,6 @@
 //! Why there is no connection, sorted by what the bank's operator has to do about it.
 
+use veilsum_admission::ProxyCause;
 use veilsum_link::{End, Transport};
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::wire::stream::{ALPN, CloseCode};
@@ -59,6 +60,8 @@ pub enum DownReason {
     Proxy {
         /// `host:port`.
         proxy: String,
+        /// Who has to do something.
+        cause: ProxyCause,
         /// What it did, and what to do.
         problem: String,
     },

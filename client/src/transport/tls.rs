@@ -6,12 +6,11 @@ use std::time::Duration;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, IdleTimeout, TransportConfig, VarInt};
 use rustls::client::Resumption;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use veilsum_protocol::wire::stream::ALPN;
 
 use super::connect::LinkOptions;
 use super::reason::DownReason;
+use super::shown::Shower;
 use crate::enrol::inspect;
 
 /// TLS as the bank speaks it, by either way.
@@ -20,19 +19,14 @@ use crate::enrol::inspect;
 /// [`DownReason::OwnCertificate`] or [`DownReason::Local`] when certificate, key and authority do not work together.
 pub fn tls_config(options: &LinkOptions) -> Result<rustls::ClientConfig, DownReason> {
     let roots = inspect::roots(&options.ca_pem).map_err(DownReason::Local)?;
-    let chain = CertificateDer::pem_slice_iter(&options.certificate_pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| DownReason::OwnCertificate(error.to_string()))?;
-    let key = PrivatePkcs8KeyDer::from(options.key_pkcs8.to_vec());
+    let shower =
+        Shower::new(options.certificate.clone(), &options.key_pkcs8).map_err(DownReason::OwnCertificate)?;
     let mut crypto =
         rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| DownReason::Local(error.to_string()))?
             .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key.into())
-            .map_err(|error| {
-                DownReason::OwnCertificate(format!("it does not go with the private key: {error}"))
-            })?;
+            .with_client_cert_resolver(shower);
     crypto.alpn_protocols = vec![ALPN.to_vec()];
     crypto.resumption = Resumption::disabled();
     Ok(crypto)

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use veilsum_link::SendHalf;
 use veilsum_protocol::ids::Round;
 use veilsum_protocol::wire::frame::frame_bytes;
+use veilsum_protocol::wire::outbound::{Departure, OutboundKind};
 use veilsum_protocol::wire::stream::{Rejected, STREAM_FRAME_LIMIT, StreamOpen, TRAILER_LIMIT, UploadReply};
 
+use super::exit::Parts;
 use super::frames::{StreamEnd, moving, read_message, write_message};
 use super::line::Line;
 use super::link::LinkClosed;
@@ -75,7 +76,7 @@ pub(super) async fn attempt(
     let length = file.metadata().await.map_err(failed)?.len();
     let mut stream = moving(stall, "an upload", line.open()).await?;
     let open = StreamOpen::Upload { round, length };
-    write_message(&mut stream.send, &open, STREAM_FRAME_LIMIT, stall).await?;
+    write_message(&mut stream.send, &open, (&open).into(), STREAM_FRAME_LIMIT, stall).await?;
     // An earlier upload of this bank may have to end first, hence the patience.
     let offset = match read_message(&mut stream.recv, STREAM_FRAME_LIMIT, Some(2 * stall), stall).await? {
         UploadReply::From { offset } if offset <= length => offset,
@@ -87,9 +88,17 @@ pub(super) async fn attempt(
         }
     };
     file.seek(SeekFrom::Start(offset)).await.map_err(failed)?;
-    copy(&mut file, &mut stream.send, length - offset, stall, failed).await?;
-    moving(stall, "an upload", stream.send.write_all(&trailer)).await?;
-    moving(stall, "an upload", stream.send.finish()).await?;
+    let vector = Departure::of(OutboundKind::MaskedVector).in_round(round);
+    copy(
+        &mut file,
+        stream.send.begin(vector, length - offset),
+        stall,
+        failed,
+    )
+    .await?;
+    let behind = Departure::of(OutboundKind::Trailer).in_round(round);
+    stream.send.send(behind, &trailer, "an upload", stall).await?;
+    stream.send.finish("an upload", stall).await?;
     // The coordinator stores, checks and records before it answers; the connection's own deadline tells if it is gone.
     match read_message(&mut stream.recv, STREAM_FRAME_LIMIT, None, stall).await? {
         UploadReply::Stored => Ok(()),
@@ -100,22 +109,20 @@ pub(super) async fn attempt(
 
 async fn copy(
     file: &mut File,
-    send: &mut SendHalf,
-    mut left: u64,
+    mut parts: Parts<'_>,
     stall: Duration,
     failed: impl Fn(std::io::Error) -> UploadError,
 ) -> Result<(), UploadError> {
     let mut buffer = vec![0; CHUNK];
-    while left > 0 {
-        let most = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+    while parts.left() > 0 {
+        let most = usize::try_from(parts.left()).unwrap_or(CHUNK).min(CHUNK);
         let count = file.read(&mut buffer[..most]).await.map_err(&failed)?;
         if count == 0 {
             return Err(failed(std::io::Error::other(
                 "it became shorter while it was sent",
             )));
         }
-        moving(stall, "an upload", send.write_all(&buffer[..count])).await?;
-        left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+        parts.send(&buffer[..count], "an upload", stall).await?;
     }
     Ok(())
 }

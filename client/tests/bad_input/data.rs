@@ -80,15 +80,15 @@ fn a_broken_table_is_told_with_its_place_before_anything_is_sent() {
         scene.write("data.csv", &content);
         let mut all = vec!["data.csv: "];
         all.extend(parts);
-        scene.client(&["check"]).says(2, &all);
+        scene.client(&["preflight", "--no-network"]).says(2, &all);
     }
     fs::remove_file(scene.path("data.csv")).unwrap();
     scene
-        .client(&["check"])
+        .client(&["preflight", "--no-network"])
         .says(2, &["data.csv: cannot be read", "data.file in bank.toml"]);
     // It goes on to the rest.
     scene.write("data.csv", &long_line("2,much,south,1"));
-    let check = scene.client(&["check"]);
+    let check = scene.client(&["preflight", "--no-network"]);
     check.says(
         2,
         &[
@@ -153,11 +153,11 @@ fn a_broken_schema_file_is_told_by_line_or_key() {
         (("leave_out", "left_out"), ["schema.toml: ", "left_out"]),
     ] {
         scene.write("schema.toml", &SCHEMA.replace(change.0, change.1));
-        scene.client(&["check"]).says(2, &parts);
+        scene.client(&["preflight", "--no-network"]).says(2, &parts);
     }
     fs::remove_file(scene.path("schema.toml")).unwrap();
     scene
-        .client(&["check"])
+        .client(&["preflight", "--no-network"])
         .says(2, &["schema.toml: cannot be read", "data.schema in bank.toml"]);
     scene.nothing_was_sent();
 }
@@ -175,7 +175,7 @@ fn a_disk_without_room_for_the_rows_that_do_not_fit_memory_is_told() {
     let config = config.replace("memory_bytes = 1073741824", "memory_bytes = 1000");
     scene.write("bank.toml", &config);
     // 3000 rows of a number and a category are 18 kB.
-    scene.client_with_room(8, &["check"]).says(
+    scene.client_with_room(8, &["preflight", "--no-network"]).says(
         2,
         &[
             "FAILED data",
@@ -183,7 +183,7 @@ fn a_disk_without_room_for_the_rows_that_do_not_fit_memory_is_told() {
             "ulimit -f",
         ],
     );
-    let check = scene.client(&["check"]);
+    let check = scene.client(&["preflight", "--no-network"]);
     assert!(check.stdout.contains("ok     data"), "{}", check.stdout);
     assert!(check.stdout.contains("3000 rows"), "{}", check.stdout);
     let left: Vec<_> = fs::read_dir(scene.path("state")).unwrap().flatten().collect();

@@ -42,7 +42,7 @@ fn scene() -> (Scene, FolderLock) {
     };
     let rows: String = (0..40).map(row).collect();
     scene.write("data.csv", &format!("income,paid_with,note,y\n{rows}"));
-    // `check` leaves its attempt to connect to a daemon that runs.
+    // As beside a daemon that runs.
     fs::create_dir(scene.path("state")).unwrap();
     let lock = FolderLock::take(&scene.path("state")).unwrap();
     (scene, lock)
@@ -55,7 +55,7 @@ fn policy(rule: &str) -> String {
 #[test]
 fn a_column_of_card_numbers_is_refused_until_the_policy_says_what_to_do() {
     let (scene, _lock) = scene();
-    let refused = scene.client(&["check"]);
+    let refused = scene.client(&["preflight", "--no-network"]);
     refused.says(
         2,
         &[
@@ -76,7 +76,7 @@ fn a_column_of_card_numbers_is_refused_until_the_policy_says_what_to_do() {
         "rule = \"allow\"\nreason = \"numbers for tests, which no one has\"",
     ] {
         scene.write("policy.toml", &policy(rule));
-        let taken = scene.client(&["check"]);
+        let taken = scene.client(&["preflight", "--no-network"]);
         assert!(taken.stdout.contains("ok     data"), "{rule}: {}", taken.stdout);
         assert!(taken.stdout.contains("ok     policy"), "{rule}: {}", taken.stdout);
     }
@@ -112,7 +112,7 @@ fn a_policy_with_a_mistake_is_told_and_nothing_is_read() {
         ),
     ] {
         scene.write("policy.toml", &text);
-        scene.client(&["check"]).says(2, &parts);
+        scene.client(&["preflight", "--no-network"]).says(2, &parts);
     }
     // A cell that does not fit is told without what identifies.
     scene.write("policy.toml", "");
@@ -120,24 +120,26 @@ fn a_policy_with_a_mistake_is_told_and_nothing_is_read() {
         .replace("other = \"bucket\"\n", "")
         .replace("[\"cash\"]", "[\"cash\", \"transfer\"]");
     scene.write("schema.toml", &two);
-    scene.client(&["check"]).says(
+    scene.client(&["preflight", "--no-network"]).says(
         2,
         &["line 2, column \"paid_with\": found \"[card]\", expected one of cash, transfer"],
     );
     // No schema, and so no task, has a word for it.
     scene.write("policy.toml", "");
     scene.write("schema.toml", &format!("policy = \"none\"\n{SCHEMA}"));
-    scene.client(&["check"]).says(2, &["schema.toml: ", "policy"]);
+    scene
+        .client(&["preflight", "--no-network"])
+        .says(2, &["schema.toml: ", "policy"]);
     scene.write("schema.toml", SCHEMA);
     // `bank.toml` names the file.
     fs::remove_file(scene.path("policy.toml")).unwrap();
-    scene.client(&["check"]).says(
+    scene.client(&["preflight", "--no-network"]).says(
         2,
         &["policy.toml: is not there, though data.policy in bank.toml names it"],
     );
     scene.write("policy.toml", &policy("rule = \"hash\""));
     fs::remove_file(scene.path("identity/desensitise.key")).unwrap();
-    scene.client(&["check"]).says(
+    scene.client(&["preflight", "--no-network"]).says(
         2,
         &["need the key", "identity/desensitise.key", "openssl rand -hex 32"],
     );
@@ -182,7 +184,7 @@ fn data_check_shows_each_column_by_its_shape_alone() {
         &["TOO FEW  k   smallest group 20, wanted 30; 40 rows in 2 groups below it"],
     );
     scene
-        .client(&["check"])
+        .client(&["preflight", "--no-network"])
         .says(1, &["FAILED anonymity", "has 20, wanted 30"]);
     let json: serde_json::Value =
         serde_json::from_str(&scene.client(&["data", "check", "--json"]).stdout).unwrap();

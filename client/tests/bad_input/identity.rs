@@ -41,13 +41,13 @@ fn a_wrong_configuration_is_told_by_file_and_key() {
         scene.client(&["status"]).says(2, &parts);
     }
     scene.write("bank.toml", &config);
-    let by_environment = scene.client_in(&["check"], &[("VEILSUM__LINK__IDLE", "5")]);
+    let by_environment = scene.client_in(&["preflight"], &[("VEILSUM__LINK__IDLE", "5")]);
     by_environment.says(
         2,
         &["FAILED configuration", "VEILSUM__LINK__IDLE", "unknown field"],
     );
     let not_text = OsStr::from_bytes(b"c\xffu");
-    for command in ["run", "check", "status"] {
+    for command in ["run", "preflight", "status"] {
         scene
             .client_in(&[command], &[("VEILSUM__COMPUTE__DEVICE", not_text)])
             .says(2, &["VEILSUM__COMPUTE__DEVICE: found a value that is not UTF-8"]);
@@ -79,7 +79,7 @@ fn an_expired_or_foreign_certificate_is_told_with_what_to_do() {
         "ask the coordinator to enrol the same request again",
     ];
     scene.client(&["run"]).says(2, &expired);
-    scene.client(&["check"]).says(2, &expired);
+    scene.client(&["preflight", "--no-network"]).says(2, &expired);
     scene.issue(1, 10);
     scene
         .client(&["run"])
@@ -123,7 +123,7 @@ fn a_wrong_roster_is_told() {
     );
     scene.consortium.banks[0].name = "bank-z".to_owned();
     scene.pin();
-    scene.client(&["check"]).says(
+    scene.client(&["preflight", "--no-network"]).says(
         2,
         &["bank \"bank-a\" is not in the roster of \"demo\"", "enrol it"],
     );
@@ -154,10 +154,10 @@ fn a_key_that_others_may_read_is_refused() {
 }
 
 #[test]
-fn an_unreachable_coordinator_is_the_only_thing_that_check_finds() {
+fn an_unreachable_coordinator_is_the_only_thing_that_preflight_finds() {
     let scene = Scene::new();
-    let check = scene.client(&["check"]);
-    check.says(
+    let found = scene.client(&["preflight"]);
+    found.says(
         1,
         &[
             "ok     configuration",
@@ -167,19 +167,26 @@ fn an_unreachable_coordinator_is_the_only_thing_that_check_finds() {
             "3 rows, 1 with label 1 and 2 with label 0",
             "ok     libtorch",
             "ok     hold-out",
-            "FAILED connection",
-            "no answer from 127.0.0.1:",
-            "the coordinator is down, or a firewall on the way",
+            "ok     disk",
+            "FAILED tcp",
+            "is refused (127.0.0.1:",
+            "FAILED udp",
+            "is blocked: QUIC got no answer in 1 s",
+            "ask your firewall team for outgoing UDP to 127.0.0.1 port",
+            "-      connection    not looked at, because no way leads to the coordinator",
+            "For the firewall team",
         ],
     );
     assert!(scene.something_was_sent(), "the attempt itself");
-    let json = scene.client(&["check", "--json"]).stdout;
+    let json = scene.client(&["preflight", "--json"]).stdout;
     let report: serde_json::Value = serde_json::from_str(&json).unwrap();
     let findings = report["findings"].as_array().unwrap();
-    assert_eq!(
-        findings.iter().filter(|finding| finding["ok"] == false).count(),
-        1
-    );
+    let failed: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding["verdict"] == "failed")
+        .map(|finding| &finding["what"])
+        .collect();
+    assert_eq!(failed, ["tcp", "udp"]);
 }
 
 #[test]
@@ -195,8 +202,6 @@ fn a_second_daemon_in_the_folder_is_refused() {
             "stop it first",
         ],
     );
-    let check = scene.client(&["check"]);
-    check.says(1, &["FAILED connection", "the daemon is running"]);
     scene.nothing_was_sent();
 }
 

@@ -13,7 +13,7 @@ const SCHEMA: &str =
 #[test]
 fn images_are_checked_with_their_labels() {
     let scene = Scene::new();
-    // `check` leaves its attempt to connect to a daemon that runs.
+    // As beside a daemon that runs.
     fs::create_dir(scene.path("state")).unwrap();
     let _lock = FolderLock::take(&scene.path("state")).unwrap();
     scene.write("schema.toml", SCHEMA);
@@ -22,7 +22,7 @@ fn images_are_checked_with_their_labels() {
         [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4],
     )
     .unwrap();
-    scene.client(&["check"]).says(
+    scene.client(&["preflight", "--no-network"]).says(
         2,
         &[
             "FAILED data",
@@ -35,7 +35,7 @@ fn images_are_checked_with_their_labels() {
         "bank.toml",
         &config.replace("[data]", "[data]\nlabels = \"labels.idx\""),
     );
-    scene.client(&["check"]).says(
+    scene.client(&["preflight", "--no-network"]).says(
         2,
         &[
             "labels.idx: cannot be read",
@@ -43,7 +43,7 @@ fn images_are_checked_with_their_labels() {
         ],
     );
     fs::write(scene.path("labels.idx"), [0, 0, 8, 1, 0, 0, 0, 2, 1, 0]).unwrap();
-    let check = scene.client(&["check"]);
+    let check = scene.client(&["preflight", "--no-network"]);
     for part in [
         "ok     policy        2 images: no columns that rules could change",
         "data.csv: 2 rows, 1 with label 1 and 1 with label 0, 1 columns",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod configured;
 mod data;
 mod identifiers;
 mod identity;

@@ -11,6 +11,9 @@ use crate::engine::status::Status;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long it may take where all of the store is copied first.
+const LONG: Duration = Duration::from_secs(3600);
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -37,8 +40,20 @@ pub enum AskError {
 /// # Errors
 /// [`AskError::NotRunning`] or [`AskError::NoAnswer`].
 pub fn ask(data: &Path, request: &Request) -> Result<Answer, AskError> {
+    ask_within(data, request, PATIENCE)
+}
+
+/// The same where an answer takes as long as all of the store takes to be read.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_patiently(data: &Path, request: &Request) -> Result<Answer, AskError> {
+    ask_within(data, request, LONG)
+}
+
+fn ask_within(data: &Path, request: &Request, patience: Duration) -> Result<Answer, AskError> {
     let path = data.join(SOCKET);
-    let mut lines = send(&path, request)?;
+    let mut lines = send(&path, request, patience)?;
     let answer = lines.read();
     answer.map_err(|error| no_answer(path, error.to_string()))
 }
@@ -48,7 +63,7 @@ pub fn ask(data: &Path, request: &Request) -> Result<Answer, AskError> {
 /// # Errors
 /// [`AskError::NotRunning`] or [`AskError::NoAnswer`].
 pub fn watch(data: &Path) -> Result<Watch, AskError> {
-    send(&data.join(SOCKET), &Request::Watch)
+    send(&data.join(SOCKET), &Request::Watch, PATIENCE)
 }
 
 /// Lines of the daemon.
@@ -86,13 +101,13 @@ fn no_answer(path: PathBuf, problem: String) -> AskError {
     AskError::NoAnswer { path, problem }
 }
 
-fn send(path: &Path, request: &Request) -> Result<Watch, AskError> {
+fn send(path: &Path, request: &Request, patience: Duration) -> Result<Watch, AskError> {
     let stream = UnixStream::connect(path).map_err(|error| AskError::NotRunning {
         path: path.to_owned(),
         error,
     })?;
     let talk = || -> io::Result<()> {
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut line = serde_json::to_string(request)?;
         line.push('\n');

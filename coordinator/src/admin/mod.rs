@@ -6,9 +6,11 @@
 mod client;
 mod serve;
 
-pub use client::{AskError, Watch, ask, watch};
+pub use client::{AskError, Watch, ask, ask_patiently, watch};
 pub use serve::{Desk, Login, SOCKET, serve};
 pub(crate) use serve::{ask as ask_engine, ask_status};
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use veilsum_protocol::consortium::ConsortiumBank;
@@ -47,6 +49,10 @@ pub enum Request {
     ShowTask(String),
     /// Let a browser in to the operator's page.
     Login,
+    /// Write what the store holds to a file.
+    CopyStore,
+    /// After a restore, do not wait for the banks of these names.
+    GoOnWithout(Vec<String>),
 }
 
 /// What the daemon answers.
@@ -63,6 +69,10 @@ pub enum Answer {
     Detail(Box<TaskDetail>),
     /// The address that lets one browser in, once.
     Link(String),
+    /// The file with what the store held.
+    Copy(PathBuf),
+    /// What is waited for, in words.
+    Waits(String),
     /// What is wrong with the request.
     Refused(String),
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use veilsum_protocol::consortium::ConsortiumBank;
 use veilsum_protocol::ids::Digest;
@@ -19,6 +20,7 @@ use crate::engine::broadcast::Feed;
 use crate::engine::driver::Input;
 use crate::engine::roster::RosterView;
 use crate::engine::status::Status;
+use crate::store_copy;
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "admin.sock";
@@ -38,6 +40,8 @@ pub struct Desk {
     pub feed: Feed,
     /// Lets a browser in.
     pub login: Login,
+    /// The data folder.
+    pub data: PathBuf,
 }
 
 /// Answers requests until the engine is gone. A socket that a killed daemon left behind is replaced; the store's lock has made sure by
@@ -154,6 +158,20 @@ async fn handle(request: Request, desk: &Desk) -> Option<Answer> {
         Request::WithdrawRoster => roster(ask(inputs, Input::WithdrawRoster).await?),
         Request::Login => match (desk.login)() {
             Ok(link) => Answer::Link(link),
+            Err(problem) => Answer::Refused(problem),
+        },
+        Request::CopyStore => match ask(inputs, Input::View).await? {
+            Ok(view) => {
+                let data = desk.data.clone();
+                let written = spawn_blocking(move || store_copy::write_in(&data, &view))
+                    .await
+                    .ok()?;
+                written.map_or_else(|error| Answer::Refused(error.to_string()), Answer::Copy)
+            }
+            Err(problem) => Answer::Refused(problem),
+        },
+        Request::GoOnWithout(names) => match ask(inputs, |to| Input::GoOnWithout(names, to)).await? {
+            Ok(waits) => Answer::Waits(waits),
             Err(problem) => Answer::Refused(problem),
         },
     })

@@ -8,13 +8,15 @@ use time::OffsetDateTime;
 use veilsum_protocol::enrolment::Party;
 
 use super::{Failure, print};
+use crate::config::Renewal;
 use crate::enrol::form::{self, Outside};
 use crate::enrol::invite::{self, InviteOptions, Listed};
+use crate::enrol::renewal::{Asked, Renewals};
 use crate::enrol::{date_and_time, decide, revoked};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnrolmentCommand {
-    /// Invite a bank or an auditor: prints one line to hand over, which is as good as a key until it is used
+    /// Invite a bank, an auditor or an operator: prints one line to hand over, which is as good as a key until it is used
     ///
     /// The line names this coordinator and its authority. Whoever uses it first binds it to its own keys, and nobody else can use it then. Works
     /// while the coordinator runs and while it does not.
@@ -53,6 +55,12 @@ pub(crate) enum EnrolmentCommand {
         #[arg(long)]
         dir: PathBuf,
     },
+    /// List the certificates that members asked to have renewed: those that wait for `renew --member`, then those that were issued
+    Renewals {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+    },
     /// Approve the keys that asked under a name, and issue their certificate; this needs the authority's key
     Approve {
         /// The folder that `init` made
@@ -71,7 +79,7 @@ pub(crate) enum EnrolmentCommand {
         /// Why, for whoever asked
         reason: String,
     },
-    /// Take the access of a bank or an auditor away, at once: its connections are closed and its key is refused, whatever the roster says
+    /// Take the access of a bank, an auditor or an operator away, at once: its connections are closed and its key is refused, whatever the roster says
     Revoke {
         /// The folder that `init` made
         #[arg(long)]
@@ -96,6 +104,8 @@ pub(crate) enum Role {
     Bank,
     /// Reads log and archive
     Auditor,
+    /// Has the operator's page from another machine
+    Operator,
 }
 
 impl From<Role> for Party {
@@ -103,6 +113,7 @@ impl From<Role> for Party {
         match role {
             Role::Bank => Self::Bank,
             Role::Auditor => Self::Auditor,
+            Role::Operator => Self::Operator,
         }
     }
 }
@@ -138,12 +149,9 @@ pub(crate) fn execute(command: &EnrolmentCommand, json: bool, now: OffsetDateTim
             let report = invite::invite(dir, &options, now)?;
             // The line alone goes to standard output, so that it can be piped.
             if !json {
-                let program = match report.party {
-                    Party::Bank => "veilsum-client",
-                    Party::Auditor => "veilsum-auditor",
-                };
+                let command = report.party.command();
                 say(&format!(
-                    "invitation of {} {}, to be used until {}; {}\nauthority sha256 {}\nhand the line below to {} alone: `{program} enrol INVITATION --dir DIR`",
+                    "invitation of {} {}, to be used until {}; {}\nauthority sha256 {}\nhand the line below to {} alone: `{command} INVITATION --dir DIR`",
                     report.party,
                     report.name,
                     date_and_time(report.expires_at),
@@ -168,6 +176,16 @@ pub(crate) fn execute(command: &EnrolmentCommand, json: bool, now: OffsetDateTim
             let waiting = decide::requests(dir, now)?;
             print(json, &waiting, || {
                 lines(&waiting, decide::Waiting::line, "no request waits")
+            })
+        }
+        EnrolmentCommand::Renewals { dir } => {
+            let all = renewals_of(dir).all()?;
+            print(json, &all, || {
+                lines(
+                    &all,
+                    Asked::line,
+                    "no certificate was renewed yet, and none waits for it",
+                )
             })
         }
         EnrolmentCommand::Approve { dir, name } => {
@@ -204,6 +222,21 @@ pub(crate) fn execute(command: &EnrolmentCommand, json: bool, now: OffsetDateTim
         }
         EnrolmentCommand::Form { dir, yes } => form_roster(dir, *yes, json),
     }
+}
+
+fn renewals_of(dir: &Path) -> Renewals {
+    // Who decides here is the operator, whatever the daemon does by itself.
+    Renewals::at(dir, Renewal::Ask)
+}
+
+pub(super) fn renew_member(dir: &Path, name: &str, json: bool, now: OffsetDateTime) -> Result<(), Failure> {
+    let issued = renewals_of(dir).allow(name, now)?;
+    print(json, &issued, || {
+        format!(
+            "{} {}: a certificate for the same key is issued; it fetches it by itself within an hour",
+            issued.party, issued.name
+        )
+    })
 }
 
 fn form_roster(dir: &Path, yes: bool, json: bool) -> Result<(), Failure> {

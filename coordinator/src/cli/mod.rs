@@ -2,16 +2,19 @@
 //!
 //! Exit codes: 0 done, 1 a finding or failure, 2 wrong usage or configuration, 75 try again.
 
+mod backup;
 mod config;
 mod curves;
 mod enrolment;
+mod operator;
 mod page;
+mod preflight;
 mod rosters;
 mod status;
 mod task;
 mod watch;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +24,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 
+use self::backup::BackupCommand;
 use self::config::ConfigCommand;
 use self::enrolment::EnrolmentCommand;
 use self::task::TaskCommand;
@@ -69,10 +73,10 @@ enum Command {
         #[arg(long, requires = "ca_cert")]
         ca_key: Option<PathBuf>,
     },
-    /// Verify requests of banks and auditors, issue their certificates, and add the banks to the roster
+    /// Verify requests of banks, auditors and operators, issue their certificates, and add the banks to the roster
     ///
-    /// Once the coordinator has run, a new bank waits in admitted.toml: propose it to the others with `roster propose`. The same request again renews the certificate. An auditor is put on the list in auditors.toml, and deleting it there takes its
-    /// access away.
+    /// Once the coordinator has run, a new bank waits in admitted.toml: propose it to the others with `roster propose`. The same request again renews the certificate. An auditor is put on the list in
+    /// auditors.toml, an operator on the one in operators.toml, and deleting it there takes its access away.
     Enrol {
         /// The folder that `init` made
         #[arg(long)]
@@ -80,17 +84,21 @@ enum Command {
         /// Validity of the certificates, in days
         #[arg(long, default_value_t = 397)]
         days: u32,
-        /// The request files of banks and auditors
+        /// The request files
         #[arg(required = true)]
         requests: Vec<PathBuf>,
     },
-    /// Issue another certificate for the coordinator's own key, before the present one expires or for other hosts
+    /// Issue another certificate for the coordinator's own key, before the present one expires or for other hosts; or for a member that asked
     ///
-    /// A running coordinator shows it once it is started again. Banks have nothing to do.
+    /// Banks have nothing to do, and a running coordinator shows its new certificate within a second. Where the authority's key is in the folder it
+    /// does this by itself when a third of the validity is left, for its own certificate and for members', unless enrolment.renewal is "ask".
     Renew {
         /// The folder that `init` made
         #[arg(long)]
         dir: PathBuf,
+        /// The bank or auditor that asked for a new certificate, as `renewals` lists it
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["hosts", "days"])]
+        member: Option<String>,
         /// Host names or IP addresses of the coordinator, the one in consortium.toml among them; those of the present certificate
         /// if none is named
         #[arg(long = "host")]
@@ -101,6 +109,8 @@ enum Command {
     },
     #[command(flatten)]
     Enrolment(EnrolmentCommand),
+    #[command(flatten)]
+    Backup(BackupCommand),
     /// Run the coordinator until SIGTERM
     ///
     /// Before there is a roster it enrols banks and auditors, and says what it waits for.
@@ -135,6 +145,23 @@ enum Command {
         /// End when no task is left to run; with exit code 1 if the last one was stopped
         #[arg(long)]
         until_finished: bool,
+    },
+    /// On an operator's own machine: be enrolled, and have the operator's page there
+    Operator {
+        #[command(subcommand)]
+        command: operator::OperatorCommand,
+    },
+    /// Look at everything that could keep the coordinator from serving, name each cause, and print what firewalls must let in
+    ///
+    /// Configuration, certificate, keys, log, clock, the name that banks dial, ports, disk, memory. The coordinator may run or not. Exit code 2:
+    /// something on this machine has to be corrected. 1: this machine is in order, the way to it is not.
+    Preflight {
+        /// The folder that `init` made
+        #[arg(long)]
+        dir: PathBuf,
+        /// A task that will be offered: its rounds' disk and memory are counted
+        #[arg(long, value_name = "FILE")]
+        task: Option<PathBuf>,
     },
     /// Print an address that lets one browser in to the operator's page, once
     Page {
@@ -182,12 +209,25 @@ impl Failure {
         }
     }
 
+    /// What is wrong stands in the result already.
+    fn told(code: u8) -> Self {
+        Self {
+            code,
+            message: String::new(),
+        }
+    }
+
     /// What may succeed when it is tried again: exit code 75.
     pub fn try_again(message: impl ToString) -> Self {
         Self {
             code: 75,
             message: message.to_string(),
         }
+    }
+
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -220,7 +260,9 @@ pub fn run() -> ExitCode {
     match private.and_then(|()| execute(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, message }) => {
-            let _ = writeln!(std::io::stderr(), "error: {message}");
+            if !message.is_empty() {
+                let _ = writeln!(std::io::stderr(), "error: {message}");
+            }
             ExitCode::from(code)
         }
     }
@@ -275,11 +317,21 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
                 lines.join("\n")
             })
         }
-        Command::Renew { dir, hosts, days } => {
+        Command::Renew {
+            dir,
+            member: Some(name),
+            ..
+        } => enrolment::renew_member(dir, name, cli.json, now),
+        Command::Renew {
+            dir,
+            member: None,
+            hosts,
+            days,
+        } => {
             let report = renew::renew(dir, &load(dir)?.identity, hosts, *days, now)?;
             print(cli.json, &report, || {
                 format!(
-                    "renewed {}: valid for {} days for {}\nnext: stop the coordinator and run it again; banks have nothing to do",
+                    "renewed {}: valid for {} days for {}\na running coordinator shows it within a second; banks have nothing to do",
                     report.certificate.display(),
                     report.days,
                     report.hosts.join(", ")
@@ -287,6 +339,7 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
             })
         }
         Command::Enrolment(command) => enrolment::execute(command, cli.json, now),
+        Command::Backup(command) => backup::execute(command, cli.json, now),
         Command::Run { dir } => app::run(dir, &load(dir)?).map_err(|error| match error {
             app::RunError::Configuration(problem) => Failure::usage(problem),
             app::RunError::Failure(problem) => Failure::finding(problem),
@@ -301,6 +354,8 @@ fn execute(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Task { command } => task::execute(command, cli.json),
         Command::Watch { dir, until_finished } => watch::execute(dir, cli.json, *until_finished),
+        Command::Operator { command } => operator::execute(command, cli.json),
+        Command::Preflight { dir, task } => preflight::execute(dir, task.as_ref(), cli.json, now),
         Command::Page { dir } => page::execute(dir, cli.json),
         Command::Curves { dir, tensorboard } => curves::execute(dir, tensorboard, cli.json),
         Command::Config { command } => config::execute(command, cli.json),
@@ -319,15 +374,16 @@ fn enrolled(report: &roster::EnrolReport) -> Vec<String> {
             bank.folder.display()
         )
     });
-    let auditors = report.auditors.iter().map(|auditor| {
+    let readers = report.readers.iter().map(|reader| {
         format!(
-            "{} auditor {}: hand over {}",
-            done(auditor.renewed),
-            auditor.name,
-            auditor.folder.display()
+            "{} {} {}: hand over {}",
+            done(reader.renewed),
+            reader.role,
+            reader.name,
+            reader.folder.display()
         )
     });
-    banks.chain(auditors).collect()
+    banks.chain(readers).collect()
 }
 
 fn load(dir: &Path) -> Result<Config, Failure> {
@@ -370,8 +426,11 @@ pub(crate) fn print<T: Serialize>(
     } else {
         text()
     };
-    writeln!(std::io::stdout(), "{line}")
-        .map_err(|error| Failure::finding(format!("standard output: {error}")))
+    match writeln!(std::io::stdout(), "{line}") {
+        // A reader that went away has seen enough; the exit code still tells the outcome.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::finding(format!("standard output: {error}"))),
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use crate::engine::consents::refusals_in_words;
 use crate::engine::status::{BankStatus, ResultLine, Status, TaskLine};
 use veilsum_page::words::span;
 
+/// A certificate that is valid for fewer days is told.
+const SOON_DAYS: i64 = 30;
+
 pub(super) fn execute(dir: &Path, json: bool) -> Result<(), Failure> {
     let status = ask(dir)?;
     print(json, &status, || describe(&status))
@@ -25,6 +28,25 @@ pub(super) fn ask(dir: &Path) -> Result<Box<Status>, Failure> {
 /// The status for people.
 fn describe(status: &Status) -> String {
     let mut lines = vec![format!("{}: {}", status.consortium, status.waiting_for)];
+    lines.extend(status.banks.iter().filter_map(|bank| {
+        let [before, now] = bank.two_places.as_ref()?;
+        Some(format!(
+            "  {} CONNECTS FROM TWO PLACES, {before} and {now}: two daemons run with its identity; tell the bank to stop one",
+            bank.name
+        ))
+    }));
+    lines.extend(status.banks.iter().filter_map(|bank| {
+        let days = certificate_days(bank, status.at)?;
+        let words = if days < 0 {
+            "has expired: no connection of the bank is accepted".to_owned()
+        } else {
+            format!("is valid for {days} more days")
+        };
+        Some(format!(
+            "  the certificate of {} {words}; `veilsum-coordinator renewals` says what it waits for",
+            bank.name
+        ))
+    }));
     lines.extend(status.banks.iter().map(|bank| {
         let software = bank.software.as_deref().unwrap_or("");
         let line = format!("  {:<24} {:<18} {software}", bank.name, presence(bank, status.at));
@@ -89,6 +111,13 @@ fn others(task: &TaskLine) -> String {
         parts.push("no round of it can begin as long as so many refuse it".to_owned());
     }
     parts.iter().map(|part| format!("; {part}")).collect()
+}
+
+/// Days that a bank's certificate is still valid, if that is worth a word: a daemon renews by itself long before.
+fn certificate_days(bank: &BankStatus, now: u64) -> Option<i64> {
+    let now = i64::try_from(now / 1000).unwrap_or(i64::MAX);
+    let days = bank.certificate_until?.saturating_sub(now).div_euclid(86_400);
+    (days < SOON_DAYS).then_some(days)
 }
 
 /// Whether a bank is there, and since when it is not.

@@ -3,7 +3,7 @@
 //! One thread reads what the coordinator tells and begins anew when it is gone; the other shows it, so that seconds are counted down between
 //! two statuses.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -73,21 +73,29 @@ fn read(mut watch: admin::Watch, data: &Path, news: &Sender<News>) {
 }
 
 fn show(news: &Receiver<News>, screen: &mut dyn Screen, until_finished: bool) -> Result<(), Failure> {
-    let output = |error| Failure::finding(format!("standard output: {error}"));
     loop {
-        match news.recv_timeout(TICK) {
+        let shown = match news.recv_timeout(TICK) {
             Ok(News::Status(status)) => {
-                screen.status(&status).map_err(output)?;
+                let shown = screen.status(&status);
                 if let Some(end) = ended(&status).filter(|_| until_finished) {
                     screen.leave();
                     return end;
                 }
+                shown
             }
-            Ok(News::Gone(why)) => screen.gone(&why).map_err(output)?,
-            Err(RecvTimeoutError::Timeout) => screen.tick(),
+            Ok(News::Gone(why)) => screen.gone(&why),
+            Err(RecvTimeoutError::Timeout) => {
+                screen.tick();
+                Ok(())
+            }
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Failure::finding("the watching thread broke down"));
             }
+        };
+        match shown {
+            // A reader that went away has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            shown => shown.map_err(|error| Failure::finding(format!("standard output: {error}")))?,
         }
     }
 }
@@ -333,7 +341,6 @@ mod tests {
 
     fn status(waiting_for: &str, round: Option<(u64, &str)>, result: Option<u64>) -> Status {
         let round = round.map(|(round, phase)| RoundStatus {
-            proposal: None,
             round,
             task: "credit".to_owned(),
             kind: "train".to_owned(),
@@ -348,6 +355,7 @@ mod tests {
             phases: Vec::new(),
         });
         Status {
+            proposal: None,
             consortium: "demo".to_owned(),
             version: "0".to_owned(),
             at: 0,

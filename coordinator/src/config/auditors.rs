@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::enrol::auditors::AUDITORS_FILE;
+use crate::enrol::readers::AUDITORS_FILE;
 
 /// Where auditors read log and archive over HTTPS, and what they may use. Banks are let in as well.
 ///

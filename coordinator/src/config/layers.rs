@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use super::others;
 use crate::remedy;
 
 const PREFIX: &str = "VEILSUM__";
@@ -68,7 +69,7 @@ pub enum ConfigError {
     },
     /// The operator's page would be open to other machines, without TLS.
     #[error(
-        "{path}: operator.listen: {address} can be reached from other machines, and what is served there has no TLS, expected an address of the loopback interface; set \"127.0.0.1:{}\" and come by `ssh -L {}:127.0.0.1:{} HOST`", address.port(), address.port(), address.port()
+        "{path}: operator.listen: {address} can be reached from other machines, and what is served there has no TLS, expected an address of the loopback interface; set \"127.0.0.1:{}\" and come by `ssh -L {}:127.0.0.1:{} HOST`, or let operators in by operator.secure_listen", address.port(), address.port(), address.port()
     )]
     Reachable {
         /// The file.
@@ -135,13 +136,16 @@ pub(super) fn read_file(path: &Path) -> Result<Table, ConfigError> {
     })
 }
 
-/// This program's variables by name, and those that are no text.
+/// This program's variables by name, and those that are no text. Variables of the other programs are none of its business.
 pub(super) fn variables(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> (Vec<(String, String)>, Vec<ConfigError>) {
     let (mut variables, mut unreadable) = (Vec::new(), Vec::new());
     for (name, value) in environment {
-        if !name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+        let Some(key) = name.as_encoded_bytes().strip_prefix(PREFIX.as_bytes()) else {
+            continue;
+        };
+        if std::str::from_utf8(key).is_ok_and(others::has) {
             continue;
         }
         match text_of(&name, &value) {
@@ -199,7 +203,7 @@ mod tests {
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Sample {
-        name: String,
+        title: String,
         #[serde(default)]
         limits: SampleLimits,
     }
@@ -223,14 +227,16 @@ mod tests {
 
     #[test]
     fn variables_go_over_the_file() {
-        let text = "name = \"a\"\n[limits]\nidle_s = 1\n";
+        let text = "title = \"a\"\n[limits]\nidle_s = 1\n";
         let read = sample(
             text,
             &[
                 ("VEILSUM__LIMITS__IDLE_S", "7"),
-                ("VEILSUM__NAME", "C:/b c"),
+                ("VEILSUM__TITLE", "C:/b c"),
                 ("VEILSUM__LIMITS__HOSTS", "[\"x\"]"),
                 ("OTHER__NAME", "z"),
+                // The bank's.
+                ("VEILSUM__LINK__PROXY", "http://proxy:3128"),
             ],
         );
         let limits = SampleLimits {
@@ -240,7 +246,7 @@ mod tests {
         assert_eq!(
             read.unwrap(),
             Sample {
-                name: "C:/b c".to_owned(),
+                title: "C:/b c".to_owned(),
                 limits
             }
         );
@@ -251,15 +257,15 @@ mod tests {
         use std::os::unix::ffi::OsStringExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sample.toml");
-        std::fs::write(&path, "name = \"a\"").unwrap();
+        std::fs::write(&path, "title = \"a\"").unwrap();
         let broken = || OsString::from_vec(vec![b'x', 0xff]);
         let load =
             |name: OsString| load::<Sample>(&path, [(name, broken())]).map_err(|error| error.to_string());
-        assert_eq!(load("LS_COLORS".into()).unwrap().name, "a");
-        assert_eq!(load(broken()).unwrap().name, "a");
-        let value = load("VEILSUM__NAME".into()).unwrap_err();
+        assert_eq!(load("LS_COLORS".into()).unwrap().title, "a");
+        assert_eq!(load(broken()).unwrap().title, "a");
+        let value = load("VEILSUM__TITLE".into()).unwrap_err();
         assert!(
-            value.starts_with("VEILSUM__NAME: found a value that is not UTF-8"),
+            value.starts_with("VEILSUM__TITLE: found a value that is not UTF-8"),
             "{value}"
         );
         let name = load(OsString::from_vec(b"VEILSUM__\xff".to_vec())).unwrap_err();
@@ -268,24 +274,24 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_file_and_key() {
-        let unknown = sample("name = \"a\"\n[limits]\nidel_s = 1\n", &[]).unwrap_err();
+        let unknown = sample("title = \"a\"\n[limits]\nidel_s = 1\n", &[]).unwrap_err();
         for part in ["sample.toml", "line 3", "idel_s", "idle_s"] {
             assert!(unknown.contains(part), "{unknown}");
         }
-        let variable = sample("name = \"a\"", &[("VEILSUM__LIMITS__IDEL_S", "1")]).unwrap_err();
+        let variable = sample("title = \"a\"", &[("VEILSUM__LIMITS__IDEL_S", "1")]).unwrap_err();
         for part in ["VEILSUM__LIMITS__IDEL_S", "idel_s", "idle_s"] {
             assert!(variable.contains(part), "{variable}");
         }
         assert!(
-            sample("name = \"a\"", &[("VEILSUM__NAME__X", "1")])
+            sample("title = \"a\"", &[("VEILSUM__TITLE__X", "1")])
                 .unwrap_err()
                 .contains("not a section")
         );
         assert!(
-            sample("name = \"a\"", &[("VEILSUM____X", "1")])
+            sample("title = \"a\"", &[("VEILSUM____X", "1")])
                 .unwrap_err()
                 .contains("expected VEILSUM__")
         );
-        assert!(sample("name = ", &[]).unwrap_err().contains("line 1"));
+        assert!(sample("title = ", &[]).unwrap_err().contains("line 1"));
     }
 }

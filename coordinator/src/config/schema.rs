@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::auditors::{self, Auditors};
+use super::enrolment::{self, Enrolment};
 use super::layers::{ConfigError, load};
 use super::operator::{self, Operator};
 
@@ -28,6 +29,9 @@ pub struct Config {
     /// What peers may use.
     #[serde(default)]
     pub limits: Limits,
+    /// How certificates are renewed.
+    #[serde(default)]
+    pub enrolment: Enrolment,
     /// The door for auditors.
     #[serde(default)]
     pub auditors: Auditors,
@@ -163,6 +167,7 @@ impl Config {
             key,
             log_key,
             &mut config.auditors.admitted,
+            &mut config.operator.admitted,
         ] {
             *file = root.join(&file);
         }
@@ -248,6 +253,7 @@ pub fn template(listen: SocketAddr) -> String {
         log_key,
     } = Identity::default();
     let grace = default_grace();
+    let enrolment = enrolment::template();
     let auditors = auditors::template();
     let operator = operator::template();
     format!(
@@ -279,6 +285,7 @@ handshake_s = {handshake_s}
 idle_s = {idle_s}                        # a silent bank is dropped
 stall_s = {stall_s}                       # a bank that takes or sends nothing in a transfer is dropped
 
+{enrolment}
 {auditors}
 {operator}"#
     )
@@ -312,6 +319,7 @@ mod tests {
             from_template.auditors
         );
         assert_eq!(from_template.operator, Operator::default());
+        assert_eq!(from_template.enrolment, Enrolment::default());
         assert_eq!(from_template.reconnect_grace_s, shortest.reconnect_grace_s);
         assert_eq!(
             from_template.folders.data.file_name(),

@@ -25,7 +25,8 @@ use super::epochs::HeldUp;
 use super::gate::Gate;
 use super::observer::Observer;
 use super::outbox::Outbox;
-use super::ports::{Blobs, Fault, Ledger, Membership};
+use super::ports::{Blobs, Fault, Ledger, Membership, View};
+use super::restored::Restored;
 use super::retention::Retention;
 use super::roster::{RosterView, Rosters};
 use super::sessions::{Outlet, Sessions};
@@ -78,6 +79,10 @@ pub enum Input {
     ShowTask(String, oneshot::Sender<Result<Box<TaskDetail>, String>>),
     /// A summation has ended.
     Summed(Round, Box<Result<Summed, SumError>>),
+    /// Somebody copies the store. The answer is what it holds, or why it cannot be read.
+    View(oneshot::Sender<Result<View, String>>),
+    /// After a restore the operator does not wait for the banks of these names. The answer is what is waited for, or why it must be.
+    GoOnWithout(Vec<String>, oneshot::Sender<Result<String, String>>),
 }
 
 /// A complete upload.
@@ -161,6 +166,8 @@ pub struct Engine<L> {
     pub(super) observer: Box<dyn Observer>,
     pub(super) timeline: Timeline,
     pub(super) broadcast: Broadcast,
+    /// The store was restored from a backup, and not every bank has cosigned it yet.
+    pub(super) restored: Option<Restored>,
 }
 
 /// Wall clock at the start, moved on by the monotonic one: a clock that is set back stretches no deadline.
@@ -240,7 +247,9 @@ impl<L: Ledger> Engine<L> {
     }
 
     fn tick(&mut self) -> Result<(), Fault> {
-        self.round_event(None, Event::Tick)?;
+        if self.restored.is_none() {
+            self.round_event(None, Event::Tick)?;
+        }
         self.step()
     }
 
@@ -258,6 +267,9 @@ impl<L: Ledger> Engine<L> {
 
     fn input(&mut self, input: Input) -> Result<(), Fault> {
         let now = self.clock.now();
+        let Some(input) = self.sift(input)? else {
+            return Ok(());
+        };
         match input {
             Input::Connected(bank, id, outlet) => {
                 // What is still to be said belongs to the session before.
@@ -323,18 +335,26 @@ impl<L: Ledger> Engine<L> {
                 let _ = answer.send(self.show_task(&name));
             }
             Input::Summed(round, result) => self.sum_ended(round, *result)?,
+            Input::View(answer) => {
+                // All that was decided is in it, or nothing of it was said.
+                self.settle()?;
+                let _ = answer.send(self.ledger.view().map_err(|fault| fault.to_string()));
+            }
+            Input::GoOnWithout(names, answer) => drop(answer.send(self.go_on_without(&names))),
         }
         Ok(())
     }
 
     /// After inputs: start what can be started, and bring everybody up to date.
     fn step(&mut self) -> Result<(), Fault> {
-        self.limit_set_up();
-        self.change_roster()?;
-        if !self.is_changing() {
-            self.start_epoch_if_needed()?;
-            self.start_round_if_possible()?;
-            self.prepare_ahead();
+        if !self.is_held_back()? {
+            self.limit_set_up();
+            self.change_roster()?;
+            if !self.is_changing() {
+                self.start_epoch_if_needed()?;
+                self.start_round_if_possible()?;
+                self.prepare_ahead();
+            }
         }
         self.settle()?;
         self.say_what_is_waited_for();
@@ -352,7 +372,7 @@ impl<L: Ledger> Engine<L> {
         banks.iter().map(|bank| self.name(*bank)).collect()
     }
 
-    fn message(&mut self, bank: BankIndex, message: ToCoordinator) -> Result<(), Fault> {
+    pub(super) fn message(&mut self, bank: BankIndex, message: ToCoordinator) -> Result<(), Fault> {
         match message {
             ToCoordinator::Hello {
                 wire,
@@ -446,6 +466,7 @@ impl<L: Ledger> Engine<L> {
             let found = self.ledger.log_size();
             let detail =
                 format!("the bank has seen {log_size} entries, this log has {found}: it was set back");
+            self.is_beyond(bank, log_size);
             self.reject(bank, Rejection::new(Check::LogFork, detail));
             return Ok(());
         }
@@ -464,6 +485,12 @@ impl<L: Ledger> Engine<L> {
                 software: SOFTWARE.to_owned(),
             },
         );
+        if self.restored.is_some() {
+            if self.ledger.head().is_none() {
+                self.agree(bank);
+            }
+            return Ok(());
+        }
         self.epoch_hello(bank)?;
         if let Some(ahead) = &mut self.ahead {
             ahead.lost(bank);

@@ -16,6 +16,7 @@ pub mod observer;
 mod outbox;
 pub mod ports;
 mod recovery;
+pub mod restored;
 mod retention;
 pub mod roster;
 mod rounds;

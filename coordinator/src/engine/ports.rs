@@ -143,6 +143,21 @@ impl StoreError {
     }
 }
 
+/// Reads entries `from..to` of the log as it was at one moment.
+pub type ReadEntries = Box<dyn Fn(u64, u64) -> Result<Vec<Vec<u8>>, StoreError> + Send>;
+
+/// What a store held at one moment, to be read while it goes on.
+pub struct View {
+    /// Every record, in the order of the keys' bytes.
+    pub records: Vec<(String, Vec<u8>)>,
+    /// Number of entries of the log.
+    pub log_size: u64,
+    /// The last checkpoint that was committed.
+    pub checkpoint: Option<String>,
+    /// Its entries, which never change.
+    pub entries: ReadEntries,
+}
+
 /// Records by key, and the entries and head of the log.
 ///
 /// There is one writer. What [`commit`](Store::commit) has answered is there after a crash of the process, and of the
@@ -184,6 +199,12 @@ pub trait Store: Send {
     /// # Errors
     /// Fails only if the disk does.
     fn checkpoint(&self) -> Result<Option<String>, StoreError>;
+
+    /// What it holds now.
+    ///
+    /// # Errors
+    /// Fails only if the disk does.
+    fn view(&self) -> Result<View, StoreError>;
 }
 
 /// The log and the store as one: what is committed is logged and durable, or nothing of it is.
@@ -237,6 +258,12 @@ pub trait Ledger: Send {
 
     /// The published head with its cosignatures; `None` before the first.
     fn published(&self) -> Option<&VerifiedCheckpoint>;
+
+    /// What the store holds now, for a backup.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn view(&self) -> Result<View, Fault>;
 }
 
 /// Content-addressed files: task texts, states, sums, masked updates, bundles, released shares.
@@ -304,6 +331,23 @@ pub trait Membership: Send + Sync {
 
     /// True if this bank, which is about to join, stood at the door lately.
     fn is_here(&self, bank: &RosterEntry) -> bool;
+
+    /// What the door has seen of a bank since the start.
+    fn met(&self, bank: &RosterEntry) -> Met {
+        let _ = bank;
+        Met::default()
+    }
+}
+
+/// What the door has seen of a bank.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Until when its certificate is valid, in Unix seconds.
+    pub certificate_until: Option<i64>,
+    /// How often a newer connection took the place of one that stood.
+    pub replaced: u64,
+    /// From where it comes, if two daemons run with its identity: the connection before, and the one now.
+    pub two_places: Option<[String; 2]>,
 }
 
 /// Our own disk or our own bug: the engine stops, and the next start builds it again from the journal.

@@ -14,6 +14,7 @@ use super::driver::{Clock, Engine, Parts};
 use super::observer::Observer;
 use super::outbox::Outbox;
 use super::ports::{Fault, Ledger};
+use super::restored::Restored;
 use super::retention::Retention;
 use super::roster::Rosters;
 use super::sessions::Sessions;
@@ -39,6 +40,7 @@ impl<L: Ledger> Engine<L> {
             set_up_limit_s,
             inputs,
         } = parts;
+        let restored = Restored::read(&ledger)?;
         let (rosters, roster) = Rosters::load(&ledger, roster)?;
         let witnessing = Witnessing::new(&roster, ledger.published(), ledger.log_size())?;
         let tasks = TaskBook::load(&ledger, blobs.as_ref())?;
@@ -81,8 +83,14 @@ impl<L: Ledger> Engine<L> {
             observer: Box::new(()),
             timeline: Timeline::default(),
             broadcast: Broadcast::new(),
+            restored,
         };
         engine.read_log()?;
+        if engine.restored.is_some() {
+            engine.membership.seat(&engine.roster)?;
+            engine.settle()?;
+            return Ok(engine);
+        }
         engine.restore_round()?;
         engine.forget_what_a_crash_left()?;
         engine.begin_rosters()?;
@@ -122,7 +130,7 @@ impl<L: Ledger> Engine<L> {
         Ok(())
     }
 
-    fn restore_round(&mut self) -> Result<(), Fault> {
+    pub(super) fn restore_round(&mut self) -> Result<(), Fault> {
         let journal = self.ledger.scan(rounds::JOURNAL)?;
         self.next_record = u32::try_from(journal.len()).map_err(Fault::new)?;
         let records: Vec<Record> = journal

@@ -69,6 +69,15 @@ pub struct BankStatus {
     pub has_keys: bool,
     /// Since when it is away, in Unix milliseconds, if its connection ended since the coordinator was started.
     pub away_since: Option<u64>,
+    /// Until when the certificate is valid that it showed last, in Unix seconds, if it came since the coordinator was started.
+    #[serde(default)]
+    pub certificate_until: Option<i64>,
+    /// How often a newer connection with its key took the place of one that stood, since the coordinator was started.
+    #[serde(default)]
+    pub replaced: u64,
+    /// From where it connects, if two daemons run with its identity: the connection before, and the one now.
+    #[serde(default)]
+    pub two_places: Option<[String; 2]>,
 }
 
 /// One task.
@@ -166,6 +175,7 @@ impl<L: Ledger> Engine<L> {
         let banks = self.roster.banks().iter().map(|entry| {
             let connected = self.sessions.is_up(entry.index);
             let lost = self.sessions.lost_at(entry.index).filter(|_| !connected);
+            let met = self.membership.met(entry);
             BankStatus {
                 index: entry.index.get(),
                 name: entry.name.clone(),
@@ -176,6 +186,9 @@ impl<L: Ledger> Engine<L> {
                     .as_ref()
                     .is_some_and(|directory| self.sessions.has_keys(entry.index, directory.epoch)),
                 away_since: lost.map(|at| at.0),
+                certificate_until: met.certificate_until,
+                replaced: met.replaced,
+                two_places: met.two_places,
             }
         });
         let now = self.clock.now();

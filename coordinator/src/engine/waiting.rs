@@ -27,6 +27,9 @@ impl<L: Ledger> Engine<L> {
     }
 
     pub(super) fn waiting(&self) -> Waiting {
+        if let Some(line) = self.restored_line() {
+            return Waiting::endless(line);
+        }
         if let Some(machine) = &self.round {
             let (round, phase) = (machine.round(), machine.phase().name());
             let waiting = machine.waiting_for();

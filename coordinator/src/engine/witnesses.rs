@@ -122,6 +122,15 @@ impl Witnessing {
             .map(|since| Millis(since.0.saturating_add(PATIENCE.0)))
     }
 
+    /// Whether this is the bank's cosignature under the head of `size` entries, which is the one that is shown.
+    pub(super) fn is_cosigned(&self, bank: BankIndex, size: u64, cosignature: &Cosignature) -> bool {
+        let shown = self.shown.as_ref().filter(|shown| shown.size() == size);
+        shown.is_some_and(|shown| {
+            self.witnesses
+                .verifies(bank, cosignature, shown.head.note().text())
+        })
+    }
+
     fn is_witnessed(&self, shown: &Shown) -> bool {
         shown.cosignatures.len() >= self.needed
     }

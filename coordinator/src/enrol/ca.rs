@@ -12,7 +12,7 @@ use rcgen::{
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use time::{Duration, OffsetDateTime};
-use veilsum_protocol::enrolment::AUDITOR_DOMAIN;
+use veilsum_protocol::enrolment::Role;
 
 use super::{EnrolError, keyfile};
 
@@ -76,6 +76,12 @@ impl Authority {
         Ok(Self { issuer, not_after })
     }
 
+    /// Whole days for which it can still issue, at most [`MAX_DAYS`].
+    pub fn days_left(&self, now: OffsetDateTime) -> u32 {
+        let left = (self.not_after - now).whole_days();
+        u32::try_from(left).unwrap_or(0).min(MAX_DAYS)
+    }
+
     /// Reads the authority's files.
     ///
     /// # Errors
@@ -135,18 +141,23 @@ impl Authority {
         self.issue_client(name, BANK_DOMAIN, key, days, now, "the bank's certificate")
     }
 
-    /// Issues an auditor's certificate for TLS clients; PEM. No roster has its key, so no bank's door opens to it.
+    /// Issues an auditor's or operator's certificate for TLS clients; PEM. No roster has its key, so no bank's door opens to it.
     ///
     /// # Errors
     /// As [`Self::issue_bank`].
-    pub fn issue_auditor(
+    pub fn issue_reader(
         &self,
+        role: Role,
         name: &str,
         key: &impl PublicKeyData,
         days: u32,
         now: OffsetDateTime,
     ) -> Result<String, EnrolError> {
-        self.issue_client(name, AUDITOR_DOMAIN, key, days, now, "the auditor's certificate")
+        let what = match role {
+            Role::Auditor => "the auditor's certificate",
+            Role::Operator => "the operator's certificate",
+        };
+        self.issue_client(name, role.domain(), key, days, now, what)
     }
 
     fn issue_client(
@@ -282,7 +293,9 @@ mod tests {
     fn an_auditor_is_named_as_one() {
         let (authority, ca) = authority();
         let key = KeyPair::generate().unwrap();
-        let auditor = authority.issue_auditor("firm", &key, 30, NOW).unwrap();
+        let auditor = authority
+            .issue_reader(Role::Auditor, "firm", &key, 30, NOW)
+            .unwrap();
         let facts = verify_client(auditor.as_bytes(), ca.as_bytes(), NOW.unix_timestamp()).unwrap();
         assert_eq!(facts.hosts, ["firm.auditor.veilsum"]);
         assert!(

@@ -6,25 +6,31 @@
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
-use veilsum_protocol::enrolment::{Admission, Answer, Ask, Party, Refusal, RefusalReason, secret_digest};
+use veilsum_protocol::enrolment::{
+    Admission, Answer, Ask, Party, Refusal, RefusalReason, Role, secret_digest,
+};
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::roster::MIN_BANKS;
 
-use super::auditors::Auditors;
 use super::form::{number_of, outside};
 use super::init::Folder;
+use super::inspect::CertificateFacts;
 use super::invite::read_consortium;
 use super::issue::{formed, has_authority, issue, proposed};
+use super::readers::Readers;
 use super::register::{Held, Place, Register, State};
+use super::renewal::Renewals;
 use super::request::{self, Verified};
 use super::revoked::RevokedList;
 use super::{EnrolError, date_and_time};
+use crate::config::Renewal;
 
 /// Answers questions from the operator's folder.
 #[derive(Debug, Clone)]
 pub struct Desk {
     dir: PathBuf,
     register: Register,
+    renewals: Renewals,
 }
 
 /// Why a question has no other answer: the asker's fault, or this machine's.
@@ -49,7 +55,21 @@ impl Desk {
         Self {
             dir: dir.to_owned(),
             register: Register::at(dir),
+            renewals: Renewals::at(dir, Renewal::default()),
         }
+    }
+
+    /// The same, where certificates are renewed in this way.
+    pub fn renewing(self, policy: Renewal) -> Self {
+        Self {
+            renewals: Renewals::at(&self.dir, policy),
+            ..self
+        }
+    }
+
+    /// The answer to a member that showed a certificate in a handshake and wants another. Blocks on the disk.
+    pub fn renew(&self, shown: &CertificateFacts, now: OffsetDateTime) -> Answer {
+        self.renewals.answer(shown, now)
     }
 
     /// Whose access was taken away.
@@ -199,13 +219,14 @@ impl Desk {
             .banks
             .iter()
             .any(|bank| bank.tls_key_sha256 == hex || bank.name == new.name());
-        let auditors = Auditors::load(&folder.auditors())?;
-        let of_auditor = auditors
-            .list()
-            .iter()
-            .any(|auditor| auditor.tls_key == tls || auditor.name == new.name());
-        if of_bank || of_auditor {
+        if of_bank {
             return no(RefusalReason::Request, TAKEN);
+        }
+        for role in Role::ALL {
+            let list = Readers::load(role, &folder.readers(role))?;
+            if list.by_tls_key(tls).is_some() || list.by_name(new.name()).is_some() {
+                return no(RefusalReason::Request, TAKEN);
+            }
         }
         for place in self.register.all()? {
             let Ok(Some(other)) = place.verified() else {
@@ -255,7 +276,7 @@ impl Desk {
             None => (None, format!("the roster: {}", self.waits_for()?)),
             Some(text) => {
                 let within = match place.party {
-                    Party::Auditor => true,
+                    Party::Auditor | Party::Operator => true,
                     Party::Bank => {
                         let keys = place.admitted_bank().map_err(EnrolError::Argument)?;
                         let hex = keys.map(|bank| bank.tls.hash.to_hex());

@@ -8,13 +8,14 @@ use rcgen::{KeyPair, PKCS_ED25519};
 use serde::Serialize;
 use time::OffsetDateTime;
 use veilsum_protocol::consortium::{CONSORTIUM_VERSION, Consortium};
+use veilsum_protocol::enrolment::Role;
 use veilsum_protocol::log::VerifierKey;
 use veilsum_protocol::roster::check_consortium_name;
 
 use super::admitted::ADMITTED_FILE;
-use super::auditors::AUDITORS_FILE;
 use super::ca::Authority;
 use super::own_authority::{self, OwnAuthority};
+use super::readers;
 use super::{EnrolError, inspect, keyfile};
 
 /// Name of the configuration file in the operator's folder.
@@ -56,14 +57,14 @@ impl Folder {
         self.root.join(ADMITTED_FILE)
     }
 
-    /// Which auditors may read log and archive.
-    pub fn auditors(&self) -> PathBuf {
-        self.root.join(AUDITORS_FILE)
+    /// Which auditors may read log and archive, or which operators have the operator's page from elsewhere.
+    pub fn readers(&self, role: Role) -> PathBuf {
+        self.root.join(readers::file_name(role))
     }
 
-    /// What is handed to an auditor.
-    pub fn auditor_admission(&self, auditor: &str) -> PathBuf {
-        self.root.join("admissions").join("auditors").join(auditor)
+    /// What is handed to an auditor or operator.
+    pub fn reader_admission(&self, role: Role, name: &str) -> PathBuf {
+        self.root.join("admissions").join(format!("{role}s")).join(name)
     }
 
     /// A file of the identity folder: `ca.crt.pem`, `ca.key.pem`, `server.crt.pem`, `server.key.pem`, `log.key.pem`.

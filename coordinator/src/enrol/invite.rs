@@ -9,12 +9,12 @@ use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::entropy::{Entropy as _, SystemEntropy};
-use veilsum_protocol::enrolment::{Invitation, Party, secret_digest};
+use veilsum_protocol::enrolment::{Invitation, Party, Role, secret_digest};
 use veilsum_protocol::ids::{Digest, Timestamp};
 
-use super::auditors::Auditors;
 use super::ca::MAX_DAYS;
 use super::init::Folder;
+use super::readers::{self, Readers};
 use super::register::{NewPlace, Place, Register, State};
 use super::{EnrolError, date_and_time};
 
@@ -178,9 +178,16 @@ fn name_is_free(
                 .to_owned(),
         );
     }
-    let auditors = Auditors::load(&folder.auditors())?;
-    if auditors.list().iter().any(|auditor| auditor.name == name) {
-        return taken("is an auditor in auditors.toml already; invite under another name".to_owned());
+    for role in Role::ALL {
+        if Readers::load(role, &folder.readers(role))?
+            .by_name(name)
+            .is_some()
+        {
+            let file = readers::file_name(role);
+            return taken(format!(
+                "is an {role} in {file} already; invite under another name"
+            ));
+        }
     }
     match register.get(name)? {
         Some(place) if !place.state(now).is_over() => taken(format!(
@@ -210,7 +217,7 @@ pub fn withdraw(dir: &Path, name: &str, now: OffsetDateTime) -> Result<(), Enrol
 
 /// The record of a name that was invited.
 pub(super) fn known(register: &Register, name: &str) -> Result<Place, EnrolError> {
-    // Both roles have the same rule for names, and a name is a file here.
+    // All roles have the same rule for names, and a name is a file here.
     Party::Bank
         .check_name(name)
         .map_err(|error| EnrolError::Argument(error.to_string()))?;

@@ -7,9 +7,9 @@ use time::OffsetDateTime;
 
 use super::EnrolError;
 use super::admitted::Admitted;
-use super::auditors::Auditors;
 use super::ca::Authority;
 use super::init::{CONSORTIUM_FILE, Folder};
+use super::readers::Readers;
 use super::register::{Held, Place, Register};
 use super::request::{Verified, VerifiedBank};
 
@@ -18,7 +18,7 @@ pub(super) fn has_authority(dir: &Path) -> bool {
     Folder::at(dir).identity("ca.key.pem").exists()
 }
 
-/// Issues the certificate of a place that has a request, and keeps it there. An auditor is put on the list.
+/// Issues the certificate of a place that has a request, and keeps it there. An auditor or operator is put on its list.
 ///
 /// # Errors
 /// [`EnrolError`] with the file at fault; the record is as before then.
@@ -45,12 +45,14 @@ pub(super) fn issue(
             }
             authority.issue_bank(&bank.name, &bank.tls.public, place.days, now)?
         }
-        Verified::Auditor(auditor) => {
-            let path = folder.auditors();
-            let mut list = Auditors::load(&path)?;
-            list.admit(&auditor.name, auditor.tls.hash)
+        Verified::Reader(reader) => {
+            let role = reader.role;
+            let path = folder.readers(role);
+            let mut list = Readers::load(role, &path)?;
+            list.admit(&reader.name, reader.tls.hash)
                 .map_err(EnrolError::Argument)?;
-            let certificate = authority.issue_auditor(&auditor.name, &auditor.tls.public, place.days, now)?;
+            let certificate =
+                authority.issue_reader(role, &reader.name, &reader.tls.public, place.days, now)?;
             // On the list before the certificate goes out; again on the list if this is repeated after a crash.
             list.store(&path)?;
             certificate

@@ -1,10 +1,9 @@
-//! Enrolment: the consortium's authority, the requests of banks and auditors, and the consortium file that every bank pins.
+//! Enrolment: the consortium's authority, the requests of banks, auditors and operators, and the consortium file that every bank pins.
 //!
 //! Private keys never leave their owner: the authority and the coordinator's keys are made here and stay here, a bank's keys
 //! are made at the bank, which sends a signing request.
 
 pub mod admitted;
-pub mod auditors;
 pub mod ca;
 pub mod decide;
 pub mod desk;
@@ -15,9 +14,12 @@ pub mod inspect;
 pub mod invite;
 mod issue;
 pub mod keyfile;
+pub mod operator;
 pub mod own_authority;
+pub mod readers;
 pub mod register;
 pub mod renew;
+pub mod renewal;
 pub mod request;
 pub mod revoked;
 pub mod roster;

@@ -10,6 +10,8 @@ use veilsum_protocol::consortium::Consortium;
 
 use super::ca::Authority;
 use super::init::Folder;
+use super::issue::has_authority;
+use super::renewal::days_of;
 use super::{EnrolError, inspect, keyfile};
 use crate::config::Identity;
 
@@ -25,7 +27,7 @@ pub struct RenewReport {
 }
 
 /// Issues a certificate for the coordinator's present key, valid for `days`, in place of the present one. Banks notice nothing: they pin
-/// the authority and the name. A running coordinator shows the old one until it is started again.
+/// the authority and the name. A running coordinator shows it within a second.
 ///
 /// `hosts` are the names that it is for; none means those of the present certificate.
 ///
@@ -74,6 +76,25 @@ pub fn renew(
         hosts,
         days,
     })
+}
+
+/// Whether the authority's key is on this machine.
+pub fn is_possible(dir: &Path) -> bool {
+    has_authority(dir)
+}
+
+/// The same for the hosts and as many days as the present certificate has, or as the authority still lasts.
+///
+/// # Errors
+/// As [`renew`].
+pub fn renew_alike(dir: &Path, files: &Identity, now: OffsetDateTime) -> Result<RenewReport, EnrolError> {
+    let path = &files.certificate;
+    let pem = fs::read(path).map_err(EnrolError::file(path))?;
+    let facts = inspect::facts_of_pem(&pem).map_err(|problem| EnrolError::content(path, problem))?;
+    let folder = Folder::at(dir);
+    let authority = Authority::load(&folder.identity("ca.crt.pem"), &folder.identity("ca.key.pem"))?;
+    let days = days_of(&facts).min(authority.days_left(now));
+    renew(dir, files, &facts.hosts, days, now)
 }
 
 fn present_hosts(certificate: &Path) -> Result<Vec<String>, EnrolError> {

@@ -1,4 +1,4 @@
-//! Verification of the enrolment requests of banks and auditors.
+//! Verification of the enrolment requests of banks, auditors and operators.
 
 use rcgen::{
     CertificateSigningRequestParams, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKey, PublicKeyData as _,
@@ -6,9 +6,7 @@ use rcgen::{
 };
 use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject as _;
-use veilsum_protocol::enrolment::{
-    AUDITOR_DOMAIN, AuditorRequest, EnrolmentRequest, Fingerprint, Party, Request,
-};
+use veilsum_protocol::enrolment::{EnrolmentRequest, Fingerprint, Party, ReaderRequest, Request, Role};
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::roster::RosterEntry;
 use x509_parser::certification_request::X509CertificationRequest;
@@ -26,8 +24,10 @@ pub struct VerifiedBank {
     pub tls: TlsKey,
 }
 
-/// An auditor's request whose sender holds the private key.
-pub struct VerifiedAuditor {
+/// An auditor's or operator's request whose sender holds the private key.
+pub struct VerifiedReader {
+    /// What it asks to be.
+    pub role: Role,
     /// The name it asks for.
     pub name: String,
     /// The key of the TLS certificate to issue.
@@ -46,8 +46,8 @@ pub struct TlsKey {
 pub enum Verified {
     /// Of a bank.
     Bank(VerifiedBank),
-    /// Of an auditor.
-    Auditor(VerifiedAuditor),
+    /// Of an auditor or operator.
+    Reader(VerifiedReader),
 }
 
 impl VerifiedBank {
@@ -68,7 +68,7 @@ impl Verified {
     pub fn party(&self) -> Party {
         match self {
             Self::Bank(_) => Party::Bank,
-            Self::Auditor(_) => Party::Auditor,
+            Self::Reader(reader) => reader.role.party(),
         }
     }
 
@@ -76,7 +76,7 @@ impl Verified {
     pub fn name(&self) -> &str {
         match self {
             Self::Bank(bank) => &bank.name,
-            Self::Auditor(auditor) => &auditor.name,
+            Self::Reader(reader) => &reader.name,
         }
     }
 
@@ -84,7 +84,7 @@ impl Verified {
     pub fn tls_key(&self) -> Digest {
         match self {
             Self::Bank(bank) => bank.tls.hash,
-            Self::Auditor(auditor) => auditor.tls.hash,
+            Self::Reader(reader) => reader.tls.hash,
         }
     }
 
@@ -94,7 +94,7 @@ impl Verified {
             Self::Bank(bank) => {
                 Fingerprint::of_bank(&bank.name, &bank.tls.hash, &bank.signing_key, &bank.witness_key)
             }
-            Self::Auditor(auditor) => Fingerprint::of_auditor(&auditor.name, &auditor.tls.hash),
+            Self::Reader(reader) => Fingerprint::of_reader(reader.role, &reader.name, &reader.tls.hash),
         }
     }
 
@@ -102,7 +102,7 @@ impl Verified {
     pub fn shares_a_key(&self, other: &Self) -> bool {
         let statements = |verified: &Self| match verified {
             Self::Bank(bank) => vec![bank.signing_key, bank.witness_key],
-            Self::Auditor(_) => Vec::new(),
+            Self::Reader(_) => Vec::new(),
         };
         let theirs = statements(other);
         self.tls_key() == other.tls_key() || statements(self).iter().any(|key| theirs.contains(key))
@@ -116,7 +116,7 @@ impl Verified {
 pub fn verify(text: &str) -> Result<Verified, String> {
     match Request::from_toml(text).map_err(|error| error.to_string())? {
         Request::Bank(request) => verify_bank(request).map(Verified::Bank),
-        Request::Auditor(request) => verify_auditor(request).map(Verified::Auditor),
+        Request::Reader(request) => verify_reader(request).map(Verified::Reader),
     }
 }
 
@@ -132,16 +132,18 @@ fn verify_bank(request: EnrolmentRequest) -> Result<VerifiedBank, String> {
     })
 }
 
-fn verify_auditor(request: AuditorRequest) -> Result<VerifiedAuditor, String> {
+fn verify_reader(request: ReaderRequest) -> Result<VerifiedReader, String> {
     let (tls, names) = tls_key(&csr_der(&request.csr)?)?;
-    let expected = format!("{}.{AUDITOR_DOMAIN}", request.name);
+    let role = request.role;
+    let expected = format!("{}.{}", request.name, role.domain());
     match names.as_slice() {
-        [SanType::DnsName(name)] if name.as_str() == expected => Ok(VerifiedAuditor {
+        [SanType::DnsName(name)] if name.as_str() == expected => Ok(VerifiedReader {
+            role,
             name: request.name,
             tls,
         }),
         other => Err(format!(
-            "csr: it asks for {other:?}, expected the one name {expected}; the file was changed after `veilsum-auditor init`, or is not an auditor's"
+            "csr: it asks for {other:?}, expected the one name {expected}; the file was changed after it was made, or is not an {role}'s"
         )),
     }
 }
@@ -180,7 +182,7 @@ pub(crate) mod tests {
 
     use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P384_SHA384};
     use ring::signature::{Ed25519KeyPair, KeyPair as _};
-    use veilsum_protocol::enrolment::{REQUEST_VERSION, Role, proof_message};
+    use veilsum_protocol::enrolment::{REQUEST_VERSION, proof_message};
 
     use super::*;
 
@@ -212,12 +214,12 @@ pub(crate) mod tests {
         request.witness_proof = hex::encode(witness.sign(&message));
     }
 
-    /// A request as an auditor makes it.
-    pub(crate) fn auditor_request(name: &str, key: &KeyPair) -> AuditorRequest {
-        let params = CertificateParams::new([format!("{name}.{AUDITOR_DOMAIN}")]).unwrap();
-        AuditorRequest {
+    /// A request as an auditor or operator makes it.
+    pub(crate) fn reader_request(role: Role, name: &str, key: &KeyPair) -> ReaderRequest {
+        let params = CertificateParams::new([format!("{name}.{}", role.domain())]).unwrap();
+        ReaderRequest {
             version: REQUEST_VERSION,
-            role: Role::Auditor,
+            role,
             name: name.to_owned(),
             csr: params.serialize_request(key).unwrap().pem().unwrap(),
         }
@@ -230,11 +232,18 @@ pub(crate) mod tests {
             let hash = Digest::of(&key.subject_public_key_info());
             match verify(&toml::to_string(&request("bank-a", &key, 1)).unwrap()).unwrap() {
                 Verified::Bank(bank) => assert_eq!((bank.name.as_str(), bank.tls.hash), ("bank-a", hash)),
-                Verified::Auditor(_) => panic!("a bank's request"),
+                Verified::Reader(_) => panic!("a bank's request"),
             }
-            match verify(&toml::to_string(&auditor_request("firm", &key)).unwrap()).unwrap() {
-                Verified::Auditor(firm) => assert_eq!((firm.name.as_str(), firm.tls.hash), ("firm", hash)),
-                Verified::Bank(_) => panic!("an auditor's request"),
+            for role in Role::ALL {
+                match verify(&toml::to_string(&reader_request(role, "firm", &key)).unwrap()).unwrap() {
+                    Verified::Reader(firm) => {
+                        assert_eq!(
+                            (firm.role, firm.name.as_str(), firm.tls.hash),
+                            (role, "firm", hash)
+                        );
+                    }
+                    Verified::Bank(_) => panic!("a request of one key"),
+                }
             }
         }
     }
@@ -242,25 +251,31 @@ pub(crate) mod tests {
     #[test]
     fn an_auditor_must_have_signed_for_its_own_name_and_role() {
         let key = KeyPair::generate().unwrap();
-        let good = auditor_request("firm", &key);
-        let refused = |changed: &AuditorRequest| {
+        let good = reader_request(Role::Auditor, "firm", &key);
+        let refused = |changed: &ReaderRequest| {
             let error = verify(&toml::to_string(changed).unwrap()).err().unwrap();
             assert!(error.starts_with("csr: "), "{error}");
             error
         };
-        let renamed = AuditorRequest {
+        let renamed = ReaderRequest {
             name: "other".to_owned(),
             ..good.clone()
         };
         assert!(refused(&renamed).contains("expected the one name other.auditor.veilsum"));
+        // Nor is an auditor an operator.
+        let risen = ReaderRequest {
+            role: Role::Operator,
+            ..good.clone()
+        };
+        assert!(refused(&risen).contains("expected the one name firm.operator.veilsum"));
         // A bank's signing request is public. It makes nobody an auditor.
-        let banks = AuditorRequest {
+        let banks = ReaderRequest {
             csr: request("firm", &key, 1).csr,
             ..good.clone()
         };
         refused(&banks);
         let two = ["firm.auditor.veilsum", "fl.example.org"].map(str::to_owned);
-        let more = AuditorRequest {
+        let more = ReaderRequest {
             csr: CertificateParams::new(two)
                 .unwrap()
                 .serialize_request(&key)
@@ -270,13 +285,13 @@ pub(crate) mod tests {
             ..good.clone()
         };
         refused(&more);
-        let none = AuditorRequest {
+        let none = ReaderRequest {
             csr: "PEM".to_owned(),
             ..good
         };
         refused(&none);
         let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
-        assert!(refused(&auditor_request("firm", &p384)).contains("P-256"));
+        assert!(refused(&reader_request(Role::Auditor, "firm", &p384)).contains("P-256"));
     }
 
     #[test]

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use veilsum_protocol::enrolment::Party;
+use veilsum_protocol::enrolment::{Party, Role};
 use veilsum_protocol::ids::Digest;
 
-use super::auditors::Auditors;
 use super::init::Folder;
 use super::invite::read_consortium;
+use super::readers::Readers;
 use super::register::Register;
 use super::{EnrolError, date_and_time, keyfile};
 
@@ -108,7 +108,7 @@ impl RevokedList {
     }
 }
 
-/// Takes the access of a bank or an auditor away: every key that was admitted under its name.
+/// Takes the access of a bank, an auditor or an operator away: every key that was admitted under its name.
 ///
 /// # Errors
 /// [`EnrolError::Argument`] if nobody of this name was admitted.
@@ -125,9 +125,14 @@ pub fn revoke(dir: &Path, name: &str, now: OffsetDateTime) -> Result<Vec<Revoked
         .filter(|bank| bank.name == name)
         .filter_map(|bank| Some((Party::Bank, Digest::from_hex(&bank.tls_key_sha256)?)))
         .collect();
-    let auditors = Auditors::load(&folder.auditors())?;
-    let auditor = auditors.list().iter().find(|it| it.name == name);
-    found.extend(auditor.map(|it| (Party::Auditor, it.tls_key)));
+    let mut listed = Vec::new();
+    for role in Role::ALL {
+        let readers = Readers::load(role, &folder.readers(role))?;
+        if let Some(reader) = readers.by_name(name) {
+            found.push((role.party(), reader.tls_key));
+            listed.push(readers);
+        }
+    }
     if let Some(place) = register.get(name)?
         && place.certificate.is_some()
         && let Some(verified) = place.verified().map_err(EnrolError::Argument)?
@@ -153,8 +158,8 @@ pub fn revoke(dir: &Path, name: &str, now: OffsetDateTime) -> Result<Vec<Revoked
     }
     let text = toml::to_string(&file).map_err(EnrolError::make("the list of revoked keys"))?;
     keyfile::replace(&list.path, text.as_bytes())?;
-    if auditor.is_some() {
-        auditors.without(name).store(&folder.auditors())?;
+    for readers in listed {
+        readers.without(name).store(&folder.readers(readers.role()))?;
     }
     Ok(file.keys.into_iter().filter(|key| key.name == name).collect())
 }

@@ -1,4 +1,4 @@
-//! Admission of banks and auditors: verified requests become certificates, and entries of the consortium file or of the list of auditors.
+//! Admission by request files: verified requests become certificates, and entries of the consortium file or of the lists of auditors and operators.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use time::OffsetDateTime;
 use veilsum_protocol::consortium::{Consortium, ConsortiumBank, ConsortiumError};
+use veilsum_protocol::enrolment::Role;
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::roster::Roster;
 
-use super::auditors::Auditors;
 use super::ca::Authority;
 use super::init::{CONSORTIUM_FILE, Folder};
+use super::readers::{Reader, Readers};
 use super::register::Register;
-use super::request::{Verified, VerifiedAuditor, VerifiedBank, verify};
+use super::request::{Verified, VerifiedBank, VerifiedReader, verify};
 use super::{EnrolError, keyfile};
 
 /// What enrolment did.
@@ -26,8 +27,8 @@ pub struct EnrolReport {
     pub banks: usize,
     /// The banks of this call.
     pub admitted: Vec<Admission>,
-    /// The auditors of this call.
-    pub auditors: Vec<AuditorAdmission>,
+    /// The auditors and operators of this call.
+    pub readers: Vec<ReaderAdmission>,
 }
 
 /// One bank of an enrolment.
@@ -43,21 +44,23 @@ pub struct Admission {
     pub folder: PathBuf,
 }
 
-/// One auditor of an enrolment.
+/// One auditor or operator of an enrolment.
 #[derive(Debug, Clone, Serialize)]
-pub struct AuditorAdmission {
+pub struct ReaderAdmission {
+    /// What it is.
+    pub role: Role,
     /// Name.
     pub name: String,
     /// Whether it was on the list already, with the same key, and got a new certificate only.
     pub renewed: bool,
-    /// The folder to hand to the auditor: `auditor.crt.pem`, `ca.crt.pem` and `consortium.toml`, all public.
+    /// The folder to hand over: `auditor.crt.pem` or `operator.crt.pem`, `ca.crt.pem` and `consortium.toml`, all public.
     pub folder: PathBuf,
 }
 
 /// Verifies requests, issues certificates valid for `days`, and gives positions: new banks follow the old ones, in the order of
-/// their names. All requests are good, or nothing changes. Where only auditors ask, the consortium file stays as it is.
+/// their names. All requests are good, or nothing changes. Where no bank asks, the consortium file stays as it is.
 ///
-/// A request of an enrolled bank or auditor with the same keys renews its certificate, so the call may be repeated after a crash.
+/// A request of who is enrolled with the same keys renews its certificate, so the call may be repeated after a crash.
 ///
 /// # Errors
 /// [`EnrolError::Content`] with the request at fault.
@@ -77,8 +80,10 @@ pub fn enrol(
         toml::from_str(&text).map_err(|error| EnrolError::content(&consortium_path, error))?;
     let authority = Authority::load(&folder.identity("ca.crt.pem"), &folder.identity("ca.key.pem"))?;
 
-    let auditors_path = folder.auditors();
-    let mut auditors = Auditors::load(&auditors_path)?;
+    let mut lists = BTreeMap::new();
+    for role in Role::ALL {
+        lists.insert(role, Readers::load(role, &folder.readers(role))?);
+    }
 
     let verified = read_requests(requests)?;
     let mut admitted = Vec::new();
@@ -88,19 +93,20 @@ pub fn enrol(
         let certificate = authority.issue_bank(name, &request.tls.public, days, now)?;
         admitted.push((entry, certificate));
     }
-    let mut auditors_admitted = Vec::new();
-    for (name, (path, request)) in &verified.auditors {
-        let renewed = auditors
+    let mut readers_admitted = Vec::new();
+    for ((role, name), (path, request)) in &verified.readers {
+        let Some(list) = lists.get_mut(role) else { continue };
+        let renewed = list
             .admit(name, request.tls.hash)
             .map_err(|problem| EnrolError::content(path, problem))?;
-        let certificate = authority.issue_auditor(name, &request.tls.public, days, now)?;
-        auditors_admitted.push((name, renewed, certificate));
+        let certificate = authority.issue_reader(*role, name, &request.tls.public, days, now)?;
+        readers_admitted.push((*role, name, renewed, certificate));
     }
     let roster = consortium.roster().map_err(|error| match error {
         ConsortiumError::Roster(error) => EnrolError::Argument(error.to_string()),
         other => EnrolError::content(&consortium_path, other),
     })?;
-    no_key_twice(&roster, &auditors)?;
+    no_key_twice(&roster, lists.values())?;
 
     let text = if admitted.is_empty() {
         text
@@ -123,34 +129,37 @@ pub fn enrol(
             folder: admission,
         });
     }
-    let mut auditors_report = Vec::new();
-    for (name, renewed, certificate) in auditors_admitted {
-        let admission = folder.auditor_admission(name);
-        hand_over(&admission, "auditor.crt.pem", &certificate)?;
+    let mut readers_report = Vec::new();
+    for (role, name, renewed, certificate) in readers_admitted {
+        let admission = folder.reader_admission(role, name);
+        hand_over(&admission, &format!("{role}.crt.pem"), &certificate)?;
         hand_over(&admission, "ca.crt.pem", &consortium.ca_pem)?;
-        auditors_report.push(AuditorAdmission {
+        readers_report.push(ReaderAdmission {
+            role,
             name: name.clone(),
             renewed,
             folder: admission,
         });
     }
     let banks = roster.banks().iter().map(|bank| folder.admission(&bank.name));
-    let others = auditors
-        .list()
-        .iter()
-        .map(|it| folder.auditor_admission(&it.name));
+    let others = lists.values().flat_map(|list| {
+        let place = |reader: &Reader| folder.reader_admission(list.role(), &reader.name);
+        list.list().iter().map(place)
+    });
     for admission in banks.chain(others) {
         hand_over(&admission, CONSORTIUM_FILE, &text)?;
     }
-    if !auditors_report.is_empty() {
-        auditors.store(&auditors_path)?;
+    for (role, list) in &lists {
+        if readers_report.iter().any(|admitted| admitted.role == *role) {
+            list.store(&folder.readers(*role))?;
+        }
     }
     report.sort_by_key(|admission| admission.index);
     Ok(EnrolReport {
         consortium_sha256: Digest::of(text.as_bytes()).to_hex(),
         banks: roster.banks().len(),
         admitted: report,
-        auditors: auditors_report,
+        readers: readers_report,
     })
 }
 
@@ -159,14 +168,21 @@ fn hand_over(admission: &Path, file: &str, content: &str) -> Result<(), EnrolErr
     keyfile::replace(&admission.join(file), content.as_bytes())
 }
 
-/// An auditor with a bank's key would be admitted as the bank.
-fn no_key_twice(roster: &Roster, auditors: &Auditors) -> Result<(), EnrolError> {
-    for auditor in auditors.list() {
-        if let Some(bank) = roster.by_tls_key(auditor.tls_key) {
-            return Err(EnrolError::Argument(format!(
-                "auditor {:?} and bank {:?} have the same TLS key; each needs its own",
-                auditor.name, bank.name
-            )));
+/// Who has a bank's key would be admitted as the bank, and an auditor with an operator's key as the operator.
+fn no_key_twice<'a>(roster: &Roster, lists: impl Iterator<Item = &'a Readers>) -> Result<(), EnrolError> {
+    let mut earlier: BTreeMap<Digest, String> = roster
+        .banks()
+        .iter()
+        .map(|bank| (bank.tls_key, format!("bank {:?}", bank.name)))
+        .collect();
+    for list in lists {
+        for reader in list.list() {
+            let who = format!("{} {:?}", list.role(), reader.name);
+            if let Some(other) = earlier.insert(reader.tls_key, who.clone()) {
+                return Err(EnrolError::Argument(format!(
+                    "{who} and {other} have the same TLS key; each needs its own"
+                )));
+            }
         }
     }
     Ok(())
@@ -176,17 +192,14 @@ fn no_key_twice(roster: &Roster, auditors: &Auditors) -> Result<(), EnrolError> 
 #[derive(Default)]
 struct Requests<'a> {
     banks: BTreeMap<String, (&'a Path, VerifiedBank)>,
-    auditors: BTreeMap<String, (&'a Path, VerifiedAuditor)>,
+    readers: BTreeMap<(Role, String), (&'a Path, VerifiedReader)>,
 }
 
 fn read_requests(paths: &[PathBuf]) -> Result<Requests<'_>, EnrolError> {
     let mut requests = Requests::default();
     for path in paths {
         let text = fs::read_to_string(path).map_err(|error| {
-            EnrolError::content(
-                path,
-                format!("{error}; name the request file that the bank or auditor sent"),
-            )
+            EnrolError::content(path, format!("{error}; name the request file that was sent"))
         })?;
         let twice = |who: &str, name: &str, earlier: &Path| {
             let earlier = earlier.display();
@@ -199,11 +212,12 @@ fn read_requests(paths: &[PathBuf]) -> Result<Requests<'_>, EnrolError> {
                 }
                 requests.banks.insert(request.name.clone(), (path, request));
             }
-            Verified::Auditor(request) => {
-                if let Some((earlier, _)) = requests.auditors.get(&request.name) {
-                    return Err(twice("auditor", &request.name, earlier));
+            Verified::Reader(request) => {
+                let key = (request.role, request.name.clone());
+                if let Some((earlier, _)) = requests.readers.get(&key) {
+                    return Err(twice(&request.role.to_string(), &request.name, earlier));
                 }
-                requests.auditors.insert(request.name.clone(), (path, request));
+                requests.readers.insert(key, (path, request));
             }
         }
     }
@@ -247,7 +261,7 @@ mod tests {
     use super::*;
     use crate::enrol::init::{init, tests::options};
     use crate::enrol::inspect::verify_client;
-    use crate::enrol::request::tests::{auditor_request, request};
+    use crate::enrol::request::tests::{reader_request, request};
 
     struct Scene {
         scratch: tempfile::TempDir,
@@ -375,12 +389,16 @@ mod tests {
     impl Scene {
         fn auditor_request(&self, name: &str, key: &KeyPair) -> PathBuf {
             let path = self.scratch.path().join(format!("auditor-{name}.request.toml"));
-            fs::write(&path, toml::to_string(&auditor_request(name, key)).unwrap()).unwrap();
+            fs::write(
+                &path,
+                toml::to_string(&reader_request(Role::Auditor, name, key)).unwrap(),
+            )
+            .unwrap();
             path
         }
 
         fn admitted(&self) -> Vec<String> {
-            let auditors = Auditors::load(&self.dir.join("auditors.toml")).unwrap();
+            let auditors = Readers::load(Role::Auditor, &self.dir.join("auditors.toml")).unwrap();
             auditors.list().iter().map(|it| it.name.clone()).collect()
         }
     }
@@ -401,14 +419,14 @@ mod tests {
         let both = [scene.three(), vec![firm.clone()]].concat();
         let report = scene.enrol(&both).unwrap();
         assert_eq!(
-            (report.banks, report.admitted.len(), report.auditors.len()),
+            (report.banks, report.admitted.len(), report.readers.len()),
             (3, 3, 1)
         );
         let before = scene.consortium();
         assert!(!before.contains("firm"), "{before}");
 
         let report = scene.enrol(&[firm]).unwrap();
-        let [again] = report.auditors.as_slice() else {
+        let [again] = report.readers.as_slice() else {
             panic!("one auditor")
         };
         assert!(again.renewed && report.admitted.is_empty());

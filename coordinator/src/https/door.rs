@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use veilsum_protocol::enrolment::Role;
 use veilsum_protocol::ids::Digest;
 
-use crate::enrol::auditors::Auditors;
 use crate::enrol::inspect::CertificateFacts;
+use crate::enrol::readers::Readers;
 use crate::enrol::revoked::RevokedList;
 use crate::transport::Seats;
 
@@ -74,7 +75,7 @@ impl Door {
         if let Some(bank) = roster.by_tls_key(key) {
             return Ok(format!("bank {}", bank.name));
         }
-        match Auditors::load(&self.admitted) {
+        match Readers::load(Role::Auditor, &self.admitted) {
             Ok(list) => match list.by_tls_key(key) {
                 Some(auditor) => Ok(format!("auditor {}", auditor.name)),
                 None => Err(Refusal::Stranger(format!(
@@ -169,7 +170,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("auditors.toml");
         let key = Digest::of(b"key");
-        let mut list = Auditors::load(&path).unwrap();
+        let mut list = Readers::load(Role::Auditor, &path).unwrap();
         list.admit("firm", key).unwrap();
         list.store(&path).unwrap();
         let banks = (1..=3u8).map(|position| RosterEntry {

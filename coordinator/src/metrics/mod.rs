@@ -57,6 +57,9 @@ struct Inner {
     banks_connected: Gauge,
     least_banks: Gauge,
     bank: Family<Label<String>, Gauge>,
+    bank_certificate: Family<Label<String>, Gauge<f64, AtomicU64>>,
+    replaced: Family<Label<String>, Counter>,
+    two_places: Family<Label<String>, Gauge>,
     epoch: Gauge,
     round_open: Gauge,
     tasks: Family<Label<&'static str>, Gauge>,
@@ -90,6 +93,9 @@ impl Meters {
             banks_connected: Gauge::default(),
             least_banks: Gauge::default(),
             bank: Family::default(),
+            bank_certificate: Family::default(),
+            replaced: Family::default(),
+            two_places: Family::default(),
             epoch: Gauge::default(),
             round_open: Gauge::default(),
             tasks: Family::default(),
@@ -110,6 +116,11 @@ impl Meters {
         }
         inner.register(start);
         Self(Arc::new(inner))
+    }
+
+    /// The coordinator's certificate was replaced by one that expires then, in Unix seconds.
+    pub fn certificate_expires(&self, at: i64) {
+        self.0.certificate.set(whole(at));
     }
 
     /// A bank fetches a public file of so many bytes.
@@ -227,6 +238,22 @@ impl Inner {
             "1 if the bank is connected, else 0",
             self.bank.clone(),
         );
+        all.register_with_unit(
+            "bank_certificate_not_after",
+            "When the certificate expires that the bank showed last, in Unix time",
+            Unit::Seconds,
+            self.bank_certificate.clone(),
+        );
+        all.register(
+            "bank_connections_replaced",
+            "Connections of the bank that stood and whose place a newer one with its key took",
+            self.replaced.clone(),
+        );
+        all.register(
+            "bank_in_two_places",
+            "1 while two daemons run with the bank's identity, else 0",
+            self.two_places.clone(),
+        );
         all.register(
             "epoch",
             "Number of the armed key epoch, 0 if none is",
@@ -273,9 +300,20 @@ impl Inner {
         self.least_banks.set(status.least_banks.into());
         // Who left the roster is told no more.
         self.bank.clear();
+        self.bank_certificate.clear();
+        self.two_places.clear();
+        self.replaced.clear();
         for bank in &status.banks {
             let label = [("bank", bank.name.clone())];
             self.bank.get_or_create(&label).set(bank.connected.into());
+            self.two_places
+                .get_or_create(&label)
+                .set(bank.two_places.is_some().into());
+            if let Some(until) = bank.certificate_until {
+                self.bank_certificate.get_or_create(&label).set(whole(until));
+            }
+            // A total, counted from the start elsewhere.
+            self.replaced.get_or_create(&label).inc_by(bank.replaced);
         }
         self.epoch.set(signed(status.epoch.unwrap_or(0)));
         self.round_open.set(status.round.is_some().into());

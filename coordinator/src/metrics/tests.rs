@@ -22,6 +22,9 @@ fn status() -> Status {
         software: None,
         has_keys: connected,
         away_since: None,
+        certificate_until: Some(1_900_000_000),
+        replaced: 2,
+        two_places: (index == 1).then(|| ["192.0.2.1:1", "192.0.2.2:2"].map(str::to_owned)),
     };
     let task = |name: &str, status| TaskLine {
         name: name.to_owned(),

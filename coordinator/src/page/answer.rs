@@ -1,6 +1,7 @@
 //! What is answered on each path.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hyper::StatusCode;
 use maud::{Markup, html};
@@ -93,8 +94,9 @@ async fn ready(office: &Office) -> Answer {
     if let Err(absent) = office.status().await {
         return plain(StatusCode::SERVICE_UNAVAILABLE, absent.words());
     }
-    if office.expires <= OffsetDateTime::now_utc().unix_timestamp() {
-        let words = "the coordinator's certificate has expired, so no bank connects; run `veilsum-coordinator renew` and start it again";
+    if office.expires.load(Ordering::Relaxed) <= OffsetDateTime::now_utc().unix_timestamp() {
+        let words =
+            "the coordinator's certificate has expired, so no bank connects; run `veilsum-coordinator renew`";
         return plain(StatusCode::SERVICE_UNAVAILABLE, words);
     }
     plain(StatusCode::OK, "ready")

@@ -103,6 +103,9 @@ fn row(bank: &BankStatus, status: &Status, rounds: &[RoundHistory]) -> Markup {
             td {
                 @if bank.connected { span.sign.good aria-hidden="true" { "●" } "connected" }
                 @else { span.sign.bad aria-hidden="true" { "○" } "away" @if let Some(away) = away { " for " (away) } }
+                @if let Some([before, now]) = &bank.two_places {
+                    br; span.bad { "from two places, " (before) " and " (now) ": two daemons run with one identity" }
+                }
             }
             td { @if bank.has_keys { "yes" } @else if bank.connected && status.epoch.is_some() { span.bad { "none" } } @else { "-" } }
             td.soft { (bank.software.as_deref().unwrap_or("-")) }

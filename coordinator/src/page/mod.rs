@@ -4,6 +4,7 @@
 //!   page, is in the crate `veilsum-page`.
 //! * `document`: the page from top to bottom; `now`, `tasks`, `rounds`, `banks`, `roster`, `curves`, `log`: its sections; `confirm`, `create`: what is
 //!   asked before anything is done.
+//! * `door`: the same page by TLS, for operators on other machines.
 //! * `office`: what answers are made from: the engine by its inputs and its feed, the published log by its files.
 //!
 //! hyper serves it, as it serves auditors: one HTTP stack in the program, and the table of routes with their roles is ours to test.
@@ -14,6 +15,7 @@ mod confirm;
 mod create;
 mod curves;
 mod document;
+mod door;
 mod log;
 mod now;
 mod office;
@@ -23,6 +25,7 @@ mod routes;
 mod task;
 mod tasks;
 
+pub use door::{Door, LINK_ALPN, Operators, PAGE_ALPN};
 pub use office::Office;
 pub use routes::{Act, ROUTES};
 pub use veilsum_page::{Role, Server};

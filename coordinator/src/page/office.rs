@@ -1,5 +1,6 @@
 //! What answers are made from.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub struct Office {
     pub(super) guard: Guard,
     pub(super) meters: Meters,
     /// When the coordinator's certificate expires, in Unix seconds.
-    pub(super) expires: i64,
+    pub(super) expires: AtomicI64,
     state: Mutex<State>,
     log: Mutex<Log>,
 }
@@ -73,12 +74,17 @@ impl Absent {
 }
 
 impl Office {
+    /// The coordinator's certificate was replaced by one that expires then, in Unix seconds.
+    pub fn certificate_expires(&self, at: i64) {
+        self.expires.store(at, Ordering::Relaxed);
+    }
+
     /// Of a daemon that is about to open its store. A browser that comes in by a link stays so many seconds; `port` is where it comes in.
     pub fn new(session_s: u32, port: u16, meters: Meters, history: History, expires: i64) -> Arc<Self> {
         Arc::new(Self {
             guard: Guard::new("operator", Duration::from_secs(session_s.into()), port),
             meters,
-            expires,
+            expires: AtomicI64::new(expires),
             state: Mutex::new(State::Starting),
             log: Mutex::new(Log {
                 history,

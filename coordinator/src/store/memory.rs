@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::ports::{Commit, Store, StoreError};
+use crate::engine::ports::{Commit, Store, StoreError, View};
 
 /// Records, entries and head in memory. A clone is a copy of this moment, as a crash would leave it behind.
 #[derive(Clone, Debug, Default)]
@@ -65,5 +65,15 @@ impl Store for MemoryStore {
 
     fn checkpoint(&self) -> Result<Option<String>, StoreError> {
         Ok(self.checkpoint.clone())
+    }
+
+    fn view(&self) -> Result<View, StoreError> {
+        let copy = self.clone();
+        Ok(View {
+            records: self.scan("")?,
+            log_size: self.log_size()?,
+            checkpoint: self.checkpoint()?,
+            entries: Box::new(move |from, to| copy.entries(from, to)),
+        })
     }
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use ::sled::{Batch, Config, Db, IVec};
 
 use crate::atomic_file::{durable_create_folder, sync_folder};
-use crate::engine::ports::{Commit, Store, StoreError};
+use crate::engine::ports::{Commit, Store, StoreError, View};
 
 /// Version of the layout of keys and values below.
 const FORMAT: &str = "veilsum-coordinator-store/1";
@@ -194,31 +194,11 @@ impl SledStore {
     }
 
     fn error(&self, error: ::sled::Error) -> StoreError {
-        let path = self.folder.clone();
-        match error {
-            ::sled::Error::Io(source) => StoreError::Io {
-                action: "read or write the database",
-                path,
-                source,
-            },
-            ::sled::Error::Corruption { at, .. } => {
-                let what = at.map_or("found a page that fails its checksum".to_owned(), |at| {
-                    format!("found a page that fails its checksum, at {at}")
-                });
-                StoreError::Damaged { path, what }
-            }
-            other => StoreError::Damaged {
-                path,
-                what: other.to_string(),
-            },
-        }
+        store_error(&self.folder, error)
     }
 
     fn damaged(&self, what: &str) -> StoreError {
-        StoreError::Damaged {
-            path: self.folder.clone(),
-            what: what.to_owned(),
-        }
+        damaged(&self.folder, what)
     }
 }
 
@@ -275,27 +255,7 @@ impl Store for SledStore {
     }
 
     fn entries(&self, from: u64, to: u64) -> Result<Vec<Vec<u8>>, StoreError> {
-        if from > to || to > self.log_size {
-            return Err(StoreError::NoSuchEntries {
-                from,
-                to,
-                size: self.log_size,
-            });
-        }
-        let mut entries = Vec::new();
-        let mut number = from;
-        for entry in self.db.range(entry_key(from)..entry_key(to)) {
-            let (key, entry) = entry.map_err(|error| self.error(error))?;
-            if *key != entry_key(number) {
-                break;
-            }
-            entries.push(entry.to_vec());
-            number += 1;
-        }
-        if number != to {
-            return Err(self.damaged(&format!("log entry {number} is missing")));
-        }
-        Ok(entries)
+        entries(&self.db, &self.folder, self.log_size, from, to)
     }
 
     fn checkpoint(&self) -> Result<Option<String>, StoreError> {
@@ -305,6 +265,65 @@ impl Store for SledStore {
         let text =
             String::from_utf8(bytes.to_vec()).map_err(|_| self.damaged("the checkpoint is not text"))?;
         Ok(Some(text))
+    }
+
+    fn view(&self) -> Result<View, StoreError> {
+        // A handle of its own on the same database, in which no entry ever changes.
+        let (db, folder, size) = (Db::clone(&self.db), self.folder.clone(), self.log_size);
+        Ok(View {
+            records: self.scan("")?,
+            log_size: size,
+            checkpoint: self.checkpoint()?,
+            entries: Box::new(move |from, to| entries(&db, &folder, size, from, to)),
+        })
+    }
+}
+
+fn entries(db: &Db, folder: &Path, size: u64, from: u64, to: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+    if from > to || to > size {
+        return Err(StoreError::NoSuchEntries { from, to, size });
+    }
+    let mut entries = Vec::new();
+    let mut number = from;
+    for entry in db.range(entry_key(from)..entry_key(to)) {
+        let (key, entry) = entry.map_err(|error| store_error(folder, error))?;
+        if *key != entry_key(number) {
+            break;
+        }
+        entries.push(entry.to_vec());
+        number += 1;
+    }
+    if number != to {
+        return Err(damaged(folder, &format!("log entry {number} is missing")));
+    }
+    Ok(entries)
+}
+
+fn store_error(folder: &Path, error: ::sled::Error) -> StoreError {
+    let path = folder.to_owned();
+    match error {
+        ::sled::Error::Io(source) => StoreError::Io {
+            action: "read or write the database",
+            path,
+            source,
+        },
+        ::sled::Error::Corruption { at, .. } => {
+            let what = at.map_or("found a page that fails its checksum".to_owned(), |at| {
+                format!("found a page that fails its checksum, at {at}")
+            });
+            StoreError::Damaged { path, what }
+        }
+        other => StoreError::Damaged {
+            path,
+            what: other.to_string(),
+        },
+    }
+}
+
+fn damaged(folder: &Path, what: &str) -> StoreError {
+    StoreError::Damaged {
+        path: folder.to_owned(),
+        what: what.to_owned(),
     }
 }
 

@@ -7,13 +7,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quinn::{Endpoint, VarInt};
+use quinn::{Endpoint, ServerConfig, VarInt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::wire::stream::CloseCode;
@@ -39,6 +39,9 @@ const CHOICES: u32 = 16;
 
 /// Between two looks at the list of revoked keys: after so long a connection that stands is closed.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Between two looks whether a port is free again.
+const BETWEEN: Duration = Duration::from_millis(10);
 
 /// How long banks may take to notice that the coordinator goes away.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -111,31 +114,13 @@ impl Listener {
             banks: Some(Arc::new(tls_config(identity)?)),
             visitors: Visitors::new(identity, desk)?,
         };
-        let failed = |protocol| {
-            move |error| TransportError::Bind {
-                protocol,
-                address: listen,
-                error,
-            }
-        };
-        let mut tries = if listen.port() == 0 { CHOICES } else { 1 };
-        loop {
-            let endpoint = listen_quic::bind(listen, config.clone()).map_err(failed("UDP"))?;
-            let address = endpoint.local_addr().map_err(failed("UDP"))?;
-            tries -= 1;
-            match listen_tcp::bind(address, limits) {
-                Err(error) if tries == 0 => return Err(failed("TCP")(error)),
-                Err(_) => {}
-                Ok(tcp) => {
-                    return Ok(Self {
-                        endpoint,
-                        tcp,
-                        doors,
-                        limits: limits.clone(),
-                    });
-                }
-            }
-        }
+        let (endpoint, tcp) = bind_both(listen, &config, limits)?;
+        Ok(Self {
+            endpoint,
+            tcp,
+            doors,
+            limits: limits.clone(),
+        })
     }
 
     /// The address that is bound.
@@ -260,7 +245,49 @@ impl Listener {
     }
 }
 
-/// Serves those who ask to be enrolled, by TCP, until `stop` is ready: there is no roster yet. Gives the address that is bound to `bound`.
+/// The same port for UDP and for TCP.
+fn bind_both(
+    listen: SocketAddr,
+    config: &ServerConfig,
+    limits: &Limits,
+) -> Result<(Endpoint, TcpListener), TransportError> {
+    let failed = |protocol| {
+        move |error| TransportError::Bind {
+            protocol,
+            address: listen,
+            error,
+        }
+    };
+    let mut tries = if listen.port() == 0 { CHOICES } else { 1 };
+    loop {
+        let endpoint = listen_quic::bind(listen, config.clone()).map_err(failed("UDP"))?;
+        let address = endpoint.local_addr().map_err(failed("UDP"))?;
+        tries -= 1;
+        match listen_tcp::bind(address, limits) {
+            Err(error) if tries == 0 => return Err(failed("TCP")(error)),
+            Err(_) => {}
+            Ok(tcp) => return Ok((endpoint, tcp)),
+        }
+    }
+}
+
+/// Waits until the port is free again for UDP: quinn lets go of its socket on a task of its own, a moment after the endpoint is dropped, and whoever
+/// serves next binds it.
+async fn let_go(endpoint: Endpoint) {
+    let Ok(address) = endpoint.local_addr() else {
+        return;
+    };
+    drop(endpoint);
+    let free = async {
+        while std::net::UdpSocket::bind(address).is_err() {
+            sleep(BETWEEN).await;
+        }
+    };
+    let _ = timeout(FAREWELL, free).await;
+}
+
+/// Serves those who ask to be enrolled, by TCP, until `stop` is ready: there is no roster yet. By UDP everybody is refused, and learns so that UDP gets
+/// here (`veilsum-client preflight`). Gives the address that is bound to `bound`.
 ///
 /// # Errors
 /// [`TransportError::Bind`] or [`TransportError::Tls`]. Peers never make this return.
@@ -272,17 +299,17 @@ pub async fn serve_desk(
     bound: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> Result<(), TransportError> {
-    let failed = |error| TransportError::Bind {
-        protocol: "TCP",
-        address: listen,
-        error,
-    };
+    let config = listen_quic::server_config(identity, limits)?;
     let doors = Doors {
         banks: None,
         visitors: Visitors::new(identity, desk)?,
     };
-    let tcp = listen_tcp::bind(listen, limits).map_err(failed)?;
-    bound(tcp.local_addr().map_err(failed)?);
+    let (endpoint, tcp) = bind_both(listen, &config, limits)?;
+    bound(tcp.local_addr().map_err(|error| TransportError::Bind {
+        protocol: "TCP",
+        address: listen,
+        error,
+    })?);
     let handshakes = Arc::new(Semaphore::new(limits.max_handshakes));
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -290,6 +317,7 @@ pub async fn serve_desk(
         tokio::select! {
             () = &mut stop => break,
             Some(_) = connections.join_next() => {}
+            Some(incoming) = endpoint.accept() => incoming.refuse(),
             (socket, remote) = listen_tcp::accept(&tcp) => {
                 if let Some(place) = listen_tcp::admit(remote, &handshakes) {
                     let (doors, limits) = (doors.clone(), limits.clone());
@@ -304,5 +332,6 @@ pub async fn serve_desk(
     drop(tcp);
     let farewell = async { while connections.join_next().await.is_some() {} };
     let _ = timeout(FAREWELL, farewell).await;
+    let_go(endpoint).await;
     Ok(())
 }

@@ -145,12 +145,23 @@ impl<M, O> Hall<M, O> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(earlier) = current.insert(bank, entering) {
             if earlier.connection.end().is_none() {
-                tracing::warn!(
-                    %bank,
-                    before = %earlier.connection.remote_address(),
-                    now = %connection.remote_address(),
-                    "a newer connection with this bank's key takes the place of one that stood; if this comes again, two daemons run with one identity: tell the bank to stop one"
-                );
+                let (before, now) = (earlier.connection.remote_address(), connection.remote_address());
+                let entry = self.roster.bank(bank);
+                if entry.is_some_and(|entry| self.seats.replaced(entry.tls_key, before, now)) {
+                    tracing::warn!(
+                        %bank,
+                        %before,
+                        %now,
+                        "this bank connects from two places: two daemons run with one identity; tell the bank to stop one"
+                    );
+                } else {
+                    tracing::warn!(
+                        %bank,
+                        %before,
+                        %now,
+                        "a newer connection with this bank's key takes the place of one that stood; if this comes again, two daemons run with one identity: tell the bank to stop one"
+                    );
+                }
             }
             earlier.connection.close(CloseCode::Replaced, REPLACED);
         }
@@ -246,6 +257,7 @@ pub(super) fn identify<M, O>(
         }
     }
     if let Some(entry) = hall.roster.by_tls_key(facts.tls_key) {
+        hall.seats.showed(facts.tls_key, facts.not_after);
         return Ok(entry.index);
     }
     if let Some(waits_for) = hall.seats.knock(&facts.tls_key) {

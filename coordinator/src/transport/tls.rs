@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::PrivateKeyDer;
 use veilsum_protocol::wire::stream::ALPN;
 
 use super::listen::TransportError;
+use super::shown::ShownCertificate;
 use crate::enrol::{EnrolError, inspect, keyfile};
 
 /// The coordinator's certificate and key, and the authority that banks' certificates come from.
@@ -20,6 +20,8 @@ pub struct ServerIdentity {
     pub key: PrivateKeyDer<'static>,
     /// PEM.
     pub ca: Vec<u8>,
+    /// What every door shows, which may be replaced while they are open.
+    pub shown: ShownCertificate,
 }
 
 impl ServerIdentity {
@@ -32,15 +34,25 @@ impl ServerIdentity {
             path: certificate.to_owned(),
             error,
         };
+        let path = certificate;
+        let certificate = std::fs::read(path).map_err(error)?;
+        let key = PrivateKeyDer::Pkcs8(keyfile::read_pkcs8(key)?.to_vec().into());
+        let ca = ca.as_bytes().to_vec();
+        let shown =
+            ShownCertificate::new(&certificate, &ca, &key).map_err(|problem| EnrolError::Content {
+                path: path.to_owned(),
+                problem,
+            })?;
         Ok(Self {
-            certificate: std::fs::read(certificate).map_err(error)?,
-            key: PrivateKeyDer::Pkcs8(keyfile::read_pkcs8(key)?.to_vec().into()),
-            ca: ca.as_bytes().to_vec(),
+            certificate,
+            key,
+            ca,
+            shown,
         })
     }
 }
 
-/// TLS as the coordinator speaks it, by either way.
+/// TLS as the coordinator speaks it, by either way. It shows what [`ServerIdentity::shown`] has.
 ///
 /// # Errors
 /// [`TransportError::Tls`] when certificate, key and authority do not work together.
@@ -51,17 +63,11 @@ pub fn tls_config(identity: &ServerIdentity) -> Result<ServerConfig, TransportEr
     let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
         .build()
         .map_err(|error| tls(error.to_string()))?;
-    let chain = CertificateDer::pem_slice_iter(&identity.certificate)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| tls(format!("the coordinator's certificate: {error}")))?;
     let mut crypto = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .and_then(|builder| {
-            builder
-                .with_client_cert_verifier(verifier)
-                .with_single_cert(chain, identity.key.clone_key())
-        })
-        .map_err(|error| tls(format!("the coordinator's certificate and key: {error}")))?;
+        .map_err(|error| tls(error.to_string()))?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(identity.shown.alone());
     crypto.alpn_protocols = vec![ALPN.to_vec()];
     // No resumption: every connection shows its certificate anew, so that an expired one is noticed.
     crypto.send_tls13_tickets = 0;

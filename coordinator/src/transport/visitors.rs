@@ -1,4 +1,5 @@
-//! Those who ask to be enrolled, at the banks' own TCP port: told apart by the application protocol that they name in the handshake.
+//! Those who ask to be enrolled, and members that renew their certificate, at the banks' own TCP port: told apart by the application protocol that
+//! they name in the handshake. Who asks to be enrolled has no certificate yet; who renews must show the one that is in force.
 //!
 //! A stranger is refused cheaply: one handshake, one frame of bounded size, one small file. Places, questions of one address and every
 //! wait are bounded, and are none of the banks'.
@@ -10,8 +11,6 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, NoServerSessionStorage};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -19,18 +18,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::StartHandshake;
+use tokio_rustls::server::TlsStream;
 use veilsum_protocol::enrolment::{
-    ANSWER_LIMIT, ASK_LIMIT, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting,
+    ANSWER_LIMIT, ASK_LIMIT, Answer, Ask, ENROL_ALPN, GREETING_LIMIT, Greeting, RENEW_ALPN, RENEWAL_LIMIT,
+    Refusal, RefusalReason, Renewal,
 };
-use veilsum_protocol::ids::Timestamp;
+use veilsum_protocol::ids::{Digest, Timestamp};
 use veilsum_protocol::wire::frame::{HEADER, body_length, decode, encode_frame};
 use zeroize::Zeroizing;
 
 use super::listen::TransportError;
 use super::listen_tcp::linger;
 use super::pace::Pace;
-use super::tls::ServerIdentity;
+use super::tls::{ServerIdentity, tls_config};
 use crate::enrol::desk::Desk;
+use crate::enrol::inspect::{CertificateFacts, facts_of_der};
 use crate::enrol::revoked::RevokedList;
 
 /// Questions that are dealt with at once.
@@ -52,6 +54,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 pub(super) struct Visitors {
     desk: Desk,
     enrol: Arc<ServerConfig>,
+    renew: Arc<ServerConfig>,
     places: Arc<Semaphore>,
     known: Mutex<HashMap<IpAddr, Known>>,
 }
@@ -94,17 +97,24 @@ impl Visitors {
         Ok(Arc::new(Self {
             desk,
             enrol: Arc::new(enrol_config(identity)?),
+            renew: Arc::new(renew_config(identity)?),
             places: Arc::new(Semaphore::new(PLACES)),
             known: Mutex::default(),
         }))
     }
 
-    /// TLS for whoever names the protocol of those who ask; it wants no certificate, since they have none.
+    /// TLS for whoever names a protocol of those who ask: to be enrolled they show no certificate, to renew one they must.
     pub(super) fn config(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
-        let mut named = hello.alpn()?;
-        named
-            .any(|name| name == ENROL_ALPN)
-            .then(|| Arc::clone(&self.enrol))
+        // In this order: who names both has no certificate to show.
+        let names = |wanted: &[u8]| {
+            hello
+                .alpn()
+                .is_some_and(|mut named| named.any(|name| name == wanted))
+        };
+        if names(ENROL_ALPN) {
+            return Some(Arc::clone(&self.enrol));
+        }
+        names(RENEW_ALPN).then(|| Arc::clone(&self.renew))
     }
 
     /// Whose access was taken away.
@@ -153,17 +163,30 @@ impl Visitors {
         };
         drop(handshake);
         let ask = async {
-            let mut stream = start
-                .into_stream(config)
-                .await
-                .map_err(|error| error.to_string())?;
+            let mut stream = match start.into_stream(config).into_fallible().await {
+                Ok(stream) => stream,
+                Err((error, stream)) => {
+                    linger(stream).await;
+                    return Err(error.to_string());
+                }
+            };
             let greeting = Greeting { time: now() };
             send(&mut stream, &greeting, GREETING_LIMIT).await?;
-            let ask: Ask = receive(&mut stream, ASK_LIMIT).await?;
-            Ok::<_, String>((stream, ask))
+            let question = if stream.get_ref().1.alpn_protocol() == Some(RENEW_ALPN) {
+                let member = member(&stream)?;
+                let asked: Option<Renewal> = receive(&mut stream, RENEWAL_LIMIT).await?;
+                asked.map(|asked| Question::Renew(member, asked))
+            } else {
+                let asked: Option<Ask> = receive(&mut stream, ASK_LIMIT).await?;
+                asked.map(Question::Enrol)
+            };
+            Ok::<_, String>((stream, question))
         };
-        let (mut stream, ask) = match timeout(QUESTION, ask).await {
-            Ok(Ok(asked)) => asked,
+        let (mut stream, question) = match timeout(QUESTION, ask).await {
+            Ok(Ok((stream, Some(question)))) => (stream, question),
+            Ok(Ok((_, None))) => {
+                return tracing::debug!(%remote, "somebody looked who stands here and what time it is, and asked for nothing");
+            }
             Ok(Err(error)) => {
                 return tracing::info!(%remote, error, "a request to be enrolled did not come whole");
             }
@@ -172,7 +195,18 @@ impl Visitors {
             }
         };
         let desk = self.desk.clone();
-        let answer = spawn_blocking(move || desk.answer(ask, OffsetDateTime::now_utc())).await;
+        let answer = spawn_blocking(move || {
+            let now = OffsetDateTime::now_utc();
+            match question {
+                Question::Enrol(ask) => desk.answer(ask, now),
+                Question::Renew((shown, facts), asked) if asked.replaces == shown => desk.renew(&facts, now),
+                Question::Renew(..) => Answer::Refused(Refusal::new(
+                    RefusalReason::Request,
+                    "the question names another certificate than the one that was shown",
+                )),
+            }
+        })
+        .await;
         let Ok(answer) = answer else {
             return tracing::error!("a request to be enrolled was not answered: its thread broke down");
         };
@@ -193,6 +227,20 @@ impl Visitors {
     }
 }
 
+/// What is asked.
+enum Question {
+    Enrol(Ask),
+    /// By a member, whose certificate has this SHA-256 and content.
+    Renew((Digest, CertificateFacts), Renewal),
+}
+
+/// The certificate that was proved in the handshake.
+fn member(stream: &TlsStream<TcpStream>) -> Result<(Digest, CertificateFacts), String> {
+    let chain = stream.get_ref().1.peer_certificates();
+    let shown = chain.and_then(<[_]>::first).ok_or("no client certificate")?;
+    Ok((Digest::of(shown), facts_of_der(shown)?))
+}
+
 fn now() -> Timestamp {
     Timestamp(u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap_or(0))
 }
@@ -210,50 +258,52 @@ async fn send<T: serde::Serialize>(
     stream.flush().await.map_err(|error| error.to_string())
 }
 
-/// The frame may hold a secret.
+/// The frame may hold a secret. `None` from who goes away without a word.
 async fn receive<T: serde::de::DeserializeOwned>(
     stream: &mut (impl AsyncRead + Unpin),
     limit: usize,
-) -> Result<T, String> {
+) -> Result<Option<T>, String> {
     let mut header = [0; HEADER];
-    stream
-        .read_exact(&mut header)
+    let first = stream
+        .read(&mut header)
         .await
         .map_err(|error| error.to_string())?;
+    let Some(rest) = header.get_mut(first..).filter(|_| first > 0) else {
+        return Ok(None);
+    };
+    stream.read_exact(rest).await.map_err(|error| error.to_string())?;
     let length = body_length(header, limit).map_err(|error| error.to_string())?;
     let mut body = Zeroizing::new(vec![0; length]);
     stream
         .read_exact(&mut body)
         .await
         .map_err(|error| error.to_string())?;
-    decode(&body, limit).map_err(|error| error.to_string())
+    decode(&body, limit).map(Some).map_err(|error| error.to_string())
 }
 
 /// The authority goes with the certificate: whoever asks knows its hash, and has no copy.
 fn enrol_config(identity: &ServerIdentity) -> Result<ServerConfig, TransportError> {
-    let tls = |error: String| TransportError::Tls(error);
-    let mut chain = Vec::new();
-    for (what, pem) in [
-        ("certificate", &identity.certificate),
-        ("authority", &identity.ca),
-    ] {
-        for found in CertificateDer::pem_slice_iter(pem) {
-            chain.push(found.map_err(|error| tls(format!("the coordinator's {what}: {error}")))?);
-        }
-    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .and_then(|builder| {
-            builder
-                .with_no_client_auth()
-                .with_single_cert(chain, identity.key.clone_key())
-        })
-        .map_err(|error| tls(format!("the coordinator's certificate and key: {error}")))?;
-    config.alpn_protocols = vec![ENROL_ALPN.to_vec()];
+        .map_err(|error| TransportError::Tls(error.to_string()))?
+        .with_no_client_auth()
+        .with_cert_resolver(identity.shown.with_authority());
+    Ok(for_one_question(config, ENROL_ALPN))
+}
+
+/// As banks are met, certificate and all; the authority goes along, so that the same asker serves both questions.
+fn renew_config(identity: &ServerIdentity) -> Result<ServerConfig, TransportError> {
+    let mut config = tls_config(identity)?;
+    config.cert_resolver = identity.shown.with_authority();
+    Ok(for_one_question(config, RENEW_ALPN))
+}
+
+fn for_one_question(mut config: ServerConfig, alpn: &[u8]) -> ServerConfig {
+    config.alpn_protocols = vec![alpn.to_vec()];
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    Ok(config)
+    config
 }
 
 #[cfg(test)]
@@ -261,6 +311,50 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::enrol::init::{Folder, InitOptions, init};
+
+    fn visitors() -> (tempfile::TempDir, Arc<Visitors>) {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path().join("consortium");
+        let options = InitOptions {
+            name: "demo".to_owned(),
+            listen: "127.0.0.1:7443".parse().unwrap(),
+            hosts: vec!["localhost".to_owned()],
+            dir: dir.clone(),
+            days: 90,
+        };
+        init(&options, OffsetDateTime::now_utc()).unwrap();
+        let folder = Folder::at(&dir);
+        let ca = std::fs::read_to_string(folder.identity("ca.crt.pem")).unwrap();
+        let (certificate, key) = (
+            folder.identity("server.crt.pem"),
+            folder.identity("server.key.pem"),
+        );
+        let identity = ServerIdentity::load(&certificate, &key, &ca).unwrap();
+        (scratch, Visitors::new(&identity, Desk::new(&dir)).unwrap())
+    }
+
+    /// Whoever has a whole network of addresses fills no memory, and makes nobody forgotten who has a place.
+    #[test]
+    fn so_many_addresses_are_remembered_and_no_more() {
+        let (_scratch, visitors) = visitors();
+        let now = Instant::now();
+        let known = || visitors.known.lock().unwrap().len();
+        let held: Vec<Place> = (0..PLACES_EACH)
+            .map(|_| visitors.place("192.0.2.1".parse().unwrap(), now).unwrap())
+            .collect();
+        for number in 0..4 * u32::try_from(REMEMBERED).unwrap() {
+            let address = IpAddr::V4((0x0a00_0000 + number).into());
+            assert!(visitors.place(address, now).is_some(), "{address}");
+            assert!(known() <= REMEMBERED, "{}", known());
+        }
+        assert!(
+            visitors.place("192.0.2.1".parse().unwrap(), now).is_none(),
+            "a fifth place"
+        );
+        drop(held);
+        assert!(visitors.place("192.0.2.1".parse().unwrap(), now).is_some());
+    }
 
     #[test]
     fn a_network_of_ipv6_is_one_visitor() {

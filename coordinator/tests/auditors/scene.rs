@@ -25,9 +25,7 @@ use veilsum_coordinator::store::sled::SledStore;
 use veilsum_coordinator::transport::{Seats, ServerIdentity};
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::{Signature, SigningKey};
-use veilsum_protocol::enrolment::{
-    AUDITOR_DOMAIN, AuditorRequest, EnrolmentRequest, REQUEST_VERSION, Role, proof_message,
-};
+use veilsum_protocol::enrolment::{EnrolmentRequest, REQUEST_VERSION, ReaderRequest, Role, proof_message};
 use veilsum_protocol::ids::{BankIndex, Digest, Epoch, Round};
 use veilsum_protocol::log::entry::{Entry, RoundResult};
 use veilsum_protocol::roster::Roster;
@@ -281,7 +279,9 @@ impl Scene {
             let identity = self.dir().join("identity");
             Authority::load(&identity.join("ca.crt.pem"), &identity.join("ca.key.pem")).unwrap()
         };
-        let pem = authority.issue_auditor("firm", &key, 30, then).unwrap();
+        let pem = authority
+            .issue_reader(Role::Auditor, "firm", &key, 30, then)
+            .unwrap();
         Identity::new(self.scratch.path(), "issued", &pem, &key)
     }
 
@@ -362,8 +362,8 @@ fn bank_request(folder: &Path, name: &str, key: &KeyPair, seed: u8) -> PathBuf {
 }
 
 fn auditor_request(folder: &Path, name: &str, key: &KeyPair) -> PathBuf {
-    let params = CertificateParams::new([format!("{name}.{AUDITOR_DOMAIN}")]).unwrap();
-    let request = AuditorRequest {
+    let params = CertificateParams::new([format!("{name}.{}", Role::Auditor.domain())]).unwrap();
+    let request = ReaderRequest {
         version: REQUEST_VERSION,
         role: Role::Auditor,
         name: name.to_owned(),

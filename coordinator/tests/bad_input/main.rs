@@ -6,4 +6,5 @@ mod certificate;
 mod configuration;
 mod enrolment;
 mod machine;
+mod preflight;
 mod scene;

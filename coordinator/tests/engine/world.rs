@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use veilsum_coordinator::engine::broadcast::Feed;
 use veilsum_coordinator::engine::driver::{Engine, Input, Parts};
 use veilsum_coordinator::engine::gate::Gate;
-use veilsum_coordinator::engine::ports::{Commit, Fault, Membership, Store, StoreError};
+use veilsum_coordinator::engine::ports::{Commit, Fault, Membership, Store, StoreError, View};
 use veilsum_coordinator::engine::roster::RosterView;
 use veilsum_coordinator::engine::status::Status;
 use veilsum_coordinator::ledger::{Archive, StoredLedger};
@@ -129,6 +129,10 @@ impl Store for MortalStore {
 
     fn checkpoint(&self) -> Result<Option<String>, StoreError> {
         self.store.checkpoint()
+    }
+
+    fn view(&self) -> Result<View, StoreError> {
+        self.store.view()
     }
 }
 

@@ -122,15 +122,19 @@ fn a_link_is_given_where_there_is_a_page() {
     let scene = Scene::new();
     let daemon = scene.daemon();
     daemon.says("serves 3 banks of demo");
-    scene
-        .program(&["page"])
-        .says(1, &["this coordinator serves no page", "operator.listen"]);
+    scene.program(&["page"]).says(
+        1,
+        &[
+            "this coordinator serves no page on this machine",
+            "operator.listen",
+        ],
+    );
     drop(daemon);
     let text = scene.read("coordinator.toml");
-    let (before, after) = text.rsplit_once("listen = \"\"").unwrap();
+    let (before, after) = text.rsplit_once("\nlisten = \"\"").unwrap();
     scene.write(
         "coordinator.toml",
-        &format!("{before}listen = \"127.0.0.1:0\"{after}"),
+        &format!("{before}\nlisten = \"127.0.0.1:0\"{after}"),
     );
     let daemon = scene.daemon();
     let said = daemon.says("serves 3 banks of demo");
@@ -150,8 +154,11 @@ fn a_link_is_given_where_there_is_a_page() {
     let held = address.strip_prefix("http://").unwrap();
     let second = Scene::new();
     let text = second.read("coordinator.toml");
-    let (before, after) = text.rsplit_once("listen = \"\"").unwrap();
-    second.write("coordinator.toml", &format!("{before}listen = \"{held}\"{after}"));
+    let (before, after) = text.rsplit_once("\nlisten = \"\"").unwrap();
+    second.write(
+        "coordinator.toml",
+        &format!("{before}\nlisten = \"{held}\"{after}"),
+    );
     second
         .program(&["run"])
         .says(1, &["cannot listen on TCP", held, "set another operator.listen"]);

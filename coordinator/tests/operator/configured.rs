@@ -57,7 +57,10 @@ fn everything_that_is_wrong_is_told_at_once() {
     let text = scene
         .read("coordinator.toml")
         .replace("reconnect_grace_s = 20", "reconnect_grace_s = 9999")
-        .replace("[operator]                         # the operator's page, metrics and health over HTTP, for this machine alone\nlisten = \"\"", "[operator]\nlisten = \"0.0.0.0:7480\"");
+        .replace(
+            "[operator]                         # the operator's page, metrics and health\nlisten = \"\"",
+            "[operator]\nlisten = \"0.0.0.0:7480\"",
+        );
     scene.write("coordinator.toml", &text);
     scene.program(&["config", "check"]).says(
         2,

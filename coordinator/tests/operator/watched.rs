@@ -79,3 +79,28 @@ fn lines_of_json_end_when_no_task_is_left() {
     assert_eq!(first["tasks"][0]["name"], "credit");
     assert!(!first["waiting_for"].as_str().unwrap().is_empty());
 }
+
+/// As in `veilsum-coordinator watch | head -1`.
+#[test]
+fn a_reader_that_went_away_ends_the_watch_quietly() {
+    let scene = Scene::new();
+    let daemon = scene.daemon();
+    daemon.says("serves 3 banks of demo");
+    for json in [false, true] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_veilsum-coordinator"));
+        command.args(["watch", "--dir"]).arg(scene.dir()).stdout(writer);
+        if json {
+            command.arg("--json");
+        }
+        let output = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    }
+}

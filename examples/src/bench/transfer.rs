@@ -236,7 +236,9 @@ impl Hall {
                 Way::Tcp => LinkTransport::Tcp,
             };
             link.memory = None;
-            let (link, mut events) = transport::start::<_, String>(link).map_err(|error| wrong(&error))?;
+            let (link, mut events) =
+                transport::start::<ToCoordinator, String>(link, |message| message.into())
+                    .map_err(|error| wrong(&error))?;
             if !matches!(events.recv().await, Some(Event::Up(_))) {
                 return Err(DemoError::Trial(format!("{} was not admitted", bank.name)));
             }

@@ -169,7 +169,8 @@ fn connect(folder: &Path, way: LinkTransport, idle_s: u32) -> Result<(Held, Sock
     options.limits.idle_s = idle_s;
     options.memory = None;
     let address = options.address.parse().map_err(|error| wrong(&error))?;
-    let (link, events) = transport::start(options).map_err(|error| wrong(&error))?;
+    let (link, events) =
+        transport::start(options, |message: &ToCoordinator| message.into()).map_err(|error| wrong(&error))?;
     Ok((Held { events, _link: link }, address))
 }
 

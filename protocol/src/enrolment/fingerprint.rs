@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Party;
+use super::{Party, Role};
 use crate::ids::Digest;
 use crate::wire::canonical::Writer;
 
@@ -21,9 +21,9 @@ impl Fingerprint {
         Self(Digest::of(&writer.finish()))
     }
 
-    /// Of an auditor: SHA-256 of its TLS key.
-    pub fn of_auditor(name: &str, tls_key: &Digest) -> Self {
-        Self(Digest::of(&start(Party::Auditor, name, tls_key).finish()))
+    /// Of an auditor or operator, who has one key: SHA-256 of its TLS key.
+    pub fn of_reader(role: Role, name: &str, tls_key: &Digest) -> Self {
+        Self(Digest::of(&start(role.party(), name, tls_key).finish()))
     }
 }
 
@@ -63,7 +63,8 @@ mod tests {
             of("bank-a", &other, 1, 2),
             of("bank-a", &key, 3, 2),
             of("bank-a", &key, 1, 3),
-            Fingerprint::of_auditor("bank-a", &key),
+            Fingerprint::of_reader(Role::Auditor, "bank-a", &key),
+            Fingerprint::of_reader(Role::Operator, "bank-a", &key),
         ] {
             assert_ne!(first, changed);
         }

@@ -15,7 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::crypto::secret::Secret;
 use crate::ids::{Digest, Timestamp};
-use crate::roster::{NameError, check_auditor_name, check_bank_name, check_consortium_name};
+use crate::roster::{
+    NameError, check_auditor_name, check_bank_name, check_consortium_name, check_operator_name,
+};
 use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 
 /// What every invitation of this version begins with.
@@ -41,6 +43,8 @@ pub enum Party {
     Bank,
     /// Reads log and archive.
     Auditor,
+    /// Has the operator's page from another machine.
+    Operator,
 }
 
 impl Party {
@@ -48,13 +52,23 @@ impl Party {
         match self {
             Self::Bank => 0,
             Self::Auditor => 1,
+            Self::Operator => 2,
         }
     }
 
     fn from_number(number: u8) -> Option<Self> {
-        [Self::Bank, Self::Auditor]
+        [Self::Bank, Self::Auditor, Self::Operator]
             .into_iter()
             .find(|party| party.number() == number)
+    }
+
+    /// The command that uses an invitation of this kind.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Bank => "veilsum-client enrol",
+            Self::Auditor => "veilsum-auditor enrol",
+            Self::Operator => "veilsum-coordinator operator enrol",
+        }
     }
 
     /// Checks a name of such a party: 1 to 28 of `a-z`, `0-9` and `-`, no `-` at either end.
@@ -65,6 +79,7 @@ impl Party {
         match self {
             Self::Bank => check_bank_name(name),
             Self::Auditor => check_auditor_name(name),
+            Self::Operator => check_operator_name(name),
         }
     }
 }
@@ -74,6 +89,7 @@ impl fmt::Display for Party {
         form.write_str(match self {
             Self::Bank => "bank",
             Self::Auditor => "auditor",
+            Self::Operator => "operator",
         })
     }
 }

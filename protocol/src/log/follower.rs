@@ -149,6 +149,16 @@ impl LogFollower {
         }
     }
 
+    /// The same for a reader that remembers a head which it had seen before it lost everything else: only a log that goes on from there is
+    /// followed, from its start.
+    pub fn remembering(key: VerifierKey, seen: &VerifiedCheckpoint) -> Self {
+        let seen = Some(seen.bare(&key));
+        Self {
+            seen,
+            ..Self::new(key)
+        }
+    }
+
     /// Number of entries that were acted on.
     pub fn size(&self) -> u64 {
         self.acted_on.size()

@@ -11,11 +11,11 @@ use crate::crypto::signing::SigningKey;
 use crate::epoch::directory::KeyDirectory;
 use crate::epoch::participant::{EpochParticipant, Identity};
 use crate::ids::{BankIndex, Digest, Epoch, Round};
-use crate::log::VerifierKey;
 use crate::log::cosignature::Witnesses;
 use crate::log::entry::{Entry, RoundOpen, RoundResult};
 use crate::log::follower::{LogFollower, LoggedEntry};
 use crate::log::roster_chain::RosterChain;
+use crate::log::{VerifiedCheckpoint, VerifierKey};
 use crate::model::plan::Plan;
 use crate::roster::Roster;
 use crate::round::active::{ActiveRound, Standing};
@@ -270,6 +270,24 @@ impl Participant {
             awaited: None,
             early_directory: None,
         })
+    }
+
+    /// A bank that lost its state and remembers a head of the log that it had seen: it follows the log from its start, and no log but one that goes
+    /// on from that head.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn remembering(pinned: Pinned, seen: &VerifiedCheckpoint) -> Result<Self, ThresholdError> {
+        let follower = LogFollower::remembering(pinned.log_key.clone(), seen);
+        Ok(Self {
+            follower,
+            ..Self::new(pinned)?
+        })
+    }
+
+    /// The largest head of the log that this bank has seen.
+    pub fn seen(&self) -> Option<&VerifiedCheckpoint> {
+        self.follower.seen()
     }
 
     /// Number of log entries that this bank has acted on.

@@ -7,6 +7,11 @@ use crate::ids::{Digest, Epoch, Round};
 use crate::wire::message::{ToCoordinator, WIRE_VERSION};
 use crate::wire::signed::Signed;
 use crate::wire::statement::Trailer;
+use crate::wire::stream::StreamOpen;
+
+pub use kind::OutboundKind;
+
+mod kind;
 
 /// Something that may leave a bank.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +77,82 @@ impl OutboundUpdate {
     /// The trailer frame: canonical statement and signature.
     pub fn trailer_bytes(&self) -> Vec<u8> {
         self.trailer.to_bytes()
+    }
+}
+
+/// What something that leaves a bank is, for the bank's own account of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// What it is.
+    pub kind: OutboundKind,
+    /// The round that it is of, if it is of one.
+    pub round: Option<Round>,
+    /// The task that it names.
+    pub task: Option<Digest>,
+}
+
+impl Departure {
+    /// Of a kind, about nothing.
+    pub fn of(kind: OutboundKind) -> Self {
+        Self {
+            kind,
+            round: None,
+            task: None,
+        }
+    }
+
+    /// The same, of a round.
+    #[must_use]
+    pub fn in_round(self, round: Round) -> Self {
+        Self {
+            round: Some(round),
+            ..self
+        }
+    }
+}
+
+impl From<&ToCoordinator> for Departure {
+    fn from(message: &ToCoordinator) -> Self {
+        use OutboundKind as Kind;
+        match message {
+            ToCoordinator::Hello { .. } => Self::of(Kind::Hello),
+            ToCoordinator::EpochKeys(_) => Self::of(Kind::EpochKeys),
+            ToCoordinator::PairCiphertexts { .. } => Self::of(Kind::PairCiphertexts),
+            ToCoordinator::PairConfirmations { .. } => Self::of(Kind::PairConfirmations),
+            ToCoordinator::Armed { .. } => Self::of(Kind::Armed),
+            ToCoordinator::Approval(approval) => Self {
+                task: Some(approval.claim().task),
+                ..Self::of(Kind::Approval)
+            },
+            ToCoordinator::Refusal(refusal) => Self {
+                task: Some(refusal.claim().task),
+                ..Self::of(Kind::Refusal)
+            },
+            ToCoordinator::Bundle(bundle) => Self::of(Kind::Bundle).in_round(bundle.header.claim().round),
+            ToCoordinator::Ready { statement, .. } => Self::of(Kind::Ready).in_round(statement.claim().round),
+            ToCoordinator::Confirm { round, .. } => Self::of(Kind::Confirm).in_round(*round),
+            ToCoordinator::Release { round, .. } => Self::of(Kind::Release).in_round(*round),
+            ToCoordinator::Derived(derived) => Self::of(Kind::Derived).in_round(derived.claim().round),
+            ToCoordinator::Objection { round, .. } => Self {
+                round: *round,
+                ..Self::of(Kind::Objection)
+            },
+            ToCoordinator::SitsOut { round } => Self::of(Kind::SitsOut).in_round(*round),
+            ToCoordinator::Cosignature { .. } => Self::of(Kind::Cosignature),
+            ToCoordinator::RosterApproval(_) => Self::of(Kind::RosterApproval),
+            ToCoordinator::RosterRefusal { .. } => Self::of(Kind::RosterRefusal),
+            ToCoordinator::RosterPinned { .. } => Self::of(Kind::RosterPinned),
+        }
+    }
+}
+
+impl From<&StreamOpen> for Departure {
+    fn from(open: &StreamOpen) -> Self {
+        match open {
+            StreamOpen::Control => Self::of(OutboundKind::StreamHead),
+            StreamOpen::Upload { round, .. } => Self::of(OutboundKind::StreamHead).in_round(*round),
+            StreamOpen::Fetch { .. } => Self::of(OutboundKind::FetchRequest),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ const PROBE: &str = "(() => {
             && element.getBoundingClientRect().right > innerWidth + 1).map((element) => `${element.tagName}.${element.className}`),
         scrolls: document.documentElement.scrollWidth > innerWidth,
         unnamed: all('a, button, input:not([type=hidden]), textarea, progress, svg[role=img], [role=region]').filter((element) => !named(element)).map((element) => element.outerHTML),
-        silent: all('svg').filter((svg) => svg.getAttribute('role') !== 'img').length,
+        silent: all('svg').filter((svg) => svg.getAttribute('role') !== 'img' && svg.ariaHidden !== 'true').length,
         uncaptioned: all('table').filter((table) => !table.caption).length,
         twice: ids.length - new Set(ids).size,
         dead: references.filter((id) => id && !document.getElementById(id) && id !== 'confirm-title'),

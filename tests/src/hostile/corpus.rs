@@ -8,8 +8,8 @@ use veilsum_protocol::crypto::agreement::AgreementKeys;
 use veilsum_protocol::crypto::entropy::SeededEntropy;
 use veilsum_protocol::crypto::secret::Secret;
 use veilsum_protocol::enrolment::{
-    ANSWER_LIMIT, Admission, Answer, Ask, AuditorRequest, EnrolmentRequest, Greeting, Invitation, Party,
-    REQUEST_VERSION, Refusal, RefusalReason, Role, proof_message,
+    ANSWER_LIMIT, Admission, Answer, Ask, EnrolmentRequest, Greeting, Invitation, Party, REQUEST_VERSION,
+    ReaderRequest, Refusal, RefusalReason, Renewal, Role, proof_message,
 };
 use veilsum_protocol::ids::{Digest, Round, Timestamp};
 use veilsum_protocol::log::{Tile, TileKind};
@@ -205,6 +205,9 @@ fn enrolment() -> Vec<Vec<u8>> {
         }),
         body(&ask(Party::Bank, "bank-a")),
         body(&ask(Party::Auditor, "firm")),
+        body(&Renewal {
+            replaces: Digest([7; 32]),
+        }),
         body(&Answer::Pending {
             waiting_for: "approval".to_owned(),
         }),
@@ -240,7 +243,7 @@ fn texts() -> Vec<String> {
         witness_proof: hex::encode(witness.sign_bytes(&message).0),
         csr: csr.to_owned(),
     };
-    let auditor = AuditorRequest {
+    let auditor = ReaderRequest {
         version: REQUEST_VERSION,
         role: Role::Auditor,
         name: "firm".to_owned(),

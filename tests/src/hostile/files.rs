@@ -61,7 +61,7 @@ fn request(bytes: &[u8]) -> Outcome {
     text(bytes, read, |request| {
         match request {
             Request::Bank(bank) => toml::to_string(bank),
-            Request::Auditor(auditor) => toml::to_string(auditor),
+            Request::Reader(reader) => toml::to_string(reader),
         }
         .unwrap()
     })

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use veilsum_protocol::enrolment::{ANSWER_LIMIT, ASK_LIMIT, Answer, Ask, GREETING_LIMIT, Greeting};
+use veilsum_protocol::enrolment::{
+    ANSWER_LIMIT, ASK_LIMIT, Answer, Ask, GREETING_LIMIT, Greeting, RENEWAL_LIMIT, Renewal,
+};
 use veilsum_protocol::ids::Millis;
 use veilsum_protocol::round::coordinator::CoordinatorRound;
 use veilsum_protocol::round::record::{Record, RoundPlan};
@@ -27,6 +29,7 @@ pub(super) const DECODERS: &[Decoder] = &[
     decoder("close code", close_code),
     decoder("Greeting", body::<Greeting, GREETING_LIMIT>),
     decoder("Ask", body::<Ask, ASK_LIMIT>),
+    decoder("Renewal", body::<Renewal, RENEWAL_LIMIT>),
     decoder("Answer", body::<Answer, ANSWER_LIMIT>),
     decoder("Record", body::<Record, MESSAGE_LIMIT>),
     decoder("RoundPlan", body::<RoundPlan, MESSAGE_LIMIT>),

@@ -3,6 +3,7 @@
 //! The programs must have been built in the same profile: `cargo build --workspace --bins`.
 #![allow(clippy::unwrap_used)]
 
+mod operators;
 mod refusals;
 mod roles;
 mod scene;

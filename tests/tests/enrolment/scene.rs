@@ -112,6 +112,15 @@ impl Scene {
         fs::write(&path, text).unwrap();
     }
 
+    /// Gives an address to a key of the operator's configuration that has none.
+    pub(crate) fn set(&self, key: &str, address: &str) {
+        let path = self.path("coordinator/coordinator.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let changed = text.replacen(&format!("\n{key} = \"\""), &format!("\n{key} = \"{address}\""), 1);
+        assert_ne!(text, changed, "{key}");
+        fs::write(&path, changed).unwrap();
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         self.scratch.path()
     }
@@ -208,6 +217,18 @@ impl Going {
         eventually(part, || {
             let said = self.stderr();
             said.contains(part).then_some(said)
+        })
+    }
+
+    /// Waits for a line on standard output that begins so.
+    pub(crate) fn said_line(&self, begin: &str) -> String {
+        eventually(begin, || {
+            let said = fs::read_to_string(&self.outputs[0]).unwrap();
+            let (whole, _) = said.rsplit_once('\n')?;
+            whole
+                .lines()
+                .find(|line| line.starts_with(begin))
+                .map(str::to_owned)
         })
     }
 

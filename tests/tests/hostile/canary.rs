@@ -102,7 +102,7 @@ fn nothing_of_a_bank_is_anywhere_else() {
     );
     let client = Programs::beside_this_one().unwrap().client;
     for command in [
-        &["check"][..],
+        &["preflight"][..],
         &["status"],
         &["task", "list"],
         &["task", "show", "long"],

@@ -2,6 +2,7 @@
 //! a bank.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod account;
 mod attacks;
 mod canary;
 mod dumps;

@@ -7,6 +7,7 @@ mod pinning;
 mod roads;
 mod scene;
 mod seats;
+mod strangers;
 mod tcp;
 mod transfers;
 mod versions;

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use veilsum_client::config::{Config as BankConfig, Link as LinkConfig, LinkTransport};
+use veilsum_client::egress::Ledger;
 use veilsum_client::enrol::keyfile::read_pkcs8;
 use veilsum_client::transport::{Event, Link, LinkOptions, Positions, Way, start};
 use veilsum_coordinator::config::{Config, Limits};
@@ -25,6 +26,7 @@ use veilsum_coordinator::transport::{
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::roster::Roster;
+use veilsum_protocol::wire::outbound::{Departure, OutboundKind};
 use veilsum_protocol::wire::stream::Rejected;
 pub(crate) use veilsum_tests::peer::soon;
 
@@ -109,7 +111,7 @@ impl Scene {
             address: address.to_string(),
             server_name: self.consortium.server_name.clone(),
             ca_pem: self.consortium.ca_pem.clone().into_bytes(),
-            certificate_pem: fs::read(&config.identity.certificate).unwrap(),
+            certificate: fs::read(&config.identity.certificate).unwrap().into(),
             key_pkcs8: read_pkcs8(&config.identity.key).unwrap(),
             positions: Positions::of([bank(position)]),
             limits: LinkConfig {
@@ -119,6 +121,7 @@ impl Scene {
             proxy: None,
             memory: None,
             seed: position.into(),
+            ledger: Ledger::in_memory(),
         }
     }
 
@@ -131,7 +134,8 @@ impl Scene {
         .unwrap();
         let key = KeyPair::generate().unwrap();
         let mut options = self.options(1, address);
-        options.certificate_pem = ca.issue_bank("stranger", &key, days, from).unwrap().into_bytes();
+        let issued = ca.issue_bank("stranger", &key, days, from).unwrap();
+        options.certificate = issued.into_bytes().into();
         options.key_pkcs8 = key.serialize_der().into();
         options
     }
@@ -242,7 +246,8 @@ pub(crate) struct Bank {
 
 impl Bank {
     pub(crate) fn start(options: LinkOptions) -> Self {
-        let (link, events) = start(options).unwrap();
+        // What the test says stands for the first message of a bank.
+        let (link, events) = start(options, |_| Departure::of(OutboundKind::Hello)).unwrap();
         Self { link, events }
     }
 

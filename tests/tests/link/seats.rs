@@ -49,7 +49,7 @@ async fn the_door_follows_the_roster(way: LinkTransport) {
     let mut server = scene.listen();
     let now = OffsetDateTime::now_utc();
     let options = scene.stranger(server.address, now, 5);
-    let facts = verify_client(&options.certificate_pem, &options.ca_pem, now.unix_timestamp()).unwrap();
+    let facts = verify_client(&options.certificate.pem(), &options.ca_pem, now.unix_timestamp()).unwrap();
     let newcomer = RosterEntry {
         index: bank(3),
         name: "newcomer".to_owned(),

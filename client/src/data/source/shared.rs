@@ -83,6 +83,29 @@ impl Table {
         self.share(vec![Each { each, record }], |()| Ok(())).map(drop)
     }
 
+    /// The same for the first so many rows; false if there are more.
+    ///
+    /// # Errors
+    /// The first that reading a row or `each` gives.
+    pub(crate) fn for_the_first(
+        self,
+        rows: u64,
+        mut each: impl FnMut(At, &mut StringRecord) -> Result<(), DataError> + Send,
+    ) -> Result<bool, DataError> {
+        let file = self.file.clone();
+        let (mut left, mut cut) = (rows, false);
+        let read = self.for_each(|at, record| {
+            if left == 0 {
+                cut = true;
+                // Nobody sees it: it ends the reading.
+                return Err(DataError::whole(&file, "more rows", "no more", "read on"));
+            }
+            left -= 1;
+            each(at, record)
+        });
+        if cut { Ok(false) } else { read.map(|()| true) }
+    }
+
     /// Deals the rows out to the workers, each in a thread of its own, while another reads on; `take` gets what they made, in the order of the
     /// file. Gives the workers back.
     ///

@@ -7,10 +7,14 @@ use veilsum_protocol::log::follower::LoggedEntry;
 use veilsum_protocol::round::participant::Notice;
 
 use super::{Driver, unix_now};
+use crate::app::date;
 use crate::participant::channel::Channel;
 use crate::participant::error::DriverError;
 use crate::participant::status::TaskStatus;
 use crate::participant::voice;
+use crate::participant::wait::Wait;
+use crate::peer_text::shown;
+use crate::renewal::Remark;
 
 impl<C: Channel, E: Entropy> Driver<C, E> {
     /// Something that the participant wants the operator to know.
@@ -27,7 +31,20 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         {
             text.push_str(&format!(": {why}"));
         }
-        self.parts.voice.tell(round, &text);
+        let wait = match notice {
+            Notice::Armed(_) => Wait::endless("enough banks have approved a task and are connected"),
+            Notice::Aborted(round, reason) => {
+                self.saw_abort(*round, *reason);
+                Wait::endless(
+                    "enough banks are connected for the step to be tried again, unless the task is stopped",
+                )
+            }
+            _ => {
+                self.parts.voice.tell(round, &text);
+                return Ok(());
+            }
+        };
+        self.parts.voice.wait(round, &text, wait);
         Ok(())
     }
 
@@ -55,8 +72,14 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         let Some(entry) = &logged.entry else {
             return;
         };
-        if let Entry::Cohort { round, banks } = entry {
-            self.cohort = Some((*round, banks.len()));
+        match entry {
+            Entry::RoundOpen(open) => self.saw_open(open),
+            Entry::Cohort { round, banks } => {
+                self.cohort = Some((*round, banks.len()));
+                self.saw_phase(*round);
+            }
+            Entry::Survivors { round, .. } | Entry::Certificate { round, .. } => self.saw_phase(*round),
+            _ => {}
         }
         let said = match entry {
             Entry::RoundOpen(open) => self.tasks.get(&open.task).map(|known| {
@@ -75,7 +98,8 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         let text = format!(
             "this bank sits the round out, the others go on: {problem}. Correct it: it is read again at the next round, and nothing has to be started again"
         );
-        self.parts.voice.tell(Some(round), &text);
+        let wait = Wait::endless("the next round is opened");
+        self.parts.voice.wait(Some(round), &text, wait);
         self.parts.voice.status.data = Some(problem);
     }
 
@@ -86,6 +110,25 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
                 .voice
                 .mention("the bank's table is in order: it takes part");
         }
+    }
+
+    /// What has become of the bank's certificate.
+    pub(super) fn certificate(&mut self, remark: Remark) {
+        let voice = &mut self.parts.voice;
+        if let Some(news) = &remark.news {
+            voice.mention(news);
+        }
+        if remark.problem != voice.status.renewal
+            && let Some(problem) = &remark.problem
+        {
+            voice.mention(&format!(
+                "the certificate is valid until {} and not renewed yet: {}",
+                date(remark.until),
+                shown(problem)
+            ));
+        }
+        voice.status.certificate_not_after = Some(remark.until);
+        voice.status.renewal = remark.problem;
     }
 
     pub(super) fn publish(&mut self) -> Result<(), DriverError> {

@@ -22,6 +22,7 @@ use veilsum_protocol::wire::outbound::{OutboundMessage, OutboundUpdate};
 
 use crate::data::Room;
 use crate::desensitise::PolicySource;
+use crate::egress::Ledger;
 use crate::participant::contribution::Source;
 use crate::participant::{
     Channel, ConsortiumFile, Driver, DriverError, Home, Parts, Status, Trainer, Voice, restore,
@@ -396,6 +397,9 @@ impl Scene {
             voice,
             consortium: ConsortiumFile::new(self.folder.path().join("consortium.toml")),
             positions: Positions::of([BankIndex::new(1).unwrap()]),
+            ledger: Ledger::in_memory(),
+            address: "coordinator:7443".to_owned(),
+            certificate: mpsc::unbounded_channel().1,
         };
         let daemon = tokio::spawn(async move {
             let stop = async move {

@@ -1,10 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
 use rcgen::KeyPair;
+use veilsum_protocol::enrolment::Role;
 
 use super::*;
 use crate::enrol::init::{init, tests::options};
-use crate::enrol::request::tests::{auditor_request, request};
+use crate::enrol::request::tests::{reader_request, request};
 
 struct Scene {
     scratch: tempfile::TempDir,
@@ -77,12 +78,12 @@ fn enrolled_banks_and_auditors_are_dealt_with_as_before() {
     let scene = Scene::new();
     let before = scene.consortium();
     let path = scene.scratch.path().join("firm.request.toml");
-    let auditor = auditor_request("firm", &KeyPair::generate().unwrap());
+    let auditor = reader_request(Role::Auditor, "firm", &KeyPair::generate().unwrap());
     fs::write(&path, toml::to_string(&auditor).unwrap()).unwrap();
     let known = scene.scratch.path().join("bank-b-2.request.toml");
     let (report, waiting) = admit(&scene.dir, &[path, known], 30, scene.now).unwrap();
     assert!(waiting.is_empty());
-    assert_eq!((report.auditors.len(), report.admitted[0].renewed), (1, true));
+    assert_eq!((report.readers.len(), report.admitted[0].renewed), (1, true));
     assert_eq!(scene.consortium(), before);
 }
 

@@ -274,6 +274,49 @@ fn a_rollback_is_refused_also_of_what_was_only_seen() {
 }
 
 #[test]
+fn c_601_who_remembers_a_head_alone_follows_no_log_that_was_set_back_or_forked_since() {
+    let head = |size: u8| {
+        let shown = extension(0..size, 0);
+        VerifiedCheckpoint::parse(shown.checkpoint.as_bytes(), &key()).unwrap()
+    };
+    let remembering = || LogFollower::remembering(key(), &head(5));
+    assert_eq!(
+        (
+            remembering().size(),
+            remembering().seen().unwrap().checkpoint().size
+        ),
+        (0, 5)
+    );
+    // The same log, as long and longer, from its start.
+    for size in [5, 9] {
+        let mut reader = remembering();
+        let entries = reader.take(&extension(0..size, 0)).unwrap();
+        assert_eq!(entries.len(), usize::from(size));
+    }
+    let set_back = remembering().verify(&extension(0..4, 0)).unwrap_err();
+    assert!(
+        matches!(
+            set_back,
+            FollowError::Rollback {
+                found: 4,
+                seen: 5,
+                ..
+            }
+        ),
+        "{set_back}"
+    );
+    assert!(set_back.evidence().is_some());
+    let entries: Vec<Vec<u8>> = (0..4).chain(50..53).map(entry).collect();
+    let leaves = entries.iter().cloned().map(Leaf::Entry).collect();
+    assert_fork(remembering().verify(&signed(&entries, leaves, 0)), 5);
+    // Who remembers nothing would have followed it.
+    let leaves = entries.iter().cloned().map(Leaf::Entry).collect();
+    LogFollower::new(key())
+        .verify(&signed(&entries, leaves, 0))
+        .unwrap();
+}
+
+#[test]
 fn c_601_a_fork_is_refused() {
     let mut reader = reader();
     // Another past than the one that was acted on.

@@ -1,40 +1,67 @@
-//! An auditor's request to be enrolled.
+//! The request of an auditor or an operator to be enrolled.
 //!
-//! An auditor signs nothing and has one key, the one of its TLS certificate. The certificate signing request asks for the name
-//! `<name>.auditor.veilsum` and is signed by that key (PKCS #10, RFC 2986): this proves possession and binds name and role. A bank's
-//! signing request asks for no name, so it cannot be passed off as an auditor's.
+//! Neither signs anything, and each has one key, the one of its TLS certificate. The certificate signing request asks for the name
+//! `<name>.auditor.veilsum` or `<name>.operator.veilsum` and is signed by that key (PKCS #10, RFC 2986): this proves possession and binds
+//! name and role. A bank's signing request asks for no name, so it cannot be passed off as one of these, nor an auditor's as an operator's.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnrolmentRequest, RequestError, check_version, read};
-use crate::roster::check_auditor_name;
-
-/// Domain under which an auditor's name stands in its signing request and its certificate: `firm.auditor.veilsum`.
-pub const AUDITOR_DOMAIN: &str = "auditor.veilsum";
+use super::{EnrolmentRequest, Party, RequestError, check_version, read};
 
 /// What an enrolled party may be beside a bank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads log and archive, and takes part in nothing.
     Auditor,
+    /// Has the operator's page from another machine.
+    Operator,
 }
 
-/// An auditor's file `<name>.request.toml`. It holds a public key only and may be mailed.
+impl Role {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Auditor, Self::Operator];
+
+    /// The party that it is.
+    pub fn party(self) -> Party {
+        match self {
+            Self::Auditor => Party::Auditor,
+            Self::Operator => Party::Operator,
+        }
+    }
+
+    /// Domain under which its name stands in signing request and certificate: `firm.auditor.veilsum`.
+    pub fn domain(self) -> &'static str {
+        match self {
+            Self::Auditor => "auditor.veilsum",
+            Self::Operator => "operator.veilsum",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.party().fmt(form)
+    }
+}
+
+/// The file `<name>.request.toml` of an auditor or operator. It holds a public key only and may be mailed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AuditorRequest {
+pub struct ReaderRequest {
     /// [`REQUEST_VERSION`](super::REQUEST_VERSION).
     pub version: u32,
     /// What tells it from a bank's request, which has no role.
     pub role: Role,
-    /// The name that the auditor asks for.
+    /// The name that it asks for.
     pub name: String,
     /// The certificate signing request, PEM.
     pub csr: String,
 }
 
-impl AuditorRequest {
+impl ReaderRequest {
     /// Reads and checks everything except the signing request.
     ///
     /// # Errors
@@ -42,7 +69,7 @@ impl AuditorRequest {
     pub fn from_toml(text: &str) -> Result<Self, RequestError> {
         let request: Self = read(text)?;
         check_version(request.version)?;
-        check_auditor_name(&request.name)?;
+        request.role.party().check_name(&request.name)?;
         Ok(request)
     }
 }
@@ -52,8 +79,8 @@ impl AuditorRequest {
 pub enum Request {
     /// A bank's.
     Bank(EnrolmentRequest),
-    /// An auditor's.
-    Auditor(AuditorRequest),
+    /// An auditor's or operator's.
+    Reader(ReaderRequest),
 }
 
 impl Request {
@@ -69,7 +96,7 @@ impl Request {
         let says: Says = read(text)?;
         match says.role.as_deref() {
             None => EnrolmentRequest::from_toml(text).map(Self::Bank),
-            Some("auditor") => AuditorRequest::from_toml(text).map(Self::Auditor),
+            Some("auditor" | "operator") => ReaderRequest::from_toml(text).map(Self::Reader),
             Some(other) => Err(RequestError::Role {
                 found: other.to_owned(),
             }),
@@ -85,8 +112,8 @@ mod tests {
     use super::super::{REQUEST_LIMIT, REQUEST_VERSION};
     use super::*;
 
-    fn request() -> AuditorRequest {
-        AuditorRequest {
+    fn request() -> ReaderRequest {
+        ReaderRequest {
             version: REQUEST_VERSION,
             role: Role::Auditor,
             name: "firm".to_owned(),
@@ -97,13 +124,17 @@ mod tests {
     #[test]
     fn requests_are_told_apart_by_their_role() {
         let auditor = toml::to_string(&request()).unwrap();
-        assert!(auditor.contains("role = \"auditor\""), "{auditor}");
-        assert_eq!(Request::from_toml(&auditor).unwrap(), Request::Auditor(request()));
+        for role in Role::ALL {
+            let request = ReaderRequest { role, ..request() };
+            let text = toml::to_string(&request).unwrap();
+            assert!(text.contains(&format!("role = \"{role}\"")), "{text}");
+            assert_eq!(Request::from_toml(&text).unwrap(), Request::Reader(request));
+        }
         let bank = toml::to_string(&bank_request()).unwrap();
         assert_eq!(Request::from_toml(&bank).unwrap(), Request::Bank(bank_request()));
         // Neither is read as the other.
         assert!(EnrolmentRequest::from_toml(&auditor).is_err());
-        assert!(AuditorRequest::from_toml(&bank).is_err());
+        assert!(ReaderRequest::from_toml(&bank).is_err());
         assert!(Request::from_toml(&format!("role = \"auditor\"\n{bank}")).is_err());
     }
 
@@ -117,7 +148,10 @@ mod tests {
                 .to_string()
         };
         assert!(refused("version = 1", "version = 2").contains("version 2, expected 1"));
-        assert!(refused("\"auditor\"", "\"clerk\"").contains("role \"clerk\", expected \"auditor\""));
+        assert!(
+            refused("\"auditor\"", "\"clerk\"")
+                .contains("role \"clerk\", expected \"auditor\" or \"operator\"")
+        );
         assert!(refused("\"auditor\"", "7").contains("role"));
         let name = refused("firm", "../x");
         assert!(name.contains("auditor name \"../x\""), "{name}");

@@ -1,0 +1,27 @@
+//! The bank's page, metrics and health over HTTP, on the loopback interface.
+//!
+//! * `routes`: every path with the role that it asks for; `site`: what is answered on it. Who comes in, and all that is the same for the
+//!   operator's page, is in the crate `veilsum-page`.
+//! * `document`: the page from top to bottom; `now`, `tasks`, `rounds`, `scores`, `left`, `data`: its sections.
+//! * `office`: what answers are made from: the daemon's status as it changes, its account of what left, its files; `profiler`: the bank's table,
+//!   looked at beside the rounds; `socket`: where `veilsum-client page` asks for a link.
+//!
+//! Nothing that is shown here is ever sent to the coordinator: no module of this folder has a way to the link.
+
+mod data;
+mod document;
+mod left;
+mod now;
+mod office;
+mod policy;
+mod profiler;
+mod rounds;
+mod routes;
+mod scores;
+mod site;
+pub mod socket;
+mod tasks;
+
+pub use office::{Office, Parts};
+pub use routes::{Act, ROUTES};
+pub use veilsum_page::{Role, Server};
