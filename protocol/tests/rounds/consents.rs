@@ -163,7 +163,7 @@ fn a_refusal_gets_through_a_network_that_loses_doubles_and_delays() {
         let faults = Faults {
             double: seed % 2 == 0,
             delay_ms: 40,
-            lose_one_in: 4,
+            lose_one_in: 25,
             ..Faults::default()
         };
         let mut world = World::new(5, seed);

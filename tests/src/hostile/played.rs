@@ -11,6 +11,7 @@ use veilsum_protocol::round::record::Record;
 use veilsum_protocol::wire::canonical::Canonical;
 use veilsum_protocol::wire::frame;
 use veilsum_protocol::wire::message::{Leaf, MESSAGE_LIMIT, ToBank, ToCoordinator};
+use veilsum_protocol::wire::refusal::RefusalReason;
 
 use crate::stage::consortium::bank;
 use crate::stage::world::World;
@@ -68,6 +69,9 @@ fn play() -> Played {
         world.settle();
     }
     played.states.push(world.office.state.to_bytes());
+    // A bank says no, and thinks again.
+    world.decide(3, Some(RefusalReason::Resources));
+    world.decide(3, None);
     played.change_roster(&mut world);
     let states = played.states.clone();
     played.bytes.extend(states);
