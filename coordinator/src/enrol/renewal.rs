@@ -54,7 +54,7 @@ pub struct Asked {
     pub name: String,
     /// What it is.
     pub party: Party,
-    /// SHA-256 of [`Self::public_key`].
+    /// SHA-256 of `public_key`.
     #[serde(with = "super::hex_text")]
     pub tls_key_sha256: Digest,
     /// SubjectPublicKeyInfo in DER, hex.
