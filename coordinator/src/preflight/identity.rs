@@ -119,7 +119,16 @@ pub(super) fn certificate(report: &mut Report, config: &Config, known: &Known, n
 pub(super) fn keys(report: &mut Report, dir: &Path, config: &Config, known: &Known) {
     let identity = &config.identity;
     let server = ServerIdentity::load(&identity.certificate, &identity.key, &known.consortium.ca_pem)
-        .map_err(|error| (cause_of(&error), error.to_string()))
+        .map_err(|error| {
+            let cause = match &error {
+                // By itself the certificate was looked at before.
+                EnrolError::Content { path, .. } if *path == identity.certificate => {
+                    "key-of-another-certificate"
+                }
+                _ => cause_of(&error),
+            };
+            (cause, error.to_string())
+        })
         .and_then(|identity| {
             tls_config(&identity)
                 .map(drop)

@@ -15,7 +15,7 @@ fn a_request_that_is_none_is_told_by_its_file_and_nothing_changes() {
         &[
             "bank-9.request.toml: ",
             "No such file",
-            "the request file that the bank or auditor sent",
+            "name the request file that was sent",
         ],
     );
     fs::write(&missing, "version = 1\n").unwrap();

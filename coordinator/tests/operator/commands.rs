@@ -80,7 +80,7 @@ fn a_task_is_offered_looked_at_paused_resumed_and_stopped() {
         0,
         &[
             "credit: step 0 of 4, running",
-            "not approved by bank-1, bank-2, bank-3",
+            "nothing said yet by bank-1, bank-2, bank-3",
             "no result yet",
             "What leaves the bank",
         ],

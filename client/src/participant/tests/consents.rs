@@ -56,7 +56,7 @@ async fn an_operator_s_no_is_told_on_each_connection_and_a_yes_takes_its_place()
     let mut scene = Scene::new();
     let (mut daemon, task) = offered(&mut scene).await;
     daemon.is_quiet().await;
-    scene.home().tasks.refuse(&task).unwrap();
+    scene.tasks().refuse(&task).unwrap();
     refuses(&mut daemon, RefusalReason::Operator).await;
     daemon.down().await;
     daemon.up().await;
@@ -67,10 +67,10 @@ async fn an_operator_s_no_is_told_on_each_connection_and_a_yes_takes_its_place()
     let mut daemon = scene.start();
     daemon.up().await;
     refuses(&mut daemon, RefusalReason::Operator).await;
-    scene.home().tasks.approve(&task).unwrap();
+    scene.tasks().approve(&task).unwrap();
     approves(&mut daemon).await;
     // And the other way round: what is signed stays, and no approval is said any more.
-    scene.home().tasks.refuse(&task).unwrap();
+    scene.tasks().refuse(&task).unwrap();
     refuses(&mut daemon, RefusalReason::Operator).await;
     let told = status(&scene, "the refusal", |status| {
         status.tasks.iter().any(|task| task.refused.is_some())
@@ -95,7 +95,7 @@ async fn a_task_beyond_the_policy_is_refused_at_once_whatever_the_operator_said(
         "is refused: it is beyond this bank's policy, max_rounds: found 2 training rounds, expected at most 1"
     ));
     // Written by a hand that went past the command.
-    scene.home().tasks.approve(&task).unwrap();
+    scene.tasks().approve(&task).unwrap();
     let told = status(&scene, "why", |status| {
         status.tasks.iter().any(|task| task.refused.is_some())
     })
@@ -119,7 +119,7 @@ async fn of_a_policy_that_cannot_be_read_nothing_is_approved_and_what_was_said_s
     let mut scene = Scene::new();
     policy(&scene, "[limits]\nmax_round = 1\n");
     let (mut daemon, task) = offered(&mut scene).await;
-    scene.home().tasks.approve(&task).unwrap();
+    scene.tasks().approve(&task).unwrap();
     let told = status(&scene, "what is wrong", |status| status.policy.is_some()).await;
     assert!(told.policy.unwrap().contains("max_round"));
     daemon.is_quiet().await;

@@ -117,7 +117,7 @@ async fn an_entry_that_waits_for_its_blob_holds_back_all_that_follows() {
     daemon.stop().await.unwrap();
     // What was sent was durable first, and the task is known without asking again.
     assert_eq!(scene.saved().log_size(), 2);
-    assert_eq!(scene.home().tasks.offered().unwrap(), [task]);
+    assert_eq!(scene.tasks().offered().unwrap(), [task]);
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn an_approval_reaches_the_running_daemon_and_survives_it() {
     daemon.follow(&scene.log, 0).await;
     gives_task(&mut daemon, &task).await;
     daemon.is_quiet().await;
-    scene.home().tasks.approve(&task).unwrap();
+    scene.tasks().approve(&task).unwrap();
     let ToCoordinator::Approval(approval) = daemon.sent().await else {
         panic!("no approval");
     };
@@ -415,7 +415,7 @@ async fn nothing_is_acted_on_before_enough_banks_have_seen_it_and_receipts_are_k
     let cosignatures = all;
     daemon.tell(ToBank::Witnessed { size, cosignatures }).await;
     gives_task(&mut daemon, &task).await;
-    scene.home().tasks.approve(&task).unwrap();
+    scene.tasks().approve(&task).unwrap();
     let ToCoordinator::Approval(approval) = daemon.sent().await else {
         panic!("no approval");
     };

@@ -25,7 +25,7 @@ use crate::desensitise::PolicySource;
 use crate::egress::Ledger;
 use crate::participant::contribution::Source;
 use crate::participant::{
-    Channel, ConsortiumFile, Driver, DriverError, Home, Parts, Status, Trainer, Voice, restore,
+    Channel, ConsortiumFile, Driver, DriverError, Home, Parts, Status, Tasks, Trainer, Voice, restore,
 };
 use crate::train::{DeviceChoice, Runtime};
 use crate::transport::{DownReason, Event as LinkEvent, FetchError, NotSent, Positions, UploadError, Way};
@@ -349,6 +349,11 @@ impl Scene {
         let keys = self.keys.iter().map(|seed| signing_key(*seed));
         let banks = self.roster.banks().iter().map(|bank| bank.index);
         banks.zip(keys.map(|key| key.sign(statement))).collect()
+    }
+
+    /// What a command of the operator writes into beside the daemon, which has the rest of the home to itself.
+    pub(super) fn tasks(&self) -> Tasks {
+        Home::tasks(&self.folder.path().join("state")).unwrap()
     }
 
     pub(super) fn home(&self) -> Home {

@@ -9,7 +9,7 @@ mod flat;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 use crate::ids::Digest;
 use crate::task::{Column, Task, describe};
@@ -23,7 +23,7 @@ const SHOWN: usize = 160;
 const NAMED: usize = 12;
 
 /// One thing that is another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// What it is about.
     pub area: Area,
@@ -38,12 +38,17 @@ pub struct Change {
 }
 
 /// Everything that is another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Changes {
-    /// Hash of the earlier task.
+    /// Hash of the earlier task; serialised as hex.
+    #[serde(serialize_with = "as_hex")]
     pub earlier: Digest,
     /// By what they are about, in the order in which a task is described.
     pub changes: Vec<Change>,
+}
+
+fn as_hex<S: Serializer>(hash: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hash.to_hex())
 }
 
 impl Changes {
