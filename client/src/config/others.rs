@@ -3,8 +3,9 @@
 //! `tests/tests/environment.rs` proves that the list is whole.
 
 /// Sections, and keys at the top, of `coordinator.toml`; of a section that both have, its keys.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "auditors",
+    "enrolment",
     "folders",
     "limits",
     "operator",

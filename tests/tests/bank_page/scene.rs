@@ -40,13 +40,18 @@ static TURN: Mutex<()> = Mutex::new(());
 impl Scene {
     /// All are connected, and nothing is offered yet.
     pub fn start() -> Self {
+        Self::with_rows(|_| 80)
+    }
+
+    /// The same with so many rows at each bank: one with many keeps the others waiting in each round.
+    pub fn with_rows(count: impl Fn(usize) -> usize) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path().join("c");
         let member = |number: usize| {
             let name = format!("bank-{number}");
             let table = scratch.path().join(format!("{name}.csv"));
-            fs::write(&table, rows(number)).unwrap();
+            fs::write(&table, rows(number, count(number))).unwrap();
             Member {
                 name,
                 table,
@@ -171,8 +176,8 @@ impl Scene {
     }
 }
 
-fn rows(bank: usize) -> String {
-    let rows = (0..80).map(|row| {
+fn rows(bank: usize, count: usize) -> String {
+    let rows = (0..count).map(|row| {
         let income = 1000 * bank + row * 997 % 90_000;
         let region = ["north", "south"][(row / 3 + bank) % 2];
         let late = u32::from(income + 7000 * (row % 5) > 50_000);

@@ -58,7 +58,7 @@ fn certificates_are_renewed_while_rounds_go_on_and_none_is_lost() {
             .then_some(())
     });
     let told = scene.client(&["status", "--dir", "bank-1"], 0);
-    has(&told, &["certificate valid for 0 more days, renewed by itself"]);
+    has(&told, &["cert       valid for 0 more days, renewed by itself"]);
     let listed = scene.operator(&["renewals", "--dir", COORDINATOR], 0);
     has(&listed, &["bank-1", "renewed "]);
     // Behind the end of the old ones: whoever connects now is let in by the new ones alone.

@@ -38,11 +38,11 @@ fn a_copy_of_a_bank_that_runs_beside_it_is_named_in_status_and_metrics() {
         .local_addr()
         .unwrap()
         .port();
-    let closed = "listen = \"\"                        # TCP on loopback";
+    let closed = "listen = \"\"                        # HTTP for this machine alone";
     assert!(text.contains(closed), "{text}");
     let text = text.replace(
         closed,
-        &format!("listen = \"127.0.0.1:{port}\" # TCP on loopback"),
+        &format!("listen = \"127.0.0.1:{port}\" # HTTP for this machine alone"),
     );
     fs::write(&config, text).unwrap();
     // Before it runs: a copy of the state of one that ran would be another kind of harm.
