@@ -37,9 +37,10 @@ fn a_closed_standard_output_ends_each_program_quietly() {
         quiet
     );
     assert_eq!(coordinator(&["--help"]), quiet);
-    assert_eq!(run(&programs.client, &["task", "list", "--dir", "bank"]), quiet);
+    std::fs::write(scene.path("data.csv"), "income,late\n1,0\n2,1\n").unwrap();
+    assert_eq!(run(&programs.client, &["data", "profile", "data.csv"]), quiet);
     assert_eq!(
-        run(&programs.client, &["task", "list", "--json", "--dir", "bank"]),
+        run(&programs.client, &["--json", "data", "profile", "data.csv"]),
         quiet
     );
     assert_eq!(
