@@ -62,7 +62,7 @@ pub(super) fn identity(
                 identity.position
             );
             if days < RENEW_DAYS {
-                let todo = "send the operator the same request again (`veilsum-coordinator enrol` renews it), and put the new bank.crt.pem in its place";
+                let todo = "a running daemon renews it by itself; `veilsum-client renew` does it now, or says what is in the way";
                 report.warn("identity", Wrong::new("certificate-expires", found, todo));
             } else {
                 report.ok("identity", found);

@@ -91,7 +91,7 @@ enum Validity {
     Over,
 }
 
-fn authority(folder: &std::path::Path) -> (Authority, String) {
+pub(crate) fn authority(folder: &std::path::Path) -> (Authority, String) {
     let (certificate, key) = (
         folder.join("identity/ca.crt.pem"),
         folder.join("identity/ca.key.pem"),

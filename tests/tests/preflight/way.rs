@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use rcgen::KeyPair;
+use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use veilsum_client::config::LinkTransport;
@@ -9,6 +11,7 @@ use veilsum_protocol::ids::Digest;
 use veilsum_tests::relay::{FAIR, Fate, PASS, Relay, Weather};
 
 use crate::bank::{client, folder, preflight, preflight_to, set, told};
+use crate::clocks::authority;
 use crate::scene::Scene;
 
 fn scene() -> Scene {
@@ -23,6 +26,14 @@ fn weather(udp: Fate, tcp: Fate) -> Weather {
 async fn a_way_that_is_open_is_in_order_and_the_bank_is_admitted() {
     let scene = scene();
     let server = scene.listen();
+    // Issued five days and an hour ago for 30.
+    let (authority, _) = authority(&scene.scratch.path().join("coordinator"));
+    let bank = scene.scratch.path().join("bank-1");
+    let key =
+        KeyPair::from_pem(&std::fs::read_to_string(bank.join("identity/tls.key.pem")).unwrap()).unwrap();
+    let then = OffsetDateTime::now_utc() - Duration::hours(121);
+    let pem = authority.issue_bank("bank-1", &key, 30, then).unwrap();
+    std::fs::write(bank.join("bank.crt.pem"), pem).unwrap();
     let told = preflight_to(&scene, server.address).await;
     let port = server.address.port().to_string();
     for (what, part) in [
@@ -38,15 +49,14 @@ async fn a_way_that_is_open_is_in_order_and_the_bank_is_admitted() {
     ] {
         told.finds(what, "ok", "", &[part]);
     }
-    // The scene issues certificates for 30 days.
     told.finds(
         "identity",
         "warning",
         "certificate-expires",
         &[
             "position 1 in the roster",
-            "for 29 more days",
-            "send the operator the same request again",
+            "for 24 more days",
+            "`veilsum-client renew` does it now",
         ],
     );
     told.ends(0);
