@@ -160,7 +160,8 @@ fn five_banks_and_an_auditor_are_invited_form_a_consortium_and_finish_a_task() {
     let status = consortium
         .wait_for("the end of the task", PATIENCE, over)
         .unwrap();
-    assert_eq!(status.last_result.unwrap().survivors, 5);
+    // Rounds begin when four have approved; the word of the last may come too late for the last round.
+    assert!((4..=5).contains(&status.last_result.unwrap().survivors));
     another_joins(&scene, &consortium, &banks);
     consortium.stop();
     let verdict = consortium.verify().unwrap();
