@@ -27,7 +27,7 @@ use super::Office;
 use crate::enrol::inspect::{CertificateFacts, facts_of_der};
 use crate::enrol::readers::Readers;
 use crate::enrol::revoked::RevokedList;
-use crate::transport::{ServerIdentity, TransportError, tls_config};
+use crate::transport::{ServerIdentity, TransportError, linger, tls_config};
 
 /// The application protocol of who wants a link. The answer is one line: `link` and the word of it, or `no` and why not.
 pub const LINK_ALPN: &[u8] = b"veilsum-operator-link/1";
@@ -259,7 +259,13 @@ impl Hall {
             let _ = timeout(HANDSHAKE, told).await;
             return;
         }
-        let Ok(name) = who else { return };
+        let Ok(name) = who else {
+            // Whoever asked reads an end, and not that the connection was reset.
+            if timeout(HANDSHAKE, stream.shutdown()).await.is_ok() {
+                linger(stream).await;
+            }
+            return;
+        };
         let Ok(place) = self.places.try_acquire() else {
             tracing::warn!(
                 %remote,
