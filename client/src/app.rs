@@ -74,7 +74,7 @@ pub enum AppError {
     /// A private key or the salt.
     #[error(transparent)]
     Key(#[from] EnrolError),
-    /// The bank's table or schema, for `check`; the daemon goes on without.
+    /// The bank's table or schema, for `preflight`; the daemon goes on without.
     #[error(transparent)]
     Data(#[from] DataError),
     /// The device.
@@ -136,7 +136,7 @@ impl AppError {
     }
 }
 
-/// What `check` and the first lines of `run` say of the bank's table.
+/// What `preflight` and the first lines of `run` say of the bank's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFacts {
     /// Rows below the header.

@@ -144,7 +144,7 @@ fn returned_text(returned: &Returned) -> String {
         returned.data.display()
     ));
     lines.push(format!(
-        "next: make sure that the daemon before does not run any more, then\n  veilsum-client check --dir '{dir}'\n  veilsum-client run --dir '{dir}'\nthe open round goes on without this bank; then all banks agree on new keys"
+        "next: make sure that the daemon before does not run any more, then\n  veilsum-client preflight --dir '{dir}'\n  veilsum-client run --dir '{dir}'\nthe open round goes on without this bank; then all banks agree on new keys"
     ));
     lines.join("\n")
 }

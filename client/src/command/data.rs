@@ -106,7 +106,7 @@ impl Report {
             .filter(|column| column.verdict == Verdict::Refused)
     }
 
-    /// One line for `check`.
+    /// One line for `preflight`.
     pub(crate) fn in_short(&self) -> String {
         if let Some(images) = self.images {
             return format!("{images} images: {IMAGES}");
@@ -129,7 +129,7 @@ impl Report {
         )
     }
 
-    /// One line for `check`, if the policy asks for a report.
+    /// One line for `preflight`, if the policy asks for a report.
     pub(crate) fn anonymity_in_short(&self) -> Option<String> {
         self.survey.anonymity.as_ref().map(|found| {
             let l = found.l.map_or(String::new(), |l| {

@@ -6,7 +6,7 @@ use veilsum_client::participant::{FolderLock, Home, Status};
 
 use crate::scene::{SCHEMA, Scene, TABLE};
 
-/// `check` without its attempt to connect: it leaves that to a daemon that runs.
+/// `preflight` without its attempt to connect: it leaves that to a daemon that runs.
 fn without_connection(scene: &Scene) -> FolderLock {
     fs::create_dir(scene.path("state")).unwrap();
     FolderLock::take(&scene.path("state")).unwrap()
