@@ -15,6 +15,7 @@ use std::path::Path;
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use veilsum_preflight::ports::{self, Port, Setting};
 use veilsum_preflight::{Report, Whose, Wrong, files};
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::enrolment::Invitation;
@@ -25,7 +26,8 @@ use self::machine::Load;
 use self::way::{Destination, Seen};
 use crate::app;
 use crate::config::{Config, Link};
-use crate::participant::Home;
+use crate::enrol::init::CONFIG_FILE;
+use crate::participant::{FolderLock, Home};
 use crate::transport::Proxy;
 
 /// Looks at the bank's folder, this machine and the way to the coordinator; without the way unless `network`.
@@ -83,6 +85,7 @@ pub(crate) fn of_folder(report: &mut Report, dir: &Path, network: bool, now: &dy
     machine::disk(report, &config.state, load.as_ref());
     machine::memory(report, config.data.memory_bytes, load.as_ref());
     files(report, machine::FILES);
+    page_port(report, &config);
     match (&consortium, &identity) {
         _ if !network => report.skip("connection", "of --no-network"),
         (Some((consortium, _)), Some(identity)) if seen.stands => {
@@ -92,6 +95,27 @@ pub(crate) fn of_folder(report: &mut Report, dir: &Path, network: bool, now: &dy
             report.skip_for("connection", Whose::Network, "no way leads to the coordinator")
         }
         _ => report.skip("connection", "the identity is not in order"),
+    }
+}
+
+/// Where the bank's page would be served.
+fn page_port(report: &mut Report, config: &Config) {
+    let Some(address) = config.page.listen else {
+        return report.ok("page", "not wanted (page.listen is empty)");
+    };
+    match Port::tcp(address) {
+        Port::Free => report.ok("page", format!("TCP {address} is free")),
+        Port::Held if FolderLock::is_taken(&config.state) => report.ok(
+            "page",
+            format!("TCP {address} is held, and this bank's daemon is running"),
+        ),
+        held => {
+            let setting = Setting {
+                key: "page.listen",
+                file: CONFIG_FILE,
+            };
+            ports::port(report, "page", "TCP", address, setting, held);
+        }
     }
 }
 

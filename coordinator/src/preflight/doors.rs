@@ -1,13 +1,14 @@
 //! The ports that are listened on: free, this coordinator's own, or somebody else's.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
-use veilsum_preflight::{Report, Whose, Wrong};
+use veilsum_preflight::Report;
+use veilsum_preflight::ports::{self, Port, Setting};
 use veilsum_protocol::enrolment::ENROL_ALPN;
 
 use super::identity::Known;
@@ -17,18 +18,11 @@ use crate::enrol::inspect;
 /// How long whoever has the port may take to show who it is.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How a port stands.
-enum Port {
-    Free,
-    Held,
-    Refused(std::io::Error),
-}
-
 pub(super) fn doors(report: &mut Report, config: &Config, known: &Known) {
     let listen = config.listen;
     report.looking("ports", &listen.to_string(), Some(PATIENCE));
-    let udp = bound(UdpSocket::bind(listen).map(drop));
-    let tcp = tcp_port(listen);
+    let udp = Port::udp(listen);
+    let tcp = Port::tcp(listen);
     let running = matches!(tcp, Port::Held) && is_ours(listen, known);
     match (&udp, &tcp) {
         (Port::Free, Port::Free) => report.ok("ports", format!("UDP and TCP {listen} are free")),
@@ -38,7 +32,7 @@ pub(super) fn doors(report: &mut Report, config: &Config, known: &Known) {
         ),
         _ => {
             for (protocol, port) in [("UDP", udp), ("TCP", tcp)] {
-                tell(report, "ports", protocol, listen, "listen", port);
+                ports::port(report, "ports", protocol, listen, set("listen"), port);
             }
         }
     }
@@ -55,56 +49,22 @@ pub(super) fn doors(report: &mut Report, config: &Config, known: &Known) {
             report.ok(what, format!("not wanted ({key} is empty)"));
             continue;
         };
-        match tcp_port(address) {
+        match Port::tcp(address) {
             Port::Free => report.ok(what, format!("TCP {address} is free")),
             Port::Held if running => report.ok(
                 what,
                 format!("TCP {address} is held, and this coordinator is running"),
             ),
-            port => tell(report, what, "TCP", address, key, port),
+            port => ports::port(report, what, "TCP", address, set(key), port),
         }
     }
 }
 
-fn tell(report: &mut Report, what: &'static str, protocol: &str, address: SocketAddr, key: &str, port: Port) {
-    match port {
-        Port::Free => report.ok(what, format!("{protocol} {address} is free")),
-        Port::Held => {
-            let found = format!("{protocol} {address} is held by another program");
-            let todo = format!(
-                "stop it (`ss -lntup` shows which it is), or set another `{key}` in coordinator.toml"
-            );
-            report.fail(what, Whose::Ours, Wrong::new("port-held", found, todo));
-        }
-        Port::Refused(error) => {
-            let (cause, todo) = match error.kind() {
-                ErrorKind::PermissionDenied => (
-                    "port-permission",
-                    "ports below 1024 want a privilege: take a higher one, or give the unit CAP_NET_BIND_SERVICE",
-                ),
-                ErrorKind::AddrNotAvailable => (
-                    "address-not-here",
-                    "this machine has no such address: set one that it has, or 0.0.0.0",
-                ),
-                _ => ("port", "look at what the system says"),
-            };
-            let found = format!("{protocol} {address} cannot be listened on: {error}");
-            report.fail(what, Whose::Ours, Wrong::new(cause, found, todo));
-        }
+fn set(key: &str) -> Setting<'_> {
+    Setting {
+        key,
+        file: "coordinator.toml",
     }
-}
-
-fn bound(bound: std::io::Result<()>) -> Port {
-    match bound {
-        Ok(()) => Port::Free,
-        Err(error) if error.kind() == ErrorKind::AddrInUse => Port::Held,
-        Err(error) => Port::Refused(error),
-    }
-}
-
-/// As the coordinator binds it: connections that ended just now are not in the way.
-fn tcp_port(address: SocketAddr) -> Port {
-    bound(TcpListener::bind(address).map(drop))
 }
 
 /// Whether the one who listens there proves to be of this consortium's authority, under this coordinator's name.
