@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use veilsum_admission::keyfile;
 use veilsum_backup::{BackupError, Head, Kind, Writer, Written, unpack, within};
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::round::participant::{Participant, Pinned};
@@ -17,11 +18,19 @@ use zeroize::Zeroizing;
 use crate::app::{self, AppError, SOFTWARE};
 use crate::config::Config;
 use crate::enrol::init::CONFIG_FILE;
-use crate::enrol::keyfile;
 use crate::participant::Home;
 
-/// Folders of the state that are neither secret nor of use to a round: what was approved and decided, what was offered, proofs and evidence.
-const KEPT: [&str; 5] = ["approvals", "rosters", "tasks", "receipts", "evidence"];
+/// Folders of the state that are neither secret nor of use to a round: what was approved, refused and decided, what was offered, proofs, evidence, and
+/// the account of what left the bank. The history of rounds is not among them: it has the bank's own scores, which are derived from its rows.
+const KEPT: [&str; 7] = [
+    "approvals",
+    "refusals",
+    "rosters",
+    "tasks",
+    "receipts",
+    "evidence",
+    "egress",
+];
 
 /// Why there is no backup, or nothing was restored.
 #[derive(Debug, thiserror::Error)]

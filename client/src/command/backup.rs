@@ -14,8 +14,8 @@ use crate::renewal::{NotRenewed, Renewed};
 pub(crate) enum KeepCommand {
     /// Write the bank's folder into an archive, whether the daemon runs or not
     ///
-    /// In it: configuration, consortium file, certificate, schema, policy, approvals, receipts and evidence. Never in it: the protocol's state, which
-    /// must not be put back, and the table. Private keys are in it with --with-keys alone.
+    /// In it: configuration, consortium file, certificate, schema, policy, approvals and refusals, receipts, evidence, and the account of what left the bank. Never in it: the
+    /// protocol's state, which must not be put back, the history with the bank's own scores, and the table. Private keys are in it with --with-keys alone.
     Backup {
         /// The bank's folder
         #[arg(long, default_value = ".")]

@@ -55,6 +55,7 @@ fn a_bank_that_lost_everything_comes_back_from_its_backup_and_rounds_go_on() {
             "state/seen.note",
             "state/approvals/",
             "state/receipts/",
+            "state/egress/egress.jsonl",
         ],
     );
     for never in [
@@ -62,6 +63,7 @@ fn a_bank_that_lost_everything_comes_back_from_its_backup_and_rounds_go_on() {
         "state/rounds",
         "state/own",
         "state/states",
+        "history.jsonl",
         "data.csv",
         "models/",
     ] {
