@@ -28,6 +28,7 @@ pub struct Summary {
     office_crashes: u64,
     refusals: u64,
     lies: u64,
+    minds: u64,
 }
 
 impl Summary {
@@ -38,6 +39,7 @@ impl Summary {
         self.office_crashes += other.office_crashes;
         self.refusals += other.refusals;
         self.lies += other.lies;
+        self.minds += other.minds;
     }
 
     pub fn assert_eventful(&self) {
@@ -48,6 +50,7 @@ impl Summary {
             ("crashes of coordinators", self.office_crashes),
             ("refusals by banks", self.refusals),
             ("lying parties", self.lies),
+            ("decisions against the task", self.minds),
         ] {
             assert!(count >= 100, "the seeds have only {count} {what}");
         }
@@ -58,8 +61,14 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} rounds published, {} aborted, {} crashes of banks, {} of coordinators, {} refusals by banks, {} runs with liars",
-            self.published, self.aborted, self.bank_crashes, self.office_crashes, self.refusals, self.lies
+            "{} rounds published, {} aborted, {} crashes of banks, {} of coordinators, {} refusals by banks, {} runs with liars, {} decisions against the task",
+            self.published,
+            self.aborted,
+            self.bank_crashes,
+            self.office_crashes,
+            self.refusals,
+            self.lies,
+            self.minds
         )
     }
 }
@@ -108,6 +117,17 @@ pub fn play(scenario: &Scenario) -> Summary {
 }
 
 impl Run<'_> {
+    fn change_minds(&mut self, stage: usize) {
+        for (at, position, refuses) in &self.scenario.minds {
+            // Nobody decides at a machine that is down; a yes comes with the end of the trouble then.
+            if *at == stage && self.world.banks[&bank(*position)].is_up() {
+                self.world.decide(*position, *refuses);
+                self.witness.look(&mut self.world);
+                self.summary.minds += u64::from(refuses.is_some());
+            }
+        }
+    }
+
     fn arm_crashes(&mut self, stage: usize) {
         for crash in self
             .scenario
@@ -178,6 +198,7 @@ impl Run<'_> {
         if self.world.office.plan().is_none() {
             return;
         }
+        self.change_minds(stage);
         self.arm_crashes(stage);
         let (began, restarts) = (self.world.now.0, self.world.office_restarts);
         self.world.start_round();
@@ -255,6 +276,9 @@ impl Run<'_> {
             }
         }
         self.settle();
+        for (_, position, _) in &self.scenario.minds {
+            self.world.decide(*position, None);
+        }
         if self.scenario.lie.as_ref().is_some_and(Lie::is_of_office) || self.world.office.plan().is_none() {
             return;
         }

@@ -1,5 +1,7 @@
 //! What happens in a run, as data.
 
+use veilsum_protocol::wire::refusal::RefusalReason;
+
 use crate::node::{Kill, Step, Unsynced};
 use crate::simulation::dice::Dice;
 use crate::simulation::lies::Lie;
@@ -37,6 +39,8 @@ pub struct Scenario {
     /// Banks whose work takes this long.
     pub slow: Vec<(u16, u64)>,
     pub lie: Option<Lie>,
+    /// What banks decide of the task before a stage: no, or none for yes again. At no time do more banks refuse than a round does without.
+    pub minds: Vec<(usize, u16, Option<RefusalReason>)>,
 }
 
 impl Scenario {
@@ -97,6 +101,7 @@ impl Scenario {
             gone,
             slow,
             lie,
+            minds: minds(&mut dice, banks, rounds),
         }
     }
 
@@ -127,6 +132,24 @@ pub fn spare(banks: u16) -> u16 {
         7 => 2,
         _ => 0,
     }
+}
+
+/// Some banks change their mind, and some of these think better of it.
+fn minds(dice: &mut Dice, banks: u16, rounds: usize) -> Vec<(usize, u16, Option<RefusalReason>)> {
+    let mut minds = Vec::new();
+    if !dice.one_in(3) {
+        return minds;
+    }
+    let first = 1 + dice.roll(u64::from(banks)) as u16;
+    for next in 0..spare(banks) {
+        let bank = (first + next - 1) % banks + 1;
+        let stage = 1 + dice.up_to(rounds - 1);
+        minds.push((stage, bank, Some(dice.pick(&RefusalReason::ALL))));
+        if stage < rounds && dice.one_in(2) {
+            minds.push((stage + 1, bank, None));
+        }
+    }
+    minds
 }
 
 fn any_kill(dice: &mut Dice) -> Kill {
