@@ -1,13 +1,14 @@
 //! The side that asks to be enrolled, for banks, auditors and operators alike: whom to believe before there is a consortium file, one question, one
 //! answer, and whether the answer is what was asked for.
 //!
-//! Blocking and small. Whoever calls it brings the connection: a bank's may go through a proxy, whose words are here as well. Nothing is
-//! asked by `look`: it finds out who stands at an address, and what time that has.
+//! Blocking and small. A bank brings its own connection, which may go through a proxy, whose words are here as well; for auditors and operators
+//! `reader` does the whole. Nothing is asked by `look`: it finds out who stands at an address, and what time that has.
 
 mod ask;
 mod fits;
 mod frames;
 mod given;
+pub mod keyfile;
 mod look;
 mod pin;
 pub mod reader;

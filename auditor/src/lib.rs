@@ -3,7 +3,6 @@
 pub mod account;
 pub mod cli;
 mod durable;
-pub mod enrol;
 mod entry_json;
 pub mod evidence;
 pub mod export;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use veilsum_admission::keyfile::{self, KeyFileError};
 use veilsum_protocol::consortium::{Consortium, ConsortiumError};
 use veilsum_protocol::crypto::entropy::{Entropy as _, SystemEntropy};
 use veilsum_protocol::crypto::signing::SigningKey;
@@ -19,7 +20,7 @@ use crate::data::{DataError, DataFiles, Dataset, HoldOut, Room};
 use crate::desensitise::PolicySource;
 use crate::egress::Ledger;
 use crate::enrol::inspect::{self, CertificateFacts};
-use crate::enrol::{EnrolError, init, keyfile};
+use crate::enrol::{EnrolError, init};
 use crate::page;
 use crate::participant::contribution::Source;
 use crate::participant::{
@@ -117,6 +118,12 @@ pub enum AppError {
     /// The system gives no thread, signal or socket.
     #[error("{0}")]
     System(std::io::Error),
+}
+
+impl From<KeyFileError> for AppError {
+    fn from(error: KeyFileError) -> Self {
+        EnrolError::from(error).into()
+    }
 }
 
 impl AppError {

@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use veilsum_admission::{AskError, Fitting, Member, fits, renew};
+use veilsum_admission::{AskError, Fitting, Member, fits, keyfile, renew};
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::enrolment::{Answer, RefusalReason, renewal_is_due_at};
 use veilsum_protocol::ids::{Digest, Timestamp};
@@ -20,7 +20,6 @@ use zeroize::Zeroizing;
 use crate::app::{date, now};
 use crate::config::Link;
 use crate::enrol::inspect::{self, CertificateFacts};
-use crate::enrol::keyfile;
 use crate::transport::{Proxy, ShownCertificate, reach};
 
 /// Longest silence of the coordinator in one exchange.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use veilsum_admission::keyfile;
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::crypto::signing::SigningKey;
 use veilsum_protocol::enrolment::Role;
@@ -21,7 +22,7 @@ use crate::engine::gate::Gate;
 use crate::enrol::desk::Desk;
 use crate::enrol::readers::Readers;
 use crate::enrol::revoked::RevokedList;
-use crate::enrol::{EnrolError, inspect, keyfile};
+use crate::enrol::{EnrolError, inspect};
 use crate::formation;
 use crate::history::History;
 use crate::https;
@@ -113,7 +114,7 @@ pub fn read_consortium(config: &Config) -> Result<(Consortium, Roster), String> 
 
 pub(crate) fn read_log_key(config: &Config, verifier: &VerifierKey) -> Result<SigningKey, String> {
     let path = &config.identity.log_key;
-    let key = keyfile::read_pkcs8(path).map_err(|error| error.to_string())?;
+    let key = keyfile::read_pkcs8(path).map_err(|error| EnrolError::from(error).to_string())?;
     let key = SigningKey::from_pkcs8(&key).map_err(|error| format!("{}: {error}", path.display()))?;
     if key.verifying_key().0 != *verifier.public_key() {
         return Err(format!(

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
+use veilsum_admission::reader::{CA_FILE, Folder, make};
+use veilsum_protocol::enrolment::Role;
+use veilsum_protocol::ids::Digest;
 
 use super::{Outcome, Problem, json_line};
-use crate::enrol::{CA_FILE, CERTIFICATE_FILE, init};
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
@@ -20,16 +23,35 @@ pub(super) struct Init {
     json: bool,
 }
 
+/// What was made.
+#[derive(Serialize)]
+struct Made {
+    name: String,
+    /// The file to send to the operator; it holds no secret.
+    request: PathBuf,
+    /// SHA-256 of the request file, for the operator to compare by another channel.
+    request_sha256: String,
+    key: PathBuf,
+}
+
 impl Init {
     pub(super) fn run(self) -> Result<Outcome, Problem> {
-        let made = init(&self.name, &self.dir).map_err(Problem::usage)?;
+        let folder = Folder::at(Role::Auditor, &self.dir);
+        let keys = make(&self.name, &folder)?;
+        let made = Made {
+            request: folder.request(&self.name),
+            request_sha256: Digest::of(keys.request.as_bytes()).to_hex(),
+            key: folder.key(),
+            name: self.name,
+        };
         let text = if self.json {
             json_line(&made)?
         } else {
             format!(
-                "request {}\nsha256  {}\nnext: send the request to the operator, confirm its SHA-256 by another channel, and put {CERTIFICATE_FILE} and {CA_FILE} of the admission into {}\n",
+                "request {}\nsha256  {}\nnext: send the request to the operator, confirm its SHA-256 by another channel, and put {} and {CA_FILE} of the admission into {}\n",
                 made.request.display(),
                 made.request_sha256,
+                folder.certificate().file_name().unwrap_or_default().display(),
                 self.dir.display()
             )
         };

@@ -12,6 +12,7 @@ mod mirror;
 mod page;
 mod policy;
 mod progress;
+mod proxy;
 mod receipt;
 mod renew;
 mod show;

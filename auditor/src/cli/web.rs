@@ -1,13 +1,15 @@
 //! How a web server is asked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use veilsum_admission::reader::{Folder, renew_if_due};
+use veilsum_protocol::enrolment::Role;
 
-use super::renew::renew_if_due;
+use super::enrol::say;
+use super::proxy::ProxyArgs;
 use super::{Problem, Trust};
-use crate::enrol::{CA_FILE, CERTIFICATE_FILE, KEY_FILE};
 use crate::fetch::{Origin, TlsFiles, WebOptions};
 
 /// Options of a source that is a web server.
@@ -25,6 +27,8 @@ pub(super) struct WebArgs {
     /// Its private key, in PEM
     #[arg(long)]
     tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    proxy: ProxyArgs,
     /// Longest silence of the server, in seconds
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
@@ -37,10 +41,11 @@ impl WebArgs {
     /// A folder or a web server.
     pub(super) fn origin(&self, text: &str, trust: &Trust) -> Result<Origin, Problem> {
         if let Some(identity) = self.identity.as_deref().filter(|_| text.starts_with("https://")) {
-            renew_if_due(identity);
+            renew_if_due(&folder_at(identity), &self.proxy.way()?, &say);
         }
         let options = WebOptions {
             tls: self.tls(trust),
+            proxy: self.proxy.for_web()?,
             timeout: Duration::from_secs(self.timeout),
             tries: self.tries,
         };
@@ -48,15 +53,20 @@ impl WebArgs {
     }
 
     fn tls(&self, trust: &Trust) -> TlsFiles {
-        let file = |name, option: &Option<PathBuf>| match &self.identity {
-            Some(folder) => Some(folder.join(name)),
+        let folder = self.identity.as_deref().map(folder_at);
+        let file = |of: fn(&Folder) -> PathBuf, option: &Option<PathBuf>| match &folder {
+            Some(folder) => Some(of(folder)),
             None => option.clone(),
         };
         TlsFiles {
-            ca: file(CA_FILE, &self.tls_ca),
+            ca: file(Folder::authority, &self.tls_ca),
             ca_pem: trust.authority(),
-            cert: file(CERTIFICATE_FILE, &self.tls_cert),
-            key: file(KEY_FILE, &self.tls_key),
+            cert: file(Folder::certificate, &self.tls_cert),
+            key: file(Folder::key, &self.tls_key),
         }
     }
+}
+
+fn folder_at(dir: &Path) -> Folder {
+    Folder::at(Role::Auditor, dir)
 }

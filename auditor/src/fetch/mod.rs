@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
+use ureq::Proxy;
 
 pub use self::tls::{TlsError, TlsFiles};
 pub use self::web::Web;
@@ -18,6 +19,8 @@ pub use self::web::Web;
 pub struct WebOptions {
     /// The server's authority and this reader's certificate.
     pub tls: TlsFiles,
+    /// The proxy to take; none: as the environment says.
+    pub proxy: Option<Proxy>,
     /// Longest silence of the server.
     pub timeout: Duration,
     /// How often a file is asked for before it counts as not reachable.

@@ -11,8 +11,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
-
-use crate::enrol::private_text;
+use veilsum_admission::keyfile::{KeyFileError, read_private};
 
 /// Why a certificate or key cannot be used.
 #[derive(Debug, Error)]
@@ -44,13 +43,8 @@ pub enum TlsError {
         expected: &'static str,
     },
     /// The private key cannot be read, or others may read it.
-    #[error("{}: {problem}", path.display())]
-    Key {
-        /// The key's file.
-        path: PathBuf,
-        /// What was found, and what to do.
-        problem: String,
-    },
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
     /// Certificate and key do not fit.
     #[error("{}: cannot be used with its key: {problem}; expected the certificate that was issued for the key", path.display())]
     Pair {
@@ -113,16 +107,13 @@ fn pair(
     roots: &[CertificateDer<'static>],
 ) -> Result<ClientCert, TlsError> {
     let chain = certificates(cert.display().to_string(), &read(cert)?, "a certificate")?;
-    let pem = private_text(key).map_err(|problem| TlsError::Key {
-        path: key.to_owned(),
-        problem,
-    })?;
+    let pem = read_private(key)?;
     let form = |problem: String| TlsError::Form {
         name: key.display().to_string(),
         problem,
         expected: "a private key",
     };
-    let private = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| form(error.to_string()))?;
+    let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| form(error.to_string()))?;
     // The HTTP client stops the process on a pair that does not fit, so it is tried first.
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots.iter().cloned());
@@ -138,7 +129,7 @@ fn pair(
         .iter()
         .map(|cert| Certificate::from_der(cert).to_owned())
         .collect();
-    let private = PrivateKey::from_pem(pem.as_bytes()).map_err(|error| form(error.to_string()))?;
+    let private = PrivateKey::from_pem(&pem).map_err(|error| form(error.to_string()))?;
     Ok(ClientCert::new_with_certs(&chain, private))
 }
 

@@ -64,7 +64,11 @@ impl Web {
             Some("https") => options.tls.config()?,
             _ => TlsConfig::default(),
         };
-        let config = Agent::config_builder()
+        let mut config = Agent::config_builder();
+        if let Some(proxy) = &options.proxy {
+            config = config.proxy(Some(proxy.clone()));
+        }
+        let config = config
             .tls_config(tls)
             .http_status_as_error(false)
             .max_redirects(0)

@@ -1,5 +1,7 @@
 //! Why a command failed.
 
+use veilsum_admission::keyfile::KeyFileError;
+
 use crate::app::AppError;
 use crate::enrol::EnrolError;
 
@@ -43,6 +45,12 @@ impl Failure {
             code: 75,
             message: message.to_string(),
         }
+    }
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Self {
+        EnrolError::from(error).into()
     }
 }
 

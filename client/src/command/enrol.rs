@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Serialize;
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use veilsum_admission::{AskError, Fitting, Told, ask, fits, invitation};
 use veilsum_protocol::enrolment::{Admission, Answer, Ask, Invitation, Party, RefusalReason};
 use veilsum_protocol::ids::Digest;
@@ -16,7 +17,7 @@ use crate::cli::Failure;
 use crate::config::Config;
 use crate::enrol::folder::{self, Keys, Wishes};
 use crate::enrol::init::CONFIG_FILE;
-use crate::enrol::{inspect, keyfile};
+use crate::enrol::inspect;
 use crate::transport::reach;
 
 /// Between two questions: soon at first, for who sits before the screen, then rarely.

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateSigningRequestParams, KeyPair, PKCS_ED25519, PublicKeyData as _};
 use ring::rand::{SecureRandom, SystemRandom};
+use veilsum_admission::keyfile;
 use veilsum_protocol::enrolment::{EnrolmentRequest, Fingerprint};
 use veilsum_protocol::ids::Digest;
 use zeroize::Zeroizing;
 
+use super::EnrolError;
 use super::init::{CONFIG_FILE, request};
-use super::{EnrolError, keyfile};
 use crate::config::{self, Identity, POLICY_FILE};
 
 /// The bank's keys, and what asks for their certificate.
@@ -166,7 +167,7 @@ fn random(path: &Path) -> Result<(), EnrolError> {
         .fill(bytes.as_mut())
         .map_err(EnrolError::make("random bytes"))?;
     let text = Zeroizing::new(hex::encode(*bytes) + "\n");
-    keyfile::write_private(path, text.as_bytes())
+    Ok(keyfile::write_private(path, text.as_bytes())?)
 }
 
 #[cfg(test)]

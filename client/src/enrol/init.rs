@@ -7,12 +7,13 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ED25519}
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::Serialize;
+use veilsum_admission::keyfile;
 use veilsum_protocol::crypto::secret::Secret;
 use veilsum_protocol::enrolment::{EnrolmentRequest, REQUEST_VERSION, proof_message};
 use veilsum_protocol::roster::check_bank_name;
 use zeroize::Zeroizing;
 
-use super::{EnrolError, keyfile};
+use super::EnrolError;
 
 /// Name of the configuration file in the bank's folder.
 pub const CONFIG_FILE: &str = "bank.toml";

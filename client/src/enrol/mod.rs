@@ -3,9 +3,10 @@
 pub mod folder;
 pub mod init;
 pub mod inspect;
-pub mod keyfile;
 
 use std::path::{Path, PathBuf};
+
+use veilsum_admission::keyfile::KeyFileError;
 
 use crate::remedy;
 
@@ -55,6 +56,17 @@ pub enum EnrolError {
         /// What the library says.
         problem: String,
     },
+}
+
+impl From<KeyFileError> for EnrolError {
+    fn from(error: KeyFileError) -> Self {
+        match error {
+            KeyFileError::File { path, error } => Self::File { path, error },
+            KeyFileError::Mode { path, mode } => Self::KeyMode { path, mode },
+            KeyFileError::Exists { path } => Self::Exists { path },
+            KeyFileError::Content { path, problem } => Self::Content { path, problem },
+        }
+    }
 }
 
 impl EnrolError {

@@ -23,6 +23,7 @@ use clap::{Parser, Subcommand};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
+use veilsum_admission::keyfile::KeyFileError;
 
 use self::backup::BackupCommand;
 use self::config::ConfigCommand;
@@ -228,6 +229,12 @@ impl Failure {
     /// What is wrong.
     pub(crate) fn message(&self) -> &str {
         &self.message
+    }
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Self {
+        EnrolError::from(error).into()
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde::Serialize;
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use veilsum_protocol::consortium::{Consortium, ConsortiumBank};
 use veilsum_protocol::ids::BankIndex;
 
@@ -14,7 +15,6 @@ use crate::admin::{self, Answer, Request};
 use crate::engine::roster::{ProposalView, RosterView};
 use crate::enrol::admitted::{self, Admitted, Waiting};
 use crate::enrol::init::{CONSORTIUM_FILE, Folder};
-use crate::enrol::keyfile;
 use crate::enrol::roster::EnrolReport;
 
 #[derive(Debug, Subcommand)]

@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use veilsum_protocol::consortium::{Consortium, ConsortiumBank};
 use veilsum_protocol::ids::BankIndex;
 use veilsum_protocol::roster::{RosterEntry, check_bank_name};
 
+use super::EnrolError;
 use super::ca::Authority;
 use super::init::Folder;
 use super::request::{Verified, VerifiedBank, verify};
 use super::roster::{EnrolReport, enrol};
-use super::{EnrolError, keyfile};
 
 /// Name of the file in the operator's folder.
 pub const ADMITTED_FILE: &str = "admitted.toml";
@@ -130,7 +131,7 @@ impl Admitted {
     /// [`EnrolError::File`].
     pub fn store(&self, path: &Path) -> Result<(), EnrolError> {
         let text = toml::to_string(self).map_err(EnrolError::make("the list of admitted banks"))?;
-        keyfile::replace(path, format!("{HEAD}{text}").as_bytes())
+        Ok(keyfile::replace(path, format!("{HEAD}{text}").as_bytes())?)
     }
 
     /// The banks, in the order in which they were admitted.

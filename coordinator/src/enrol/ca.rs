@@ -12,9 +12,10 @@ use rcgen::{
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use time::{Duration, OffsetDateTime};
+use veilsum_admission::keyfile;
 use veilsum_protocol::enrolment::Role;
 
-use super::{EnrolError, keyfile};
+use super::EnrolError;
 
 /// How long a certificate is valid before the moment of its issue, so that a bank whose clock is slow can use it at once.
 const CLOCK_SKEW: Duration = Duration::minutes(10);
@@ -88,7 +89,7 @@ impl Authority {
     /// [`EnrolError`] with the file at fault.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, EnrolError> {
         let certificate_pem = fs::read_to_string(certificate).map_err(EnrolError::file(certificate))?;
-        let key_pem = keyfile::read_private(key).map_err(|error| match error {
+        let key_pem = keyfile::read_private(key).map_err(|error| match EnrolError::from(error) {
             EnrolError::File { path, error } if error.kind() == std::io::ErrorKind::NotFound => {
                 EnrolError::content(
                     &path,

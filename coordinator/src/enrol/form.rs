@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use serde::Serialize;
+use veilsum_admission::keyfile;
 use veilsum_protocol::consortium::{Consortium, ConsortiumBank};
 use veilsum_protocol::enrolment::Fingerprint;
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::roster::{MIN_BANKS, RosterEntry};
 
+use super::EnrolError;
 use super::init::Folder;
 use super::invite::read_consortium;
 use super::register::Register;
 use super::request::VerifiedBank;
 use super::revoked::RevokedList;
-use super::{EnrolError, keyfile};
 
 /// A bank that has its certificate and no place in the roster.
 #[derive(Debug, Clone, Serialize)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde::Serialize;
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use veilsum_protocol::consortium::{CONSORTIUM_VERSION, Consortium};
 use veilsum_protocol::enrolment::Role;
 use veilsum_protocol::log::VerifierKey;
@@ -16,7 +17,7 @@ use super::admitted::ADMITTED_FILE;
 use super::ca::Authority;
 use super::own_authority::{self, OwnAuthority};
 use super::readers;
-use super::{EnrolError, inspect, keyfile};
+use super::{EnrolError, inspect};
 
 /// Name of the configuration file in the operator's folder.
 pub const CONFIG_FILE: &str = "coordinator.toml";

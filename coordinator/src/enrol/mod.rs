@@ -13,8 +13,6 @@ pub mod init;
 pub mod inspect;
 pub mod invite;
 mod issue;
-pub mod keyfile;
-pub mod operator;
 pub mod own_authority;
 pub mod readers;
 pub mod register;
@@ -27,6 +25,7 @@ pub mod roster;
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
+use veilsum_admission::keyfile::KeyFileError;
 
 use crate::remedy;
 
@@ -76,6 +75,17 @@ pub enum EnrolError {
         /// What the library says.
         problem: String,
     },
+}
+
+impl From<KeyFileError> for EnrolError {
+    fn from(error: KeyFileError) -> Self {
+        match error {
+            KeyFileError::File { path, error } => Self::File { path, error },
+            KeyFileError::Mode { path, mode } => Self::KeyMode { path, mode },
+            KeyFileError::Exists { path } => Self::Exists { path },
+            KeyFileError::Content { path, problem } => Self::Content { path, problem },
+        }
+    }
 }
 
 impl EnrolError {

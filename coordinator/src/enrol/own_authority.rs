@@ -7,10 +7,11 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED2551
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::ca::NewAuthority;
-use super::{EnrolError, date_and_time, keyfile};
+use super::{EnrolError, date_and_time};
 
 /// Where it lies.
 #[derive(Debug, Clone)]

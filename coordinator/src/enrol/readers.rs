@@ -9,10 +9,11 @@ use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use veilsum_admission::keyfile;
 use veilsum_protocol::enrolment::Role;
 use veilsum_protocol::ids::Digest;
 
-use super::{EnrolError, keyfile};
+use super::EnrolError;
 
 /// Name of the auditors' file in the operator's folder.
 pub const AUDITORS_FILE: &str = "auditors.toml";
@@ -153,7 +154,10 @@ impl Readers {
             operator,
         };
         let text = toml::to_string(&content).map_err(EnrolError::make("the list of those who may read"))?;
-        keyfile::replace(path, format!("{}{text}", head(self.role)).as_bytes())
+        Ok(keyfile::replace(
+            path,
+            format!("{}{text}", head(self.role)).as_bytes(),
+        )?)
     }
 
     /// Puts a name on the list; true if it was there already, with this key.

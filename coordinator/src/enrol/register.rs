@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use veilsum_protocol::enrolment::{Fingerprint, Party};
 use veilsum_protocol::ids::Digest;
 
+use super::EnrolError;
 use super::request::{self, Verified, VerifiedBank};
-use super::{EnrolError, keyfile};
 
 /// The folder of the records in the operator's folder.
 const FOLDER: &str = "enrolment";
@@ -275,7 +276,7 @@ impl Register {
     /// [`EnrolError::File`].
     pub fn put(&self, _held: &Held, place: &Place) -> Result<(), EnrolError> {
         let text = toml::to_string(place).map_err(EnrolError::make("the record of an enrolment"))?;
-        keyfile::replace(&self.path(&place.name), text.as_bytes())
+        Ok(keyfile::replace(&self.path(&place.name), text.as_bytes())?)
     }
 
     /// All records in the order of their names.

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use rcgen::KeyPair;
 use serde::Serialize;
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use veilsum_protocol::consortium::Consortium;
 
 use super::ca::Authority;
 use super::init::Folder;
 use super::issue::has_authority;
 use super::renewal::days_of;
-use super::{EnrolError, inspect, keyfile};
+use super::{EnrolError, inspect};
 use crate::config::Identity;
 
 /// What was issued.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rcgen::SubjectPublicKeyInfo;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use veilsum_protocol::enrolment::{
     Admission, Answer, Party, Refusal, RefusalReason, Role, renewal_is_due_at,
 };
@@ -27,7 +28,7 @@ use super::issue::has_authority;
 use super::readers::Readers;
 use super::register::{Held, Register};
 use super::revoked::RevokedList;
-use super::{EnrolError, date_and_time, keyfile};
+use super::{EnrolError, date_and_time};
 use crate::config::Renewal;
 
 const VERSION: u32 = 1;
@@ -321,7 +322,10 @@ impl Renewals {
         let folder = self.folder();
         fs::create_dir_all(&folder).map_err(EnrolError::file(&folder))?;
         let text = toml::to_string(asked).map_err(EnrolError::make("the record of a renewal"))?;
-        keyfile::replace(&self.path(asked.party, &asked.name), text.as_bytes())
+        Ok(keyfile::replace(
+            &self.path(asked.party, &asked.name),
+            text.as_bytes(),
+        )?)
     }
 }
 

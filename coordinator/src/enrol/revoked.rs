@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use veilsum_protocol::enrolment::{Party, Role};
 use veilsum_protocol::ids::Digest;
 
@@ -16,7 +17,7 @@ use super::init::Folder;
 use super::invite::read_consortium;
 use super::readers::Readers;
 use super::register::Register;
-use super::{EnrolError, date_and_time, keyfile};
+use super::{EnrolError, date_and_time};
 
 const VERSION: u32 = 1;
 

@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use veilsum_protocol::consortium::{Consortium, ConsortiumBank, ConsortiumError};
 use veilsum_protocol::enrolment::Role;
 use veilsum_protocol::ids::{BankIndex, Digest};
 use veilsum_protocol::roster::Roster;
 
+use super::EnrolError;
 use super::ca::Authority;
 use super::init::{CONSORTIUM_FILE, Folder};
 use super::readers::{Reader, Readers};
 use super::register::Register;
 use super::request::{Verified, VerifiedBank, VerifiedReader, verify};
-use super::{EnrolError, keyfile};
 
 /// What enrolment did.
 #[derive(Debug, Clone, Serialize)]
@@ -165,7 +166,7 @@ pub fn enrol(
 
 fn hand_over(admission: &Path, file: &str, content: &str) -> Result<(), EnrolError> {
     fs::create_dir_all(admission).map_err(EnrolError::file(admission))?;
-    keyfile::replace(&admission.join(file), content.as_bytes())
+    Ok(keyfile::replace(&admission.join(file), content.as_bytes())?)
 }
 
 /// Who has a bank's key would be admitted as the bank, and an auditor with an operator's key as the operator.

@@ -12,15 +12,15 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use veilsum_admission::reader::CA_FILE;
+use veilsum_admission::keyfile;
+use veilsum_admission::reader::{CA_FILE, Folder, Way};
 
 use crate::cli::Failure;
-use crate::enrol::operator::{CERTIFICATE_FILE, KEY_FILE};
-use crate::enrol::{inspect, keyfile};
+use crate::enrol::inspect;
 use crate::page::{LINK_ALPN, PAGE_ALPN};
 
 /// A connection must stand, and a line of answer have come, in this time.
@@ -31,17 +31,18 @@ const LINE: u64 = 1024;
 /// The coordinator as an operator reaches it.
 pub(crate) struct Tunnel {
     address: String,
+    way: Way,
     name: ServerName<'static>,
     link: TlsConnector,
     page: TlsConnector,
 }
 
 impl Tunnel {
-    /// To `host:port`, with the identity in a folder. `name` is what the coordinator's certificate must carry.
+    /// To `host:port` by a way, with the identity in a folder.
     ///
     /// # Errors
     /// Exit code 2: what in the folder or of the address has to be corrected.
-    pub(crate) fn new(address: &str, dir: &Path) -> Result<Self, Failure> {
+    pub(crate) fn new(address: &str, folder: &Folder, way: Way) -> Result<Self, Failure> {
         let Some((host, port)) = address.rsplit_once(':') else {
             return Err(no_address(address));
         };
@@ -52,9 +53,10 @@ impl Tunnel {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| no_address(address))?;
         Ok(Self {
             address: address.to_owned(),
+            way,
             name,
-            link: connector(dir, LINK_ALPN)?,
-            page: connector(dir, PAGE_ALPN)?,
+            link: connector(folder, LINK_ALPN)?,
+            page: connector(folder, PAGE_ALPN)?,
         })
     }
 
@@ -113,14 +115,18 @@ impl Tunnel {
     }
 
     async fn connect(&self, tls: &TlsConnector) -> Result<TlsStream<TcpStream>, Failure> {
+        let (way, address) = (self.way.clone(), self.address.clone());
         let connected = async {
-            let stream = TcpStream::connect(&self.address).await?;
-            stream.set_nodelay(true)?;
-            tls.connect(self.name.clone(), stream).await
+            let stream = spawn_blocking(move || way.connect(&address))
+                .await
+                .map_err(Failure::finding)?
+                .map_err(Failure::try_again)?;
+            let stream = into_tokio(stream).map_err(Failure::finding)?;
+            let shaken = tls.connect(self.name.clone(), stream).await;
+            shaken.map_err(|error| self.broken(&error))
         };
         match timeout(PATIENCE, connected).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(self.broken(&error)),
+            Ok(connected) => connected,
             Err(_) => Err(self.silent()),
         }
     }
@@ -178,36 +184,44 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> 
     })
 }
 
+fn into_tokio(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    TcpStream::from_std(stream)
+}
+
 fn no_address(found: &str) -> Failure {
     Failure::usage(format!(
         "found {found:?}, expected the coordinator's host and the port of its operator.secure_listen, such as fl.example.org:7445"
     ))
 }
 
-fn connector(dir: &Path, protocol: &[u8]) -> Result<TlsConnector, Failure> {
-    let read = |file: &str| {
-        let path = dir.join(file);
-        std::fs::read(&path).map_err(|error| {
+fn connector(folder: &Folder, protocol: &[u8]) -> Result<TlsConnector, Failure> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| {
             Failure::usage(format!(
                 "{}: {error}; `veilsum-coordinator operator enrol` makes this folder from an invitation",
                 path.display()
             ))
         })
     };
-    let (authority, certificate) = (read(CA_FILE)?, read(CERTIFICATE_FILE)?);
-    let key = keyfile::read_pkcs8(&dir.join(KEY_FILE))?;
+    let (authority, certificate) = (read(&folder.authority())?, read(&folder.certificate())?);
+    let key = keyfile::read_pkcs8(&folder.key()).map_err(Failure::usage)?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.to_vec()));
     let roots = inspect::roots(&authority).map_err(Failure::usage)?;
+    let named = |error: &dyn std::fmt::Display| {
+        Failure::usage(format!("{}: {error}", folder.certificate().display()))
+    };
     let chain = CertificateDer::pem_slice_iter(&certificate)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Failure::usage(format!("{CERTIFICATE_FILE}: {error}")))?;
+        .map_err(|error| named(&error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(Failure::finding)?
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)
-        .map_err(|error| Failure::usage(format!("{CERTIFICATE_FILE} and {KEY_FILE}: {error}")))?;
+        .map_err(|error| named(&format!("with its key: {error}")))?;
     config.alpn_protocols = vec![protocol.to_vec()];
     config.resumption = Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
@@ -217,13 +231,15 @@ fn connector(dir: &Path, protocol: &[u8]) -> Result<TlsConnector, Failure> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use super::super::enrolment::folder;
     use super::*;
 
     #[test]
     fn an_address_has_a_host_and_a_port() {
-        let folder = tempfile::tempdir().unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let new = |address| Tunnel::new(address, &folder(scratch.path()), Way::default());
         for bad in ["", "host", "host:", "host:99999", "ho st:1", "https://host:1"] {
-            let failure = Tunnel::new(bad, folder.path()).err().unwrap();
+            let failure = new(bad).err().unwrap();
             assert!(
                 failure.message().contains("expected the coordinator's host"),
                 "{bad}"
@@ -231,7 +247,7 @@ mod tests {
         }
         // Then it is the folder's turn.
         for good in ["fl.example.org:7445", "[::1]:7445", "127.0.0.1:1"] {
-            let failure = Tunnel::new(good, folder.path()).err().unwrap();
+            let failure = new(good).err().unwrap();
             assert!(failure.message().contains("operator enrol"), "{good}");
         }
     }

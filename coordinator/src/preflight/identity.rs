@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use time::OffsetDateTime;
+use veilsum_admission::keyfile;
 use veilsum_preflight::{Report, Whose, Wrong};
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::log::VerifiedCheckpoint;
@@ -10,7 +11,7 @@ use veilsum_protocol::roster::Roster;
 
 use crate::app;
 use crate::config::Config;
-use crate::enrol::{EnrolError, init, inspect, keyfile};
+use crate::enrol::{EnrolError, init, inspect};
 use crate::formation;
 use crate::log::CHECKPOINT_FILE;
 use crate::transport::{ServerIdentity, tls_config};
@@ -161,7 +162,7 @@ pub(super) fn keys(report: &mut Report, dir: &Path, config: &Config, known: &Kno
             "its key is kept elsewhere; put it there for `approve`, `enrol` and `renew`",
         );
     }
-    match keyfile::read_pkcs8(&authority) {
+    match keyfile::read_pkcs8(&authority).map_err(EnrolError::from) {
         Ok(_) => report.ok("authority", format!("{}: of mode 0600", authority.display())),
         Err(error) => report.fail("authority", Whose::Ours, Wrong::told(cause_of(&error), error)),
     }

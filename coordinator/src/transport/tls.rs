@@ -6,11 +6,12 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls_pki_types::PrivateKeyDer;
+use veilsum_admission::keyfile;
 use veilsum_protocol::wire::stream::ALPN;
 
 use super::listen::TransportError;
 use super::shown::ShownCertificate;
-use crate::enrol::{EnrolError, inspect, keyfile};
+use crate::enrol::{EnrolError, inspect};
 
 /// The coordinator's certificate and key, and the authority that banks' certificates come from.
 pub struct ServerIdentity {

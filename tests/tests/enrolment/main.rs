@@ -5,6 +5,7 @@
 
 mod operators;
 mod refusals;
+mod renewal;
 mod roles;
 mod scene;
 mod whole;

@@ -1,10 +1,10 @@
 //! An operator on another machine: from the invitation to the page in a browser.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::scene::{PATIENCE, Scene, eventually};
+use crate::scene::{PATIENCE, Scene, eventually, free_tcp};
 
 /// One request over a connection of its own, and its whole answer; nothing if the connection was closed without one.
 fn get(address: SocketAddr, path: &str, cookie: &str) -> String {
@@ -27,18 +27,8 @@ fn line<'a>(answer: &'a str, name: &str) -> &'a str {
 #[test]
 fn an_operator_elsewhere_has_the_page_until_the_access_is_taken_away() {
     let scene = Scene::new();
-    let mut enrol = vec!["enrol".to_owned()];
-    for name in ["bank-1", "bank-2", "bank-3"] {
-        scene
-            .client(&["init", "--name", name, "--dir", name])
-            .says(0, &[]);
-        enrol.push(format!("{name}/{name}.request.toml"));
-    }
-    let enrol: Vec<&str> = enrol.iter().map(String::as_str).collect();
-    scene.operator(&enrol).says(0, &["roster of 3 banks"]);
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let door = free.local_addr().unwrap();
-    drop(free);
+    scene.three_banks();
+    let door = free_tcp();
     scene.set("secure_listen", &door.to_string());
     let daemon = scene.start(&scene.programs.coordinator, &["run", "--dir", "coordinator"]);
     daemon.says("operators on other machines have the page at");

@@ -1,7 +1,7 @@
 //! An operator's folder, and the programs of everybody.
 
 use std::fs::{self, File};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -75,6 +75,11 @@ fn free_port() -> u16 {
     })
 }
 
+/// An address on which nobody listens.
+pub(crate) fn free_tcp() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
 impl Scene {
     /// As `init` leaves it.
     pub(crate) fn new() -> Self {
@@ -110,6 +115,17 @@ impl Scene {
             .replace("reconnect_grace_s = 20", "reconnect_grace_s = 2")
             .replace("\nidle_s = 30", "\nidle_s = 5");
         fs::write(&path, text).unwrap();
+    }
+
+    /// A roster of three banks, enrolled by files.
+    pub(crate) fn three_banks(&self) {
+        let mut enrol = vec!["enrol".to_owned()];
+        for name in ["bank-1", "bank-2", "bank-3"] {
+            self.client(&["init", "--name", name, "--dir", name]).says(0, &[]);
+            enrol.push(format!("{name}/{name}.request.toml"));
+        }
+        let enrol: Vec<&str> = enrol.iter().map(String::as_str).collect();
+        self.operator(&enrol).says(0, &["roster of 3 banks"]);
     }
 
     /// Gives an address to a key of the operator's configuration that has none.

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use veilsum_admission::keyfile::read_pkcs8;
 use veilsum_client::app;
 use veilsum_client::enrol::init::{read_desensitise_key, read_hold_out_salt};
-use veilsum_client::enrol::keyfile::read_pkcs8;
 
 use crate::needles::Needles;
 

@@ -106,6 +106,10 @@ fn table() -> Vec<(&'static str, Reader)> {
             by(Client, &["config", "check", "--dir", "bank-1"]),
         ),
         ("firm/auditor.key.pem", by(Auditor, mirror)),
+        (
+            "anna/operator.key.pem",
+            by(Coordinator, &["operator", "page", "127.0.0.1:1", "--dir", "anna"]),
+        ),
         ("own.key", by(Auditor, export)),
         // The protocol's state is the daemon's own file, and holds the secrets of the open round.
         (
@@ -149,6 +153,15 @@ fn scene() -> Scene {
         "coordinator/admissions/auditors/firm/ca.crt.pem",
         "firm/ca.crt.pem",
     );
+    // An operator's folder differs in names alone.
+    fs::create_dir(scene.path("anna")).unwrap();
+    for (ours, hers) in [
+        ("auditor.key.pem", "operator.key.pem"),
+        ("auditor.crt.pem", "operator.crt.pem"),
+        ("ca.crt.pem", "ca.crt.pem"),
+    ] {
+        copy(&format!("firm/{ours}"), &format!("anna/{hers}"));
+    }
     fs::create_dir(scene.path("outside")).unwrap();
     for file in ["ca.crt.pem", "ca.key.pem"] {
         copy(
@@ -235,11 +248,11 @@ fn the_table_has_every_private_file_that_the_programs_make() {
     }
     let scene = scene();
     let mut found = Vec::new();
-    for folder in ["coordinator", "bank-1", "firm"] {
+    for folder in ["coordinator", "bank-1", "firm", "anna"] {
         private(&scene.path(folder), &mut found);
     }
     let known: Vec<_> = table().into_iter().map(|(file, _)| scene.path(file)).collect();
     let missing: Vec<_> = found.iter().filter(|path| !known.contains(path)).collect();
     assert!(missing.is_empty(), "{missing:?}");
-    assert!(found.len() >= 9, "{found:?}");
+    assert!(found.len() >= 10, "{found:?}");
 }

@@ -492,6 +492,30 @@ async fn an_auditor_enrols_through_a_proxy_and_hears_what_it_does_wrong() {
         &["407 No; it wants credentials: set --proxy-user, and the password in the variable VEILSUM_PROXY_PASSWORD"],
     );
     enrol(&asking, &["--proxy-user", "firm"]).says(75, &["it refuses the credentials: correct --proxy-user"]);
+    // Whatever else goes out takes the same way.
+    let mirror = [
+        "mirror",
+        &format!("https://127.0.0.1:{}/log", scene.port),
+        "mirror",
+        "--consortium",
+        "coordinator/consortium.toml",
+        "--tries",
+        "1",
+        "--proxy",
+        &format!("http://{refusing}"),
+    ];
+    scene
+        .auditor(&mirror)
+        .says(75, &["not reachable after 1 tries", "403"]);
+    let invitation = scene.invite("anna", &["--role", "operator", "--approved"]);
+    let operator = |words: &[&str], proxy: String| {
+        let words = [&["operator"], words, &["--dir", "anna", "--proxy", &proxy]].concat();
+        scene.run(&scene.programs.coordinator, &words)
+    };
+    operator(&["enrol", &invitation, "--no-wait"], format!("http://{refusing}")).says(75, &["403 Forbidden"]);
+    operator(&["enrol", &invitation, "--no-wait"], format!("http://{open}")).says(75, &["a roster"]);
+    let address = format!("127.0.0.1:{}", scene.port);
+    operator(&["page", &address], "proxy:3128".to_owned()).says(2, &["--proxy: expected http://host:port"]);
     for wrong in [
         "proxy:3128",
         "http://user:geheim@proxy:3128",
