@@ -32,6 +32,7 @@ fn an_operator_elsewhere_has_the_page_until_the_access_is_taken_away() {
     scene.set("secure_listen", &door.to_string());
     let daemon = scene.start(&scene.programs.coordinator, &["run", "--dir", "coordinator"]);
     daemon.says("operators on other machines have the page at");
+    daemon.says("serves 3 banks of test");
 
     let invitation = scene.invite("anna", &["--role", "operator"]);
     scene.client(&["enrol", &invitation, "--dir", "bank"]).says(

@@ -39,6 +39,7 @@ fn auditors_and_operators_renew_by_command_and_by_themselves() {
     scene.set("secure_listen", &operators.to_string());
     let daemon = scene.start(&scene.programs.coordinator, &["run", "--dir", "coordinator"]);
     daemon.says("operators on other machines have the page at");
+    daemon.says("serves 3 banks of test");
     let operator = |words: &[&str]| scene.run(&scene.programs.coordinator, &[&["operator"], words].concat());
     let invite = |name: &str, role: Role| scene.invite(name, &["--role", &role.to_string(), "--approved"]);
     operator(&["enrol", &invite("anna", Role::Operator), "--dir", "anna"]).says(0, &["is enrolled in test"]);

@@ -493,12 +493,16 @@ async fn an_auditor_enrols_through_a_proxy_and_hears_what_it_does_wrong() {
     );
     enrol(&asking, &["--proxy-user", "firm"]).says(75, &["it refuses the credentials: correct --proxy-user"]);
     // Whatever else goes out takes the same way.
+    let pinned = std::fs::read_to_string(scene.path("coordinator/consortium.toml")).unwrap();
+    let key = pinned.lines().find_map(|line| line.strip_prefix("log_key = "));
     let mirror = [
         "mirror",
         &format!("https://127.0.0.1:{}/log", scene.port),
         "mirror",
-        "--consortium",
-        "coordinator/consortium.toml",
+        "--key",
+        key.unwrap().trim_matches('"'),
+        "--tls-ca",
+        "coordinator/identity/ca.crt.pem",
         "--tries",
         "1",
         "--proxy",
@@ -513,7 +517,8 @@ async fn an_auditor_enrols_through_a_proxy_and_hears_what_it_does_wrong() {
         scene.run(&scene.programs.coordinator, &words)
     };
     operator(&["enrol", &invitation, "--no-wait"], format!("http://{refusing}")).says(75, &["403 Forbidden"]);
-    operator(&["enrol", &invitation, "--no-wait"], format!("http://{open}")).says(75, &["a roster"]);
+    operator(&["enrol", &invitation, "--no-wait"], format!("http://{open}"))
+        .says(75, &["waiting for the roster"]);
     let address = format!("127.0.0.1:{}", scene.port);
     operator(&["page", &address], "proxy:3128".to_owned()).says(2, &["--proxy: expected http://host:port"]);
     for wrong in [
