@@ -20,6 +20,8 @@ mod peer_text;
 mod preflight;
 mod remedy;
 pub mod renewal;
+pub mod scoring;
+pub mod serving;
 mod survey;
 pub mod train;
 pub mod transport;

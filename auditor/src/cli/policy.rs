@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use veilsum_protocol::log::Witnesses;
+use veilsum_protocol::log::{Witnesses, cosignatures_needed};
 
 use super::{Outcome, Problem, Trust};
-use crate::verify::cosignatures_needed;
 
 #[derive(Debug, Args)]
 pub(super) struct Policy {

@@ -51,7 +51,7 @@ use self::report::{Check, CheckReport, Ledger, Place, Report};
 pub use self::retention::LetGo;
 pub use self::tell::{Ending, Figures, Opening, ToldRound};
 pub use self::told_archive::{Replay, ToldArchive};
-pub use self::witnesses::{HeldReceipt, cosignatures_needed, prove_receipt};
+pub use self::witnesses::{HeldReceipt, prove_receipt};
 use crate::source::{LogReader, SourceError};
 
 /// What is audited, and what the auditor believes beforehand.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::log::receipt::Proven;
-use veilsum_protocol::log::{Receipt, ReceiptError, VerifiedCheckpoint, VerifierKey, Witnesses};
+use veilsum_protocol::log::{
+    Receipt, ReceiptError, VerifiedCheckpoint, VerifierKey, Witnesses, cosignatures_needed,
+};
 use veilsum_protocol::roster::Roster;
-use veilsum_protocol::round::params::Thresholds;
 
 use super::history::History;
 use super::report::{Check, Ledger, Place};
@@ -18,13 +19,6 @@ pub struct HeldReceipt {
     pub name: String,
     /// The file's contents.
     pub file: Vec<u8>,
-}
-
-/// Cosignatures that it takes under a head, where this roster is in force: the threshold `t` of its rounds.
-pub fn cosignatures_needed(roster: &Roster) -> Option<usize> {
-    let banks = u16::try_from(roster.banks().len()).ok()?;
-    let thresholds = Thresholds::with_most_colluders(banks).ok()?;
-    Some(usize::from(thresholds.threshold))
 }
 
 /// The head is cosigned by enough banks of the last roster in the log, and no line claims to be a bank's that is not. A head that ends with a change

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::backup::KeepCommand;
 use crate::command::config::ConfigCommand;
+use crate::command::model::ModelCommand;
 use crate::command::preflight::Preflight;
 use crate::command::roster::RosterCommand;
 use crate::command::task::TaskCommand;
@@ -105,6 +106,19 @@ pub(super) enum Command {
     Roster {
         #[command(subcommand)]
         command: RosterCommand,
+    },
+    /// Look at the models that the rounds have led to
+    Model {
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
+    /// Serve the models to the bank's own applications, by the Open Inference Protocol v2, until stopped; beside the daemon or without it
+    ///
+    /// A round that leads to another model puts it into service. serve.toml in the bank's folder sets addresses, callers' keys, limits and the
+    /// decision log; without it, REST is served on this machine alone. A model that the log does not prove is not served.
+    Serve {
+        #[command(flatten)]
+        bank: Folder,
     },
     /// Print the address that lets a browser in to the bank's page, once
     Page {

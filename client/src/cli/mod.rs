@@ -181,6 +181,12 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
                 print(cli.json, &decided, || decided.text())?;
             }
         },
+        Command::Model { command } => {
+            let report = model::execute(command)?;
+            print(cli.json, &report, || report.text())?;
+            return Ok(report.exit_code());
+        }
+        Command::Serve { bank } => model::serve(&bank.dir, &say)?,
         Command::Page { bank } => {
             let link = page::link(&bank.dir)?;
             print(cli.json, &link, || link.text())?;

@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod enrol;
 pub(crate) mod merges;
+pub(crate) mod model;
 pub(crate) mod page;
 pub(crate) mod preflight;
 pub(crate) mod roster;

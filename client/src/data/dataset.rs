@@ -139,6 +139,20 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// Rows that are asked about: none is trained on.
+    pub(super) fn of_asked(schema: Schema, layout: Layout, rows: Arc<KeptRows>, labels: Vec<f32>) -> Self {
+        Self {
+            held_out: vec![true; labels.len()],
+            open: OpenValues::of(&schema),
+            schema,
+            layout,
+            rows,
+            labels: Arc::new(labels),
+            groups: Vec::new(),
+            by_time: None,
+        }
+    }
+
     fn part_by_time(&mut self, file: &Path, moments: &[Moment], share: f64) -> Result<(), DataError> {
         // A file without rows is told by the check of the whole.
         if moments.is_empty() {

@@ -4,6 +4,7 @@
 //! file; [`Dataset::statistics`] gives the bank's part of the statistics round, and [`Dataset::encode`] the model's inputs, once the
 //! consortium's moments are known. Errors quote the bank's cells: they are for its own operator alone.
 
+mod asked;
 mod byte_pairs;
 mod cell;
 mod dataset;
@@ -35,6 +36,7 @@ mod statistics;
 mod token;
 mod windows;
 
+pub(crate) use asked::Asked;
 pub(crate) use byte_pairs::{BytePairs, pieces};
 pub(crate) use cell::{quoted, trimmed};
 pub use dataset::Dataset;

@@ -34,13 +34,14 @@ pub(super) fn read(
     let guard = Guard::new(rules, file, table.header(), schema, group_column)?;
     let header = guard.header().clone();
     let positions = place.positions(&header, hold_out, group_column)?;
+    let tokens = schema.text().map(Tokens::new);
     let context = Context {
         place: &place,
         header: &header,
         positions: &positions,
         hold_out,
         groups,
-        text: schema.text().map(Tokens::new),
+        text: tokens.as_ref(),
     };
     let workers = (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| {
         let guard = Guard::new(rules, file, table.header(), schema, group_column)?;

@@ -29,7 +29,7 @@ pub(super) struct Context<'a> {
     /// Where the model is judged by group.
     pub(super) groups: Option<&'a Groups>,
     /// Of a schema of texts. Made once for all threads: a long list takes its time.
-    pub(super) text: Option<Tokens<'a>>,
+    pub(super) text: Option<&'a Tokens>,
 }
 
 /// Parses the rows that one thread is dealt.
@@ -212,7 +212,7 @@ impl<'a> Parser<'a> {
         let categories = made.cells.categories.get_mut(first..).unwrap_or_default();
         for (lane, (column, _)) in self.lanes.iter_mut().zip(&self.context.positions.cells) {
             let mut watched = lane.watched.and_then(|at| self.guard.watched().get_mut(at));
-            if let Some(text) = &self.context.text {
+            if let Some(text) = self.context.text {
                 for span in rows.column(lane.position) {
                     let cell = trimmed(rows.cell(span));
                     let nothing = missing.holds(cell);
@@ -344,7 +344,7 @@ impl<'a> Parser<'a> {
             if self.series.is_none() {
                 self.sides.cell(cell);
             }
-            if let Some(text) = &self.context.text {
+            if let Some(text) = self.context.text {
                 let nothing = missing.iter().any(|missing| missing == cell);
                 text.append(if nothing { "" } else { cell }, &mut rows.tokens);
                 continue;

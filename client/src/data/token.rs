@@ -15,29 +15,29 @@ const UNKNOWN: u32 = 1;
 const FIRST_LISTED: u32 = 2;
 
 /// Gives texts their token numbers.
-pub(super) struct Tokens<'a> {
+pub(super) struct Tokens {
     most: usize,
-    way: Way<'a>,
+    way: Way,
 }
 
-enum Way<'a> {
-    Words(Words<'a>),
+enum Way {
+    Words(Words),
     BytePairs(Box<BytePairs>),
 }
 
 /// Words, and runs of them.
-struct Words<'a> {
+struct Words {
     longest_run: usize,
-    numbers: Numbers<'a>,
+    numbers: Numbers,
 }
 
-enum Numbers<'a> {
+enum Numbers {
     Hashed(u32),
-    Listed(HashMap<&'a str, u32>),
+    Listed(HashMap<Box<str>, u32>),
 }
 
-impl<'a> Tokens<'a> {
-    pub(super) fn new(column: &'a TextColumn) -> Self {
+impl Tokens {
+    pub(super) fn new(column: &TextColumn) -> Self {
         let words = |longest_run: u32, numbers| {
             Way::Words(Words {
                 longest_run: longest_run as usize,
@@ -50,7 +50,10 @@ impl<'a> Tokens<'a> {
                 words: run,
                 vocabulary,
             } => {
-                let places = vocabulary.iter().map(String::as_str).zip(FIRST_LISTED..);
+                let places = vocabulary
+                    .iter()
+                    .map(|word| word.as_str().into())
+                    .zip(FIRST_LISTED..);
                 words(*run, Numbers::Listed(places.collect()))
             }
             Tokeniser::BytePairs(merges) => Way::BytePairs(Box::new(BytePairs::new(merges))),
@@ -72,7 +75,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-impl Words<'_> {
+impl Words {
     /// Appends the words in their order, then the runs of two words, then those of three; `most` tokens at most.
     fn append(&self, text: &str, most: usize, tokens: &mut Vec<u32>) {
         let end = tokens.len() + most;

@@ -22,6 +22,8 @@ pub struct Policy {
     pub anonymity: Option<Anonymity>,
     /// What a task must keep within for the bank to take part.
     pub limits: Limits,
+    /// Why models are served that the log does not prove; none: they are not.
+    pub unproven_models: Option<String>,
 }
 
 /// What is done to a column.
@@ -113,6 +115,15 @@ struct File {
     anonymity: Option<Anonymity>,
     #[serde(default)]
     limits: LimitsFile,
+    serving: Option<Serving>,
+}
+
+/// `[serving]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Serving {
+    /// Why models are served that the log does not prove.
+    unproven_models: String,
 }
 
 fn only_the_empty_cell() -> Vec<String> {
@@ -165,6 +176,7 @@ impl Policy {
             columns: BTreeMap::new(),
             anonymity: None,
             limits: Limits::default(),
+            unproven_models: None,
         }
     }
 
@@ -197,11 +209,18 @@ impl Policy {
             .limits
             .check()
             .map_err(|problem| wrong(format!("[limits] {problem}")))?;
+        let unproven_models = file.serving.map(|serving| serving.unproven_models);
+        if unproven_models.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+            return Err(wrong(
+                "[serving] unproven_models: found no text, expected the reason why models are served that the log does not prove; leave the table out to serve proven ones alone".to_owned(),
+            ));
+        }
         Ok(Self {
             missing: file.missing,
             columns,
             anonymity: file.anonymity,
             limits,
+            unproven_models,
         })
     }
 

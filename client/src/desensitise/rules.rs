@@ -58,6 +58,22 @@ impl Rules {
         Self { file, policy, key }
     }
 
+    /// The same rules for a table with fewer columns: those that `reads` names, and the columns by which their dates are shifted.
+    #[must_use]
+    pub fn of_columns(mut self, reads: impl Fn(&str) -> bool) -> Self {
+        self.policy.columns.retain(|name, _| reads(name));
+        self.policy.anonymity = None;
+        self
+    }
+
+    /// The columns by which the dates of others are shifted.
+    pub fn shifts_by(&self) -> impl Iterator<Item = &str> {
+        self.policy.columns.values().filter_map(|rule| match rule {
+            Rule::ShiftDates { by, .. } => by.as_deref(),
+            _ => None,
+        })
+    }
+
     /// Where the policy is, or would be.
     pub fn file(&self) -> &Path {
         &self.file

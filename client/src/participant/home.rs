@@ -4,11 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use veilsum_protocol::log::{VerifiedCheckpoint, VerifierKey};
+use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::model::state::TaskState;
+use veilsum_protocol::task::Task;
+use zeroize::Zeroizing;
 
 use super::durable::{FileError, make_folder};
 use super::evidence::EvidenceFiles;
 use super::history::RoundHistory;
 use super::model_files::ModelFiles;
+use super::own;
 use super::own_files::OwnFiles;
 use super::receipts::ReceiptFiles;
 use super::roster_files::RosterFiles;
@@ -111,6 +116,16 @@ impl Home {
     /// If the folder cannot be made.
     pub fn states(state: &Path) -> Result<States, FileError> {
         States::open(state.join("states"))
+    }
+
+    /// The bank's personal parameters of a task, for a model of its own use; none if it has none.
+    pub fn personal(state: &Path, task: &Task, of: &TaskState) -> Option<Zeroizing<Vec<f32>>> {
+        own::personal(&Plan::new(task), of, &OwnFiles::new(state.join("own")))
+    }
+
+    /// The folder of receipts.
+    pub fn receipts(state: &Path) -> PathBuf {
+        state.join("receipts")
     }
 
     /// The file of the rounds that this bank saw.

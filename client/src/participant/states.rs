@@ -85,6 +85,26 @@ impl States {
         })
     }
 
+    /// The step and the hash of the latest state that is kept of a task; none before the first.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn latest(&self, task: &Digest) -> Result<Option<(u32, Digest)>, FileError> {
+        let folder = self.folder.join(task.to_hex());
+        let files = match fs::read_dir(&folder) {
+            Ok(files) => files,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(FileError::at(&folder)(error)),
+        };
+        let mut latest = None;
+        for file in files {
+            let name = file.map_err(FileError::at(&folder))?.file_name();
+            // A state that is being written has another name.
+            latest = latest.max(name.to_str().and_then(of_name));
+        }
+        Ok(latest)
+    }
+
     fn forget(&self, folder: &Path) -> Result<(), FileError> {
         let at = FileError::at(folder);
         let mut files = fs::read_dir(folder)
@@ -104,6 +124,11 @@ impl States {
 
 fn file_name(step: u32, hash: &Digest) -> String {
     format!("{step:010}-{hash}")
+}
+
+fn of_name(name: &str) -> Option<(u32, Digest)> {
+    let (step, hash) = name.split_once('-')?;
+    Some((step.parse().ok()?, Digest::from_hex(hash)?))
 }
 
 #[cfg(test)]

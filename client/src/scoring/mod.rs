@@ -6,3 +6,6 @@ mod scorer;
 
 pub use provenance::{Provenance, ProvenanceError};
 pub use scorer::{Feature, FeatureKind, Scorer, ScorerError};
+
+#[cfg(test)]
+mod tests;

@@ -174,6 +174,9 @@ impl Scorer {
                 .find(|column| column.cells().iter().any(|cell| cell == name));
             let sequence = schema.sequence.as_ref();
             let kind = match column.map(|column| &column.kind) {
+                // A time may be a column of the model's as well.
+                _ if sequence.is_some_and(|sequence| sequence.key == *name) => FeatureKind::Key,
+                _ if sequence.is_some_and(|sequence| sequence.time == *name) => FeatureKind::Time,
                 Some(ColumnKind::Number(_)) => FeatureKind::Number,
                 Some(ColumnKind::Category(category)) => FeatureKind::Category(category.values.clone()),
                 Some(ColumnKind::Date(_)) => FeatureKind::Date,
@@ -181,8 +184,6 @@ impl Scorer {
                 Some(ColumnKind::Image(image)) => {
                     FeatureKind::Image([image.channels, image.height, image.width].map(|size| size as usize))
                 }
-                None if sequence.is_some_and(|sequence| sequence.key == *name) => FeatureKind::Key,
-                None if sequence.is_some_and(|sequence| sequence.time == *name) => FeatureKind::Time,
                 None => FeatureKind::ShiftsBy,
             };
             Feature {

@@ -46,7 +46,7 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    pub(super) fn shape(what: &'static str, found: impl ToString, expected: impl ToString) -> Self {
+    pub(crate) fn shape(what: &'static str, found: impl ToString, expected: impl ToString) -> Self {
         Self::Shape {
             what,
             found: found.to_string(),

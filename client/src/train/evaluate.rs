@@ -1,7 +1,8 @@
+use tch::Tensor;
 use veilsum_protocol::model::{BinarySums, ClassSums, GroupSums, ModelSpec, NumberSums, ScoreSums, Target};
 
 use crate::data::EncodedData;
-use crate::model::Network;
+use crate::model::{Network, Parameters};
 
 use super::rows::{Rows, append};
 use super::{Runtime, TrainError};
@@ -154,21 +155,36 @@ pub fn predict(
         let (batch, next) = left.split_at(left.len().min(network.rows_at_once()));
         left = next;
         let (inputs, _) = gathered.gather(batch, next)?;
-        let outputs = network.outputs(&parameters, &inputs)?;
-        let outputs = outputs.logits()?;
-        let predicted = match data.target {
-            Target::Binary => outputs.f_sigmoid()?,
-            Target::Classes(_) => outputs.f_softmax(-1, None)?,
-            Target::Number => outputs,
-        };
-        append(&predicted, &mut scores)?;
+        predict_batch(&network, &parameters, &inputs, data.target, &mut scores)?;
     }
-    let wrong = |score: &&f32| match data.target {
+    Ok(scores)
+}
+
+/// Appends what the model predicts for a few rows, `inputs` of shape `[rows, width]` on the network's device, as [`predict`] does.
+///
+/// # Errors
+/// When libtorch fails, or an output is not a number.
+pub(crate) fn predict_batch(
+    network: &Network,
+    parameters: &Parameters,
+    inputs: &Tensor,
+    target: Target,
+    scores: &mut Vec<f32>,
+) -> Result<(), TrainError> {
+    let before = scores.len();
+    let outputs = network.outputs(parameters, inputs)?.logits()?;
+    let predicted = match target {
+        Target::Binary => outputs.f_sigmoid()?,
+        Target::Classes(_) => outputs.f_softmax(-1, None)?,
+        Target::Number => outputs,
+    };
+    append(&predicted, scores)?;
+    let wrong = |score: &&f32| match target {
         Target::Binary | Target::Classes(_) => !(0.0..=1.0).contains(*score),
         Target::Number => !score.is_finite(),
     };
-    match scores.iter().find(wrong) {
+    match scores.iter().skip(before).find(wrong) {
         Some(&score) => Err(TrainError::Score(score)),
-        None => Ok(scores),
+        None => Ok(()),
     }
 }

@@ -109,12 +109,12 @@ impl Runtime {
         matches!(self.device, tch::Device::Cuda(_))
     }
 
-    pub(super) fn device(self) -> tch::Device {
+    pub(crate) fn device(self) -> tch::Device {
         self.device
     }
 
     /// Sets the number of threads for computations that this thread starts: OpenMP keeps it by thread.
-    pub(super) fn enter(self) {
+    pub(crate) fn enter(self) {
         // A second call is an error in libtorch. The models here run one operation after another.
         static INTEROP: Once = Once::new();
         INTEROP.call_once(|| {

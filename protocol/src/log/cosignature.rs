@@ -22,6 +22,7 @@ use super::verifier_key::{KEY_HASH_BYTES, VerifierKey, hash_of_key};
 use crate::crypto::signing::{Signature, SigningKey, VerifyingKey};
 use crate::ids::{BankIndex, Timestamp};
 use crate::roster::Roster;
+use crate::round::params::Thresholds;
 
 /// Signature type of an Ed25519 cosignature.
 const COSIGNATURE_TYPE: u8 = 0x04;
@@ -128,6 +129,13 @@ pub struct Seen {
     pub by: BTreeMap<BankIndex, Timestamp>,
     /// Banks with a line that is not their cosignature under this head.
     pub forged: Vec<BankIndex>,
+}
+
+/// Cosignatures that it takes under a head, where this roster is in force: the threshold `t` of its rounds.
+pub fn cosignatures_needed(roster: &Roster) -> Option<usize> {
+    let banks = u16::try_from(roster.banks().len()).ok()?;
+    let thresholds = Thresholds::with_most_colluders(banks).ok()?;
+    Some(usize::from(thresholds.threshold))
 }
 
 impl Witnesses {

@@ -30,7 +30,7 @@ pub mod verifier_key;
 
 pub use ages::RoundAges;
 pub use checkpoint::{Checkpoint, CheckpointError, VerifiedCheckpoint};
-pub use cosignature::{Cosignature, WitnessKey, Witnesses};
+pub use cosignature::{Cosignature, WitnessKey, Witnesses, cosignatures_needed};
 pub use merkle::{CompactRange, CompactRangeError, empty_root, leaf_hash, node_hash, root_of};
 pub use note::{NoteError, UnverifiedNote};
 pub use proof::{ConsistencyProof, InclusionProof, ProofError};

@@ -186,13 +186,14 @@ fn outcome(way: Way, table: &[Vec<String>], plain: bool) -> Outcome {
     let positions = place
         .positions(&header, &hold_out, groups.map(|groups| groups.column.as_str()))
         .unwrap();
+    let tokens = schema.text().map(Tokens::new);
     let context = Context {
         place: &place,
         header: &header,
         positions: &positions,
         hold_out: &hold_out,
         groups,
-        text: schema.text().map(Tokens::new),
+        text: tokens.as_ref(),
     };
     let mut parser = Parser::new(&context, guard());
     let mut made = Rows::default();

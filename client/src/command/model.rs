@@ -1,0 +1,155 @@
+//! `model`: which models the bank has, and what proves them; `serve`: the same in service.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::cli::Failure;
+use crate::serving::{Listed, ServeError, Shelf, ShelfError, run};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List the models that rounds have led to, with the round and the log's entry of each
+    List {
+        /// The bank's folder
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Prove that a model is the one that the consortium's log names: checks the receipt, and says what it proves
+    Show {
+        /// The task's name, or the beginning of its hash
+        model: String,
+        /// The bank's folder
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+    },
+}
+
+/// A list, or one model with its proof.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Report {
+    /// All.
+    List(Vec<Listed>),
+    /// One.
+    One(Box<Listed>),
+}
+
+impl Report {
+    /// Lines for people.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::List(models) if models.is_empty() => {
+                "no model yet: the first comes when the statistics round of an approved task is done".to_owned()
+            }
+            Self::List(models) => {
+                let lines: Vec<String> = models.iter().map(line).collect();
+                lines.join("\n")
+            }
+            Self::One(model) => proof(model),
+        }
+    }
+
+    /// 1 for a model that nothing proves.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::One(model) if model.proven.is_none() => 1,
+            _ => 0,
+        }
+    }
+}
+
+fn line(model: &Listed) -> String {
+    let state = model.state_sha256.get(..16).unwrap_or_default();
+    match &model.proven {
+        Some(proven) => format!(
+            "{:<24} version {:<6} state {state}  entry {} of the log, cosigned by {}",
+            model.name,
+            proven.round,
+            proven.entry,
+            names(proven.cosigned_by.keys())
+        ),
+        None => format!("{:<24} step {:<9} state {state}  not proven", model.name, model.step),
+    }
+}
+
+fn proof(model: &Listed) -> String {
+    let mut text = format!(
+        "model    {}\ntask     {}\nstate    {}\n",
+        model.name, model.task_sha256, model.state_sha256
+    );
+    match (&model.proven, &model.problem) {
+        (Some(proven), _) => {
+            let _ = write!(
+                text,
+                "version  {}: round {}, step {} of the task, the sum of {} banks\nproven   the result is entry {} of the log, under a head of {} entries with root {}\ncosigned by {}\nreceipt  {}, which proves the same to anybody who has the consortium file",
+                proven.round,
+                proven.round,
+                proven.step,
+                proven.survivors,
+                proven.entry,
+                proven.log_entries,
+                proven.log_root,
+                names(proven.cosigned_by.keys()),
+                proven.receipt.display()
+            );
+        }
+        (None, problem) => {
+            let problem = problem.as_deref().unwrap_or("nothing is known of it");
+            let _ = write!(text, "NOT PROVEN: {problem}");
+        }
+    }
+    text
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Runs one.
+pub(crate) fn execute(command: &ModelCommand) -> Result<Report, Failure> {
+    match command {
+        ModelCommand::List { dir } => {
+            let found = Shelf::open(dir)?.latest()?;
+            Ok(Report::List(found.iter().map(|found| found.listed()).collect()))
+        }
+        ModelCommand::Show { model, dir } => {
+            let found = Shelf::open(dir)?.find(model)?;
+            let found = found.ok_or_else(|| {
+                Failure::finding(format!(
+                    "task {model} has no model yet: the first comes when its statistics round is done"
+                ))
+            })?;
+            Ok(Report::One(Box::new(found.listed())))
+        }
+    }
+}
+
+/// Serves until it is stopped.
+pub(crate) fn serve(dir: &Path, say: &(dyn Fn(&str) + Sync)) -> Result<(), Failure> {
+    Ok(run(dir, say)?)
+}
+
+impl From<ShelfError> for Failure {
+    fn from(error: ShelfError) -> Self {
+        match error {
+            ShelfError::Folder(error) => error.into(),
+            ShelfError::NoState { .. } | ShelfError::Policy(_) | ShelfError::Tasks(_) => Self::usage(error),
+            other => Self::finding(other),
+        }
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Folder(error) => error.into(),
+            ServeError::Shelf(error) => error.into(),
+            ServeError::Key(error) => error.into(),
+            ServeError::Content { .. } => Self::usage(error),
+            ServeError::System(_) => Self::finding(error),
+        }
+    }
+}

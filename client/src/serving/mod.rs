@@ -1,0 +1,14 @@
+//! `veilsum-client serve`: the models that the consortium's rounds led to, for the bank's own applications, in a process of its own beside the daemon.
+//! It reads what the daemon keeps and changes nothing of it; nothing of it leaves the bank.
+//!
+//! [`Shelf`] finds the models and what proves them, [`Column`]s are what a request has to hold, and [`run`] keeps the newest of each task in service.
+
+mod column;
+mod served;
+mod shelf;
+mod service;
+
+pub use column::Column;
+pub use served::ServedModel;
+pub use service::{ServeError, run};
+pub use shelf::{Found, Listed, Shelf, ShelfError};

@@ -1,0 +1,213 @@
+//! Which models there are, and whether they may be served.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+use veilsum_protocol::consortium::Consortium;
+use veilsum_protocol::ids::Digest;
+use veilsum_protocol::roster::Roster;
+use veilsum_protocol::task::Task;
+
+use super::ServedModel;
+use crate::app::{self, AppError};
+use crate::config::Config;
+use crate::data::DataError;
+use crate::participant::{FileError, Home, StateError, TasksError};
+use crate::scoring::{Provenance, ProvenanceError, Scorer, ScorerError};
+use crate::train::Runtime;
+
+/// Why there is no model.
+#[derive(Debug, thiserror::Error)]
+pub enum ShelfError {
+    /// Configuration or consortium file.
+    #[error(transparent)]
+    Folder(#[from] AppError),
+    /// The daemon's files.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The tasks' texts.
+    #[error(transparent)]
+    Tasks(#[from] TasksError),
+    /// A state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The bank's policy.
+    #[error(transparent)]
+    Policy(#[from] DataError),
+    /// The daemon has not run here yet.
+    #[error("{folder}: there is no state of a daemon here yet; run `veilsum-client run` with this folder, and models come with the rounds")]
+    NoState {
+        /// Where the state would be.
+        folder: String,
+    },
+    /// The log does not prove the model.
+    #[error("the model of task {task} is not served: {error}. To serve models that the log does not prove, say why in policy.toml: [serving] with unproven_models = \"the reason\"")]
+    Unproven {
+        /// The task's name.
+        task: String,
+        /// What is missing or wrong.
+        error: Arc<ProvenanceError>,
+    },
+    /// The model cannot score.
+    #[error("the model of task {task} cannot be served: {error}")]
+    Scorer {
+        /// The task's name.
+        task: String,
+        /// Why.
+        error: ScorerError,
+    },
+}
+
+/// The latest state of a task.
+#[derive(Debug)]
+pub struct Found {
+    /// The task.
+    pub task: Task,
+    /// Steps of it that are done.
+    pub step: u32,
+    /// Hash of the state.
+    pub state: Digest,
+    /// What the log proves of it.
+    pub proven: Result<Provenance, Arc<ProvenanceError>>,
+}
+
+/// A model in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// Name of the task, by which the model is asked for.
+    pub name: String,
+    /// Hash of the task, hex.
+    pub task_sha256: String,
+    /// Steps that are done.
+    pub step: u32,
+    /// Hash of the state that holds the model, hex.
+    pub state_sha256: String,
+    /// Its place in the log.
+    pub proven: Option<Provenance>,
+    /// Why it is not proven.
+    pub problem: Option<String>,
+}
+
+/// A bank's models, as its daemon keeps them.
+pub struct Shelf {
+    config: Config,
+    consortium: Consortium,
+    roster: Roster,
+}
+
+impl Shelf {
+    /// Of the bank's folder.
+    ///
+    /// # Errors
+    /// What in it cannot be used.
+    pub fn open(dir: &Path) -> Result<Self, ShelfError> {
+        let config = app::config(dir)?;
+        if !config.state.is_dir() {
+            return Err(ShelfError::NoState {
+                folder: config.state.display().to_string(),
+            });
+        }
+        let (consortium, roster) = app::consortium(&config)?;
+        Ok(Self {
+            config,
+            consortium,
+            roster,
+        })
+    }
+
+    /// The bank's configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The latest state of each task that has one, in the order of their names; of tasks of one name the one that was proven last. What is proven is
+    /// proven by the roster that is in force now.
+    ///
+    /// # Errors
+    /// If the daemon's files cannot be read.
+    pub fn latest(&self) -> Result<Vec<Found>, ShelfError> {
+        let (tasks, states) = (Home::tasks(&self.config.state)?, Home::states(&self.config.state)?);
+        let mut all: Vec<Found> = Vec::new();
+        for task in tasks.offered()? {
+            let Some((step, state)) = states.latest(&task.hash())? else {
+                continue;
+            };
+            let receipts = Home::receipts(&self.config.state);
+            let proven = Provenance::find(&receipts, &state, &self.consortium, &self.roster).map_err(Arc::new);
+            let found = Found {
+                task,
+                step,
+                state,
+                proven,
+            };
+            let round = |found: &Found| found.proven.as_ref().ok().map(|proven| proven.round);
+            match all.iter_mut().find(|other| other.task.name == found.task.name) {
+                Some(other) if round(other) < round(&found) => *other = found,
+                Some(_) => {}
+                None => all.push(found),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The latest state of the task with this name, or whose hash begins so.
+    ///
+    /// # Errors
+    /// If there is none, or the daemon's files cannot be read.
+    pub fn find(&self, wanted: &str) -> Result<Option<Found>, ShelfError> {
+        let task = Home::tasks(&self.config.state)?.find(wanted)?;
+        let latest = self.latest()?;
+        Ok(latest.into_iter().find(|found| found.task.hash() == task.hash()))
+    }
+
+    /// A model that can be asked, if the log proves it or the bank's policy takes it without.
+    ///
+    /// # Errors
+    /// [`ShelfError::Unproven`], or what keeps it from scoring.
+    pub fn model(&self, found: &Found, runtime: Runtime) -> Result<ServedModel, ShelfError> {
+        let name = || found.task.name.clone();
+        let rules = app::policy(&self.config).rules()?;
+        if let (Err(error), None) = (&found.proven, &rules.policy().unproven_models) {
+            return Err(ShelfError::Unproven {
+                task: name(),
+                error: Arc::clone(error),
+            });
+        }
+        let state = Home::states(&self.config.state)?.load(&found.task.hash(), found.step, &found.state)?;
+        let personal = Home::personal(&self.config.state, &found.task, &state);
+        let personal = personal.as_ref().map(|values| values.as_slice());
+        let scorer = Scorer::new(&found.task, &state, personal, rules, runtime);
+        let wrong = |error| ShelfError::Scorer { task: name(), error };
+        let model = ServedModel::new(
+            &found.task,
+            found.version(),
+            found.proven.as_ref().ok(),
+            scorer.map_err(wrong)?,
+        );
+        model.warm_up().map_err(wrong)?;
+        Ok(model)
+    }
+}
+
+impl Found {
+    /// The version by which the model is asked for: the round that led to it, or the step where no round is proven.
+    pub fn version(&self) -> String {
+        match &self.proven {
+            Ok(proven) => proven.round.to_string(),
+            Err(_) => format!("step-{}", self.step),
+        }
+    }
+
+    /// For a list.
+    pub fn listed(&self) -> Listed {
+        Listed {
+            name: self.task.name.clone(),
+            task_sha256: self.task.hash().to_hex(),
+            step: self.step,
+            state_sha256: self.state.to_hex(),
+            proven: self.proven.as_ref().ok().cloned(),
+            problem: self.proven.as_ref().err().map(ToString::to_string),
+        }
+    }
+}
