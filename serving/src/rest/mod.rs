@@ -1,0 +1,8 @@
+//! The protocol over REST, the page and what belongs to them.
+
+pub(crate) mod answer;
+mod infer;
+pub(crate) mod metadata;
+mod openapi;
+mod page;
+mod routes;

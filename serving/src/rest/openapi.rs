@@ -1,0 +1,249 @@
+//! The document of the interface, OpenAPI 3.1, made of the table of routes.
+
+use serde_json::{Map, Value, json};
+
+use super::routes::{Act, ROUTES, Route};
+use crate::settings::Settings;
+use crate::tensor::Datatype;
+
+/// The document.
+pub(super) fn document(settings: &Settings) -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let method = if route.post { "post" } else { "get" };
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[method] = operation(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Veilsum serving",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": format!(
+                "Models of this bank by the Open Inference Protocol v2. A body has at most {} bytes, a request at most {} rows.",
+                settings.max_body_bytes, settings.max_rows
+            ),
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer" },
+                "key": { "type": "apiKey", "in": "header", "name": "x-api-key" },
+            },
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut operation = json!({
+        "summary": route.summary,
+        "operationId": operation_id(route),
+        "parameters": parameters(route),
+        "responses": responses(route),
+        "security": if route.open { json!([{}]) } else { json!([{ "bearer": [] }, { "key": [] }, {}]) },
+    });
+    match route.act {
+        Act::Infer => {
+            operation["requestBody"] = json!({
+                "required": true,
+                "content": {
+                    "application/json": { "schema": reference("InferRequest") },
+                    "application/octet-stream": {
+                        "schema": { "description": "The JSON of InferRequest, then the binary data of its inputs in their order" }
+                    },
+                },
+            });
+        }
+        Act::Index => {
+            operation["requestBody"] = json!({
+                "required": false,
+                "content": { "application/json": { "schema": reference("IndexRequest") } },
+            });
+        }
+        _ => {}
+    }
+    operation
+}
+
+fn operation_id(route: &Route) -> String {
+    let version = if route.path.contains("{version}") { "Version" } else { "" };
+    format!("{:?}{version}", route.act)
+}
+
+fn parameters(route: &Route) -> Value {
+    let mut parameters = Vec::new();
+    for name in ["model", "version"] {
+        if route.path.contains(&format!("{{{name}}}")) {
+            parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+        }
+    }
+    let header = |name: &str, kind: &str, what: &str| {
+        json!({ "name": name, "in": "header", "required": false, "schema": { "type": kind }, "description": what })
+    };
+    if route.post {
+        let what = "Milliseconds after which the answer is 504; rows that wait until then are not scored";
+        parameters.push(header("x-request-timeout-ms", "integer", what));
+    }
+    if route.act == Act::Infer {
+        let what = "Bytes of the body that are JSON, where binary data follows";
+        parameters.push(header("Inference-Header-Content-Length", "integer", what));
+    }
+    Value::Array(parameters)
+}
+
+fn responses(route: &Route) -> Value {
+    let (kind, schema) = match route.act {
+        Act::Server => ("application/json", reference("Server")),
+        Act::Live => ("application/json", truth("live")),
+        Act::Ready => ("application/json", truth("ready")),
+        Act::Model => ("application/json", reference("Model")),
+        Act::ModelReady => ("application/json", truth("ready")),
+        Act::Infer => ("application/json", reference("InferResponse")),
+        Act::Index => ("application/json", reference("Index")),
+        Act::OpenApi => ("application/json", json!({ "type": "object" })),
+        Act::Metrics => (crate::meters::CONTENT_TYPE, json!({ "type": "string" })),
+        Act::Page => ("text/html; charset=utf-8", json!({ "type": "string" })),
+        Act::Style => ("text/css; charset=utf-8", json!({ "type": "string" })),
+        Act::Script => ("text/javascript; charset=utf-8", json!({ "type": "string" })),
+    };
+    let mut good = json!({ "description": "Done", "content": { kind: { "schema": schema } } });
+    if route.act == Act::Infer {
+        good["headers"] = json!({
+            "x-veilsum-model-hash": { "schema": { "type": "string" } },
+            "x-veilsum-round": { "schema": { "type": "integer" } },
+            "x-veilsum-log-entry": { "schema": { "type": "integer" } },
+            "Inference-Header-Content-Length": {
+                "schema": { "type": "integer" },
+                "description": "Bytes of the body that are JSON, where outputs follow in binary form",
+            },
+        });
+    }
+    let mut responses = Map::new();
+    responses.insert("200".to_owned(), good);
+    for (code, what) in errors(route) {
+        let mut bad = json!({
+            "description": what,
+            "content": { "application/json": { "schema": reference("Error") } },
+        });
+        if *code == 429 || *code == 503 {
+            bad["headers"] = json!({ "Retry-After": { "schema": { "type": "integer" }, "description": "Seconds" } });
+        }
+        responses.insert(code.to_string(), bad);
+    }
+    Value::Object(responses)
+}
+
+/// Each answer that says no.
+fn errors(route: &Route) -> Vec<&'static (u16, &'static str)> {
+    const ERRORS: [(u16, &str); 12] = [
+        (400, "The request is wrong; the text names field, place, what was found and what was expected"),
+        (401, "Nobody known asks"),
+        (403, "Who asks may not, or a page of another site does"),
+        (404, "There is no such model or version"),
+        (405, "The path is there by another method"),
+        (411, "The body has no length"),
+        (413, "The body or the request is larger than is taken"),
+        (415, "The body is of another media type"),
+        (429, "The queue is full, or the caller's quota is used up"),
+        (500, "The model broke what its card promises"),
+        (503, "No requests are taken now, or the decision could not be written down"),
+        (504, "The time that the request had is over"),
+    ];
+    let fits = |code: u16| match code {
+        403 | 405 => true,
+        401 => !route.open,
+        404 => route.path.contains('{'),
+        400 | 413 | 504 => route.post,
+        503 => route.act == Act::Infer || route.act == Act::Ready,
+        _ => route.act == Act::Infer,
+    };
+    ERRORS.iter().filter(|(code, _)| fits(*code)).collect()
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn truth(name: &str) -> Value {
+    json!({ "type": "object", "properties": { name: { "type": "boolean" } }, "required": [name] })
+}
+
+fn schemas() -> Value {
+    let text = json!({ "type": "string" });
+    let whole = json!({ "type": "integer", "minimum": 0 });
+    let list = |of: Value| json!({ "type": "array", "items": of });
+    let datatype = json!({ "type": "string", "enum": Datatype::ALL.map(Datatype::name) });
+    let data = json!({ "type": "array", "description": "Row-major order, flat or nested as the shape says; null is a missing element" });
+    let binary = |name: &str, kind: &str| json!({ "type": "object", "properties": { name: { "type": kind } } });
+    let provenance = json!({
+        "type": "object",
+        "properties": {
+            "model_hash": text, "round": whole, "log_entry": whole, "checkpoint_size": whole, "task_hash": text,
+        },
+    });
+    let tensor = |shape: Value, parameters: Value| {
+        json!({
+            "type": "object",
+            "properties": {
+                "name": text, "datatype": datatype, "shape": list(shape), "parameters": parameters, "data": data,
+            },
+            "required": ["name", "datatype", "shape"],
+        })
+    };
+    let spec = json!({
+        "type": "object",
+        "properties": { "name": text, "datatype": datatype, "shape": list(json!({ "type": "integer", "minimum": -1 })) },
+        "required": ["name", "datatype", "shape"],
+    });
+    json!({
+        "Error": { "type": "object", "properties": { "error": text }, "required": ["error"] },
+        "Server": {
+            "type": "object",
+            "properties": { "name": text, "version": text, "extensions": list(text.clone()) },
+            "required": ["name", "version", "extensions"],
+        },
+        "Model": {
+            "type": "object",
+            "properties": {
+                "name": text, "versions": list(text.clone()), "platform": text, "inputs": list(spec.clone()), "outputs": list(spec),
+                "parameters": provenance,
+            },
+            "required": ["name", "platform", "inputs", "outputs"],
+        },
+        "IndexRequest": { "type": "object", "properties": { "ready": { "type": "boolean" } } },
+        "Index": list(json!({
+            "type": "object",
+            "properties": { "name": text, "version": text, "state": text, "reason": text },
+            "required": ["name", "version", "state", "reason"],
+        })),
+        "InferRequest": {
+            "type": "object",
+            "properties": {
+                "id": { "type": "string", "maxLength": 256 },
+                "parameters": {
+                    "type": "object",
+                    "properties": {
+                        "routing_key": { "type": "string", "description": "What always gets the same version where versions share the requests" },
+                        "binary_data_output": { "type": "boolean" },
+                    },
+                },
+                "inputs": list(tensor(json!({ "type": "integer", "minimum": 1 }), binary("binary_data_size", "integer"))),
+                "outputs": list(json!({
+                    "type": "object",
+                    "properties": { "name": text, "parameters": binary("binary_data", "boolean") },
+                    "required": ["name"],
+                })),
+            },
+            "required": ["inputs"],
+        },
+        "InferResponse": {
+            "type": "object",
+            "properties": {
+                "model_name": text, "model_version": text, "id": text, "parameters": provenance,
+                "outputs": list(tensor(json!({ "type": "integer", "minimum": 0 }), binary("binary_data_size", "integer"))),
+            },
+            "required": ["model_name", "model_version", "id", "outputs"],
+        },
+    })
+}

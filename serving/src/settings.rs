@@ -1,0 +1,206 @@
+//! What a bank sets for serving, as the table `[serve]` of its configuration.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::callers::Quota;
+use crate::tensor::Limits;
+
+/// Everything that can be set. What is left out has its default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Address of REST and of the page. Beyond loopback only with `keys` or client certificates. Default `127.0.0.1:8470`.
+    pub listen: SocketAddr,
+    /// Address of gRPC, if it is served. Default none.
+    pub grpc_listen: Option<SocketAddr>,
+    /// Most connections at once, on each address: 1 to 65536, default 1024.
+    pub max_connections: usize,
+    /// Longest body of a request in bytes: 1024 to 1 GiB, default 16 MiB.
+    pub max_body_bytes: usize,
+    /// Most rows of a request: 1 to 1000000, default 10000.
+    pub max_rows: usize,
+    /// Most elements of a tensor: 1 to 2^30, default 4194304.
+    pub max_elements: usize,
+    /// Time for a request that gives none, in milliseconds: 1 to 600000, default 5000.
+    pub timeout_ms: u64,
+    /// Most time that a request may give itself, in milliseconds: `timeout_ms` to 600000, default 60000.
+    pub max_timeout_ms: u64,
+    /// How long answers that are under way may take when serving stops, in milliseconds: 0 to 600000, default 5000.
+    pub farewell_ms: u64,
+    /// How requests are joined.
+    pub batching: Batching,
+    /// File of the callers' keys, read by [`crate::Keys::read`]. Default none: anybody who reaches the address is let in.
+    pub keys: Option<PathBuf>,
+    /// Quota of callers that have none of their own. Default none: as much as can be scored.
+    pub quota: Option<Quota>,
+    /// Where decisions are written down. Default nowhere.
+    pub decisions: Option<Decisions>,
+}
+
+/// How requests are joined into batches, for each version of a model by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Batching {
+    /// Rows that several requests are joined up to: 1 to 1000000, default 256. A request with more is a batch by itself.
+    pub max_rows: usize,
+    /// How long a request may be held for others to join it, in microseconds: 0 to 1000000, default 1000. A lone request is not held.
+    pub hold_us: u64,
+    /// Requests that may wait: 1 to 1000000, default 1024.
+    pub queue_requests: usize,
+    /// Rows that may wait: 1 to 2^30, default 65536.
+    pub queue_rows: usize,
+    /// Threads that score: 1 to 256, default 1.
+    pub workers: usize,
+}
+
+/// Where and how decisions are written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decisions {
+    /// Folder of the files. It is made if it is not there.
+    pub folder: PathBuf,
+    /// A file is closed when it has so many bytes: 4096 to 2^40, default 64 MiB. It is closed at midnight UTC as well.
+    #[serde(default = "file_bytes")]
+    pub file_bytes: u64,
+    /// Days after whose end a file is deleted: 1 to 36500, default 365.
+    #[serde(default = "keep_days")]
+    pub keep_days: u16,
+    /// What happens to a request whose record cannot be written. Default `refuse`.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+/// What happens to a request whose record cannot be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It is answered with 503, and no score is given.
+    #[default]
+    Refuse,
+    /// It is answered; the lost record is counted.
+    GoOn,
+}
+
+fn file_bytes() -> u64 {
+    64 << 20
+}
+
+fn keep_days() -> u16 {
+    365
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
+            grpc_listen: None,
+            max_connections: 1024,
+            max_body_bytes: 16 << 20,
+            max_rows: 10_000,
+            max_elements: 4 << 20,
+            timeout_ms: 5_000,
+            max_timeout_ms: 60_000,
+            farewell_ms: 5_000,
+            batching: Batching::default(),
+            keys: None,
+            quota: None,
+            decisions: None,
+        }
+    }
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self {
+            max_rows: 256,
+            hold_us: 1_000,
+            queue_requests: 1_024,
+            queue_rows: 65_536,
+            workers: 1,
+        }
+    }
+}
+
+impl Settings {
+    /// What is wrong, each with its key below `[serve]`, what was found and what is allowed.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let batching = &self.batching;
+        let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let mut within = |key: &str, found: u64, least: u64, most: u64| {
+            if !(least..=most).contains(&found) {
+                problems.push(format!("{key}: found {found}, expected {least} to {most}"));
+            }
+        };
+        within("max_connections", wide(self.max_connections), 1, 65_536);
+        within("max_body_bytes", wide(self.max_body_bytes), 1_024, 1 << 30);
+        within("max_rows", wide(self.max_rows), 1, 1_000_000);
+        within("max_elements", wide(self.max_elements), 1, 1 << 30);
+        within("timeout_ms", self.timeout_ms, 1, 600_000);
+        within("max_timeout_ms", self.max_timeout_ms, self.timeout_ms.min(600_000), 600_000);
+        within("farewell_ms", self.farewell_ms, 0, 600_000);
+        within("batching.max_rows", wide(batching.max_rows), 1, 1_000_000);
+        within("batching.hold_us", batching.hold_us, 0, 1_000_000);
+        within("batching.queue_requests", wide(batching.queue_requests), 1, 1_000_000);
+        within("batching.queue_rows", wide(batching.queue_rows), 1, 1 << 30);
+        within("batching.workers", wide(batching.workers), 1, 256);
+        if let Some(quota) = self.quota {
+            within("quota.rows_per_second", quota.rows_per_second.into(), 1, u32::MAX.into());
+            within("quota.burst", quota.burst.into(), 1, u32::MAX.into());
+        }
+        if let Some(decisions) = &self.decisions {
+            within("decisions.file_bytes", decisions.file_bytes, 4_096, 1 << 40);
+            within("decisions.keep_days", decisions.keep_days.into(), 1, 36_500);
+        }
+        if self.grpc_listen.is_some_and(|grpc| grpc == self.listen && grpc.port() != 0) {
+            problems.push(format!("grpc_listen: found {}, as listen; expected a port of its own", self.listen));
+        }
+        problems
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            rows: self.max_rows,
+            elements: self.max_elements,
+        }
+    }
+
+    /// The time that a request gets.
+    pub(crate) fn timeout(&self, wished: Option<Duration>) -> Duration {
+        let most = Duration::from_millis(self.max_timeout_ms);
+        wished.map_or(Duration::from_millis(self.timeout_ms), |wished| wished.min(most))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Settings;
+
+    #[test]
+    fn defaults_are_in_order_and_every_key_has_its_range() {
+        assert_eq!(toml::from_str::<Settings>("").expect("defaults"), Settings::default());
+        assert_eq!(Settings::default().problems(), Vec::<String>::new());
+        let text = r#"
+            listen = "127.0.0.1:1"
+            grpc_listen = "127.0.0.1:1"
+            max_connections = 0
+            max_body_bytes = 1
+            max_rows = 0
+            max_elements = 0
+            timeout_ms = 0
+            max_timeout_ms = 600001
+            farewell_ms = 600001
+            quota = { rows_per_second = 0, burst = 0 }
+            batching = { max_rows = 0, hold_us = 1000001, queue_requests = 0, queue_rows = 0, workers = 0 }
+            decisions = { folder = "d", file_bytes = 1, keep_days = 0 }
+        "#;
+        let problems = toml::from_str::<Settings>(text).expect("types are right").problems();
+        // Every key but the addresses, the paths and `on_failure`, and the address that comes twice.
+        assert_eq!(problems.len(), 17, "{problems:#?}");
+        assert!(toml::from_str::<Settings>("max_row = 1").is_err());
+    }
+}
