@@ -141,23 +141,44 @@ impl Settings {
         within("max_rows", wide(self.max_rows), 1, 1_000_000);
         within("max_elements", wide(self.max_elements), 1, 1 << 30);
         within("timeout_ms", self.timeout_ms, 1, 600_000);
-        within("max_timeout_ms", self.max_timeout_ms, self.timeout_ms.min(600_000), 600_000);
+        within(
+            "max_timeout_ms",
+            self.max_timeout_ms,
+            self.timeout_ms.min(600_000),
+            600_000,
+        );
         within("farewell_ms", self.farewell_ms, 0, 600_000);
         within("batching.max_rows", wide(batching.max_rows), 1, 1_000_000);
         within("batching.hold_us", batching.hold_us, 0, 1_000_000);
-        within("batching.queue_requests", wide(batching.queue_requests), 1, 1_000_000);
+        within(
+            "batching.queue_requests",
+            wide(batching.queue_requests),
+            1,
+            1_000_000,
+        );
         within("batching.queue_rows", wide(batching.queue_rows), 1, 1 << 30);
         within("batching.workers", wide(batching.workers), 1, 256);
         if let Some(quota) = self.quota {
-            within("quota.rows_per_second", quota.rows_per_second.into(), 1, u32::MAX.into());
+            within(
+                "quota.rows_per_second",
+                quota.rows_per_second.into(),
+                1,
+                u32::MAX.into(),
+            );
             within("quota.burst", quota.burst.into(), 1, u32::MAX.into());
         }
         if let Some(decisions) = &self.decisions {
             within("decisions.file_bytes", decisions.file_bytes, 4_096, 1 << 40);
             within("decisions.keep_days", decisions.keep_days.into(), 1, 36_500);
         }
-        if self.grpc_listen.is_some_and(|grpc| grpc == self.listen && grpc.port() != 0) {
-            problems.push(format!("grpc_listen: found {}, as listen; expected a port of its own", self.listen));
+        if self
+            .grpc_listen
+            .is_some_and(|grpc| grpc == self.listen && grpc.port() != 0)
+        {
+            problems.push(format!(
+                "grpc_listen: found {}, as listen; expected a port of its own",
+                self.listen
+            ));
         }
         problems
     }
@@ -182,7 +203,10 @@ mod tests {
 
     #[test]
     fn defaults_are_in_order_and_every_key_has_its_range() {
-        assert_eq!(toml::from_str::<Settings>("").expect("defaults"), Settings::default());
+        assert_eq!(
+            toml::from_str::<Settings>("").expect("defaults"),
+            Settings::default()
+        );
         assert_eq!(Settings::default().problems(), Vec::<String>::new());
         let text = r#"
             listen = "127.0.0.1:1"
@@ -198,7 +222,9 @@ mod tests {
             batching = { max_rows = 0, hold_us = 1000001, queue_requests = 0, queue_rows = 0, workers = 0 }
             decisions = { folder = "d", file_bytes = 1, keep_days = 0 }
         "#;
-        let problems = toml::from_str::<Settings>(text).expect("types are right").problems();
+        let problems = toml::from_str::<Settings>(text)
+            .expect("types are right")
+            .problems();
         // Every key but the addresses, the paths and `on_failure`, and the address that comes twice.
         assert_eq!(problems.len(), 17, "{problems:#?}");
         assert!(toml::from_str::<Settings>("max_row = 1").is_err());

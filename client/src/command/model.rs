@@ -42,7 +42,8 @@ impl Report {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::List(models) if models.is_empty() => {
-                "no model yet: the first comes when the statistics round of an approved task is done".to_owned()
+                "no model yet: the first comes when the statistics round of an approved task is done"
+                    .to_owned()
             }
             Self::List(models) => {
                 let lines: Vec<String> = models.iter().map(line).collect();
@@ -71,7 +72,10 @@ fn line(model: &Listed) -> String {
             proven.entry,
             names(proven.cosigned_by.keys())
         ),
-        None => format!("{:<24} step {:<9} state {state}  not proven", model.name, model.step),
+        None => format!(
+            "{:<24} step {:<9} state {state}  not proven",
+            model.name, model.step
+        ),
     }
 }
 

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use veilsum_protocol::model::MAX_ROWS;
-use veilsum_protocol::task::{Examples, Groups, LabelKind, Schema};
+use veilsum_protocol::task::{ColumnKind, Examples, Groups, LabelKind, Schema};
 
 use super::error::At;
 use super::kept_rows::KeptRows;
@@ -290,6 +290,28 @@ impl Dataset {
     /// The rows that are held out, by position in the file from 0. There may be none.
     pub fn held_out_rows(&self) -> impl Iterator<Item = u32> {
         self.rows_where(true)
+    }
+
+    /// The values of a number's column in some rows, on the column's own scale and to the precision that is kept; without those that are missing. None
+    /// of a column of another kind, or of several steps.
+    ///
+    /// # Errors
+    /// If rows that lie in a file cannot be read back.
+    pub fn numbers(&self, column: usize, rows: &[u32]) -> Result<Option<Vec<f64>>, DataError> {
+        let Some(ColumnKind::Number(number)) = self.schema.columns.get(column).map(|column| &column.kind) else {
+            return Ok(None);
+        };
+        let Some(place) = self.layout.columns.get(column).filter(|place| place.cells == 1) else {
+            return Ok(None);
+        };
+        let mut values = Vec::with_capacity(rows.len());
+        self.rows.scan(rows.iter().copied(), |_, cells| {
+            let unit = f64::from(cells.number(place.first));
+            if !unit.is_nan() {
+                values.push(number.scale.value(unit, number.min, number.max));
+            }
+        })?;
+        Ok(Some(values))
     }
 
     /// The group of each row, in the order of the file; empty where the model is not judged by group.

@@ -210,7 +210,10 @@ impl Policy {
             .check()
             .map_err(|problem| wrong(format!("[limits] {problem}")))?;
         let unproven_models = file.serving.map(|serving| serving.unproven_models);
-        if unproven_models.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+        if unproven_models
+            .as_ref()
+            .is_some_and(|reason| reason.trim().is_empty())
+        {
             return Err(wrong(
                 "[serving] unproven_models: found no text, expected the reason why models are served that the log does not prove; leave the table out to serve proven ones alone".to_owned(),
             ));

@@ -224,12 +224,28 @@ impl Scorer {
         self.shape.width()
     }
 
-    fn encoded(&self, (rows, asked): (Dataset, Vec<u32>)) -> Result<Vec<f32>, ScorerError> {
-        let data = rows.encode_prepared(&self.spec, &self.moments, self.preparation.as_ref())?;
+    /// What the model is given of rows of the bank's own table, shape `[rows, width]`. The table must have been read under the model's task.
+    ///
+    /// # Errors
+    /// If it was not, or rows that lie in a file cannot be read back.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn table_inputs(&self, table: &Dataset, rows: &[u32]) -> Result<Vec<f32>, ScorerError> {
+        let data = table.encode_prepared(&self.spec, &self.moments, self.preparation.as_ref())?;
         let width = self.width();
-        let mut inputs = Vec::with_capacity(asked.len() * width);
-        data.inputs.reader(width).append(&asked, &[], &mut inputs)?;
+        let mut inputs = Vec::with_capacity(rows.len() * width);
+        data.inputs.reader(width).append(rows, &[], &mut inputs)?;
         Ok(inputs)
+    }
+
+    /// What a row is to the model.
+    pub fn shape(&self) -> &InputShape {
+        &self.shape
+    }
+
+    fn encoded(&self, (rows, asked): (Dataset, Vec<u32>)) -> Result<Vec<f32>, ScorerError> {
+        self.table_inputs(&rows, &asked)
     }
 
     /// Scores rows that are encoded already, shape `[rows, width]`, as [`score`](Self::score) does.

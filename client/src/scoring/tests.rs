@@ -28,7 +28,10 @@ fn runtime() -> Runtime {
 }
 
 fn task(schema_and_model: &str) -> Task {
-    Task::parse(&format!("name = \"t\"\nrounds = 1\nseed = 3\n{schema_and_model}\n{REST}")).unwrap()
+    Task::parse(&format!(
+        "name = \"t\"\nrounds = 1\nseed = 3\n{schema_and_model}\n{REST}"
+    ))
+    .unwrap()
 }
 
 fn rules(policy: &str) -> Rules {
@@ -124,7 +127,8 @@ const POLICY: &str = r#"
     other = "else"
 "#;
 
-const TABLE: &str = "late,customer,job,income,opened\n0,c1,clerk,9,2020-02-03\n1,c2,driver,NA,2011-05-06\n0,c3,,50.25,\n";
+const TABLE: &str =
+    "late,customer,job,income,opened\n0,c1,clerk,9,2020-02-03\n1,c2,driver,NA,2011-05-06\n0,c3,,50.25,\n";
 
 #[test]
 fn a_row_of_a_table_gets_the_score_that_training_gives_it_under_the_banks_rules() {
@@ -242,7 +246,10 @@ fn a_text_and_an_image_are_what_they_are_in_training() {
     let table = "about,message\ncard,my card!\nfee,NA\napp,what a lost card it is\n";
     let (_folder, files) = files(table);
     let of_texts = scorer(&texts, "");
-    assert_eq!((of_texts.outputs(), of_texts.output_names()[2].as_str()), (3, "app"));
+    assert_eq!(
+        (of_texts.outputs(), of_texts.output_names()[2].as_str()),
+        (3, "app")
+    );
     let scores = of_texts.score(&asked(&of_texts, table)).unwrap();
     assert_eq!(scores, trained(&texts, &files, "", &[0, 1, 2]));
 

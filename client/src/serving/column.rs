@@ -22,7 +22,9 @@ impl Column {
             FeatureKind::Key => return None,
             FeatureKind::Number => (Datatype::Fp64, Vec::new()),
             FeatureKind::Image(shape) => {
-                let lengths = shape.iter().map(|&length| i64::try_from(length).unwrap_or(i64::MAX));
+                let lengths = shape
+                    .iter()
+                    .map(|&length| i64::try_from(length).unwrap_or(i64::MAX));
                 (Datatype::Uint8, lengths.collect())
             }
             FeatureKind::Category(_)
@@ -95,7 +97,10 @@ mod tests {
             missing: Some(vec![true, false]),
             ..column(Data::Bytes(vec!["x".to_owned(), "y".to_owned()]))
         };
-        assert_eq!((cell(&marked, 0), cell(&marked, 1)), (String::new(), "y".to_owned()));
+        assert_eq!(
+            (cell(&marked, 0), cell(&marked, 1)),
+            (String::new(), "y".to_owned())
+        );
         assert_eq!(cell(&marked, 9), "");
     }
 
@@ -108,7 +113,10 @@ mod tests {
         let of = |kind, in_steps| Column::of(&feature(kind), in_steps).map(|column| column.spec().shape);
         assert_eq!(of(FeatureKind::Number, false), Some(vec![-1]));
         assert_eq!(of(FeatureKind::Time, true), Some(vec![-1, -1]));
-        assert_eq!(of(FeatureKind::Image([1, 28, 28]), false), Some(vec![-1, 1, 28, 28]));
+        assert_eq!(
+            of(FeatureKind::Image([1, 28, 28]), false),
+            Some(vec![-1, 1, 28, 28])
+        );
         assert_eq!(of(FeatureKind::Key, true), None);
     }
 }

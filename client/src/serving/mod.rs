@@ -5,8 +5,8 @@
 
 mod column;
 mod served;
-mod shelf;
 mod service;
+mod shelf;
 
 pub use column::Column;
 pub use served::ServedModel;

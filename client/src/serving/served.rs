@@ -122,12 +122,13 @@ impl ServedModel {
 
     /// The elements `at` of all tensors; the key of a sequence is its row.
     fn record(&self, batch: &Batch, row: usize, at: usize) -> StringRecord {
-        let cells = self.places.iter().map(|place| {
-            match place.and_then(|place| batch.tensors().get(place)) {
-                Some(tensor) => cell(tensor, at),
-                None => format!("row {row}"),
-            }
-        });
+        let cells =
+            self.places
+                .iter()
+                .map(|place| match place.and_then(|place| batch.tensors().get(place)) {
+                    Some(tensor) => cell(tensor, at),
+                    None => format!("row {row}"),
+                });
         cells.collect()
     }
 }

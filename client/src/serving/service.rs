@@ -229,18 +229,24 @@ fn decisions(dir: &Path, settings: &Settings) -> Result<Option<DecisionLog>, Ser
     if !path.exists() {
         let mut bytes = Zeroizing::new([0; 32]);
         let random = SystemRandom::new().fill(bytes.as_mut());
-        random.map_err(|_| ServeError::System(std::io::Error::other("the operating system gave no randomness")))?;
+        random.map_err(|_| {
+            ServeError::System(std::io::Error::other("the operating system gave no randomness"))
+        })?;
         let text = Zeroizing::new(hex::encode(*bytes) + "\n");
         keyfile::write_private(&path, text.as_bytes())?;
     }
     let text = keyfile::read_private(&path)?;
     let bytes = std::str::from_utf8(&text).ok().and_then(|text| {
         let mut bytes = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(text.trim(), bytes.as_mut()).ok().map(|()| bytes)
+        hex::decode_to_slice(text.trim(), bytes.as_mut())
+            .ok()
+            .map(|()| bytes)
     });
     let bytes = bytes.ok_or_else(|| ServeError::Content {
         path: path.clone(),
         problem: "found no 32 bytes in hex, expected the key of the decision log; without it what was written cannot be read. Put it back, or move the log and this file away to begin another".to_owned(),
     })?;
-    DecisionLog::open(wanted, Key::new(&bytes)).map(Some).map_err(ServeError::System)
+    DecisionLog::open(wanted, Key::new(&bytes))
+        .map(Some)
+        .map_err(ServeError::System)
 }

@@ -36,13 +36,17 @@ pub enum ShelfError {
     #[error(transparent)]
     Policy(#[from] DataError),
     /// The daemon has not run here yet.
-    #[error("{folder}: there is no state of a daemon here yet; run `veilsum-client run` with this folder, and models come with the rounds")]
+    #[error(
+        "{folder}: there is no state of a daemon here yet; run `veilsum-client run` with this folder, and models come with the rounds"
+    )]
     NoState {
         /// Where the state would be.
         folder: String,
     },
     /// The log does not prove the model.
-    #[error("the model of task {task} is not served: {error}. To serve models that the log does not prove, say why in policy.toml: [serving] with unproven_models = \"the reason\"")]
+    #[error(
+        "the model of task {task} is not served: {error}. To serve models that the log does not prove, say why in policy.toml: [serving] with unproven_models = \"the reason\""
+    )]
     Unproven {
         /// The task's name.
         task: String,
@@ -127,14 +131,18 @@ impl Shelf {
     /// # Errors
     /// If the daemon's files cannot be read.
     pub fn latest(&self) -> Result<Vec<Found>, ShelfError> {
-        let (tasks, states) = (Home::tasks(&self.config.state)?, Home::states(&self.config.state)?);
+        let (tasks, states) = (
+            Home::tasks(&self.config.state)?,
+            Home::states(&self.config.state)?,
+        );
         let mut all: Vec<Found> = Vec::new();
         for task in tasks.offered()? {
             let Some((step, state)) = states.latest(&task.hash())? else {
                 continue;
             };
             let receipts = Home::receipts(&self.config.state);
-            let proven = Provenance::find(&receipts, &state, &self.consortium, &self.roster).map_err(Arc::new);
+            let proven =
+                Provenance::find(&receipts, &state, &self.consortium, &self.roster).map_err(Arc::new);
             let found = Found {
                 task,
                 step,

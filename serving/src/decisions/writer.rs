@@ -44,7 +44,10 @@ impl DecisionLog {
             key,
             open: None,
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&settings.folder)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&settings.folder)?;
         files.begin(OffsetDateTime::now_utc().date())?;
         let (jobs, waiting) = mpsc::sync_channel::<Job>(TOGETHER);
         let writer = thread::Builder::new().name("decisions".to_owned());
@@ -68,11 +71,14 @@ impl DecisionLog {
     pub async fn append(&self, record: Record) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or("the log of decisions is closed")?;
-        jobs.try_send(Job { record, answer }).map_err(|error| match error {
-            mpsc::TrySendError::Full(_) => format!("{TOGETHER} records wait for the disk already"),
-            mpsc::TrySendError::Disconnected(_) => "the log's writer has stopped".to_owned(),
-        })?;
-        answered.await.map_err(|_| "the log's writer has stopped".to_owned())?
+        jobs.try_send(Job { record, answer })
+            .map_err(|error| match error {
+                mpsc::TrySendError::Full(_) => format!("{TOGETHER} records wait for the disk already"),
+                mpsc::TrySendError::Disconnected(_) => "the log's writer has stopped".to_owned(),
+            })?;
+        answered
+            .await
+            .map_err(|_| "the log's writer has stopped".to_owned())?
     }
 }
 
@@ -124,12 +130,15 @@ impl Files {
 
     fn write(&mut self, records: &[&Record], today: Date) -> Result<(), String> {
         let told = |error: io::Error| format!("{}: {error}", self.settings.folder.display());
-        let is_over = |open: &Open| open.day != today || open.offset >= self.settings.file_bytes || open.index > MOST_RECORDS - 1024;
+        let is_over = |open: &Open| {
+            open.day != today || open.offset >= self.settings.file_bytes || open.index > MOST_RECORDS - 1024
+        };
         if self.open.as_ref().is_none_or(is_over) {
             if let Some(open) = self.open.take() {
                 open.close(&self.key).map_err(told)?;
             }
-            self.begin(today).map_err(|error| format!("{}: {error}", self.settings.folder.display()))?;
+            self.begin(today)
+                .map_err(|error| format!("{}: {error}", self.settings.folder.display()))?;
         }
         let folder = self.settings.folder.display();
         let open = self.open.as_mut().ok_or("there is no file of decisions")?;
@@ -138,7 +147,10 @@ impl Files {
             let text = serde_json::to_vec(record).map_err(|error| error.to_string())?;
             open.seal(&self.key, text, 0, &mut bytes)?;
         }
-        open.file.write_all(&bytes).and_then(|()| open.file.sync_data()).map_err(|error| format!("{folder}: {error}"))
+        open.file
+            .write_all(&bytes)
+            .and_then(|()| open.file.sync_data())
+            .map_err(|error| format!("{folder}: {error}"))
     }
 
     fn begin(&mut self, today: Date) -> io::Result<()> {
@@ -159,7 +171,11 @@ impl Files {
             .fill(&mut header[24..])
             .map_err(|_| io::Error::other("the system gives no randomness"))?;
         let path = named(&folder, number, today);
-        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(path)?;
         file.write_all(&header)?;
         file.sync_all()?;
         // The name is durable when the folder is.
@@ -177,13 +193,22 @@ impl Files {
 
 fn named(folder: &Path, number: u64, day: Date) -> PathBuf {
     let (year, month, day) = (day.year(), u8::from(day.month()), day.day());
-    folder.join(format!("decisions-{number:010}-{year:04}-{month:02}-{day:02}.log"))
+    folder.join(format!(
+        "decisions-{number:010}-{year:04}-{month:02}-{day:02}.log"
+    ))
 }
 
 impl Open {
     fn seal(&mut self, key: &Key, mut text: Vec<u8>, mark: u32, to: &mut Vec<u8>) -> Result<(), String> {
-        let sealed = u32::try_from(text.len() + 16).ok().filter(|&length| length <= MOST_BYTES);
-        let sealed = sealed.ok_or_else(|| format!("a record has {} bytes, at most {MOST_BYTES} are written", text.len()))?;
+        let sealed = u32::try_from(text.len() + 16)
+            .ok()
+            .filter(|&length| length <= MOST_BYTES);
+        let sealed = sealed.ok_or_else(|| {
+            format!(
+                "a record has {} bytes, at most {MOST_BYTES} are written",
+                text.len()
+            )
+        })?;
         let length = sealed | mark;
         let place = Place {
             header: &self.header,
@@ -202,7 +227,8 @@ impl Open {
     fn close(mut self, key: &Key) -> io::Result<()> {
         let mut bytes = Vec::new();
         let count = self.index.to_be_bytes().to_vec();
-        self.seal(key, count, CLOSING, &mut bytes).map_err(io::Error::other)?;
+        self.seal(key, count, CLOSING, &mut bytes)
+            .map_err(io::Error::other)?;
         self.file.write_all(&bytes)?;
         self.file.sync_all()
     }

@@ -96,7 +96,9 @@ impl Nested<'_, '_> {
             Datatype::Fp32 | Datatype::Fp64 => "a number in its range",
             _ => "a whole number in its range",
         };
-        self.bad(format!("element {at} (the first is 0): found {found}, expected {kind}, {expected}"))
+        self.bad(format!(
+            "element {at} (the first is 0): found {found}, expected {kind}, {expected}"
+        ))
     }
 
     /// Before an element is taken: it stands as deep as those before it.
@@ -114,7 +116,10 @@ impl Nested<'_, '_> {
             return Err(self.bad(words));
         }
         if self.sink.data.len() >= self.sink.count {
-            let words = format!("its data has more elements than its shape {:?} says", self.sink.shape);
+            let words = format!(
+                "its data has more elements than its shape {:?} says",
+                self.sink.shape
+            );
             return Err(self.bad(words));
         }
         Ok(())
@@ -135,7 +140,9 @@ impl Nested<'_, '_> {
         self.place()?;
         macro_rules! take {
             ($vector:ident, $number:ty) => {
-                <$number>::try_from(number).ok().map(|number| $vector.push(number))
+                <$number>::try_from(number)
+                    .ok()
+                    .map(|number| $vector.push(number))
             };
         }
         let taken = match &mut self.sink.data {
@@ -223,7 +230,10 @@ impl<'de> Visitor<'de> for Nested<'_, '_> {
             length += 1;
         }
         let wanted = self.sink.shape.get(self.depth - 1).copied();
-        let nested = self.sink.depth.is_some_and(|depth| depth == self.sink.shape.len());
+        let nested = self
+            .sink
+            .depth
+            .is_some_and(|depth| depth == self.sink.shape.len());
         if nested && wanted != Some(length) {
             let words = format!(
                 "an array of dimension {} has {length} elements, its shape {:?} says {}",
@@ -296,7 +306,10 @@ impl<'de> Visitor<'de> for Nested<'_, '_> {
             Data::Int32(to) => to.push(0),
             Data::Int64(to) => to.push(0),
         }
-        self.sink.missing.get_or_insert_with(|| vec![false; before]).push(true);
+        self.sink
+            .missing
+            .get_or_insert_with(|| vec![false; before])
+            .push(true);
         Ok(())
     }
 

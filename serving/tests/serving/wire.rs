@@ -34,7 +34,12 @@ pub fn settings() -> Settings {
 
 impl Running {
     /// Must be called within a runtime.
-    pub fn start(settings: Settings, callers: Callers, decisions: Option<DecisionLog>, tls: Option<Tls>) -> Self {
+    pub fn start(
+        settings: Settings,
+        callers: Callers,
+        decisions: Option<DecisionLog>,
+        tls: Option<Tls>,
+    ) -> Self {
         let serving = Serving::new(settings, callers, decisions).expect("good settings");
         let server = Server::bind(&serving, tls).expect("addresses of loopback");
         let (rest, grpc) = (server.rest_addr().unwrap(), server.grpc_addr().unwrap().unwrap());
@@ -65,7 +70,8 @@ impl Running {
     }
 
     pub async fn infer(&self, body: &Value) -> Answer {
-        self.post("/v2/models/credit/infer", &[], body.to_string().as_bytes()).await
+        self.post("/v2/models/credit/infer", &[], body.to_string().as_bytes())
+            .await
     }
 
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
@@ -89,7 +95,11 @@ impl Running {
 
     pub async fn end(mut self) {
         self.stop();
-        timeout(DEADLINE, self.task).await.expect("it ends").unwrap().unwrap();
+        timeout(DEADLINE, self.task)
+            .await
+            .expect("it ends")
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -139,7 +149,11 @@ where
     if !headers.iter().any(|(name, _)| *name == "host") {
         head += "host: localhost\r\n";
     }
-    if method == "POST" && !headers.iter().any(|(name, _)| ["content-length", "no-length"].contains(name)) {
+    if method == "POST"
+        && !headers
+            .iter()
+            .any(|(name, _)| ["content-length", "no-length"].contains(name))
+    {
         head += &format!("content-length: {}\r\n", body.len());
     }
     for (name, value) in headers {
@@ -148,7 +162,9 @@ where
     head += "\r\n";
     let mut bytes = head.into_bytes();
     bytes.extend_from_slice(body);
-    timeout(DEADLINE, exchange(stream, &bytes)).await.expect("an answer in time")
+    timeout(DEADLINE, exchange(stream, &bytes))
+        .await
+        .expect("an answer in time")
 }
 
 pub async fn exchange<S>(mut stream: S, bytes: &[u8]) -> Answer
@@ -157,7 +173,10 @@ where
 {
     stream.write_all(bytes).await.expect("a request can be sent");
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.expect("an answer can be read");
+    stream
+        .read_to_end(&mut answer)
+        .await
+        .expect("an answer can be read");
     parsed(&answer)
 }
 
@@ -166,7 +185,10 @@ pub fn parsed(answer: &[u8]) -> Answer {
     let end = end.unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(answer)));
     let head = std::str::from_utf8(&answer[..end]).expect("a head in ASCII");
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|code| code.parse().ok());
     let header = |line: &str| {
         let (name, value) = line.split_once(": ").expect("a header");
         (name.to_ascii_lowercase(), value.to_owned())
@@ -185,7 +207,9 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut()
             tokio::task::yield_now().await;
         }
     };
-    timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("{what} did not come in time"));
+    timeout(DEADLINE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not come in time"));
 }
 
 /// The value of a line of the metrics that begins so.

@@ -1,0 +1,281 @@
+//! A row's score, shared out among the columns of the bank's table.
+
+use csv::StringRecord;
+use serde::Serialize;
+use veilsum_explain::{
+    Adverse, Attribution, Background, Distribution, Error, Feature, Groups, Invalid, Kernel, Notice, Rows, Value,
+};
+
+use super::features::{feature, groups};
+use crate::data::{DataError, Dataset};
+use crate::scoring::{Scorer, ScorerError};
+
+/// Why there is no explanation.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The model's rows are no columns.
+    #[error("this model reads {0}, and its inputs are no columns of a table: explanations are for tables and sequences")]
+    NoColumns(&'static str),
+    /// There is no such output.
+    #[error("found the output {found:?}, expected one of {}", expected.join(", "))]
+    Output {
+        /// What was asked for.
+        found: String,
+        /// What there is.
+        expected: Vec<String>,
+    },
+    /// The rows, or the model.
+    #[error(transparent)]
+    Scorer(#[from] ScorerError),
+    /// The bank's table.
+    #[error(transparent)]
+    Table(#[from] DataError),
+    /// What was given to the method.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+impl From<Error<ScorerError>> for ExplainError {
+    fn from(error: Error<ScorerError>) -> Self {
+        match error {
+            Error::Model(error) => Self::Scorer(error),
+            Error::Invalid(error) => Self::Invalid(error),
+        }
+    }
+}
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// The class whose probability is explained, for a model of classes.
+    pub output: Option<String>,
+    /// Coalitions that the model is asked about.
+    pub coalitions: usize,
+    /// The same seed gives the same explanation.
+    pub seed: u64,
+    /// Whether a lower score is against the person; a higher one otherwise.
+    pub lower_is_adverse: bool,
+    /// Columns that are never given as a reason.
+    pub protected: Vec<String>,
+    /// Most reasons.
+    pub reasons: usize,
+}
+
+/// What a column did to the score.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Moved {
+    /// The column.
+    pub column: String,
+    /// Its value, as it was given; none where the row is a sequence.
+    pub value: Option<String>,
+    /// What it added to the score.
+    pub by: f64,
+}
+
+/// A row's explanation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explained {
+    /// The score.
+    pub score: f64,
+    /// The mean score of the background: the score and what the columns moved add up to each other.
+    pub base: f64,
+    /// What each column did, the largest first.
+    pub moved: Vec<Moved>,
+    /// Whether every coalition was asked about, so that these are the Shapley values themselves.
+    pub exact: bool,
+    /// What went against the person, in sentences, for a row of a table.
+    pub reasons: Vec<String>,
+    /// What else must be known of the reasons.
+    pub remarks: Vec<String>,
+}
+
+/// One output of a model.
+struct Output<'a> {
+    scorer: &'a Scorer,
+    at: usize,
+}
+
+impl veilsum_explain::Scorer for Output<'_> {
+    type Error = ScorerError;
+
+    fn scores(&self, rows: &Rows) -> Result<Vec<f64>, ScorerError> {
+        let scores = self.scorer.score_inputs(rows.values())?;
+        let scores = scores.chunks_exact(self.scorer.outputs());
+        Ok(scores
+            .map(|scores| scores.get(self.at).copied().map_or(f64::NAN, f64::from))
+            .collect())
+    }
+}
+
+/// Explains rows of one model.
+pub struct Explainer<'a> {
+    scorer: &'a Scorer,
+    groups: Groups,
+    features: Vec<Feature>,
+    background: Rows,
+    /// Of each feature that is a number of the table, its values in the background.
+    numbers: Vec<Option<Distribution>>,
+}
+
+impl<'a> Explainer<'a> {
+    /// Against `rows` of the bank's own table, which was read under the model's task.
+    ///
+    /// # Errors
+    /// A model of texts or images; rows that cannot be read back.
+    pub fn new(scorer: &'a Scorer, table: &Dataset, rows: &[u32]) -> Result<Self, ExplainError> {
+        let schema = scorer.schema();
+        let groups = groups(schema, scorer.shape()).ok_or(ExplainError::NoColumns(
+            if schema.text().is_some() { "texts" } else { "images" },
+        ))??;
+        let features: Vec<Feature> = groups.names().iter().map(|name| feature(schema, name)).collect();
+        let place = |name: &String| schema.columns.iter().position(|column| column.name == *name);
+        let is_sequence = schema.sequence.is_some() || schema.steps().is_some();
+        let mut numbers = Vec::with_capacity(groups.len());
+        for name in groups.names() {
+            let values = match place(name).filter(|_| !is_sequence) {
+                Some(column) => table.numbers(column, rows)?,
+                None => None,
+            };
+            let values = values.filter(|values| !values.is_empty());
+            numbers.push(values.map(Distribution::new).transpose()?);
+        }
+        let background = Rows::new(scorer.width(), scorer.table_inputs(table, rows)?)?;
+        Ok(Self {
+            scorer,
+            groups,
+            features,
+            background,
+            numbers,
+        })
+    }
+
+    /// Explains rows of texts under the scorer's features, or, where rows are steps of sequences, each sequence.
+    ///
+    /// # Errors
+    /// The first cell that does not fit; a model whose scores are no numbers.
+    pub fn explain(&self, records: &[StringRecord], wishes: &Wishes) -> Result<Vec<Explained>, ExplainError> {
+        let at = self.output(wishes)?;
+        let inputs = self.scorer.inputs(records)?;
+        let rows = inputs.chunks_exact(self.scorer.width().max(1));
+        // A row of a table is one record.
+        let records = (rows.len() == records.len() && !self.is_sequence()).then_some(records);
+        rows.enumerate()
+            .map(|(row, inputs)| self.row(inputs, records.and_then(|all| all.get(row)), at, wishes))
+            .collect()
+    }
+
+    fn is_sequence(&self) -> bool {
+        let schema = self.scorer.schema();
+        schema.sequence.is_some() || schema.steps().is_some()
+    }
+
+    fn output(&self, wishes: &Wishes) -> Result<usize, ExplainError> {
+        let names = self.scorer.output_names();
+        match &wishes.output {
+            None if names.len() == 1 => Ok(0),
+            None => Err(ExplainError::Output {
+                found: String::new(),
+                expected: names,
+            }),
+            Some(wanted) => match names.iter().position(|name| name == wanted) {
+                Some(at) => Ok(at),
+                None => Err(ExplainError::Output {
+                    found: wanted.clone(),
+                    expected: names,
+                }),
+            },
+        }
+    }
+
+    fn row(
+        &self,
+        inputs: &[f32],
+        record: Option<&StringRecord>,
+        at: usize,
+        wishes: &Wishes,
+    ) -> Result<Explained, ExplainError> {
+        let output = Output {
+            scorer: self.scorer,
+            at,
+        };
+        let game = Background::new(output, inputs, &self.background, &self.groups)?;
+        let kernel = Kernel {
+            coalitions: wishes.coalitions,
+            seed: wishes.seed,
+        };
+        let fitted = kernel.explain(&game)?;
+        let attribution = fitted.attribution;
+        let (reasons, remarks) = match record {
+            Some(record) => self.reasons(record, &attribution, wishes)?,
+            None => (Vec::new(), Vec::new()),
+        };
+        let names = self.groups.names();
+        let moved = attribution.ranked().into_iter().filter_map(|at| {
+            let column = names.get(at)?.clone();
+            Some(Moved {
+                value: record.and_then(|record| self.cell(record, &column)).map(str::to_owned),
+                by: attribution.values.get(at).copied()?,
+                column,
+            })
+        });
+        Ok(Explained {
+            score: attribution.score,
+            base: attribution.base,
+            moved: moved.collect(),
+            exact: fitted.exact,
+            reasons,
+            remarks,
+        })
+    }
+
+    fn cell<'r>(&self, record: &'r StringRecord, column: &str) -> Option<&'r str> {
+        let features = self.scorer.features();
+        let place = features.iter().position(|feature| feature.name == column)?;
+        record.get(place)
+    }
+
+    fn reasons(
+        &self,
+        record: &StringRecord,
+        attribution: &Attribution,
+        wishes: &Wishes,
+    ) -> Result<(Vec<String>, Vec<String>), ExplainError> {
+        let missing = &self.scorer.schema().missing;
+        let values: Vec<Value> = self
+            .features
+            .iter()
+            .map(|feature| {
+                let cell = self.cell(record, &feature.name).unwrap_or_default().trim();
+                if missing.iter().any(|missing| missing == cell) {
+                    return Value::Missing;
+                }
+                match (&feature.kind, cell.parse::<f64>()) {
+                    (veilsum_explain::Kind::Number { .. }, Ok(number)) if number.is_finite() => Value::Number(number),
+                    // A number that the bank's own reader takes and this one does not, such as one with a rule.
+                    (veilsum_explain::Kind::Number { .. }, _) => Value::Missing,
+                    (veilsum_explain::Kind::Date, _) => Value::Date(cell.to_owned()),
+                    _ => Value::Category(cell.to_owned()),
+                }
+            })
+            .collect();
+        let protected: Vec<&str> = wishes.protected.iter().map(String::as_str).collect();
+        let notice = Notice {
+            features: &self.features,
+            values: &values,
+            background: &self.numbers,
+            protected: &protected,
+            adverse: if wishes.lower_is_adverse {
+                Adverse::Lower
+            } else {
+                Adverse::Higher
+            },
+            most: wishes.reasons,
+        };
+        let found = notice.reasons(attribution)?;
+        let reasons = found
+            .reasons
+            .into_iter()
+            .map(|reason| format!("{} ({})", reason.sentence, reason.detail));
+        Ok((reasons.collect(), found.remarks))
+    }
+}

@@ -1,0 +1,11 @@
+//! The models in service: real daemons train, a real server answers, and what it answers is what the log proves.
+//!
+//! The programs must have been built in the same profile: `cargo build --workspace --bins`.
+#![allow(clippy::unwrap_used, dead_code)]
+
+#[path = "../keeping/scene.rs"]
+mod scene;
+
+mod asked;
+mod http;
+mod proven;
