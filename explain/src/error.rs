@@ -122,6 +122,14 @@ pub enum Invalid {
         /// Its range, in words.
         expected: &'static str,
     },
+    /// A name that no feature has.
+    #[error("{field}: no feature is called {name:?}; give the name exactly as the feature has it")]
+    Unknown {
+        /// Where it was named.
+        field: &'static str,
+        /// The name.
+        name: String,
+    },
     /// Equations that have no single answer.
     #[error("{field}: the equations have no single answer, for the samples do not tell the features apart; raise the number of samples")]
     Singular {

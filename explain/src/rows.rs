@@ -120,8 +120,11 @@ impl Groups {
     /// # Errors
     /// When there is no feature, two have one name, one has no inputs, or an input belongs to none, to two or is outside the row.
     pub fn new(width: usize, features: Vec<(String, Vec<usize>)>) -> Result<Self, Invalid> {
-        if width == 0 || features.is_empty() {
-            return Err(Invalid::NoWidth);
+        if features.is_empty() {
+            return Err(Invalid::Empty {
+                field: "groups",
+                remedy: "name at least one feature with its inputs",
+            });
         }
         let mut owner: Vec<Option<usize>> = vec![None; width];
         let mut seen = HashSet::new();

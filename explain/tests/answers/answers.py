@@ -94,7 +94,8 @@ def tabular():
     weights = []
     for row in explained:
         found = explainer.explain_instance(row, network, num_features=6, num_samples=20000)
-        by_feature = dict(next(iter(found.local_exp.values())))
+        # Of a regression the second entry has the score's own sign.
+        by_feature = dict(found.local_exp[1])
         weights.append([float(by_feature[at]) for at in range(6)])
     return {"network": network.written(), "background": training.tolist(), "rows": explained.tolist(), "weights": weights}
 
