@@ -12,6 +12,7 @@ pub mod desensitise;
 mod distinct;
 pub mod egress;
 pub mod enrol;
+pub mod explaining;
 mod metrics;
 pub mod model;
 pub mod page;

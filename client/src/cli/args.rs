@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::backup::KeepCommand;
 use crate::command::config::ConfigCommand;
+use crate::command::explain::Explain;
 use crate::command::model::ModelCommand;
 use crate::command::preflight::Preflight;
 use crate::command::roster::RosterCommand;
@@ -112,6 +113,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: ModelCommand,
     },
+    /// Say why a model gives rows their scores: what each column added, and reasons in words
+    Explain(Explain),
     /// Serve the models to the bank's own applications, by the Open Inference Protocol v2, until stopped; beside the daemon or without it
     ///
     /// A round that leads to another model puts it into service. serve.toml in the bank's folder sets addresses, callers' keys, limits and the

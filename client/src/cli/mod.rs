@@ -20,7 +20,8 @@ use crate::command::config::ConfigCommand;
 use crate::command::roster::RosterCommand;
 use crate::command::task::TaskCommand;
 use crate::command::{
-    backup, columns, config, data, enrol, merges, page, preflight, roster, status, table, task, watch,
+    backup, columns, config, data, enrol, explain, merges, model, page, preflight, roster, status, table,
+    task, watch,
 };
 use crate::core_dump;
 use crate::enrol::folder::Wishes;
@@ -185,6 +186,10 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             let report = model::execute(command)?;
             print(cli.json, &report, || report.text())?;
             return Ok(report.exit_code());
+        }
+        Command::Explain(command) => {
+            let report = explain::execute(command, &say)?;
+            print(cli.json, &report, || report.text())?;
         }
         Command::Serve { bank } => model::serve(&bank.dir, &say)?,
         Command::Page { bank } => {

@@ -5,6 +5,7 @@ pub(crate) mod columns;
 pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod enrol;
+pub(crate) mod explain;
 pub(crate) mod merges;
 pub(crate) mod model;
 pub(crate) mod page;

@@ -80,7 +80,15 @@ impl Source {
     /// # Errors
     /// The first thing that does not fit, with file, line and column.
     pub fn read(&self, task: &Task) -> Result<Dataset, DataError> {
-        self.read_under(&self.policy.rules()?, task, None)
+        self.read_found(task, None)
+    }
+
+    /// The same with what the banks have found of the task's vocabularies.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_found(&self, task: &Task, found: Option<&Vocabularies>) -> Result<Dataset, DataError> {
+        self.read_under(&self.policy.rules()?, task, found)
     }
 
     fn read_under(

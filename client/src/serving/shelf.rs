@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::ids::Digest;
+use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::roster::Roster;
 use veilsum_protocol::task::Task;
 
@@ -174,6 +175,20 @@ impl Shelf {
     /// # Errors
     /// [`ShelfError::Unproven`], or what keeps it from scoring.
     pub fn model(&self, found: &Found, runtime: Runtime) -> Result<ServedModel, ShelfError> {
+        let (scorer, _) = self.scorer(found, runtime)?;
+        let model = ServedModel::new(&found.task, found.version(), found.proven.as_ref().ok(), scorer);
+        model.warm_up().map_err(|error| ShelfError::Scorer {
+            task: found.task.name.clone(),
+            error,
+        })?;
+        Ok(model)
+    }
+
+    /// The same as a scorer, with its state.
+    ///
+    /// # Errors
+    /// As [`model`](Self::model).
+    pub fn scorer(&self, found: &Found, runtime: Runtime) -> Result<(Scorer, TaskState), ShelfError> {
         let name = || found.task.name.clone();
         let rules = app::policy(&self.config).rules()?;
         if let (Err(error), None) = (&found.proven, &rules.policy().unproven_models) {
@@ -186,15 +201,10 @@ impl Shelf {
         let personal = Home::personal(&self.config.state, &found.task, &state);
         let personal = personal.as_ref().map(|values| values.as_slice());
         let scorer = Scorer::new(&found.task, &state, personal, rules, runtime);
-        let wrong = |error| ShelfError::Scorer { task: name(), error };
-        let model = ServedModel::new(
-            &found.task,
-            found.version(),
-            found.proven.as_ref().ok(),
-            scorer.map_err(wrong)?,
-        );
-        model.warm_up().map_err(wrong)?;
-        Ok(model)
+        match scorer {
+            Ok(scorer) => Ok((scorer, state)),
+            Err(error) => Err(ShelfError::Scorer { task: name(), error }),
+        }
     }
 }
 

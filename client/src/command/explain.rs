@@ -1,0 +1,178 @@
+//! `explain`: why a model gives rows their scores. The rows, the background and the result stay on this machine.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use csv::StringRecord;
+use serde::Serialize;
+
+use crate::app;
+use crate::cli::Failure;
+use crate::explaining::{ExplainError, Explained, Explainer, Wishes};
+use crate::scoring::Scorer;
+use crate::serving::Shelf;
+
+/// Most rows of a file: each takes as many questions to the model as there are coalitions times background rows.
+const MOST_ROWS: usize = 10_000;
+
+/// Which way of the score is against the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Adverse {
+    Higher,
+    Lower,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The task's name, or the beginning of its hash
+    model: String,
+    /// A CSV file with the rows, under a header with the schema's columns; the label and others are not read
+    rows: PathBuf,
+    /// The bank's folder
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// Rows of the bank's own table that the row is compared with
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    background: u32,
+    /// Sets of columns that the model is asked about; all of them where there are no more
+    #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
+    coalitions: u32,
+    /// The class whose probability is explained, for a model of classes
+    #[arg(long)]
+    output: Option<String>,
+    /// Which way of the score is against the person
+    #[arg(long, value_enum, default_value_t = Adverse::Higher)]
+    adverse: Adverse,
+    /// Columns that are never given as a reason, such as age; between commas
+    #[arg(long, value_delimiter = ',')]
+    protected: Vec<String>,
+    /// Most reasons
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=20))]
+    reasons: u8,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    model: String,
+    version: String,
+    state_sha256: String,
+    /// The log's entry that proves the model.
+    log_entry: Option<u64>,
+    rows: Vec<Explained>,
+}
+
+impl Report {
+    /// Lines for people.
+    pub(crate) fn text(&self) -> String {
+        let entry = self
+            .log_entry
+            .map_or_else(String::new, |entry| format!(", entry {entry} of the log"));
+        let mut text = format!("model {}, version {}{entry}", self.model, self.version);
+        for (number, row) in (1..).zip(&self.rows) {
+            let _ = write!(
+                text,
+                "\n\nrow {number}: score {:.4}; the mean of the background is {:.4}, and the columns account for {:+.4}{}",
+                row.score,
+                row.base,
+                row.score - row.base,
+                if row.exact { "" } else { " (sampled)" }
+            );
+            for moved in &row.moved {
+                let value = moved.value.as_deref().unwrap_or("");
+                let _ = write!(text, "\n  {:+.4}  {}{}{value}", moved.by, moved.column, if value.is_empty() { "" } else { " = " });
+            }
+            for reason in &row.reasons {
+                let _ = write!(text, "\n  reason: {reason}");
+            }
+            for remark in &row.remarks {
+                let _ = write!(text, "\n  {remark}");
+            }
+        }
+        text
+    }
+}
+
+/// Explains the rows of a file.
+pub(crate) fn execute(command: &Explain, say: &dyn Fn(&str)) -> Result<Report, Failure> {
+    let shelf = Shelf::open(&command.dir)?;
+    let found = shelf.find(&command.model)?.ok_or_else(|| {
+        Failure::finding(format!(
+            "task {} has no model yet: the first comes when its statistics round is done",
+            command.model
+        ))
+    })?;
+    let runtime = app::runtime(shelf.config())?;
+    let (scorer, state) = shelf.scorer(&found, runtime)?;
+    let records = records(&command.rows, &scorer)?;
+    say(&format!("reading {}", shelf.config().data.file.display()));
+    let source = app::source(shelf.config(), runtime)?;
+    let table = source
+        .read_found(&found.task, state.vocabularies.as_ref())
+        .map_err(Failure::finding)?;
+    let rows: Vec<u32> = table.training_rows().collect();
+    let explainer = Explainer::new(&scorer, &table, &spread(&rows, command.background as usize))?;
+    let wishes = Wishes {
+        output: command.output.clone(),
+        coalitions: command.coalitions as usize,
+        seed: 0,
+        lower_is_adverse: command.adverse == Adverse::Lower,
+        protected: command.protected.clone(),
+        reasons: command.reasons.into(),
+    };
+    Ok(Report {
+        model: found.task.name.clone(),
+        version: found.version(),
+        state_sha256: found.state.to_hex(),
+        log_entry: found.proven.as_ref().ok().map(|proven| proven.entry),
+        rows: explainer.explain(&records, &wishes)?,
+    })
+}
+
+/// Some of the rows, evenly from the first to the last: the same ones each time.
+fn spread(rows: &[u32], count: usize) -> Vec<u32> {
+    let count = count.min(rows.len());
+    (0..count)
+        .filter_map(|nth| rows.get(nth * rows.len() / count.max(1)).copied())
+        .collect()
+}
+
+/// The rows of a file under the scorer's features.
+fn records(path: &Path, scorer: &Scorer) -> Result<Vec<StringRecord>, Failure> {
+    let wrong = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
+    let mut reader = csv::Reader::from_path(path).map_err(|error| wrong(error.to_string()))?;
+    let header = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
+    let place = |name: &str| {
+        let place = header.iter().position(|column| column.trim() == name);
+        place.ok_or_else(|| wrong(format!("found no column {name:?} in the header, expected every column that the model reads")))
+    };
+    let features = scorer.features();
+    let places = features
+        .iter()
+        .map(|feature| place(&feature.name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut records = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| wrong(error.to_string()))?;
+        if records.len() == MOST_ROWS {
+            return Err(wrong(format!("found more than {MOST_ROWS} rows, expected at most that; explain them in parts")));
+        }
+        records.push(places.iter().map(|place| record.get(*place).unwrap_or_default()).collect());
+    }
+    if records.is_empty() {
+        return Err(wrong("found a header and no row, expected at least one".to_owned()));
+    }
+    Ok(records)
+}
+
+impl From<ExplainError> for Failure {
+    fn from(error: ExplainError) -> Self {
+        match error {
+            ExplainError::Output { .. } | ExplainError::Scorer(_) | ExplainError::NoColumns(_) | ExplainError::Invalid(_) => {
+                Self::usage(error)
+            }
+            ExplainError::Table(_) => Self::finding(error),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Why a model gave a row its score.
+//!
+//! A model is a function that scores many rows at once ([`Scorer`]); a feature may be several of its inputs ([`Groups`]). [`Background`] makes a
+//! [`Game`] of a row: what each set of its features is worth. A caller who masks cells, words or steps himself implements [`Game`] directly.
+//!
+//! * Attributions that sum to the score: [`Kernel`], [`Permutation`], [`Linear`], [`Integrated`] and [`Expected`] give an [`Attribution`].
+//! * Local models: [`Lime`] for rows of a table, texts and sequences.
+//! * Over many rows: [`importance()`], [`Contribution`], [`Dependence`].
+//! * For people: [`Notice`] gives reasons in sentences, [`Counterfactual`] the smallest change that another decision needs.
+//!
+//! Nothing here knows a clock, file, thread or libtorch, and what is random repeats by its seed. Everything is derived from rows: no result leaves a
+//! bank but by its own decision.
+
+mod attribution;
+mod coalition;
+mod counterfactual;
+mod distribution;
+mod draws;
+mod equations;
+mod error;
+mod feature;
+mod game;
+mod gradients;
+mod importance;
+mod kernel;
+mod lime;
+mod linear;
+mod permutation;
+mod reasons;
+mod rows;
+mod scorer;
+
+pub use attribution::{Attribution, Sampled};
+pub use coalition::{Coalition, Coalitions};
+pub use counterfactual::{Change, Counterfactual, Direction, Found, Goal, Moves, Outcome};
+pub use distribution::Distribution;
+pub use error::{Error, Invalid};
+pub use feature::{Feature, Kind, Value};
+pub use game::{Background, Game};
+pub use gradients::{Expected, Integrated};
+pub use importance::{Contribution, Dependence, importance};
+pub use kernel::{Fitted, Kernel};
+pub use lime::{Condition, Lime, Local, LocalTable, Masked, Words};
+pub use linear::Linear;
+pub use permutation::Permutation;
+pub use reasons::{Adverse, Notice, Reason, Reasons};
+pub use rows::{Groups, Rows};
+pub use scorer::{Gradients, Scorer};
