@@ -58,11 +58,15 @@ impl Equations {
                 return None;
             }
             let root = pivot.sqrt();
-            matrix[row * n..(row + 1) * n][row..].iter_mut().for_each(|value| *value /= root);
+            matrix[row * n..(row + 1) * n][row..]
+                .iter_mut()
+                .for_each(|value| *value /= root);
         }
         let mut solution = self.right;
         for row in 0..n {
-            let known: f64 = (0..row).map(|above| matrix[above * n + row] * solution[above]).sum();
+            let known: f64 = (0..row)
+                .map(|above| matrix[above * n + row] * solution[above])
+                .sum();
             solution[row] = (solution[row] - known) / matrix[row * n + row];
         }
         for row in (0..n).rev() {
@@ -98,6 +102,12 @@ mod tests {
         let mut shrunk = of_one();
         shrunk.ridge(1.0, 0);
         // (2 + 1) s = -3 for both.
-        assert!(shrunk.solve().unwrap().iter().all(|value| (value + 1.0).abs() < 1e-12));
+        assert!(
+            shrunk
+                .solve()
+                .unwrap()
+                .iter()
+                .all(|value| (value + 1.0).abs() < 1e-12)
+        );
     }
 }

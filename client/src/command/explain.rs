@@ -81,7 +81,13 @@ impl Report {
             );
             for moved in &row.moved {
                 let value = moved.value.as_deref().unwrap_or("");
-                let _ = write!(text, "\n  {:+.4}  {}{}{value}", moved.by, moved.column, if value.is_empty() { "" } else { " = " });
+                let _ = write!(
+                    text,
+                    "\n  {:+.4}  {}{}{value}",
+                    moved.by,
+                    moved.column,
+                    if value.is_empty() { "" } else { " = " }
+                );
             }
             for reason in &row.reasons {
                 let _ = write!(text, "\n  reason: {reason}");
@@ -142,10 +148,17 @@ fn spread(rows: &[u32], count: usize) -> Vec<u32> {
 fn records(path: &Path, scorer: &Scorer) -> Result<Vec<StringRecord>, Failure> {
     let wrong = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
     let mut reader = csv::Reader::from_path(path).map_err(|error| wrong(error.to_string()))?;
-    let header = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
+    let header = reader
+        .headers()
+        .map_err(|error| wrong(error.to_string()))?
+        .clone();
     let place = |name: &str| {
         let place = header.iter().position(|column| column.trim() == name);
-        place.ok_or_else(|| wrong(format!("found no column {name:?} in the header, expected every column that the model reads")))
+        place.ok_or_else(|| {
+            wrong(format!(
+                "found no column {name:?} in the header, expected every column that the model reads"
+            ))
+        })
     };
     let features = scorer.features();
     let places = features
@@ -156,12 +169,21 @@ fn records(path: &Path, scorer: &Scorer) -> Result<Vec<StringRecord>, Failure> {
     for record in reader.records() {
         let record = record.map_err(|error| wrong(error.to_string()))?;
         if records.len() == MOST_ROWS {
-            return Err(wrong(format!("found more than {MOST_ROWS} rows, expected at most that; explain them in parts")));
+            return Err(wrong(format!(
+                "found more than {MOST_ROWS} rows, expected at most that; explain them in parts"
+            )));
         }
-        records.push(places.iter().map(|place| record.get(*place).unwrap_or_default()).collect());
+        records.push(
+            places
+                .iter()
+                .map(|place| record.get(*place).unwrap_or_default())
+                .collect(),
+        );
     }
     if records.is_empty() {
-        return Err(wrong("found a header and no row, expected at least one".to_owned()));
+        return Err(wrong(
+            "found a header and no row, expected at least one".to_owned(),
+        ));
     }
     Ok(records)
 }
@@ -169,9 +191,10 @@ fn records(path: &Path, scorer: &Scorer) -> Result<Vec<StringRecord>, Failure> {
 impl From<ExplainError> for Failure {
     fn from(error: ExplainError) -> Self {
         match error {
-            ExplainError::Output { .. } | ExplainError::Scorer(_) | ExplainError::NoColumns(_) | ExplainError::Invalid(_) => {
-                Self::usage(error)
-            }
+            ExplainError::Output { .. }
+            | ExplainError::Scorer(_)
+            | ExplainError::NoColumns(_)
+            | ExplainError::Invalid(_) => Self::usage(error),
             ExplainError::Table(_) => Self::finding(error),
         }
     }

@@ -298,7 +298,8 @@ impl Dataset {
     /// # Errors
     /// If rows that lie in a file cannot be read back.
     pub fn numbers(&self, column: usize, rows: &[u32]) -> Result<Option<Vec<f64>>, DataError> {
-        let Some(ColumnKind::Number(number)) = self.schema.columns.get(column).map(|column| &column.kind) else {
+        let Some(ColumnKind::Number(number)) = self.schema.columns.get(column).map(|column| &column.kind)
+        else {
             return Ok(None);
         };
         let Some(place) = self.layout.columns.get(column).filter(|place| place.cells == 1) else {

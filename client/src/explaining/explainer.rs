@@ -3,7 +3,8 @@
 use csv::StringRecord;
 use serde::Serialize;
 use veilsum_explain::{
-    Adverse, Attribution, Background, Distribution, Error, Feature, Groups, Invalid, Kernel, Notice, Rows, Value,
+    Adverse, Attribution, Background, Distribution, Error, Feature, Groups, Invalid, Kernel, Notice, Rows,
+    Value,
 };
 
 use super::features::{feature, groups};
@@ -14,7 +15,9 @@ use crate::scoring::{Scorer, ScorerError};
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
     /// The model's rows are no columns.
-    #[error("this model reads {0}, and its inputs are no columns of a table: explanations are for tables and sequences")]
+    #[error(
+        "this model reads {0}, and its inputs are no columns of a table: explanations are for tables and sequences"
+    )]
     NoColumns(&'static str),
     /// There is no such output.
     #[error("found the output {found:?}, expected one of {}", expected.join(", "))]
@@ -124,9 +127,12 @@ impl<'a> Explainer<'a> {
     /// A model of texts or images; rows that cannot be read back.
     pub fn new(scorer: &'a Scorer, table: &Dataset, rows: &[u32]) -> Result<Self, ExplainError> {
         let schema = scorer.schema();
-        let groups = groups(schema, scorer.shape()).ok_or(ExplainError::NoColumns(
-            if schema.text().is_some() { "texts" } else { "images" },
-        ))??;
+        let groups =
+            groups(schema, scorer.shape()).ok_or(ExplainError::NoColumns(if schema.text().is_some() {
+                "texts"
+            } else {
+                "images"
+            }))??;
         let features: Vec<Feature> = groups.names().iter().map(|name| feature(schema, name)).collect();
         let place = |name: &String| schema.columns.iter().position(|column| column.name == *name);
         let is_sequence = schema.sequence.is_some() || schema.steps().is_some();
@@ -213,7 +219,9 @@ impl<'a> Explainer<'a> {
         let moved = attribution.ranked().into_iter().filter_map(|at| {
             let column = names.get(at)?.clone();
             Some(Moved {
-                value: record.and_then(|record| self.cell(record, &column)).map(str::to_owned),
+                value: record
+                    .and_then(|record| self.cell(record, &column))
+                    .map(str::to_owned),
                 by: attribution.values.get(at).copied()?,
                 column,
             })
@@ -250,7 +258,9 @@ impl<'a> Explainer<'a> {
                     return Value::Missing;
                 }
                 match (&feature.kind, cell.parse::<f64>()) {
-                    (veilsum_explain::Kind::Number { .. }, Ok(number)) if number.is_finite() => Value::Number(number),
+                    (veilsum_explain::Kind::Number { .. }, Ok(number)) if number.is_finite() => {
+                        Value::Number(number)
+                    }
                     // A number that the bank's own reader takes and this one does not, such as one with a rule.
                     (veilsum_explain::Kind::Number { .. }, _) => Value::Missing,
                     (veilsum_explain::Kind::Date, _) => Value::Date(cell.to_owned()),

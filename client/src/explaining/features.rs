@@ -15,7 +15,10 @@ pub(super) fn groups(schema: &Schema, shape: &InputShape) -> Option<Result<Group
         .map(|column| (column.name.clone(), Vec::new()))
         .collect();
     match shape {
-        InputShape::Table { numbers: _, categories } => {
+        InputShape::Table {
+            numbers: _,
+            categories,
+        } => {
             let embedded = !categories.is_empty();
             let mut next = 0;
             let mut take = |column: usize| {
@@ -24,7 +27,8 @@ pub(super) fn groups(schema: &Schema, shape: &InputShape) -> Option<Result<Group
                     next += 1;
                 }
             };
-            let is_category = |kind: InputKind| matches!(kind, InputKind::Category(_) | InputKind::OtherCategory);
+            let is_category =
+                |kind: InputKind| matches!(kind, InputKind::Category(_) | InputKind::OtherCategory);
             for input in schema.inputs() {
                 if !(embedded && is_category(input.kind)) {
                     take(input.column);
@@ -121,6 +125,9 @@ mod tests {
             min = 0
             max = 1
         "#;
-        assert_eq!(grouped(rows, false), [named("a", &[0, 2]), named(LENGTH, &[1, 3])]);
+        assert_eq!(
+            grouped(rows, false),
+            [named("a", &[0, 2]), named(LENGTH, &[1, 3])]
+        );
     }
 }

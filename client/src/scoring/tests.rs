@@ -262,13 +262,13 @@ fn a_text_and_an_image_are_what_they_are_in_training() {
         [[schema.column]]
         name = "image"
         type = "image"
-        height = 4
-        width = 4
+        height = 12
+        width = 12
         [model]
         family = "cnn"
         "#,
     );
-    let pixels: Vec<u8> = (0..48).map(|pixel| pixel * 5).collect();
+    let pixels: Vec<u8> = (0..3 * 144).map(|pixel: u32| (pixel * 7 % 256) as u8).collect();
     let folder = tempfile::tempdir().unwrap();
     let files = DataFiles {
         file: folder.path().join("images.idx"),
@@ -279,7 +279,7 @@ fn a_text_and_an_image_are_what_they_are_in_training() {
         sizes.iter().for_each(|size| bytes.extend(size.to_be_bytes()));
         bytes
     };
-    fs::write(&files.file, [sizes(&[3, 4, 4]), pixels.clone()].concat()).unwrap();
+    fs::write(&files.file, [sizes(&[3, 12, 12]), pixels.clone()].concat()).unwrap();
     fs::write(
         files.labels.as_ref().unwrap(),
         [sizes(&[3]), vec![0, 1, 2]].concat(),

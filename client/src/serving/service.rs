@@ -22,7 +22,7 @@ use crate::app::{self, AppError};
 use crate::train::Runtime;
 
 /// The settings, in the bank's folder; all have defaults.
-pub const SETTINGS_FILE: &str = "serve.toml";
+const SETTINGS_FILE: &str = "serve.toml";
 
 /// The key of the decision log, hex, mode 0600.
 const DECISIONS_KEY: &str = "identity/decisions.key";

@@ -84,7 +84,9 @@ impl Lime {
         }
         let features = groups.len() as f64;
         let width = WIDTH * features.sqrt();
-        let nearness = sets.iter().map(|set| near((features - set.size() as f64).sqrt(), width));
+        let nearness = sets
+            .iter()
+            .map(|set| near((features - set.size() as f64).sqrt(), width));
         let nearness = nearness.collect();
         Ok(LocalTable {
             local: self.fit(&Neighbours {

@@ -43,14 +43,24 @@ fn rows_of_a_table_as_lime_s_tabular_explainer() {
     for (row, theirs) in case.rows.iter().zip(&case.weights) {
         let found = lime.table(&case.network, row, &background, &groups).unwrap();
         let ours = by_feature(&found.local);
-        assert!(rank_correlation(&ours, theirs) >= 0.95, "{ours:?} beside {theirs:?}");
+        assert!(
+            rank_correlation(&ours, theirs) >= 0.95,
+            "{ours:?} beside {theirs:?}"
+        );
         // Theirs draws from a normal distribution inside a quarter, and this from the background's rows there.
         for (our, their) in ours.iter().zip(theirs) {
             assert!((our - their).abs() < 0.02, "{ours:?} beside {theirs:?}");
         }
         let few = Lime { features: 2, ..lime };
         let few = few.table(&case.network, row, &background, &groups).unwrap().local;
-        let chosen = |local: &Local| local.weights.iter().take(2).map(|(feature, _)| *feature).collect::<Vec<_>>();
+        let chosen = |local: &Local| {
+            local
+                .weights
+                .iter()
+                .take(2)
+                .map(|(feature, _)| *feature)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(few.weights.len(), 2);
         assert_eq!(chosen(&few), chosen(&found.local));
         assert!(few.r_squared < found.local.r_squared && found.local.r_squared <= 1.0);
@@ -79,7 +89,11 @@ fn words_of_a_text_as_lime_s_text_explainer() {
     };
     let found = lime.parts(&game).unwrap();
     let ours = by_feature(&found);
-    assert!(rank_correlation(&ours, &case.weights) >= 0.95, "{ours:?} beside {:?}", case.weights);
+    assert!(
+        rank_correlation(&ours, &case.weights) >= 0.95,
+        "{ours:?} beside {:?}",
+        case.weights
+    );
     for (our, their) in ours.iter().zip(&case.weights) {
         assert!((our - their).abs() < 0.02, "{ours:?} beside {:?}", case.weights);
     }

@@ -13,7 +13,10 @@ fn asked(served: &Served) -> (String, Vec<f64>) {
     let version = answer.body["model_version"].as_str().unwrap().to_owned();
     assert!(answer.head.contains("x-veilsum-model-hash: "), "{answer:?}");
     let output = &answer.body["outputs"][0];
-    assert_eq!((output["name"].as_str(), &output["shape"]), (Some("probability"), &json!([2])));
+    assert_eq!(
+        (output["name"].as_str(), &output["shape"]),
+        (Some("probability"), &json!([2]))
+    );
     let scores = output["data"].as_array().unwrap().iter();
     (version, scores.map(|score| score.as_f64().unwrap()).collect())
 }
@@ -33,7 +36,10 @@ fn models_come_with_the_rounds_and_every_answer_names_its_own() {
     let (first, _) = asked(&served);
     let last = eventually("another version", || {
         let (version, scores) = asked(&served);
-        assert!(scores.iter().all(|score| (0.0..=1.0).contains(score)), "{scores:?}");
+        assert!(
+            scores.iter().all(|score| (0.0..=1.0).contains(score)),
+            "{scores:?}"
+        );
         (version != first).then_some(version)
     });
     assert!(last.parse::<u64>().unwrap() > first.parse::<u64>().unwrap());

@@ -90,7 +90,13 @@ impl Served {
     /// Stops it as systemd does, and gives its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         eventually("the end of the server", || self.child.try_wait().unwrap()).code()
     }
 }

@@ -27,7 +27,11 @@ fn a_model_is_proven_by_its_receipt_or_not_served() {
     let receipt = scene.folder("bank-1/state/receipts/round-000004-result.tlog-proof");
     let text = fs::read_to_string(&receipt).unwrap();
     let (proof, head) = text.split_once("\n\n").unwrap();
-    fs::write(&receipt, format!("{proof}\n\n{}", head.replacen("test", "tesx", 1))).unwrap();
+    fs::write(
+        &receipt,
+        format!("{proof}\n\n{}", head.replacen("test", "tesx", 1)),
+    )
+    .unwrap();
     let told = scene.client(&["model", "show", "tiny", "--dir", "bank-1"], 1);
     has(&told, &["NOT PROVEN", "round-000004-result.tlog-proof"]);
     let served = Served::start(&scene, "bank-1");
