@@ -7,5 +7,6 @@
 mod scene;
 
 mod asked;
+mod explained;
 mod http;
 mod proven;
