@@ -10,13 +10,13 @@ use veilsum_protocol::enrolment::Role;
 
 use crate::scene::{Outcome, Scene, free_tcp};
 
-/// Gives the key in a folder a certificate of 30 days, of which five are left.
+/// Gives the key in a folder a certificate of 30 days, of which not quite five are left.
 fn shorten(scene: &Scene, role: Role, name: &str) {
     let identity = scene.path("coordinator/identity");
     let authority = Authority::load(&identity.join("ca.crt.pem"), &identity.join("ca.key.pem")).unwrap();
     let key = fs::read_to_string(scene.path(&format!("{name}/{role}.key.pem"))).unwrap();
     let key = KeyPair::from_pem(&key).unwrap();
-    let then = OffsetDateTime::now_utc() - Duration::days(25);
+    let then = OffsetDateTime::now_utc() - Duration::days(25) - Duration::hours(1);
     let pem = authority.issue_reader(role, name, &key, 30, then).unwrap();
     fs::write(scene.path(&format!("{name}/{role}.crt.pem")), pem).unwrap();
 }
