@@ -265,6 +265,7 @@ impl Queue {
             let kept = output.name == spec.name
                 && output.data.datatype() == spec.datatype
                 && output.shape.len() == spec.shape.len()
+                && output.trail_fits(spec)
                 && output.rows() == batch.rows()
                 && output.data.len() == count
                 && marks == count;

@@ -18,6 +18,7 @@ mod model;
 mod refusal;
 pub mod registry;
 mod rest;
+mod room;
 mod server;
 mod service;
 mod settings;

@@ -21,6 +21,7 @@ use crate::callers::{Caller, Peer};
 use crate::meters;
 use crate::refusal::{Kind, Refusal};
 use crate::registry::Served;
+use crate::room::{FULL, Taken, Trouble};
 use crate::service::Serving;
 
 /// Nothing but our own files, and no script or style in the text, whatever a name may hold.
@@ -49,6 +50,7 @@ where
                 parts: &parts,
                 began,
                 names,
+                taken: Taken::default(),
             };
             let answered = match ask.comes_from_here() {
                 Ok(()) => ask.act(route.act, route.open, body, &served).await,
@@ -95,6 +97,8 @@ struct Asked<'a> {
     parts: &'a Parts,
     began: Instant,
     names: Names<'a>,
+    /// Room for its body, until it is answered.
+    taken: Taken,
 }
 
 impl Asked<'_> {
@@ -226,10 +230,14 @@ impl Asked<'_> {
         if least > u64::try_from(limit).unwrap_or(u64::MAX) {
             return Err(too_large(&format!("{least} bytes")));
         }
+        let body = self.serving.room().measured(body, &self.taken);
         match timeout_at(until.into(), Limited::new(body, limit).collect()).await {
             Err(_) => Err(Refusal::new(Kind::Late, "the body did not come in the time that the request had")),
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large("more")),
+            Ok(Err(error)) if matches!(error.downcast_ref(), Some(Trouble::<B::Error>::Full(_))) => {
+                Err(Refusal::later(Kind::Unavailable, Duration::from_secs(1), FULL))
+            }
             Ok(Err(error)) => Err(Refusal::invalid(format!("the body broke off: {error}"))),
         }
     }

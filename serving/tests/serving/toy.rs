@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use serde_json::{Value, json};
 use veilsum_serving::{Batch, Card, Data, Datatype, Model, Provenance, RowProblem, Tensor, TensorSpec};
 
-pub const HASH: &str = "5f2c0a";
+pub(crate) const HASH: &str = "5f2c0a";
 
 /// `factor * (age / 2 + income / 1000 + region)`, where north is 1 and south is 2, and a missing income is 0.
-pub struct Linear {
+pub(crate) struct Linear {
     card: Card,
     factor: f64,
     calls: Mutex<Vec<usize>>,
@@ -23,7 +23,7 @@ struct Gate {
 }
 
 impl Linear {
-    pub fn version(version: &str, factor: f64) -> Self {
+    pub(crate) fn version(version: &str, factor: f64) -> Self {
         let input = |name: &str, datatype| TensorSpec::column(name, datatype);
         let mut income = input("income", Datatype::Fp64);
         income.missing = true;
@@ -48,7 +48,7 @@ impl Linear {
     }
 
     /// One that waits: what it says when it has rows, and how to let it go on.
-    pub fn held(version: &str) -> (Arc<Self>, mpsc::Receiver<usize>, mpsc::Sender<()>) {
+    pub(crate) fn held(version: &str) -> (Arc<Self>, mpsc::Receiver<usize>, mpsc::Sender<()>) {
         let (entered, has_entered) = mpsc::channel();
         let (let_go, go) = mpsc::channel();
         let mut model = Self::version(version, 1.0);
@@ -60,12 +60,12 @@ impl Linear {
     }
 
     /// Rows of each call so far.
-    pub fn calls(&self) -> Vec<usize> {
+    pub(crate) fn calls(&self) -> Vec<usize> {
         self.calls.lock().unwrap().clone()
     }
 }
 
-pub fn expected(factor: f64, age: f64, income: f64, region: f64) -> f64 {
+pub(crate) fn expected(factor: f64, age: f64, income: f64, region: f64) -> f64 {
     factor * (age / 2.0 + income / 1000.0 + region)
 }
 
@@ -116,7 +116,7 @@ impl Model for Linear {
 }
 
 /// A request of rows of age, income and region, as JSON.
-pub fn request(rows: &[(f64, Option<f64>, &str)]) -> Value {
+pub(crate) fn request(rows: &[(f64, Option<f64>, &str)]) -> Value {
     let count = rows.len();
     json!({ "inputs": [
         { "name": "age", "datatype": "FP32", "shape": [count], "data": rows.iter().map(|row| row.0).collect::<Vec<_>>() },
@@ -126,18 +126,18 @@ pub fn request(rows: &[(f64, Option<f64>, &str)]) -> Value {
 }
 
 /// A request of one good row.
-pub fn one_row() -> Value {
+pub(crate) fn one_row() -> Value {
     request(&[(40.0, Some(30_000.0), "north")])
 }
 
 /// A model whose answers do not keep what its card promises.
-pub struct Broken {
+pub(crate) struct Broken {
     card: Card,
     calls: AtomicUsize,
 }
 
 impl Broken {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut card = Linear::version("1", 1.0).card;
         card.name = "broken".to_owned();
         Self {
