@@ -27,7 +27,10 @@ const CONNECTIONS: [usize; 3] = [1, 8, 64];
 
 fn main() {
     // cargo gives `--bench` along.
-    let seconds = std::env::args().filter_map(|word| word.parse::<f64>().ok()).next().unwrap_or(3.0);
+    let seconds = std::env::args()
+        .filter_map(|word| word.parse::<f64>().ok())
+        .next()
+        .unwrap_or(3.0);
     let length = Duration::from_secs_f64(seconds);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -55,7 +58,10 @@ fn serve() -> SocketAddr {
         ..Settings::default()
     };
     let serving = Serving::new(settings, Callers::new(None, None), None).unwrap();
-    serving.registry().publish(Arc::new(toy::Linear::version("1", 1.0))).unwrap();
+    serving
+        .registry()
+        .publish(Arc::new(toy::Linear::version("1", 1.0)))
+        .unwrap();
     let server = Server::bind(&serving, None).unwrap();
     let address = server.rest_addr().unwrap();
     serving.take(true);
@@ -89,9 +95,16 @@ async fn fixed(body: Bytes) -> SocketAddr {
     address
 }
 
-async fn measured(address: SocketAddr, request: &str, connections: usize, length: Duration) -> (f64, u128, u128) {
+async fn measured(
+    address: SocketAddr,
+    request: &str,
+    connections: usize,
+    length: Duration,
+) -> (f64, u128, u128) {
     let began = Instant::now();
-    let clients: Vec<_> = (0..connections).map(|_| tokio::spawn(asked(address, request.to_owned(), length))).collect();
+    let clients: Vec<_> = (0..connections)
+        .map(|_| tokio::spawn(asked(address, request.to_owned(), length)))
+        .collect();
     let mut times = Vec::new();
     for client in clients {
         times.append(&mut client.await.unwrap().0);
@@ -114,7 +127,10 @@ async fn asked(address: SocketAddr, request: String, length: Duration) -> (Vec<D
         stream.write_all(request.as_bytes()).await.unwrap();
         answer.clear();
         let body = loop {
-            assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "the server hung up");
+            assert!(
+                stream.read_buf(&mut answer).await.unwrap() > 0,
+                "the server hung up"
+            );
             if let Some(body) = whole(&answer) {
                 break body;
             }
@@ -130,7 +146,17 @@ async fn asked(address: SocketAddr, request: String, length: Duration) -> (Vec<D
 fn whole(answer: &[u8]) -> Option<usize> {
     let body = answer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&answer[..body]).unwrap();
-    assert!(head.starts_with("HTTP/1.1 200 "), "{}", String::from_utf8_lossy(answer));
-    let length = head.split("content-length: ").nth(1)?.split("\r\n").next()?.parse::<usize>().unwrap();
+    assert!(
+        head.starts_with("HTTP/1.1 200 "),
+        "{}",
+        String::from_utf8_lossy(answer)
+    );
+    let length = head
+        .split("content-length: ")
+        .nth(1)?
+        .split("\r\n")
+        .next()?
+        .parse::<usize>()
+        .unwrap();
     (answer.len() - body == length).then_some(body)
 }

@@ -71,12 +71,17 @@ impl Batcher {
     }
 
     /// Puts rows into the queue. Whoever drops the receiver takes them out again, as does `until`.
-    pub(crate) fn put(&self, batch: Arc<Batch>, until: Instant) -> Result<oneshot::Receiver<Scored>, Refusal> {
+    pub(crate) fn put(
+        &self,
+        batch: Arc<Batch>,
+        until: Instant,
+    ) -> Result<oneshot::Receiver<Scored>, Refusal> {
         let settings = &self.queue.settings;
         let (answer, answered) = oneshot::channel();
         let mut waiting = self.queue.lock();
         // Who has gone makes room for who is there.
-        if waiting.jobs.len() >= settings.queue_requests || waiting.rows + batch.rows() > settings.queue_rows {
+        if waiting.jobs.len() >= settings.queue_requests || waiting.rows + batch.rows() > settings.queue_rows
+        {
             waiting.tidy();
         }
         let full = waiting.jobs.len() >= settings.queue_requests
@@ -143,7 +148,8 @@ impl Queue {
 
     fn told(&self, waiting: &Waiting) {
         let card = self.model.card();
-        self.meters.queue_depth(&card.name, &card.version, waiting.jobs.len());
+        self.meters
+            .queue_depth(&card.name, &card.version, waiting.jobs.len());
     }
 
     fn work(&self) {
@@ -190,9 +196,15 @@ impl Queue {
             }
             let lone = was_idle && jobs.len() == 1;
             let now = Instant::now();
-            if lone || rows >= self.settings.max_rows || now >= hold || waiting.closed || !waiting.jobs.is_empty() {
+            if lone
+                || rows >= self.settings.max_rows
+                || now >= hold
+                || waiting.closed
+                || !waiting.jobs.is_empty()
+            {
                 break;
             }
+            self.told(&waiting);
             waiting = self
                 .changed
                 .wait_timeout(waiting, hold - now)
@@ -215,7 +227,9 @@ impl Queue {
         jobs = kept;
         if jobs.len() > 1 {
             let batches: Vec<&Batch> = jobs.iter().map(|job| job.batch.as_ref()).collect();
-            let Some(joined) = Batch::joined(&batches) else { return };
+            let Some(joined) = Batch::joined(&batches) else {
+                return;
+            };
             match self.ask(&joined) {
                 Ok(outputs) => {
                     let mut from = 0;
@@ -247,7 +261,10 @@ impl Queue {
         self.meters.batch(&card.name, &card.version, batch.rows());
         let broken = |what: String| {
             tracing::error!("model {} {}: {what}", card.name, card.version);
-            let words = format!("model {:?} {:?} {what}; its operator must look at it", card.name, card.version);
+            let words = format!(
+                "model {:?} {:?} {what}; its operator must look at it",
+                card.name, card.version
+            );
             Refusal::new(Kind::Model, words)
         };
         let outputs = match catch_unwind(AssertUnwindSafe(|| self.model.score(batch))) {
@@ -257,7 +274,9 @@ impl Queue {
         };
         if outputs.len() != card.outputs.len() {
             let (found, expected) = (outputs.len(), card.outputs.len());
-            return Err(broken(format!("gave {found} outputs, its card promises {expected}")));
+            return Err(broken(format!(
+                "gave {found} outputs, its card promises {expected}"
+            )));
         }
         for (output, spec) in outputs.iter().zip(&card.outputs) {
             let count: usize = output.shape.iter().product();

@@ -110,10 +110,16 @@ impl Card {
             }
             for (at, spec) in specs.iter().enumerate() {
                 if spec.name.is_empty() || spec.name.len() > NAME_BYTES {
-                    return Some(format!("{what} {at} has a name of {} bytes; expected 1 to {NAME_BYTES}", spec.name.len()));
+                    return Some(format!(
+                        "{what} {at} has a name of {} bytes; expected 1 to {NAME_BYTES}",
+                        spec.name.len()
+                    ));
                 }
                 if specs.iter().take(at).any(|other| other.name == spec.name) {
-                    return Some(format!("two {what}s have the name {:?}; expected each once", spec.name));
+                    return Some(format!(
+                        "two {what}s have the name {:?}; expected each once",
+                        spec.name
+                    ));
                 }
                 let rest = spec.shape.get(1..).unwrap_or_default();
                 if spec.shape.first() != Some(&-1) || rest.iter().any(|&length| length < -1 || length == 0) {
@@ -131,5 +137,7 @@ impl Card {
 pub(crate) fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES).contains(&name.len())
         && !name.starts_with('.')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

@@ -27,7 +27,7 @@ pub mod tensor;
 pub use callers::{Callers, Keys};
 pub use card::{Card, Provenance, TensorSpec};
 pub use decisions::DecisionLog;
-pub use meters::Meters;
+pub use meters::CONTENT_TYPE as METRICS_TYPE;
 pub use model::{Model, RowProblem};
 pub use refusal::{Kind, Refusal};
 pub use registry::{Registry, Share};

@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 /// What a reader is told of the text.
-pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Of requests: from a tenth of a millisecond to half a minute.
 const LATENCY: [f64; 17] = [
@@ -29,7 +29,7 @@ type Version = [(&'static str, String); 2];
 
 /// Everything that is counted. Copies share the counts.
 #[derive(Clone)]
-pub struct Meters(Arc<Inner>);
+pub(crate) struct Meters(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
@@ -46,15 +46,9 @@ struct Inner {
     ready: Gauge<f64, AtomicU64>,
 }
 
-impl Default for Meters {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Meters {
     /// Nothing is counted yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let latency: fn() -> Histogram = || Histogram::new(LATENCY);
         let rows: fn() -> Histogram = || Histogram::new(ROWS);
         let differences: fn() -> Histogram = || Histogram::new(DIFFERENCES);
@@ -77,10 +71,7 @@ impl Meters {
     }
 
     /// The OpenMetrics text of everything.
-    ///
-    /// # Errors
-    /// None that a count can cause.
-    pub fn text(&self) -> Result<String, std::fmt::Error> {
+    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
         Ok(text)
@@ -102,12 +93,18 @@ impl Meters {
     pub(crate) fn scored(&self, model: &str, version: &str, caller: &str, rows: usize) {
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
         self.0.rows.get_or_create(&labels(model, version)).inc_by(rows);
-        self.0.caller_rows.get_or_create(&[("caller", caller.to_owned())]).inc_by(rows);
+        self.0
+            .caller_rows
+            .get_or_create(&[("caller", caller.to_owned())])
+            .inc_by(rows);
     }
 
     pub(crate) fn batch(&self, model: &str, version: &str, rows: usize) {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        self.0.batches.get_or_create(&labels(model, version)).observe(f64::from(rows));
+        self.0
+            .batches
+            .get_or_create(&labels(model, version))
+            .observe(f64::from(rows));
     }
 
     pub(crate) fn queue_depth(&self, model: &str, version: &str, jobs: usize) {
@@ -125,7 +122,10 @@ impl Meters {
     }
 
     pub(crate) fn shadow_failed(&self, model: &str, version: &str) {
-        self.0.shadow_failures.get_or_create(&labels(model, version)).inc();
+        self.0
+            .shadow_failures
+            .get_or_create(&labels(model, version))
+            .inc();
     }
 
     pub(crate) fn decision_lost(&self) {
@@ -148,7 +148,11 @@ fn labels(model: &str, version: &str) -> Version {
 impl Inner {
     fn register(&mut self) {
         let to = &mut self.registry;
-        to.register("requests", "Requests by route, model, version and status", self.requests.clone());
+        to.register(
+            "requests",
+            "Requests by route, model, version and status",
+            self.requests.clone(),
+        );
         to.register_with_unit(
             "request_duration",
             "How long answers took, by route",
@@ -156,17 +160,41 @@ impl Inner {
             self.latency.clone(),
         );
         to.register("rows", "Rows that were scored, by version", self.rows.clone());
-        to.register("caller_rows", "Rows that were scored, by caller", self.caller_rows.clone());
-        to.register("batch_rows", "Rows that a model was given at once", self.batches.clone());
-        to.register("queue_depth", "Requests that wait, by version", self.depth.clone());
+        to.register(
+            "caller_rows",
+            "Rows that were scored, by caller",
+            self.caller_rows.clone(),
+        );
+        to.register(
+            "batch_rows",
+            "Rows that a model was given at once",
+            self.batches.clone(),
+        );
+        to.register(
+            "queue_depth",
+            "Requests that wait, by version",
+            self.depth.clone(),
+        );
         to.register(
             "shadow_difference",
             "Largest difference between a row's output of the version that answers and the shadow's; for texts and whole numbers 1 if they differ",
             self.differences.clone(),
         );
-        to.register("shadow_failures", "Requests that the shadow could not score", self.shadow_failures.clone());
-        to.register("lost_decisions", "Decisions that could not be written down", self.lost_decisions.clone());
-        to.register("connections", "Connections that are open", self.connections.clone());
+        to.register(
+            "shadow_failures",
+            "Requests that the shadow could not score",
+            self.shadow_failures.clone(),
+        );
+        to.register(
+            "lost_decisions",
+            "Decisions that could not be written down",
+            self.lost_decisions.clone(),
+        );
+        to.register(
+            "connections",
+            "Connections that are open",
+            self.connections.clone(),
+        );
         to.register("ready", "1 while requests are taken", self.ready.clone());
     }
 }

@@ -39,7 +39,10 @@ impl fmt::Display for RowProblem {
             found,
             expected,
         } = self;
-        write!(to, "input {column:?}, row {row} (the first is 0): found {found}, expected {expected}")
+        write!(
+            to,
+            "input {column:?}, row {row} (the first is 0): found {found}, expected {expected}"
+        )
     }
 }
 

@@ -104,8 +104,12 @@ impl Refusal {
 
     /// Whole seconds for `Retry-After` (RFC 9110, section 10.2.3), at least one.
     pub fn retry_seconds(&self) -> Option<u64> {
-        self.retry_after
-            .map(|after| after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1))
+        self.retry_after.map(|after| {
+            after
+                .as_secs()
+                .saturating_add(u64::from(after.subsec_nanos() > 0))
+                .max(1)
+        })
     }
 }
 

@@ -68,7 +68,8 @@ impl<E: Error + 'static> Error for Trouble<E> {
 }
 
 /// What is said where there is no room.
-pub(crate) const FULL: &str = "requests that are under way fill the memory that is set for them; ask again later, or with fewer rows";
+pub(crate) const FULL: &str =
+    "requests that are under way fill the memory that is set for them; ask again later, or with fewer rows";
 
 impl<B: Body<Data = Bytes>> Body for Measured<B> {
     type Data = Bytes;
@@ -83,7 +84,9 @@ impl<B: Body<Data = Bytes>> Body for Measured<B> {
             Some(match frame? {
                 Ok(frame) => {
                     let bytes = frame.data_ref().map_or(0, Bytes::len);
-                    let more = u32::try_from(bytes).ok().and_then(|bytes| Arc::clone(&this.room.0).try_acquire_many_owned(bytes).ok());
+                    let more = u32::try_from(bytes)
+                        .ok()
+                        .and_then(|bytes| Arc::clone(&this.room.0).try_acquire_many_owned(bytes).ok());
                     match more {
                         Some(more) => {
                             let mut taken = this.taken.0.lock().unwrap_or_else(PoisonError::into_inner);

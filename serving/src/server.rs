@@ -82,7 +82,10 @@ impl Server {
         };
         Ok(Self {
             rest: bind("listen", settings.listen)?,
-            grpc: settings.grpc_listen.map(|address| bind("grpc_listen", address)).transpose()?,
+            grpc: settings
+                .grpc_listen
+                .map(|address| bind("grpc_listen", address))
+                .transpose()?,
             serving: serving.clone(),
             tls,
         })
@@ -114,9 +117,21 @@ impl Server {
         let grpc = self.grpc.map(TcpListener::from_std).transpose()?;
         let tls = |protocol: &[u8]| self.tls.as_ref().map(|tls| tls.speaking(protocol));
         let mut listening = JoinSet::new();
-        listening.spawn(listen(self.serving.clone(), rest, Transport::Rest, tls(b"http/1.1"), stopping.clone()));
+        listening.spawn(listen(
+            self.serving.clone(),
+            rest,
+            Transport::Rest,
+            tls(b"http/1.1"),
+            stopping.clone(),
+        ));
         if let Some(grpc) = grpc {
-            listening.spawn(listen(self.serving.clone(), grpc, Transport::Grpc, tls(b"h2"), stopping.clone()));
+            listening.spawn(listen(
+                self.serving.clone(),
+                grpc,
+                Transport::Grpc,
+                tls(b"h2"),
+                stopping.clone(),
+            ));
         }
         self.serving.take(true);
         stop.await;
@@ -200,7 +215,9 @@ async fn meet(
     let peer = match (caller_of, stream.get_ref().1.peer_certificates()) {
         (None, _) => Peer::Nobody,
         (Some(_), None) => Peer::Uncertified,
-        (Some(caller_of), Some(certificates)) => caller_of(certificates).map_or(Peer::Stranger, Peer::Certified),
+        (Some(caller_of), Some(certificates)) => {
+            caller_of(certificates).map_or(Peer::Stranger, Peer::Certified)
+        }
     };
     converse(serving, peer, stream, transport, stopping).await;
 }

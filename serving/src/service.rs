@@ -1,7 +1,7 @@
 //! What happens to a request below the transport: REST and gRPC both come through here.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -81,7 +81,6 @@ impl Serving {
     /// Whether requests are taken from now on.
     pub fn take(&self, taking: bool) {
         self.0.taking.store(taking, Ordering::Release);
-        self.0.meters.ready(self.is_ready());
     }
 
     /// Whether requests are taken, and there is a model that can answer them.
@@ -99,8 +98,16 @@ impl Serving {
         &self.0.callers
     }
 
-    /// What is counted.
-    pub fn meters(&self) -> &Meters {
+    /// What is counted, in the OpenMetrics text format, whose media type is that of [`crate::METRICS_TYPE`].
+    ///
+    /// # Errors
+    /// None that a count can cause.
+    pub fn metrics(&self) -> Result<String, std::fmt::Error> {
+        self.0.meters.ready(self.is_ready());
+        self.0.meters.text()
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
         &self.0.meters
     }
 
@@ -123,7 +130,11 @@ impl Serving {
     ) -> Result<Answered, Refusal> {
         if !self.0.taking.load(Ordering::Acquire) {
             let second = std::time::Duration::from_secs(1);
-            return Err(Refusal::later(Kind::Unavailable, second, "this server takes no requests now"));
+            return Err(Refusal::later(
+                Kind::Unavailable,
+                second,
+                "this server takes no requests now",
+            ));
         }
         let id = ask.id.map_or_else(make_id, is_id)?;
         let key = ask.routing_key.as_deref().unwrap_or(&id);
@@ -146,7 +157,10 @@ impl Serving {
                 let words = "the time that the request had is over; give it more by x-request-timeout-ms, or ask when fewer do";
                 Err(Refusal::new(Kind::Late, words))
             }
-            Ok(Err(_)) => Err(Refusal::new(Kind::Model, format!("model {:?} gave no answer", card.name))),
+            Ok(Err(_)) => Err(Refusal::new(
+                Kind::Model,
+                format!("model {:?} gave no answer", card.name),
+            )),
             Ok(Ok(scored)) => scored,
         }?;
         if let Some((shadow, scored)) = beside {
@@ -158,11 +172,17 @@ impl Serving {
                 Err(_) => compare(&meters, &shadow, &outputs, None),
             }
         }
-        self.write_down(caller, card, &id, &batch, &outputs, ask.until).await?;
-        self.0.meters.scored(&card.name, &card.version, caller.name(), rows);
+        self.write_down(caller, card, &id, &batch, &outputs, ask.until)
+            .await?;
+        self.0
+            .meters
+            .scored(&card.name, &card.version, caller.name(), rows);
         let outputs = match ask.outputs.as_slice() {
             [] => outputs,
-            names => outputs.into_iter().filter(|output| names.contains(&output.name)).collect(),
+            names => outputs
+                .into_iter()
+                .filter(|output| names.contains(&output.name))
+                .collect(),
         };
         Ok(Answered {
             served: chosen.served,
@@ -180,8 +200,17 @@ impl Serving {
         outputs: &[Tensor],
         until: Instant,
     ) -> Result<(), Refusal> {
-        let Some(log) = &self.0.decisions else { return Ok(()) };
-        let written = match Record::new(OffsetDateTime::now_utc(), id, caller.name(), card, batch.tensors(), outputs) {
+        let Some(log) = &self.0.decisions else {
+            return Ok(());
+        };
+        let written = match Record::new(
+            OffsetDateTime::now_utc(),
+            id,
+            caller.name(),
+            card,
+            batch.tensors(),
+            outputs,
+        ) {
             // The record of a disk that takes too long may still be written, though no score was given for it.
             Ok(record) => timeout_at(until.into(), log.append(record))
                 .await
@@ -204,16 +233,21 @@ impl Serving {
 
 fn make_id() -> Result<String, Refusal> {
     let mut bytes = [0; 16];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| Refusal::new(Kind::Unavailable, "the system gives no randomness for a request's id; send one"))?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| {
+        Refusal::new(
+            Kind::Unavailable,
+            "the system gives no randomness for a request's id; send one",
+        )
+    })?;
     Ok(hex::encode(bytes))
 }
 
 fn is_id(id: String) -> Result<String, Refusal> {
     let length = id.chars().count();
     if length > ID_CHARACTERS || id.chars().any(char::is_control) {
-        let words = format!("the request's id has {length} characters; expected at most {ID_CHARACTERS}, and no control characters");
+        let words = format!(
+            "the request's id has {length} characters; expected at most {ID_CHARACTERS}, and no control characters"
+        );
         return Err(Refusal::invalid(words));
     }
     if id.is_empty() { make_id() } else { Ok(id) }
@@ -223,11 +257,17 @@ fn wanted(card: &Card, names: &[String]) -> Result<(), Refusal> {
     for (at, name) in names.iter().enumerate() {
         if !card.outputs.iter().any(|spec| spec.name == *name) {
             let there: Vec<String> = card.outputs.iter().map(crate::card::TensorSpec::told).collect();
-            let words = format!("output {name:?} is not one of model {:?}; it gives {}", card.name, there.join(", "));
+            let words = format!(
+                "output {name:?} is not one of model {:?}; it gives {}",
+                card.name,
+                there.join(", ")
+            );
             return Err(Refusal::invalid(words));
         }
         if names.iter().take(at).any(|other| other == name) {
-            return Err(Refusal::invalid(format!("output {name:?} is asked for twice; ask for it once")));
+            return Err(Refusal::invalid(format!(
+                "output {name:?} is asked for twice; ask for it once"
+            )));
         }
     }
     Ok(())
@@ -240,7 +280,9 @@ fn compare(meters: &Meters, shadow: &Served, outputs: &[Tensor], scored: Option<
         return;
     };
     for output in outputs {
-        let Some(other) = others.iter().find(|other| other.name == output.name) else { continue };
+        let Some(other) = others.iter().find(|other| other.name == output.name) else {
+            continue;
+        };
         for difference in differences(output, other) {
             meters.difference(&card.name, &card.version, &output.name, difference);
         }
@@ -252,19 +294,30 @@ fn differences(one: &Tensor, other: &Tensor) -> Vec<f64> {
     let rows = one.rows().max(1);
     let width = (one.data.len() / rows).max(1);
     let each: Vec<f64> = match (&one.data, &other.data) {
-        (Data::Fp32(one), Data::Fp32(other)) => {
-            one.iter().zip(other).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs()).collect()
-        }
+        (Data::Fp32(one), Data::Fp32(other)) => one
+            .iter()
+            .zip(other)
+            .map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs())
+            .collect(),
         (Data::Fp64(one), Data::Fp64(other)) => one.iter().zip(other).map(|(a, b)| (a - b).abs()).collect(),
-        (Data::Bytes(one), Data::Bytes(other)) => {
-            one.iter().zip(other).map(|(a, b)| f64::from(u8::from(a != b))).collect()
-        }
+        (Data::Bytes(one), Data::Bytes(other)) => one
+            .iter()
+            .zip(other)
+            .map(|(a, b)| f64::from(u8::from(a != b)))
+            .collect(),
         (one, other) => {
             let (one, other) = (crate::tensor::to_binary(one), crate::tensor::to_binary(other));
-            let (Ok(one), Ok(other)) = (one, other) else { return Vec::new() };
+            let (Ok(one), Ok(other)) = (one, other) else {
+                return Vec::new();
+            };
             let bytes = (one.len() / (rows * width)).max(1);
-            one.chunks(bytes).zip(other.chunks(bytes)).map(|(a, b)| f64::from(u8::from(a != b))).collect()
+            one.chunks(bytes)
+                .zip(other.chunks(bytes))
+                .map(|(a, b)| f64::from(u8::from(a != b)))
+                .collect()
         }
     };
-    each.chunks(width).map(|row| row.iter().copied().fold(0.0, f64::max)).collect()
+    each.chunks(width)
+        .map(|row| row.iter().copied().fold(0.0, f64::max))
+        .collect()
 }

@@ -49,7 +49,7 @@ pub struct Settings {
 pub struct Batching {
     /// Rows that several requests are joined up to: 1 to 1000000, default 256. A request with more is a batch by itself.
     pub max_rows: usize,
-    /// How long a request may be held for others to join it, in microseconds: 0 to 1000000, default 1000. A lone request is not held.
+    /// How long a request may be held for others to join it, in microseconds: 0 to 10000000, default 1000. A lone request is not held.
     pub hold_us: u64,
     /// Requests that may wait: 1 to 1000000, default 1024.
     pub queue_requests: usize,
@@ -141,27 +141,53 @@ impl Settings {
         };
         within("max_connections", wide(self.max_connections), 1, 65_536);
         within("max_body_bytes", wide(self.max_body_bytes), 1_024, 1 << 30);
-        within("max_held_bytes", wide(self.max_held_bytes), wide(self.max_body_bytes).min(1 << 40), 1 << 40);
+        within(
+            "max_held_bytes",
+            wide(self.max_held_bytes),
+            wide(self.max_body_bytes).min(1 << 40),
+            1 << 40,
+        );
         within("max_rows", wide(self.max_rows), 1, 1_000_000);
         within("max_elements", wide(self.max_elements), 1, 1 << 30);
         within("timeout_ms", self.timeout_ms, 1, 600_000);
-        within("max_timeout_ms", self.max_timeout_ms, self.timeout_ms.min(600_000), 600_000);
+        within(
+            "max_timeout_ms",
+            self.max_timeout_ms,
+            self.timeout_ms.min(600_000),
+            600_000,
+        );
         within("farewell_ms", self.farewell_ms, 0, 600_000);
         within("batching.max_rows", wide(batching.max_rows), 1, 1_000_000);
-        within("batching.hold_us", batching.hold_us, 0, 1_000_000);
-        within("batching.queue_requests", wide(batching.queue_requests), 1, 1_000_000);
+        within("batching.hold_us", batching.hold_us, 0, 10_000_000);
+        within(
+            "batching.queue_requests",
+            wide(batching.queue_requests),
+            1,
+            1_000_000,
+        );
         within("batching.queue_rows", wide(batching.queue_rows), 1, 1 << 30);
         within("batching.workers", wide(batching.workers), 1, 256);
         if let Some(quota) = self.quota {
-            within("quota.rows_per_second", quota.rows_per_second.into(), 1, u32::MAX.into());
+            within(
+                "quota.rows_per_second",
+                quota.rows_per_second.into(),
+                1,
+                u32::MAX.into(),
+            );
             within("quota.burst", quota.burst.into(), 1, u32::MAX.into());
         }
         if let Some(decisions) = &self.decisions {
             within("decisions.file_bytes", decisions.file_bytes, 4_096, 1 << 40);
             within("decisions.keep_days", decisions.keep_days.into(), 1, 36_500);
         }
-        if self.grpc_listen.is_some_and(|grpc| grpc == self.listen && grpc.port() != 0) {
-            problems.push(format!("grpc_listen: found {}, as listen; expected a port of its own", self.listen));
+        if self
+            .grpc_listen
+            .is_some_and(|grpc| grpc == self.listen && grpc.port() != 0)
+        {
+            problems.push(format!(
+                "grpc_listen: found {}, as listen; expected a port of its own",
+                self.listen
+            ));
         }
         problems
     }
@@ -186,7 +212,10 @@ mod tests {
 
     #[test]
     fn defaults_are_in_order_and_every_key_has_its_range() {
-        assert_eq!(toml::from_str::<Settings>("").expect("defaults"), Settings::default());
+        assert_eq!(
+            toml::from_str::<Settings>("").expect("defaults"),
+            Settings::default()
+        );
         assert_eq!(Settings::default().problems(), Vec::<String>::new());
         let text = r#"
             listen = "127.0.0.1:1"
@@ -200,10 +229,12 @@ mod tests {
             max_timeout_ms = 600001
             farewell_ms = 600001
             quota = { rows_per_second = 0, burst = 0 }
-            batching = { max_rows = 0, hold_us = 1000001, queue_requests = 0, queue_rows = 0, workers = 0 }
+            batching = { max_rows = 0, hold_us = 10000001, queue_requests = 0, queue_rows = 0, workers = 0 }
             decisions = { folder = "d", file_bytes = 1, keep_days = 0 }
         "#;
-        let problems = toml::from_str::<Settings>(text).expect("types are right").problems();
+        let problems = toml::from_str::<Settings>(text)
+            .expect("types are right")
+            .problems();
         // Every key but the addresses, the paths and `on_failure`, and the address that comes twice.
         assert_eq!(problems.len(), 18, "{problems:#?}");
         assert!(toml::from_str::<Settings>("max_row = 1").is_err());

@@ -66,27 +66,48 @@ impl Keys {
     pub fn read(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         if file.key.is_empty() || file.key.len() > MOST {
-            return Err(format!("found {} keys, expected 1 to {MOST} [[key]]", file.key.len()));
+            return Err(format!(
+                "found {} keys, expected 1 to {MOST} [[key]]",
+                file.key.len()
+            ));
         }
         let mut keys: Vec<Key> = Vec::with_capacity(file.key.len());
         for (at, entry) in file.key.into_iter().enumerate() {
             let bad = |words: String| format!("[[key]] {} ({:?}): {words}", at + 1, entry.name);
-            let fits = (1..=64).contains(&entry.name.len()) && entry.name.bytes().all(|byte| byte.is_ascii_graphic());
+            let fits = (1..=64).contains(&entry.name.len())
+                && entry.name.bytes().all(|byte| byte.is_ascii_graphic());
             if !fits {
-                return Err(bad("name: expected 1 to 64 printable ASCII characters without spaces".to_owned()));
+                return Err(bad(
+                    "name: expected 1 to 64 printable ASCII characters without spaces".to_owned(),
+                ));
             }
             let mut hash = [0; HASH];
-            hex::decode_to_slice(&entry.sha256, &mut hash)
-                .map_err(|_| bad(format!("sha256: found {} characters, expected 64 hexadecimal digits", entry.sha256.len())))?;
-            let expires = entry.expires.as_deref().map(|text| OffsetDateTime::parse(text, &Rfc3339));
-            let expires = expires.transpose().map_err(|_| {
-                bad("expires: expected a time such as \"2027-01-31T00:00:00Z\"".to_owned())
+            hex::decode_to_slice(&entry.sha256, &mut hash).map_err(|_| {
+                bad(format!(
+                    "sha256: found {} characters, expected 64 hexadecimal digits",
+                    entry.sha256.len()
+                ))
             })?;
-            if entry.quota.is_some_and(|quota| quota.rows_per_second == 0 || quota.burst == 0) {
-                return Err(bad("quota: expected rows_per_second and burst of at least 1".to_owned()));
+            let expires = entry
+                .expires
+                .as_deref()
+                .map(|text| OffsetDateTime::parse(text, &Rfc3339));
+            let expires = expires
+                .transpose()
+                .map_err(|_| bad("expires: expected a time such as \"2027-01-31T00:00:00Z\"".to_owned()))?;
+            if entry
+                .quota
+                .is_some_and(|quota| quota.rows_per_second == 0 || quota.burst == 0)
+            {
+                return Err(bad(
+                    "quota: expected rows_per_second and burst of at least 1".to_owned()
+                ));
             }
             if let Some(other) = keys.iter().find(|other| other.hash == hash) {
-                return Err(bad(format!("sha256: the same as that of {:?}; make each its own key", other.name)));
+                return Err(bad(format!(
+                    "sha256: the same as that of {:?}; make each its own key",
+                    other.name
+                )));
             }
             keys.push(Key {
                 name: entry.name,
@@ -121,7 +142,10 @@ pub fn make_key(name: &str) -> Result<(String, String), String> {
         .map_err(|_| "the system gives no randomness for a key".to_owned())?;
     let key = hex::encode(bytes);
     let hash = hex::encode(digest(&SHA256, key.as_bytes()));
-    let lines = format!("[[key]]\nname = {}\nsha256 = \"{hash}\"\n", toml::Value::String(name.to_owned()));
+    let lines = format!(
+        "[[key]]\nname = {}\nsha256 = \"{hash}\"\n",
+        toml::Value::String(name.to_owned())
+    );
     Keys::read(&lines)?;
     Ok((key, lines))
 }
@@ -157,9 +181,20 @@ mod tests {
         for (text, part) in [
             ("", "found 0 keys"),
             (&FILE.replace("HASH", "12"), "expected 64 hexadecimal digits"),
-            (&FILE.replace("HASH", &"0".repeat(64)).replace("2027", "soon"), "expires"),
-            (&FILE.replace("HASH", &"0".repeat(64)).replace("scoring-desk", ""), "name"),
-            (&FILE.replace("HASH", &"0".repeat(64)).replace("burst = 20", "burst = 0"), "quota"),
+            (
+                &FILE.replace("HASH", &"0".repeat(64)).replace("2027", "soon"),
+                "expires",
+            ),
+            (
+                &FILE.replace("HASH", &"0".repeat(64)).replace("scoring-desk", ""),
+                "name",
+            ),
+            (
+                &FILE
+                    .replace("HASH", &"0".repeat(64))
+                    .replace("burst = 20", "burst = 0"),
+                "quota",
+            ),
             (&FILE.replace("HASH", &"0".repeat(64)).repeat(2), "the same as"),
             (&FILE.replace("expires", "expire"), "unknown field"),
         ] {

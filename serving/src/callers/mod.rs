@@ -96,7 +96,8 @@ impl Callers {
         let keys = match (peer, self.keys()) {
             (Peer::Certified(name), _) => return Ok(self.caller(name, None)),
             (Peer::Stranger, _) => {
-                let words = "this certificate is of nobody who may ask; ask the bank's operator to let you in";
+                let words =
+                    "this certificate is of nobody who may ask; ask the bank's operator to let you in";
                 return Err(Refusal::new(Kind::Forbidden, words));
             }
             (Peer::Nobody, None) => return Ok(self.caller(ANYONE, None)),
@@ -108,10 +109,16 @@ impl Callers {
         };
         let presented = presented(headers)?;
         let key = keys.find(presented).ok_or_else(|| {
-            Refusal::new(Kind::Unknown, "this key is unknown; ask the bank's operator for one")
+            Refusal::new(
+                Kind::Unknown,
+                "this key is unknown; ask the bank's operator for one",
+            )
         })?;
         if key.has_expired(now) {
-            let words = format!("the key of {:?} has expired; ask the bank's operator for a new one", key.name());
+            let words = format!(
+                "the key of {:?} has expired; ask the bank's operator for a new one",
+                key.name()
+            );
             return Err(Refusal::new(Kind::Unknown, words));
         }
         Ok(self.caller(key.name(), key.quota()))
@@ -146,8 +153,18 @@ fn presented(headers: &HeaderMap) -> Result<&str, Refusal> {
         )
     };
     if let Some(value) = headers.get(hyper::header::AUTHORIZATION) {
-        let (scheme, key) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
-        return scheme.eq_ignore_ascii_case("bearer").then_some(key.trim()).ok_or_else(missing);
+        let (scheme, key) = value
+            .to_str()
+            .ok()
+            .and_then(|text| text.split_once(' '))
+            .ok_or_else(missing)?;
+        return scheme
+            .eq_ignore_ascii_case("bearer")
+            .then_some(key.trim())
+            .ok_or_else(missing);
     }
-    headers.get("x-api-key").and_then(|value| value.to_str().ok()).ok_or_else(missing)
+    headers
+        .get("x-api-key")
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(missing)
 }

@@ -34,9 +34,14 @@ impl Bucket {
     }
 
     pub(super) fn take(&mut self, rows: usize, now: Instant) -> Result<(), Refusal> {
-        let Quota { rows_per_second, burst } = self.quota;
+        let Quota {
+            rows_per_second,
+            burst,
+        } = self.quota;
         let Some(wanted) = u32::try_from(rows).ok().filter(|&rows| rows <= burst) else {
-            let words = format!("a request of {rows} rows is more than the quota's burst of {burst}; send fewer rows at once");
+            let words = format!(
+                "a request of {rows} rows is more than the quota's burst of {burst}; send fewer rows at once"
+            );
             return Err(Refusal::new(Kind::TooLarge, words));
         };
         let rate = f64::from(rows_per_second.max(1));
@@ -46,7 +51,9 @@ impl Bucket {
         let missing = f64::from(wanted) - self.left;
         if missing > 0.0 {
             let after = Duration::from_secs_f64(missing / rate);
-            let words = format!("the quota is {rows_per_second} rows a second, {burst} at once; {rows} rows are too many now");
+            let words = format!(
+                "the quota is {rows_per_second} rows a second, {burst} at once; {rows} rows are too many now"
+            );
             return Err(Refusal::later(Kind::TooMany, after, words));
         }
         self.left -= f64::from(wanted);
@@ -75,8 +82,12 @@ mod tests {
         // Two rows at ten a second.
         assert_eq!(refusal.retry_after, Some(Duration::from_millis(200)));
         assert_eq!(refusal.retry_seconds(), Some(1));
-        bucket.take(2, start + Duration::from_millis(250)).expect("2.5 rows have come");
-        bucket.take(1, start + Duration::from_millis(250)).expect_err("half a row is left");
+        bucket
+            .take(2, start + Duration::from_millis(250))
+            .expect("2.5 rows have come");
+        bucket
+            .take(1, start + Duration::from_millis(250))
+            .expect_err("half a row is left");
         // However long the pause, no more than the burst.
         let later = start + Duration::from_secs(3600);
         bucket.take(5, later).expect("full again");

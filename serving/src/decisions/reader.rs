@@ -46,7 +46,11 @@ impl<'k> Reader<'k> {
         let mut header = [0; HEADER_BYTES];
         from.read_exact(&mut header)?;
         if !header.starts_with(MAGIC) {
-            let words = format!("{}: expected a file of decisions, which begins with {:?}", path.display(), MAGIC.escape_ascii().to_string());
+            let words = format!(
+                "{}: expected a file of decisions, which begins with {:?}",
+                path.display(),
+                MAGIC.escape_ascii().to_string()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidData, words));
         }
         Ok(Self {
@@ -172,6 +176,7 @@ fn parts(path: &Path) -> Option<(u64, Date)> {
     let mut day = day.splitn(3, '-');
     let year = day.next()?.parse().ok()?;
     let month: u8 = day.next()?.parse().ok()?;
-    let date = Date::from_calendar_date(year, Month::try_from(month).ok()?, day.next()?.parse().ok()?).ok()?;
+    let date =
+        Date::from_calendar_date(year, Month::try_from(month).ok()?, day.next()?.parse().ok()?).ok()?;
     Some((number.parse().ok()?, date))
 }

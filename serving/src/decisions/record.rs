@@ -77,7 +77,8 @@ impl Record {
             written.map_err(|error| error.to_string())
         };
         Ok(Self {
-            time_ms: i64::try_from(now.unix_timestamp_nanos() / 1_000_000).map_err(|_| "the clock is out of range")?,
+            time_ms: i64::try_from(now.unix_timestamp_nanos() / 1_000_000)
+                .map_err(|_| "the clock is out of range")?,
             id: id.to_owned(),
             caller: caller.to_owned(),
             model: card.name.clone(),

@@ -43,7 +43,10 @@ impl DecisionLog {
             key,
             open: None,
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&settings.folder)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&settings.folder)?;
         files.begin(OffsetDateTime::now_utc().date())?;
         let (jobs, waiting) = mpsc::channel::<Job>(TOGETHER);
         let writer = thread::Builder::new().name("decisions".to_owned());
@@ -100,7 +103,9 @@ impl Files {
     fn work(mut self, mut waiting: mpsc::Receiver<Job>) {
         while let Some(first) = waiting.blocking_recv() {
             let mut jobs = vec![first];
-            while jobs.len() < TOGETHER && let Ok(next) = waiting.try_recv() {
+            while jobs.len() < TOGETHER
+                && let Ok(next) = waiting.try_recv()
+            {
                 jobs.push(next);
             }
             let now = OffsetDateTime::now_utc();
@@ -123,12 +128,15 @@ impl Files {
 
     fn write(&mut self, records: &[&Record], today: Date) -> Result<(), String> {
         let told = |error: io::Error| format!("{}: {error}", self.settings.folder.display());
-        let is_over = |open: &Open| open.day != today || open.offset >= self.settings.file_bytes || open.index > MOST_RECORDS - 1024;
+        let is_over = |open: &Open| {
+            open.day != today || open.offset >= self.settings.file_bytes || open.index > MOST_RECORDS - 1024
+        };
         if self.open.as_ref().is_none_or(is_over) {
             if let Some(open) = self.open.take() {
                 open.close(&self.key).map_err(told)?;
             }
-            self.begin(today).map_err(|error| format!("{}: {error}", self.settings.folder.display()))?;
+            self.begin(today)
+                .map_err(|error| format!("{}: {error}", self.settings.folder.display()))?;
         }
         let folder = self.settings.folder.display();
         let open = self.open.as_mut().ok_or("there is no file of decisions")?;
@@ -137,7 +145,10 @@ impl Files {
             let text = serde_json::to_vec(record).map_err(|error| error.to_string())?;
             open.seal(&self.key, text, 0, &mut bytes)?;
         }
-        open.file.write_all(&bytes).and_then(|()| open.file.sync_data()).map_err(|error| format!("{folder}: {error}"))
+        open.file
+            .write_all(&bytes)
+            .and_then(|()| open.file.sync_data())
+            .map_err(|error| format!("{folder}: {error}"))
     }
 
     fn begin(&mut self, today: Date) -> io::Result<()> {
@@ -158,7 +169,11 @@ impl Files {
             .fill(&mut header[24..])
             .map_err(|_| io::Error::other("the system gives no randomness"))?;
         let path = named(&folder, number, today);
-        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(path)?;
         file.write_all(&header)?;
         file.sync_all()?;
         // The name is durable when the folder is.
@@ -176,13 +191,22 @@ impl Files {
 
 fn named(folder: &Path, number: u64, day: Date) -> PathBuf {
     let (year, month, day) = (day.year(), u8::from(day.month()), day.day());
-    folder.join(format!("decisions-{number:010}-{year:04}-{month:02}-{day:02}.log"))
+    folder.join(format!(
+        "decisions-{number:010}-{year:04}-{month:02}-{day:02}.log"
+    ))
 }
 
 impl Open {
     fn seal(&mut self, key: &Key, mut text: Vec<u8>, mark: u32, to: &mut Vec<u8>) -> Result<(), String> {
-        let sealed = u32::try_from(text.len() + 16).ok().filter(|&length| length <= MOST_BYTES);
-        let sealed = sealed.ok_or_else(|| format!("a record has {} bytes, at most {MOST_BYTES} are written", text.len()))?;
+        let sealed = u32::try_from(text.len() + 16)
+            .ok()
+            .filter(|&length| length <= MOST_BYTES);
+        let sealed = sealed.ok_or_else(|| {
+            format!(
+                "a record has {} bytes, at most {MOST_BYTES} are written",
+                text.len()
+            )
+        })?;
         let length = sealed | mark;
         let place = Place {
             header: &self.header,
@@ -201,7 +225,8 @@ impl Open {
     fn close(mut self, key: &Key) -> io::Result<()> {
         let mut bytes = Vec::new();
         let count = self.index.to_be_bytes().to_vec();
-        self.seal(key, count, CLOSING, &mut bytes).map_err(io::Error::other)?;
+        self.seal(key, count, CLOSING, &mut bytes)
+            .map_err(io::Error::other)?;
         self.file.write_all(&bytes)?;
         self.file.sync_all()
     }

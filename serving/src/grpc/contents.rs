@@ -17,13 +17,20 @@ pub(super) fn read(input: InferInputTensor, raw: Option<&[u8]>, limits: Limits) 
     let datatype: Datatype = datatype.parse().map_err(&bad)?;
     match (raw, contents) {
         (Some(raw), None) => from_binary(&name, datatype, &shape, raw, limits),
-        (Some(_), Some(_)) => Err(bad("found both contents and raw_input_contents, expected one of them".to_owned())),
-        (None, None) => Err(bad("found neither contents nor raw_input_contents, expected one of them".to_owned())),
+        (Some(_), Some(_)) => Err(bad(
+            "found both contents and raw_input_contents, expected one of them".to_owned(),
+        )),
+        (None, None) => Err(bad(
+            "found neither contents nor raw_input_contents, expected one of them".to_owned(),
+        )),
         (None, Some(contents)) => {
             let (shape, count) = crate::tensor::lengths(&name, &shape, limits)?;
             let data = elements(datatype, contents).map_err(&bad)?;
             if data.len() != count {
-                let words = format!("found {} elements of {datatype}, its shape {shape:?} says {count}", data.len());
+                let words = format!(
+                    "found {} elements of {datatype}, its shape {shape:?} says {count}",
+                    data.len()
+                );
                 return Err(bad(words));
             }
             Ok(Tensor {
@@ -68,7 +75,9 @@ fn elements(datatype: Datatype, contents: InferTensorContents) -> Result<Data, S
         Datatype::Bytes => "bytes_contents",
     };
     if let Some((other, _)) = filled.iter().find(|(name, length)| *length > 0 && *name != own) {
-        return Err(format!("found elements in {other}, expected those of {datatype} in {own}"));
+        return Err(format!(
+            "found elements in {other}, expected those of {datatype} in {own}"
+        ));
     }
     Ok(match datatype {
         Datatype::Bool => Data::Bool(bool_contents),

@@ -33,7 +33,11 @@ const SERVICE: &str = "/inference.GRPCInferenceService/";
 type Reply<A> = Result<tonic::Response<A>, Status>;
 
 /// Answers a call, and counts it.
-pub(crate) async fn answer<B>(serving: &Serving, peer: &Peer, request: Request<B>) -> Response<tonic::body::Body>
+pub(crate) async fn answer<B>(
+    serving: &Serving,
+    peer: &Peer,
+    request: Request<B>,
+) -> Response<tonic::body::Body>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: std::error::Error + Send + Sync + 'static,
@@ -41,21 +45,38 @@ where
     let began = Instant::now();
     let call = &Call {
         serving,
-        known: serving.callers().known(peer, request.headers(), OffsetDateTime::now_utc()),
+        known: serving
+            .callers()
+            .known(peer, request.headers(), OffsetDateTime::now_utc()),
         until: began + serving.settings().timeout(wished(request.headers())),
         served: OnceLock::new(),
     };
     let path = request.uri().path().to_owned();
     let (route, answer) = match path.strip_prefix(SERVICE) {
-        Some("ServerLive") => ("ServerLive", call.unary(request, |_: m::ServerLiveRequest| call.live()).await),
-        Some("ServerReady") => ("ServerReady", call.unary(request, |_: m::ServerReadyRequest| call.ready()).await),
-        Some("ModelReady") => ("ModelReady", call.unary(request, |ask| call.model_ready(ask)).await),
+        Some("ServerLive") => (
+            "ServerLive",
+            call.unary(request, |_: m::ServerLiveRequest| call.live()).await,
+        ),
+        Some("ServerReady") => (
+            "ServerReady",
+            call.unary(request, |_: m::ServerReadyRequest| call.ready()).await,
+        ),
+        Some("ModelReady") => (
+            "ModelReady",
+            call.unary(request, |ask| call.model_ready(ask)).await,
+        ),
         Some("ServerMetadata") => {
             let told = |_: m::ServerMetadataRequest| call.server_metadata();
             ("ServerMetadata", call.unary(request, told).await)
         }
-        Some("ModelMetadata") => ("ModelMetadata", call.unary(request, |ask| call.model_metadata(ask)).await),
-        Some("ModelInfer") => ("ModelInfer", call.unary(request, |ask| call.model_infer(ask)).await),
+        Some("ModelMetadata") => (
+            "ModelMetadata",
+            call.unary(request, |ask| call.model_metadata(ask)).await,
+        ),
+        Some("ModelInfer") => (
+            "ModelInfer",
+            call.unary(request, |ask| call.model_infer(ask)).await,
+        ),
         _ => {
             let words = format!("there is no call {path:?}; the service is {SERVICE}");
             ("other", Status::unimplemented(words).into_http())
@@ -125,7 +146,8 @@ impl Call<'_> {
         let taken = Taken::default();
         let request = request.map(|body| self.serving.room().measured(body, &taken));
         let answered = timeout_at(self.until.into(), grpc.unary(Asked(told), request)).await;
-        answered.unwrap_or_else(|_| Status::deadline_exceeded("the time that the call had is over").into_http())
+        answered
+            .unwrap_or_else(|_| Status::deadline_exceeded("the time that the call had is over").into_http())
     }
 
     fn caller(&self) -> Result<&Caller, Status> {
@@ -164,7 +186,11 @@ impl Call<'_> {
     async fn model_metadata(&self, ask: m::ModelMetadataRequest) -> Reply<m::ModelMetadataResponse> {
         self.caller()?;
         let version = named(&ask.version);
-        let found = self.serving.registry().find(&ask.name, version).map_err(|refusal| status(&refusal))?;
+        let found = self
+            .serving
+            .registry()
+            .find(&ask.name, version)
+            .map_err(|refusal| status(&refusal))?;
         let card = found.card();
         let told = |spec: &TensorSpec| m::TensorMetadata {
             name: spec.name.clone(),
@@ -196,7 +222,11 @@ impl Call<'_> {
         let limits = self.serving.settings().limits();
         let raw = &request.raw_input_contents;
         if !raw.is_empty() && raw.len() != request.inputs.len() {
-            let words = format!("found {} raw_input_contents for {} inputs", raw.len(), request.inputs.len());
+            let words = format!(
+                "found {} raw_input_contents for {} inputs",
+                raw.len(),
+                request.inputs.len()
+            );
             return Err(Refusal::invalid(words));
         }
         let mut tensors = Vec::with_capacity(request.inputs.len());
@@ -204,7 +234,11 @@ impl Call<'_> {
             let raw = raw.get(at).map(Vec::as_slice);
             tensors.push(contents::read(input, raw, limits)?);
         }
-        let routing_key = match request.parameters.get("routing_key").map(|parameter| &parameter.parameter_choice) {
+        let routing_key = match request
+            .parameters
+            .get("routing_key")
+            .map(|parameter| &parameter.parameter_choice)
+        {
             None => None,
             Some(Some(m::ParameterChoice::StringParam(key))) => Some(key.clone()),
             Some(_) => return Err(Refusal::invalid("the parameter routing_key must be a text")),
@@ -231,7 +265,11 @@ fn written(answered: Answered, is_raw: bool) -> Result<tonic::Response<m::ModelI
     let mut outputs = Vec::with_capacity(answered.outputs.len());
     let mut raw_output_contents = Vec::new();
     for output in answered.outputs {
-        let shape = output.shape.iter().map(|&length| i64::try_from(length).unwrap_or(i64::MAX)).collect();
+        let shape = output
+            .shape
+            .iter()
+            .map(|&length| i64::try_from(length).unwrap_or(i64::MAX))
+            .collect();
         let datatype = output.data.datatype().name().to_owned();
         let contents = if is_raw {
             raw_output_contents.push(to_binary(&output.data)?);
@@ -259,7 +297,10 @@ fn written(answered: Answered, is_raw: bool) -> Result<tonic::Response<m::ModelI
         model_name: card.name.clone(),
         model_version: card.version.clone(),
         id: answered.id,
-        parameters: facts.into_iter().map(|(name, fact)| (name.to_owned(), parameter(fact))).collect(),
+        parameters: facts
+            .into_iter()
+            .map(|(name, fact)| (name.to_owned(), parameter(fact)))
+            .collect(),
         outputs,
         raw_output_contents,
     });
@@ -271,7 +312,10 @@ fn written(answered: Answered, is_raw: bool) -> Result<tonic::Response<m::ModelI
     };
     tell("x-veilsum-model-hash", provenance.model_hash.clone());
     tell("x-veilsum-round", provenance.round.map(|round| round.to_string()));
-    tell("x-veilsum-log-entry", provenance.log_entry.map(|entry| entry.to_string()));
+    tell(
+        "x-veilsum-log-entry",
+        provenance.log_entry.map(|entry| entry.to_string()),
+    );
     Ok(response)
 }
 

@@ -105,8 +105,13 @@ impl Registry {
             return Err(Refusal::invalid(problem));
         }
         let (name, version) = (card.name.clone(), card.version.clone());
-        let batcher = Batcher::start(Arc::clone(&model), self.batching, self.meters.clone())
-            .map_err(|error| Refusal::new(Kind::Unavailable, format!("no thread for scoring could be started: {error}")))?;
+        let batcher =
+            Batcher::start(Arc::clone(&model), self.batching, self.meters.clone()).map_err(|error| {
+                Refusal::new(
+                    Kind::Unavailable,
+                    format!("no thread for scoring could be started: {error}"),
+                )
+            })?;
         let served = Arc::new(Served { model, batcher });
         self.change(|all| {
             let Some(entry) = all.get_mut(&name) else {
@@ -122,7 +127,9 @@ impl Registry {
                 return Ok(());
             };
             if entry.versions.contains_key(&version) {
-                let words = format!("model {name:?} has a version {version:?} already; give the new one a name of its own");
+                let words = format!(
+                    "model {name:?} has a version {version:?} already; give the new one a name of its own"
+                );
                 return Err(Refusal::invalid(words));
             }
             if let Some(current) = entry.versions.get(&entry.current) {
@@ -178,7 +185,10 @@ impl Registry {
         let mut back = String::new();
         self.of(name, |entry| {
             let Some(version) = entry.former.pop() else {
-                let words = format!("no version of model {name:?} was current before {:?}", entry.current);
+                let words = format!(
+                    "no version of model {name:?} was current before {:?}",
+                    entry.current
+                );
                 return Err(Refusal::new(Kind::NotFound, words));
             };
             entry.current.clone_from(&version);
@@ -234,7 +244,9 @@ impl Registry {
                 || entry.shadow.as_deref() == Some(version)
                 || entry.split.iter().any(|share| share.version == version);
             if is_used {
-                let words = format!("version {version:?} of model {name:?} is current, shadows or has a share; end that first");
+                let words = format!(
+                    "version {version:?} of model {name:?} is current, shadows or has a share; end that first"
+                );
                 return Err(Refusal::invalid(words));
             }
             entry.versions.remove(version);
@@ -248,7 +260,11 @@ impl Registry {
         let snapshot = self.snapshot();
         let standing = |(name, entry): (&String, &Entry)| Standing {
             name: name.clone(),
-            cards: entry.versions.values().map(|served| served.card().clone()).collect(),
+            cards: entry
+                .versions
+                .values()
+                .map(|served| served.card().clone())
+                .collect(),
             current: entry.current.clone(),
             pinned: entry.pinned,
             shadow: entry.shadow.clone(),
@@ -284,7 +300,9 @@ impl Registry {
 
     pub(crate) fn versions(&self, name: &str) -> Vec<String> {
         let snapshot = self.snapshot();
-        let versions = snapshot.get(name).map(|entry| entry.versions.keys().cloned().collect());
+        let versions = snapshot
+            .get(name)
+            .map(|entry| entry.versions.keys().cloned().collect());
         versions.unwrap_or_default()
     }
 
@@ -307,7 +325,12 @@ impl Registry {
         })
     }
 
-    fn at(&self, name: &str, version: &str, step: impl FnOnce(&mut Entry) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    fn at(
+        &self,
+        name: &str,
+        version: &str,
+        step: impl FnOnce(&mut Entry) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         self.of(name, |entry| {
             entry.known(name, version)?;
             step(entry)
@@ -320,7 +343,8 @@ impl Entry {
         if self.current != version {
             let before = std::mem::replace(&mut self.current, version.to_owned());
             // A version stands once among the former ones, so that their list is no longer than that of the versions.
-            self.former.retain(|former| *former != before && former != version);
+            self.former
+                .retain(|former| *former != before && former != version);
             self.former.push(before);
         }
     }
@@ -328,7 +352,10 @@ impl Entry {
     fn known(&self, name: &str, version: &str) -> Result<&Arc<Served>, Refusal> {
         self.versions.get(version).ok_or_else(|| {
             let there: Vec<&str> = self.versions.keys().map(String::as_str).collect();
-            let words = format!("model {name:?} has no version {version:?}; it has {}", there.join(", "));
+            let words = format!(
+                "model {name:?} has no version {version:?}; it has {}",
+                there.join(", ")
+            );
             Refusal::new(Kind::NotFound, words)
         })
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
-    TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN,
+    RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
@@ -59,9 +59,14 @@ where
             (route.path, answered)
         }
         Found::OtherMethod(allowed) => {
-            let words = format!("found the method {}, expected {allowed} on this path", parts.method);
+            let words = format!(
+                "found the method {}, expected {allowed} on this path",
+                parts.method
+            );
             let mut answer = refused(&Refusal::new(Kind::Method, words));
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+            answer
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static(allowed));
             ("other", Ok(answer))
         }
         Found::Nothing => {
@@ -72,7 +77,9 @@ where
     let mut answer = answered.unwrap_or_else(|refusal| refused(&refusal));
     if answer.status() == StatusCode::PAYLOAD_TOO_LARGE {
         // What is left of the body is not read.
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        answer
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     for (name, value) in [
         ("content-security-policy", POLICY),
@@ -81,12 +88,18 @@ where
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
     ] {
-        answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        answer
+            .headers_mut()
+            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let card = served.get().map(|served: &Arc<Served>| served.card());
     let model = card.map(|card| (card.name.as_str(), card.version.as_str()));
-    serving.meters().request(route, model, answer.status().as_u16(), began.elapsed());
+    serving
+        .meters()
+        .request(route, model, answer.status().as_u16(), began.elapsed());
     answer
 }
 
@@ -106,14 +119,19 @@ impl Asked<'_> {
     /// tells of the first by `Origin`, and of the second by `Host`, which counts where nothing else says who asks.
     fn comes_from_here(&self) -> Result<(), Refusal> {
         let headers = &self.parts.headers;
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+        let host = headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or("");
         if *self.peer == Peer::Nobody && !self.serving.callers().has_keys() && !is_loopback(host) {
             let words = format!(
                 "found the host {host:?}; without keys this server answers for localhost and loopback addresses alone"
             );
             return Err(Refusal::new(Kind::Forbidden, words));
         }
-        let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+        let Some(origin) = headers.get(ORIGIN) else {
+            return Ok(());
+        };
         let site = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
         if site.is_some_and(|(_, site)| site.eq_ignore_ascii_case(host)) {
             return Ok(());
@@ -122,13 +140,21 @@ impl Asked<'_> {
         Err(Refusal::new(Kind::Forbidden, words))
     }
 
-    async fn act<B>(&self, act: Act, open: bool, body: B, served: &OnceLock<Arc<Served>>) -> Result<Answer, Refusal>
+    async fn act<B>(
+        &self,
+        act: Act,
+        open: bool,
+        body: B,
+        served: &OnceLock<Arc<Served>>,
+    ) -> Result<Answer, Refusal>
     where
         B: Body<Data = Bytes> + Send,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let serving = self.serving;
-        let known = serving.callers().known(self.peer, &self.parts.headers, OffsetDateTime::now_utc());
+        let known = serving
+            .callers()
+            .known(self.peer, &self.parts.headers, OffsetDateTime::now_utc());
         if act == Act::Page {
             return Ok(page::page(serving, known.is_ok()));
         }
@@ -145,7 +171,9 @@ impl Asked<'_> {
                 let mut answer = json(&serde_json::json!({ "ready": ready }))?;
                 if !ready {
                     *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-                    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                    answer
+                        .headers_mut()
+                        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
                 }
                 Ok(answer)
             }
@@ -170,8 +198,9 @@ impl Asked<'_> {
                 json(&metadata::index(serving, &body)?)
             }
             Act::Metrics => {
-                let text = serving.meters().text();
-                let text = text.map_err(|_| Refusal::new(Kind::Unavailable, "the counts could not be written"))?;
+                let text = serving.metrics();
+                let text =
+                    text.map_err(|_| Refusal::new(Kind::Unavailable, "the counts could not be written"))?;
                 Ok(content(meters::CONTENT_TYPE, text))
             }
             Act::OpenApi => json(&openapi::document(serving.settings())),
@@ -181,7 +210,12 @@ impl Asked<'_> {
         }
     }
 
-    async fn infer<B>(&self, caller: &Caller, body: B, served: &OnceLock<Arc<Served>>) -> Result<Answer, Refusal>
+    async fn infer<B>(
+        &self,
+        caller: &Caller,
+        body: B,
+        served: &OnceLock<Arc<Served>>,
+    ) -> Result<Answer, Refusal>
     where
         B: Body<Data = Bytes> + Send,
         B::Error: std::error::Error + Send + Sync + 'static,
@@ -195,8 +229,12 @@ impl Asked<'_> {
             return Err(Refusal::new(Kind::Length, words));
         }
         // A model that is not there is told before its rows are taken.
-        serving_knows(self.serving, self.names)?;
-        let body = self.read(body, self.serving.settings().max_body_bytes, until).await?;
+        self.serving
+            .registry()
+            .find(self.names.model, self.names.version)?;
+        let body = self
+            .read(body, self.serving.settings().max_body_bytes, until)
+            .await?;
         let (ask, form) = infer::read(&body, head, self.names, until, self.serving.settings().limits())?;
         let answered = self.serving.infer(caller, ask, served).await?;
         infer::written(&answered, &form)
@@ -207,9 +245,14 @@ impl Asked<'_> {
         let wished = match self.parts.headers.get(TIMEOUT) {
             None => None,
             Some(value) => {
-                let millis = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
+                let millis = value
+                    .to_str()
+                    .ok()
+                    .and_then(|text| text.trim().parse::<u64>().ok());
                 let millis = millis.filter(|&millis| millis > 0).ok_or_else(|| {
-                    Refusal::invalid(format!("found the header {TIMEOUT} {value:?}, expected milliseconds, at least 1"))
+                    Refusal::invalid(format!(
+                        "found the header {TIMEOUT} {value:?}, expected milliseconds, at least 1"
+                    ))
                 })?;
                 Some(Duration::from_millis(millis))
             }
@@ -223,7 +266,8 @@ impl Asked<'_> {
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let too_large = |found: &str| {
-            let words = format!("the body has {found}, at most {limit} bytes are taken; send several requests");
+            let words =
+                format!("the body has {found}, at most {limit} bytes are taken; send several requests");
             Refusal::new(Kind::TooLarge, words)
         };
         let least = body.size_hint().lower();
@@ -232,7 +276,10 @@ impl Asked<'_> {
         }
         let body = self.serving.room().measured(body, &self.taken);
         match timeout_at(until.into(), Limited::new(body, limit).collect()).await {
-            Err(_) => Err(Refusal::new(Kind::Late, "the body did not come in the time that the request had")),
+            Err(_) => Err(Refusal::new(
+                Kind::Late,
+                "the body did not come in the time that the request had",
+            )),
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large("more")),
             Ok(Err(error)) if matches!(error.downcast_ref(), Some(Trouble::<B::Error>::Full(_))) => {
@@ -243,29 +290,34 @@ impl Asked<'_> {
     }
 }
 
-fn serving_knows(serving: &Serving, names: Names<'_>) -> Result<(), Refusal> {
-    serving.registry().find(names.model, names.version).map(drop)
-}
-
 fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    name.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let bare = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// A refusal as an answer.
 pub(super) fn refused(refusal: &Refusal) -> Answer {
     let text = serde_json::json!({ "error": refusal.words }).to_string();
     let mut answer = content("application/json", text);
-    *answer.status_mut() = StatusCode::from_u16(refusal.kind.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *answer.status_mut() =
+        StatusCode::from_u16(refusal.kind.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Some(seconds) = refusal.retry_seconds() {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        answer
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if refusal.kind == Kind::Unknown {
-        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        answer
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     answer
 }
@@ -276,17 +328,23 @@ fn json(value: &serde_json::Value) -> Result<Answer, Refusal> {
 
 pub(super) fn content(kind: &'static str, text: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(text.into()));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer
 }
 
 /// A header that must come once at most, as text.
 pub(super) fn single<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h str>, Refusal> {
     let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     match (value.to_str(), values.next()) {
         (Ok(text), None) => Ok(Some(text)),
-        _ => Err(Refusal::invalid(format!("the header {name} must come once, and hold ASCII alone"))),
+        _ => Err(Refusal::invalid(format!(
+            "the header {name} must come once, and hold ASCII alone"
+        ))),
     }
 }
 
@@ -296,10 +354,24 @@ mod tests {
 
     #[test]
     fn a_loopback_host_is_one_with_or_without_a_port() {
-        for host in ["localhost", "LOCALHOST:80", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8470"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:80",
+            "127.0.0.1",
+            "127.9.9.9:1",
+            "[::1]",
+            "[::1]:8470",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "localhost.evil.example", "10.0.0.1:80", "127.0.0.1.evil.example", "evil:80", "[::2]:1"] {
+        for host in [
+            "",
+            "localhost.evil.example",
+            "10.0.0.1:80",
+            "127.0.0.1.evil.example",
+            "evil:80",
+            "[::2]:1",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

@@ -61,17 +61,27 @@ impl Form {
 
 /// The length of the JSON part, if binary data may follow.
 pub(super) fn head_bytes(headers: &HeaderMap) -> Result<Option<usize>, Refusal> {
-    let Some(text) = single(headers, HEAD)? else { return Ok(None) };
+    let Some(text) = single(headers, HEAD)? else {
+        return Ok(None);
+    };
     let bytes = text.trim().parse();
-    bytes.map(Some).map_err(|_| Refusal::invalid(format!("found the header {HEAD} {text:?}, expected a number of bytes")))
+    bytes.map(Some).map_err(|_| {
+        Refusal::invalid(format!(
+            "found the header {HEAD} {text:?}, expected a number of bytes"
+        ))
+    })
 }
 
 /// Refuses bodies that a client says are something else. Clients that say nothing are common.
 pub(super) fn is_media_type(headers: &HeaderMap, binary: bool) -> Result<(), Refusal> {
-    let Some(found) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let Some(found) = headers.get(CONTENT_TYPE) else {
+        return Ok(());
+    };
     let text = found.to_str().unwrap_or("");
     let kind = text.split(';').next().unwrap_or("").trim();
-    if kind.eq_ignore_ascii_case("application/json") || (binary && kind.eq_ignore_ascii_case("application/octet-stream")) {
+    if kind.eq_ignore_ascii_case("application/json")
+        || (binary && kind.eq_ignore_ascii_case("application/octet-stream"))
+    {
         return Ok(());
     }
     let words = format!(
@@ -90,12 +100,18 @@ pub(super) fn read(
 ) -> Result<(Ask, Form), Refusal> {
     let head = head.unwrap_or(body.len());
     let (text, mut rest) = body.split_at_checked(head).ok_or_else(|| {
-        Refusal::invalid(format!("the header {HEAD} says {head} bytes, the body has {}", body.len()))
+        Refusal::invalid(format!(
+            "the header {HEAD} says {head} bytes, the body has {}",
+            body.len()
+        ))
     })?;
     let request: Body<'_> = serde_json::from_slice(text)
         .map_err(|error| Refusal::invalid(format!("the request is not as the protocol has it: {error}")))?;
     if request.inputs.len() > MOST_INPUTS {
-        let words = format!("found {} inputs, at most {MOST_INPUTS} are taken", request.inputs.len());
+        let words = format!(
+            "found {} inputs, at most {MOST_INPUTS} are taken",
+            request.inputs.len()
+        );
         return Err(Refusal::invalid(words));
     }
     let mut tensors = Vec::with_capacity(request.inputs.len());
@@ -103,7 +119,10 @@ pub(super) fn read(
         tensors.push(tensor(input, &mut rest, limits)?);
     }
     if !rest.is_empty() {
-        let words = format!("{} bytes of binary data belong to no input; binary_data_size must sum to all of them", rest.len());
+        let words = format!(
+            "{} bytes of binary data belong to no input; binary_data_size must sum to all of them",
+            rest.len()
+        );
         return Err(Refusal::invalid(words));
     }
     let parameters = request.parameters.unwrap_or_default();
@@ -138,7 +157,9 @@ fn truth(parameters: &Map<String, Value>, name: &str) -> Result<Option<bool>, Re
     match parameters.get(name) {
         None => Ok(None),
         Some(Value::Bool(truth)) => Ok(Some(*truth)),
-        Some(_) => Err(Refusal::invalid(format!("the parameter {name} must be true or false"))),
+        Some(_) => Err(Refusal::invalid(format!(
+            "the parameter {name} must be true or false"
+        ))),
     }
 }
 
@@ -146,20 +167,30 @@ fn tensor(input: &Input<'_>, rest: &mut &[u8], limits: Limits) -> Result<Tensor,
     let name = &input.name;
     let bad = |words: String| Refusal::invalid(format!("input {name:?}: {words}"));
     let datatype: Datatype = input.datatype.parse().map_err(&bad)?;
-    let size = input.parameters.as_ref().and_then(|parameters| parameters.get("binary_data_size"));
+    let size = input
+        .parameters
+        .as_ref()
+        .and_then(|parameters| parameters.get("binary_data_size"));
     match (input.data, size) {
         (Some(data), None) => from_json(name, datatype, &input.shape, data, limits),
         (None, Some(size)) => {
             let size = size.as_u64().and_then(|size| usize::try_from(size).ok());
             let size = size.ok_or_else(|| bad("binary_data_size must be a number of bytes".to_owned()))?;
             let (own, after) = rest.split_at_checked(size).ok_or_else(|| {
-                bad(format!("binary_data_size says {size} bytes, {} are left of the body", rest.len()))
+                bad(format!(
+                    "binary_data_size says {size} bytes, {} are left of the body",
+                    rest.len()
+                ))
             })?;
             *rest = after;
             from_binary(name, datatype, &input.shape, own, limits)
         }
-        (Some(_), Some(_)) => Err(bad("found both data and binary_data_size, expected one of them".to_owned())),
-        (None, None) => Err(bad("found neither data nor binary_data_size, expected one of them".to_owned())),
+        (Some(_), Some(_)) => Err(bad(
+            "found both data and binary_data_size, expected one of them".to_owned()
+        )),
+        (None, None) => Err(bad(
+            "found neither data nor binary_data_size, expected one of them".to_owned(),
+        )),
     }
 }
 
@@ -218,13 +249,22 @@ pub(super) fn written(answered: &Answered, form: &Form) -> Result<Answer, Refusa
         .map_err(|error| Refusal::new(Kind::Model, format!("the answer could not be written: {error}")))?;
     let head = bytes.len();
     bytes.extend_from_slice(&binary);
-    let kind = if has_binary { "application/octet-stream" } else { "application/json" };
+    let kind = if has_binary {
+        "application/octet-stream"
+    } else {
+        "application/json"
+    };
     let mut answer = content(kind, bytes);
     if has_binary {
-        answer.headers_mut().insert(HeaderName::from_static(HEAD), HeaderValue::from(head));
+        answer
+            .headers_mut()
+            .insert(HeaderName::from_static(HEAD), HeaderValue::from(head));
     }
     let provenance = &card.provenance;
-    let hash = provenance.model_hash.as_deref().and_then(|hash| HeaderValue::from_str(hash).ok());
+    let hash = provenance
+        .model_hash
+        .as_deref()
+        .and_then(|hash| HeaderValue::from_str(hash).ok());
     for (name, value) in [
         ("x-veilsum-model-hash", hash),
         ("x-veilsum-round", provenance.round.map(HeaderValue::from)),

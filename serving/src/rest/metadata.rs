@@ -59,8 +59,9 @@ struct Wanted {
 pub(super) fn index(serving: &Serving, body: &[u8]) -> Result<Value, Refusal> {
     let wanted = match body {
         [] => Wanted::default(),
-        body => serde_json::from_slice(body)
-            .map_err(|error| Refusal::invalid(format!("expected no body, or {{\"ready\": true}}: {error}")))?,
+        body => serde_json::from_slice(body).map_err(|error| {
+            Refusal::invalid(format!("expected no body, or {{\"ready\": true}}: {error}"))
+        })?,
     };
     let mut index = Vec::new();
     let ready = serving.is_ready();

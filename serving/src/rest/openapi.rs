@@ -67,7 +67,11 @@ fn operation(route: &Route) -> Value {
 }
 
 fn operation_id(route: &Route) -> String {
-    let version = if route.path.contains("{version}") { "Version" } else { "" };
+    let version = if route.path.contains("{version}") {
+        "Version"
+    } else {
+        ""
+    };
     format!("{:?}{version}", route.act)
 }
 
@@ -75,12 +79,12 @@ fn parameters(route: &Route) -> Value {
     let mut parameters = Vec::new();
     for name in ["model", "version"] {
         if route.path.contains(&format!("{{{name}}}")) {
-            parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+            parameters.push(
+                json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
+            );
         }
     }
-    let header = |name: &str, kind: &str, what: &str| {
-        json!({ "name": name, "in": "header", "required": false, "schema": { "type": kind }, "description": what })
-    };
+    let header = |name: &str, kind: &str, what: &str| json!({ "name": name, "in": "header", "required": false, "schema": { "type": kind }, "description": what });
     if route.post {
         let what = "Milliseconds after which the answer is 504; rows that wait until then are not scored";
         parameters.push(header("x-request-timeout-ms", "integer", what));
@@ -127,7 +131,8 @@ fn responses(route: &Route) -> Value {
             "content": { "application/json": { "schema": reference("Error") } },
         });
         if *code == 429 || *code == 503 {
-            bad["headers"] = json!({ "Retry-After": { "schema": { "type": "integer" }, "description": "Seconds" } });
+            bad["headers"] =
+                json!({ "Retry-After": { "schema": { "type": "integer" }, "description": "Seconds" } });
         }
         responses.insert(code.to_string(), bad);
     }
@@ -137,7 +142,10 @@ fn responses(route: &Route) -> Value {
 /// Each answer that says no.
 fn errors(route: &Route) -> Vec<&'static (u16, &'static str)> {
     const ERRORS: [(u16, &str); 12] = [
-        (400, "The request is wrong; the text names field, place, what was found and what was expected"),
+        (
+            400,
+            "The request is wrong; the text names field, place, what was found and what was expected",
+        ),
         (401, "Nobody known asks"),
         (403, "Who asks may not, or a page of another site does"),
         (404, "There is no such model or version"),
@@ -147,7 +155,10 @@ fn errors(route: &Route) -> Vec<&'static (u16, &'static str)> {
         (415, "The body is of another media type"),
         (429, "The queue is full, or the caller's quota is used up"),
         (500, "The model broke what its card promises"),
-        (503, "No requests are taken now, or the decision could not be written down"),
+        (
+            503,
+            "No requests are taken now, or the decision could not be written down",
+        ),
         (504, "The time that the request had is over"),
     ];
     let fits = |code: u16| match code {
@@ -175,7 +186,8 @@ fn schemas() -> Value {
     let list = |of: Value| json!({ "type": "array", "items": of });
     let datatype = json!({ "type": "string", "enum": Datatype::ALL.map(Datatype::name) });
     let data = json!({ "type": "array", "description": "Row-major order, flat or nested as the shape says; null is a missing element" });
-    let binary = |name: &str, kind: &str| json!({ "type": "object", "properties": { name: { "type": kind } } });
+    let binary =
+        |name: &str, kind: &str| json!({ "type": "object", "properties": { name: { "type": kind } } });
     let provenance = json!({
         "type": "object",
         "properties": {

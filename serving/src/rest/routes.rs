@@ -51,24 +51,66 @@ const fn post(path: &'static str, act: Act, summary: &'static str) -> Route {
 }
 
 pub(super) const ROUTES: &[Route] = &[
-    get("/v2", Act::Server, false, "Name, version and extensions of the server"),
+    get(
+        "/v2",
+        Act::Server,
+        false,
+        "Name, version and extensions of the server",
+    ),
     get("/v2/health/live", Act::Live, true, "Whether the server runs"),
     get("/v2/health/ready", Act::Ready, true, "Whether it takes requests"),
-    get("/v2/models/{model}", Act::Model, false, "Inputs, outputs and provenance of the current version"),
-    get("/v2/models/{model}/ready", Act::ModelReady, false, "Whether the model can be asked"),
-    get("/v2/models/{model}/versions/{version}", Act::Model, false, "Inputs, outputs and provenance of a version"),
+    get(
+        "/v2/models/{model}",
+        Act::Model,
+        false,
+        "Inputs, outputs and provenance of the current version",
+    ),
+    get(
+        "/v2/models/{model}/ready",
+        Act::ModelReady,
+        false,
+        "Whether the model can be asked",
+    ),
+    get(
+        "/v2/models/{model}/versions/{version}",
+        Act::Model,
+        false,
+        "Inputs, outputs and provenance of a version",
+    ),
     get(
         "/v2/models/{model}/versions/{version}/ready",
         Act::ModelReady,
         false,
         "Whether a version of the model can be asked",
     ),
-    post("/v2/models/{model}/infer", Act::Infer, "Scores rows, by the version that stands for the model now"),
-    post("/v2/models/{model}/versions/{version}/infer", Act::Infer, "Scores rows, by a version"),
-    post("/v2/repository/index", Act::Index, "Every model with its versions"),
-    get("/metrics", Act::Metrics, false, "Counts for Prometheus, as OpenMetrics text"),
+    post(
+        "/v2/models/{model}/infer",
+        Act::Infer,
+        "Scores rows, by the version that stands for the model now",
+    ),
+    post(
+        "/v2/models/{model}/versions/{version}/infer",
+        Act::Infer,
+        "Scores rows, by a version",
+    ),
+    post(
+        "/v2/repository/index",
+        Act::Index,
+        "Every model with its versions",
+    ),
+    get(
+        "/metrics",
+        Act::Metrics,
+        false,
+        "Counts for Prometheus, as OpenMetrics text",
+    ),
     get("/openapi.json", Act::OpenApi, true, "This document"),
-    get("/", Act::Page, true, "A page that shows the models and lets a person try a request"),
+    get(
+        "/",
+        Act::Page,
+        true,
+        "A page that shows the models and lets a person try a request",
+    ),
     get("/assets/page.css", Act::Style, true, "The page's style"),
     get("/assets/page.js", Act::Script, true, "The page's script"),
 ];
@@ -91,7 +133,9 @@ pub(super) struct Names<'p> {
 pub(super) fn find<'p>(method: &Method, path: &'p str) -> Found<'p> {
     let mut other = Found::Nothing;
     for route in ROUTES {
-        let Some(names) = names(route.path, path) else { continue };
+        let Some(names) = names(route.path, path) else {
+            continue;
+        };
         let fits = if route.post {
             method == Method::POST
         } else {

@@ -79,22 +79,36 @@ fn texts(name: &str, mut bytes: &[u8], count: usize) -> Result<Vec<String>, Refu
     let mut texts = Vec::with_capacity(count.min(bytes.len() / 4));
     while !bytes.is_empty() {
         let at = texts.len();
-        let bad = |words: &str| Refusal::invalid(format!("input {name:?}, element {at} (the first is 0): {words}"));
+        let bad =
+            |words: &str| Refusal::invalid(format!("input {name:?}, element {at} (the first is 0): {words}"));
         if at == count {
-            let words = format!("{} bytes of binary data follow where the shape says that the tensor ends", bytes.len());
+            let words = format!(
+                "{} bytes of binary data follow where the shape says that the tensor ends",
+                bytes.len()
+            );
             return Err(bad(&words));
         }
         let Some((length, rest)) = bytes.split_first_chunk::<4>() else {
-            return Err(bad("found the end of the binary data, expected four bytes of length"));
+            return Err(bad(
+                "found the end of the binary data, expected four bytes of length",
+            ));
         };
         let length = u32::from_le_bytes(*length);
-        let text = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
+        let text = usize::try_from(length)
+            .ok()
+            .and_then(|length| rest.split_at_checked(length));
         let Some((text, rest)) = text else {
-            let words = format!("its length says {length} bytes, {} are left of the binary data", rest.len());
+            let words = format!(
+                "its length says {length} bytes, {} are left of the binary data",
+                rest.len()
+            );
             return Err(bad(&words));
         };
         let text = std::str::from_utf8(text).map_err(|problem| {
-            bad(&format!("found no UTF-8 after {} bytes, expected a text in UTF-8", problem.valid_up_to()))
+            bad(&format!(
+                "found no UTF-8 after {} bytes, expected a text in UTF-8",
+                problem.valid_up_to()
+            ))
         })?;
         texts.push(text.to_owned());
         bytes = rest;
@@ -115,7 +129,10 @@ fn texts(name: &str, mut bytes: &[u8], count: usize) -> Result<Vec<String>, Refu
 pub fn to_binary(data: &Data) -> Result<Vec<u8>, Refusal> {
     macro_rules! numbers {
         ($vector:ident) => {
-            $vector.iter().flat_map(|number| number.to_le_bytes()).collect()
+            $vector
+                .iter()
+                .flat_map(|number| number.to_le_bytes())
+                .collect()
         };
     }
     Ok(match data {
@@ -134,7 +151,10 @@ pub fn to_binary(data: &Data) -> Result<Vec<u8>, Refusal> {
             let mut bytes = Vec::with_capacity(vector.iter().map(|text| text.len() + 4).sum());
             for text in vector {
                 let length = u32::try_from(text.len()).map_err(|_| {
-                    Refusal::invalid(format!("a text has {} bytes; the binary form holds less than 2^32", text.len()))
+                    Refusal::invalid(format!(
+                        "a text has {} bytes; the binary form holds less than 2^32",
+                        text.len()
+                    ))
                 })?;
                 bytes.extend_from_slice(&length.to_le_bytes());
                 bytes.extend_from_slice(text.as_bytes());

@@ -17,7 +17,10 @@ pub struct Limits {
 pub(crate) fn checked(card: &Card, mut tensors: Vec<Tensor>, limits: Limits) -> Result<Batch, Refusal> {
     for (at, tensor) in tensors.iter().enumerate() {
         if tensors.iter().take(at).any(|other| other.name == tensor.name) {
-            return Err(Refusal::invalid(format!("input {:?} comes twice; send it once", tensor.name)));
+            return Err(Refusal::invalid(format!(
+                "input {:?} comes twice; send it once",
+                tensor.name
+            )));
         }
         if !card.inputs.iter().any(|spec| spec.name == tensor.name) {
             return Err(Refusal::invalid(format!(
@@ -84,7 +87,8 @@ fn shaped(spec: &TensorSpec, mut tensor: Tensor, limits: Limits) -> Result<Tenso
     }
     if tensor.rows() > limits.rows {
         let (rows, most) = (tensor.rows(), limits.rows);
-        let words = format!("input {name:?} has {rows} rows, a request may bring {most}; send several requests");
+        let words =
+            format!("input {name:?} has {rows} rows, a request may bring {most}; send several requests");
         return Err(Refusal::new(Kind::TooLarge, words));
     }
     Ok(tensor)
@@ -139,7 +143,9 @@ fn finite(spec: &TensorSpec, mut tensor: Tensor) -> Result<Tensor, Refusal> {
         _ => {}
     }
     if !nans.is_empty() {
-        let marks = tensor.missing.get_or_insert_with(|| vec![false; tensor.data.len()]);
+        let marks = tensor
+            .missing
+            .get_or_insert_with(|| vec![false; tensor.data.len()]);
         for at in nans {
             if let Some(mark) = marks.get_mut(at) {
                 *mark = true;
@@ -153,7 +159,9 @@ fn finite(spec: &TensorSpec, mut tensor: Tensor) -> Result<Tensor, Refusal> {
 pub(crate) fn lengths(name: &str, shape: &[i64], limits: Limits) -> Result<(Vec<usize>, usize), Refusal> {
     let bad = |words: String| Refusal::invalid(format!("input {name:?} has the shape {shape:?}; {words}"));
     if shape.is_empty() || shape.len() > 8 {
-        return Err(bad("expected 1 to 8 dimensions, of which the first is the rows".to_owned()));
+        return Err(bad(
+            "expected 1 to 8 dimensions, of which the first is the rows".to_owned()
+        ));
     }
     let mut lengths = Vec::with_capacity(shape.len());
     for &length in shape {
@@ -163,7 +171,10 @@ pub(crate) fn lengths(name: &str, shape: &[i64], limits: Limits) -> Result<(Vec<
         Some(count) => Ok((lengths, count)),
         None => {
             let most = limits.elements;
-            let words = bad(format!("a tensor may have {most} elements; send several requests")).words;
+            let words = bad(format!(
+                "a tensor may have {most} elements; send several requests"
+            ))
+            .words;
             Err(Refusal::new(Kind::TooLarge, words))
         }
     }

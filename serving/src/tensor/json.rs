@@ -96,7 +96,9 @@ impl Nested<'_, '_> {
             Datatype::Fp32 | Datatype::Fp64 => "a number in its range",
             _ => "a whole number in its range",
         };
-        self.bad(format!("element {at} (the first is 0): found {found}, expected {kind}, {expected}"))
+        self.bad(format!(
+            "element {at} (the first is 0): found {found}, expected {kind}, {expected}"
+        ))
     }
 
     /// Before an element is taken: it stands as deep as those before it.
@@ -114,7 +116,10 @@ impl Nested<'_, '_> {
             return Err(self.bad(words));
         }
         if self.sink.data.len() >= self.sink.count {
-            let words = format!("its data has more elements than its shape {:?} says", self.sink.shape);
+            let words = format!(
+                "its data has more elements than its shape {:?} says",
+                self.sink.shape
+            );
             return Err(self.bad(words));
         }
         Ok(())
@@ -135,7 +140,9 @@ impl Nested<'_, '_> {
         self.place()?;
         macro_rules! take {
             ($vector:ident, $number:ty) => {
-                <$number>::try_from(number).ok().map(|number| $vector.push(number))
+                <$number>::try_from(number)
+                    .ok()
+                    .map(|number| $vector.push(number))
             };
         }
         let taken = match &mut self.sink.data {
@@ -297,7 +304,10 @@ impl<'de> Visitor<'de> for Nested<'_, '_> {
             Data::Int32(to) => to.push(0),
             Data::Int64(to) => to.push(0),
         }
-        self.sink.missing.get_or_insert_with(|| vec![false; before]).push(true);
+        self.sink
+            .missing
+            .get_or_insert_with(|| vec![false; before])
+            .push(true);
         Ok(())
     }
 

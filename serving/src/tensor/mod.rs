@@ -90,10 +90,13 @@ impl FromStr for Datatype {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            format!("found the datatype {name:?}, expected one of {names}")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| {
+                let names = Self::ALL.map(Self::name).join(", ");
+                format!("found the datatype {name:?}, expected one of {names}")
+            })
     }
 }
 
@@ -222,7 +225,11 @@ impl Data {
             (Self::Fp32(to), Self::Fp32(from)) => to.extend_from_slice(from),
             (Self::Fp64(to), Self::Fp64(from)) => to.extend_from_slice(from),
             (Self::Bytes(to), Self::Bytes(from)) => to.extend_from_slice(from),
-            (to, from) => unreachable!("{} beside {}: a card has one type for a column", from.datatype(), to.datatype()),
+            (to, from) => unreachable!(
+                "{} beside {}: a card has one type for a column",
+                from.datatype(),
+                to.datatype()
+            ),
         }
     }
 }
@@ -278,7 +285,10 @@ impl Tensor {
             name: self.name.clone(),
             shape,
             data: self.data.slice(from, to),
-            missing: self.missing.as_ref().map(|marks| marks.get(from..to).unwrap_or_default().to_vec()),
+            missing: self
+                .missing
+                .as_ref()
+                .map(|marks| marks.get(from..to).unwrap_or_default().to_vec()),
         }
     }
 }

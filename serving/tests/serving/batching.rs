@@ -10,13 +10,30 @@ use crate::toy::{Linear, expected, one_row, request};
 use crate::wire::{DEADLINE, Running, metric, settings, until};
 
 /// A server whose model is held, after it was given a first row: whatever comes now waits together.
-async fn held(batching: Batching) -> (Running, Arc<Linear>, std::sync::mpsc::Receiver<usize>, std::sync::mpsc::Sender<()>, JoinSet<Vec<f64>>) {
+async fn held(
+    batching: Batching,
+) -> (
+    Running,
+    Arc<Linear>,
+    std::sync::mpsc::Receiver<usize>,
+    std::sync::mpsc::Sender<()>,
+    JoinSet<Vec<f64>>,
+) {
     let (model, entered, go) = Linear::held("1");
-    let running = Running::with(veilsum_serving::Settings { batching, timeout_ms: 30_000, ..settings() }, vec![model.clone()]);
+    let running = Running::with(
+        veilsum_serving::Settings {
+            batching,
+            timeout_ms: 30_000,
+            ..settings()
+        },
+        vec![model.clone()],
+    );
     let rest = running.rest;
     let mut asked = JoinSet::new();
     asked.spawn(async move { sent(rest, one_row()).await.scores() });
-    let first = tokio::task::spawn_blocking(move || (entered.recv_timeout(DEADLINE), entered)).await.unwrap();
+    let first = tokio::task::spawn_blocking(move || (entered.recv_timeout(DEADLINE), entered))
+        .await
+        .unwrap();
     assert_eq!(first.0, Ok(1));
     (running, model, first.1, go, asked)
 }
@@ -24,7 +41,14 @@ async fn held(batching: Batching) -> (Running, Arc<Linear>, std::sync::mpsc::Rec
 async fn sent(rest: std::net::SocketAddr, body: serde_json::Value) -> crate::wire::Answer {
     let stream = TcpStream::connect(rest).await.unwrap();
     let headers = [("content-type", "application/json")];
-    crate::wire::ask(stream, "POST", "/v2/models/credit/infer", &headers, body.to_string().as_bytes()).await
+    crate::wire::ask(
+        stream,
+        "POST",
+        "/v2/models/credit/infer",
+        &headers,
+        body.to_string().as_bytes(),
+    )
+    .await
 }
 
 async fn waiting(running: &Running, requests: f64) {
@@ -43,8 +67,13 @@ async fn what_waits_is_scored_at_once_and_split_again() {
         good.spawn(async move {
             let age = f64::from(number);
             let income = (number % 2 == 0).then_some(1000.0);
-            let rows: Vec<_> = (0..=number).map(|row| (age + f64::from(row), income, "south")).collect();
-            let wanted: Vec<f64> = rows.iter().map(|row| expected(1.0, row.0, row.1.unwrap_or(0.0), 2.0)).collect();
+            let rows: Vec<_> = (0..=number)
+                .map(|row| (age + f64::from(row), income, "south"))
+                .collect();
+            let wanted: Vec<f64> = rows
+                .iter()
+                .map(|row| expected(1.0, row.0, row.1.unwrap_or(0.0), 2.0))
+                .collect();
             assert_eq!(sent(rest, request(&rows)).await.scores(), wanted);
         });
     }
@@ -57,7 +86,10 @@ async fn what_waits_is_scored_at_once_and_split_again() {
     assert_eq!(asked.join_next().await.unwrap().unwrap(), [51.0]);
     // The first row by itself; then 1 + 2 + 3 + 4 + 5 rows of five requests.
     assert_eq!(model.calls(), [1, 15]);
-    assert_eq!(metric(&running, "veilsum_serving_batch_rows_sum").await, Some(16.0));
+    assert_eq!(
+        metric(&running, "veilsum_serving_batch_rows_sum").await,
+        Some(16.0)
+    );
     assert_eq!(metric(&running, "veilsum_serving_rows_total").await, Some(16.0));
     drop((entered, go));
     running.end().await;
@@ -70,7 +102,13 @@ async fn a_wrong_row_fails_its_own_request_alone() {
     let mut good = JoinSet::new();
     for number in 0..3 {
         good.spawn(async move {
-            assert_eq!(sent(rest, request(&[(f64::from(number), None, "north")])).await.scores().len(), 1);
+            assert_eq!(
+                sent(rest, request(&[(f64::from(number), None, "north")]))
+                    .await
+                    .scores()
+                    .len(),
+                1
+            );
         });
     }
     let wrong = tokio::spawn(async move {
@@ -82,7 +120,10 @@ async fn a_wrong_row_fails_its_own_request_alone() {
     drop((entered, go));
     let words = wrong.await.unwrap();
     // The row of the request, not that of the batch.
-    assert!(words.contains("row 1 (the first is 0): found \"west\""), "{words}");
+    assert!(
+        words.contains("row 1 (the first is 0): found \"west\""),
+        "{words}"
+    );
     while let Some(done) = good.join_next().await {
         done.unwrap();
     }
@@ -105,11 +146,23 @@ async fn no_batch_has_more_rows_than_are_set() {
     let mut good = JoinSet::new();
     for _ in 0..6 {
         good.spawn(async move {
-            assert_eq!(sent(rest, request(&[(1.0, None, "north"); 2])).await.scores().len(), 2);
+            assert_eq!(
+                sent(rest, request(&[(1.0, None, "north"); 2]))
+                    .await
+                    .scores()
+                    .len(),
+                2
+            );
         });
     }
     good.spawn(async move {
-        assert_eq!(sent(rest, request(&[(1.0, None, "north"); 7])).await.scores().len(), 7);
+        assert_eq!(
+            sent(rest, request(&[(1.0, None, "north"); 7]))
+                .await
+                .scores()
+                .len(),
+            7
+        );
     });
     waiting(&running, 7.0).await;
     drop((entered, go));
@@ -122,6 +175,50 @@ async fn no_batch_has_more_rows_than_are_set() {
     // A request with more is a batch by itself.
     assert!(calls.iter().all(|&rows| rows <= 4 || rows == 7), "{calls:?}");
     assert_eq!(calls.len(), 1 + 3 + 1, "{calls:?}");
+    running.end().await;
+}
+
+/// Ten seconds to hold a request for others, which no test waits for.
+const LONG: u64 = 10_000_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lone_request_is_not_held() {
+    let mut settings = settings();
+    settings.batching.hold_us = LONG;
+    let running = Running::with(settings, vec![Arc::new(Linear::version("1", 1.0))]);
+    let headers = [("x-request-timeout-ms", "9000")];
+    for _ in 0..3 {
+        let answer = running
+            .post(
+                "/v2/models/credit/infer",
+                &headers,
+                one_row().to_string().as_bytes(),
+            )
+            .await;
+        assert_eq!(answer.scores(), [51.0]);
+    }
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_while_the_model_worked_is_held_for_others() {
+    let batching = Batching {
+        max_rows: 2,
+        hold_us: LONG,
+        ..Batching::default()
+    };
+    let (running, model, entered, go, mut asked) = held(batching).await;
+    let rest = running.rest;
+    asked.spawn(async move { sent(rest, one_row()).await.scores() });
+    waiting(&running, 1.0).await;
+    drop((entered, go));
+    // The worker has taken it out of the queue, and gives it to the model when the batch is full.
+    waiting(&running, 0.0).await;
+    asked.spawn(async move { sent(rest, one_row()).await.scores() });
+    while let Some(done) = asked.join_next().await {
+        assert_eq!(done.unwrap(), [51.0]);
+    }
+    assert_eq!(model.calls(), [1, 2]);
     running.end().await;
 }
 
@@ -155,7 +252,10 @@ async fn rows_are_not_scored_when_their_time_is_over_or_their_client_has_gone() 
     let rest = running.rest;
     let body = one_row().to_string();
     let headers = [("x-request-timeout-ms", "20")];
-    let words = running.post("/v2/models/credit/infer", &headers, body.as_bytes()).await.refusal(504);
+    let words = running
+        .post("/v2/models/credit/infer", &headers, body.as_bytes())
+        .await
+        .refusal(504);
     assert!(words.contains("the time that the request had is over"), "{words}");
 
     // One whose client hangs up while it waits.
@@ -185,7 +285,10 @@ async fn a_stop_lets_what_is_under_way_end() {
     asked.spawn(async move { sent(rest, one_row()).await.scores() });
     waiting(&running, 1.0).await;
     running.stop();
-    until("the listener's end", || async { TcpStream::connect(rest).await.is_err() }).await;
+    until("the listener's end", || async {
+        TcpStream::connect(rest).await.is_err()
+    })
+    .await;
     drop((entered, go));
     while let Some(done) = asked.join_next().await {
         assert_eq!(done.unwrap(), [51.0]);

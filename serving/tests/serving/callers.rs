@@ -16,13 +16,19 @@ use crate::wire::{Answer, Running, metric, settings};
 
 fn served(callers: Callers, tls: Option<Tls>) -> Running {
     let running = Running::start(settings(), callers, None, tls);
-    running.serving.registry().publish(Arc::new(Linear::version("1", 1.0))).unwrap();
+    running
+        .serving
+        .registry()
+        .publish(Arc::new(Linear::version("1", 1.0)))
+        .unwrap();
     running
 }
 
 async fn with(running: &Running, header: (&str, &str), rows: usize) -> Answer {
     let body = request(&vec![(1.0, None, "north"); rows]).to_string();
-    running.post("/v2/models/credit/infer", &[header], body.as_bytes()).await
+    running
+        .post("/v2/models/credit/infer", &[header], body.as_bytes())
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,10 +38,20 @@ async fn who_has_a_key_is_let_in() {
     let file = format!("{lines}{old_lines}expires = \"2020-01-01T00:00:00Z\"\n");
     let running = served(Callers::new(Some(Keys::read(&file).unwrap()), None), None);
     let bearer = format!("Bearer {key}");
-    assert_eq!(with(&running, ("authorization", &bearer), 1).await.scores().len(), 1);
+    assert_eq!(
+        with(&running, ("authorization", &bearer), 1).await.scores().len(),
+        1
+    );
     assert_eq!(with(&running, ("x-api-key", &key), 1).await.scores().len(), 1);
     // With keys a host of any name is answered.
-    let answer = running.ask("GET", "/v2", &[("host", "scores.bank.example"), ("x-api-key", &key)], b"").await;
+    let answer = running
+        .ask(
+            "GET",
+            "/v2",
+            &[("host", "scores.bank.example"), ("x-api-key", &key)],
+            b"",
+        )
+        .await;
     assert_eq!(answer.status, 200);
 
     for header in [
@@ -62,11 +78,20 @@ async fn who_has_a_key_is_let_in() {
     let page = running.ask("GET", "/", &[("x-api-key", &key)], b"").await.text();
     assert!(page.contains("credit"));
 
-    let text = running.ask("GET", "/metrics", &[("x-api-key", &key)], b"").await.text();
-    assert!(text.contains("veilsum_serving_caller_rows_total{caller=\"desk\"} 2\n"), "{text}");
+    let text = running
+        .ask("GET", "/metrics", &[("x-api-key", &key)], b"")
+        .await
+        .text();
+    assert!(
+        text.contains("veilsum_serving_caller_rows_total{caller=\"desk\"} 2\n"),
+        "{text}"
+    );
 
     let (next, lines) = make_key("desk").unwrap();
-    running.serving.callers().replace_keys(Keys::read(&lines).unwrap());
+    running
+        .serving
+        .callers()
+        .replace_keys(Keys::read(&lines).unwrap());
     with(&running, ("x-api-key", &key), 1).await.refusal(401);
     assert_eq!(with(&running, ("x-api-key", &next), 1).await.scores().len(), 1);
     running.end().await;
@@ -86,7 +111,10 @@ async fn a_quota_is_each_callers_own() {
     assert_eq!(with(&running, ("x-api-key", &desk), 4).await.scores().len(), 4);
     let answer = with(&running, ("x-api-key", &desk), 4).await;
     let words = answer.refusal(429);
-    assert!(words.contains("caller \"desk\": the quota is 1 rows a second, 4 at once"), "{words}");
+    assert!(
+        words.contains("caller \"desk\": the quota is 1 rows a second, 4 at once"),
+        "{words}"
+    );
     let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=4).contains(&seconds), "{seconds}");
     let words = with(&running, ("x-api-key", &desk), 5).await.refusal(413);
@@ -99,15 +127,26 @@ async fn a_quota_is_each_callers_own() {
 
 #[test]
 fn without_keys_only_loopback_is_listened_on() {
-    for (rest, grpc, key) in [("0.0.0.0:0", "127.0.0.1:0", "listen"), ("127.0.0.1:0", "[::]:0", "grpc_listen")] {
+    for (rest, grpc, key) in [
+        ("0.0.0.0:0", "127.0.0.1:0", "listen"),
+        ("127.0.0.1:0", "[::]:0", "grpc_listen"),
+    ] {
         let mut settings = settings();
         settings.listen = rest.parse().unwrap();
         settings.grpc_listen = Some(grpc.parse::<SocketAddr>().unwrap());
         let open = Serving::new(settings.clone(), Callers::new(None, None), None).unwrap();
-        let problem = Server::bind(&open, None).err().expect("anybody could ask").to_string();
+        let problem = Server::bind(&open, None)
+            .err()
+            .expect("anybody could ask")
+            .to_string();
         assert!(problem.starts_with(&format!("{key}: found")), "{problem}");
         let (_, lines) = make_key("desk").unwrap();
-        let guarded = Serving::new(settings, Callers::new(Some(Keys::read(&lines).unwrap()), None), None).unwrap();
+        let guarded = Serving::new(
+            settings,
+            Callers::new(Some(Keys::read(&lines).unwrap()), None),
+            None,
+        )
+        .unwrap();
         Server::bind(&guarded, None).expect("keys say who asks");
     }
 }
@@ -132,24 +171,37 @@ async fn who_has_a_certificate_is_known_by_it() {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let (own, desk, stranger) = (issued(&authority, "localhost"), issued(&authority, "desk"), issued(&authority, "other"));
+    let (own, desk, stranger) = (
+        issued(&authority, "localhost"),
+        issued(&authority, "desk"),
+        issued(&authority, "other"),
+    );
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).unwrap();
     let roots = Arc::new(roots);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
     let verifier = verifier.allow_unauthenticated().build().unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_client_cert_verifier(verifier).with_single_cert(own.chain, own.key).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let config = config
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(own.chain, own.key)
+        .unwrap();
     let known = desk.chain.clone();
     let tls = Tls {
         config: Arc::new(config),
-        caller: Some(Arc::new(move |chain: &[CertificateDer<'static>]| (chain == known).then(|| "desk".to_owned()))),
+        caller: Some(Arc::new(move |chain: &[CertificateDer<'static>]| {
+            (chain == known).then(|| "desk".to_owned())
+        })),
     };
     let running = served(Callers::new(None, None), Some(tls));
     let mut found = Vec::new();
     for side in [Some(desk), Some(stranger), None] {
-        let config = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap();
         let config = config.with_root_certificates(Arc::clone(&roots));
         let config = match side {
             Some(side) => config.with_client_auth_cert(side.chain, side.key).unwrap(),
@@ -157,15 +209,31 @@ async fn who_has_a_certificate_is_known_by_it() {
         };
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         let stream = TcpStream::connect(running.rest).await.unwrap();
-        let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+        let stream = connector
+            .connect(ServerName::try_from("localhost").unwrap(), stream)
+            .await
+            .unwrap();
         let body = one_row().to_string();
-        let headers = [("content-type", "application/json"), ("host", "scores.bank.example")];
-        let answer = crate::wire::ask(stream, "POST", "/v2/models/credit/infer", &headers, body.as_bytes()).await;
+        let headers = [
+            ("content-type", "application/json"),
+            ("host", "scores.bank.example"),
+        ];
+        let answer = crate::wire::ask(
+            stream,
+            "POST",
+            "/v2/models/credit/infer",
+            &headers,
+            body.as_bytes(),
+        )
+        .await;
         found.push(answer.status);
     }
     assert_eq!(found, [200, 403, 401]);
-    let text = running.serving.meters().text().unwrap();
-    assert!(text.contains("veilsum_serving_caller_rows_total{caller=\"desk\"} 1\n"), "{text}");
+    let text = running.serving.metrics().unwrap();
+    assert!(
+        text.contains("veilsum_serving_caller_rows_total{caller=\"desk\"} 1\n"),
+        "{text}"
+    );
     running.end().await;
 }
 
@@ -176,9 +244,18 @@ async fn requests_are_counted_by_route_model_and_status() {
     running.get("/v2/models/made-up-by-a-client").await.refusal(404);
     running.get("/made/up").await.refusal(404);
     for (line, count) in [
-        ("veilsum_serving_requests_total{route=\"/v2/models/{model}/infer\",model=\"credit\",version=\"1\",code=\"200\"}", 1.0),
-        ("veilsum_serving_requests_total{route=\"/v2/models/{model}\",model=\"\",version=\"\",code=\"404\"}", 1.0),
-        ("veilsum_serving_requests_total{route=\"other\",model=\"\",version=\"\",code=\"404\"}", 1.0),
+        (
+            "veilsum_serving_requests_total{route=\"/v2/models/{model}/infer\",model=\"credit\",version=\"1\",code=\"200\"}",
+            1.0,
+        ),
+        (
+            "veilsum_serving_requests_total{route=\"/v2/models/{model}\",model=\"\",version=\"\",code=\"404\"}",
+            1.0,
+        ),
+        (
+            "veilsum_serving_requests_total{route=\"other\",model=\"\",version=\"\",code=\"404\"}",
+            1.0,
+        ),
         ("veilsum_serving_caller_rows_total{caller=\"anyone\"}", 3.0),
         ("veilsum_serving_ready", 1.0),
     ] {

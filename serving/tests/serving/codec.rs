@@ -1,11 +1,12 @@
 //! Tensors and their forms: known ones, made ones, and bytes that mean nothing.
 
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use veilsum_serving::messages::{
-    InferInputTensor, InferParameter, InferRequestedOutputTensor, InferTensorContents, ModelInferRequest, ParameterChoice,
+    InferInputTensor, InferParameter, InferRequestedOutputTensor, InferTensorContents, ModelInferRequest,
+    ParameterChoice,
 };
 use veilsum_serving::tensor::{Limits, from_binary, from_json, to_binary, to_json};
 use veilsum_serving::{Data, Datatype, Tensor};
@@ -37,12 +38,23 @@ fn the_forms_of_known_tensors_are_those_of_the_protocol() {
     for case in &cases {
         let datatype: Datatype = case.datatype.parse().unwrap();
         let flat = from_json("x", datatype, &case.shape, &case.flat, LIMITS).unwrap();
-        assert_eq!(from_json("x", datatype, &case.shape, &case.nested, LIMITS).unwrap(), flat);
+        assert_eq!(
+            from_json("x", datatype, &case.shape, &case.nested, LIMITS).unwrap(),
+            flat
+        );
         let bytes = hex::decode(&case.binary).unwrap();
-        assert_eq!(from_binary("x", datatype, &case.shape, &bytes, LIMITS).unwrap(), flat, "{datatype}");
+        assert_eq!(
+            from_binary("x", datatype, &case.shape, &bytes, LIMITS).unwrap(),
+            flat,
+            "{datatype}"
+        );
         assert_eq!(to_binary(&flat.data).unwrap(), bytes, "{datatype}");
         let again = to_json(&flat).unwrap();
-        assert_eq!(from_json("x", datatype, &case.shape, &again, LIMITS).unwrap(), flat, "{datatype}");
+        assert_eq!(
+            from_json("x", datatype, &case.shape, &again, LIMITS).unwrap(),
+            flat,
+            "{datatype}"
+        );
     }
 }
 
@@ -88,7 +100,12 @@ fn messages_have_the_published_field_numbers() {
             raw_input_contents: Vec::new(),
         };
         let bytes = hex::decode(&case.request).unwrap();
-        assert_eq!(ModelInferRequest::decode(bytes.as_slice()).unwrap(), request, "{}", case.datatype);
+        assert_eq!(
+            ModelInferRequest::decode(bytes.as_slice()).unwrap(),
+            request,
+            "{}",
+            case.datatype
+        );
         assert_eq!(request.encode_to_vec(), bytes, "{}", case.datatype);
     }
 }
@@ -125,7 +142,11 @@ fn tensor() -> impl Strategy<Value = Tensor> {
 }
 
 fn lengths(tensor: &Tensor) -> Vec<i64> {
-    tensor.shape.iter().map(|&length| i64::try_from(length).unwrap()).collect()
+    tensor
+        .shape
+        .iter()
+        .map(|&length| i64::try_from(length).unwrap())
+        .collect()
 }
 
 proptest! {

@@ -26,7 +26,11 @@ fn key() -> Key {
 fn served(decisions: &Decisions) -> Running {
     let log = DecisionLog::open(decisions, key()).expect("a folder");
     let running = Running::start(settings(), Callers::new(None, None), Some(log), None);
-    running.serving.registry().publish(Arc::new(Linear::version("1", 1.0))).unwrap();
+    running
+        .serving
+        .registry()
+        .publish(Arc::new(Linear::version("1", 1.0)))
+        .unwrap();
     running
 }
 
@@ -52,24 +56,48 @@ async fn every_answer_can_be_read_back_with_its_rows() {
     let there = files(folder.path()).unwrap();
     assert_eq!(there.len(), 1);
     let bytes = fs::read(&there[0].1).unwrap();
-    assert!(!bytes.windows(5).any(|five| five == b"north" || five == b"r-1\",\""));
+    assert!(
+        !bytes
+            .windows(5)
+            .any(|five| five == b"north" || five == b"r-1\",\"")
+    );
     let (records, tail) = read(&there[0].1, &key());
     assert_eq!((records.len(), tail), (2, Tail::Closed));
     let record = &records[0];
     assert_eq!(
-        (record.id.as_str(), record.caller.as_str(), record.model.as_str(), record.version.as_str()),
+        (
+            record.id.as_str(),
+            record.caller.as_str(),
+            record.model.as_str(),
+            record.version.as_str()
+        ),
         ("r-1", "anyone", "credit", "1")
     );
     assert_eq!(record.model_hash.as_deref(), Some("5f2c0a1"));
     // From 2020 to 2100.
     assert!((1_577_836_800_000..4_102_444_800_000).contains(&record.time_ms));
-    assert_eq!(record.inputs[0].tensor().unwrap().data, Data::Fp32(vec![40.0, 21.5]));
-    assert_eq!(record.inputs[1].tensor().unwrap().missing, Some(vec![false, true]));
-    assert_eq!(record.inputs[2].tensor().unwrap().data, Data::Bytes(vec!["north".to_owned(), "south".to_owned()]));
-    assert_eq!(record.outputs[0].tensor().unwrap().data, Data::Fp64(vec![51.0, 12.75]));
+    assert_eq!(
+        record.inputs[0].tensor().unwrap().data,
+        Data::Fp32(vec![40.0, 21.5])
+    );
+    assert_eq!(
+        record.inputs[1].tensor().unwrap().missing,
+        Some(vec![false, true])
+    );
+    assert_eq!(
+        record.inputs[2].tensor().unwrap().data,
+        Data::Bytes(vec!["north".to_owned(), "south".to_owned()])
+    );
+    assert_eq!(
+        record.outputs[0].tensor().unwrap().data,
+        Data::Fp64(vec![51.0, 12.75])
+    );
     // Under another key nothing is read.
     let (none, tail) = read(&there[0].1, &Key::new(&[8; 32]));
-    assert!(none.is_empty() && matches!(tail, Tail::Torn { at: 32, .. }), "{tail:?}");
+    assert!(
+        none.is_empty() && matches!(tail, Tail::Torn { at: 32, .. }),
+        "{tail:?}"
+    );
 }
 
 /// A closed file of three records.
@@ -123,8 +151,15 @@ async fn what_was_changed_moved_or_cut_is_not_read() {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
         let (records, tail) = look(&changed);
-        let before = places.iter().filter(|&&place| place <= at).count().saturating_sub(1);
-        assert!(records <= before && matches!(tail, Tail::Torn { .. }), "byte {at}: {records} {tail:?}");
+        let before = places
+            .iter()
+            .filter(|&&place| place <= at)
+            .count()
+            .saturating_sub(1);
+        assert!(
+            records <= before && matches!(tail, Tail::Torn { .. }),
+            "byte {at}: {records} {tail:?}"
+        );
     }
     // The second record left out, or in the place of the first.
     let without = [&bytes[..places[1]], &bytes[places[2]..]].concat();
@@ -157,7 +192,10 @@ async fn files_are_begun_anew_and_deleted_in_time() {
     assert!(there.len() > 1, "{there:?}");
     let numbers: Vec<u64> = there.iter().map(|(number, _)| *number).collect();
     // Numbers go on, so that a file that is missing between others is seen.
-    assert_eq!(numbers, (42..42 + u64::try_from(there.len()).unwrap()).collect::<Vec<_>>());
+    assert_eq!(
+        numbers,
+        (42..42 + u64::try_from(there.len()).unwrap()).collect::<Vec<_>>()
+    );
     let mut records = 0;
     for (number, path) in &there {
         let (read, tail) = read(path, &key());
@@ -187,7 +225,10 @@ async fn a_disk_that_takes_nothing_stops_answers_or_is_counted() {
             assert!(answer.header("retry-after").is_some());
             assert!(!answer.text().contains("51"), "no score is given");
         }
-        assert_eq!(metric(&running, "veilsum_serving_lost_decisions_total").await, Some(1.0));
+        assert_eq!(
+            metric(&running, "veilsum_serving_lost_decisions_total").await,
+            Some(1.0)
+        );
         running.end().await;
     }
 }

@@ -10,7 +10,11 @@ use crate::wire::Running;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_has_the_scores_and_says_where_the_model_comes_from() {
     let running = Running::open(vec![Arc::new(Linear::version("7", 1.0))]);
-    let mut body = request(&[(40.0, Some(30_000.0), "north"), (21.5, None, "south"), (60.0, Some(-1.5), "south")]);
+    let mut body = request(&[
+        (40.0, Some(30_000.0), "north"),
+        (21.5, None, "south"),
+        (60.0, Some(-1.5), "south"),
+    ]);
     body["id"] = "r-1".into();
     let answer = running.infer(&body).await;
     // By hand: 20 + 30 + 1, 10.75 + 0 + 2, 30 - 0.0015 + 2.
@@ -32,7 +36,10 @@ async fn an_answer_has_the_scores_and_says_where_the_model_comes_from() {
     assert_eq!(answer.header("x-veilsum-round"), Some("12"));
     assert_eq!(answer.header("x-veilsum-log-entry"), Some("345"));
 
-    let made = running.infer(&one_row()).await.json()["id"].as_str().unwrap().to_owned();
+    let made = running.infer(&one_row()).await.json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(made.len(), 32, "{made}");
     assert_ne!(running.infer(&one_row()).await.json()["id"], made);
     running.end().await;
@@ -67,12 +74,25 @@ async fn the_binary_form_says_the_same() {
     let running = Running::open(vec![Arc::new(Linear::version("1", 1.0))]);
     let (body, length, mut head) = binary();
     let length = length.to_string();
-    let headers = [("inference-header-content-length", length.as_str()), ("x-request-timeout-ms", "20000")];
-    let all = [headers.as_slice(), &[("content-type", "application/octet-stream")]].concat();
-    let answer = running.ask("POST", "/v2/models/credit/versions/1/infer", &all, &body).await;
+    let headers = [
+        ("inference-header-content-length", length.as_str()),
+        ("x-request-timeout-ms", "20000"),
+    ];
+    let all = [
+        headers.as_slice(),
+        &[("content-type", "application/octet-stream")],
+    ]
+    .concat();
+    let answer = running
+        .ask("POST", "/v2/models/credit/versions/1/infer", &all, &body)
+        .await;
     assert_eq!(answer.status, 200, "{:?}", String::from_utf8_lossy(&answer.body));
     assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
-    let json_bytes: usize = answer.header("inference-header-content-length").unwrap().parse().unwrap();
+    let json_bytes: usize = answer
+        .header("inference-header-content-length")
+        .unwrap()
+        .parse()
+        .unwrap();
     let (text, data) = answer.body.split_at(json_bytes);
     let json: Value = serde_json::from_slice(text).unwrap();
     // In the order of the card, whatever the order in which they are asked for.
@@ -92,7 +112,9 @@ async fn the_binary_form_says_the_same() {
     let length = other.len().to_string();
     other.extend_from_slice(&body[body.len() - 26..]);
     let headers = [("inference-header-content-length", length.as_str())];
-    let answer = running.ask("POST", "/v2/models/credit/infer", &headers, &other).await;
+    let answer = running
+        .ask("POST", "/v2/models/credit/infer", &headers, &other)
+        .await;
     assert_eq!(answer.scores(), [51.0, 12.75]);
     assert_eq!(answer.json()["outputs"].as_array().unwrap().len(), 1);
     running.end().await;
@@ -100,10 +122,19 @@ async fn the_binary_form_says_the_same() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_other_routes_tell_of_server_and_models() {
-    let running = Running::open(vec![Arc::new(Linear::version("1", 1.0)), Arc::new(Linear::version("2", 2.0))]);
+    let running = Running::open(vec![
+        Arc::new(Linear::version("1", 1.0)),
+        Arc::new(Linear::version("2", 2.0)),
+    ]);
     assert_eq!(running.get("/v2").await.json()["name"], "veilsum-serving");
-    assert_eq!(running.get("/v2/health/live").await.json(), json!({ "live": true }));
-    assert_eq!(running.get("/v2/health/ready").await.json(), json!({ "ready": true }));
+    assert_eq!(
+        running.get("/v2/health/live").await.json(),
+        json!({ "live": true })
+    );
+    assert_eq!(
+        running.get("/v2/health/ready").await.json(),
+        json!({ "ready": true })
+    );
     let model = running.get("/v2/models/credit").await.json();
     assert_eq!(model["versions"], json!(["1", "2"]));
     assert_eq!(model["parameters"]["version"], "2");
@@ -111,10 +142,19 @@ async fn the_other_routes_tell_of_server_and_models() {
         model["inputs"][1],
         json!({ "name": "income", "datatype": "FP64", "shape": [-1], "parameters": { "missing": true } })
     );
-    assert_eq!(running.get("/v2/models/credit/versions/1").await.json()["versions"], json!(["1"]));
+    assert_eq!(
+        running.get("/v2/models/credit/versions/1").await.json()["versions"],
+        json!(["1"])
+    );
     assert_eq!(running.get("/v2/models/credit/ready").await.json()["ready"], true);
-    assert_eq!(running.get("/v2/models/credit/versions/2/ready").await.json()["ready"], true);
-    let index = running.post("/v2/repository/index", &[], b"{\"ready\": true}").await.json();
+    assert_eq!(
+        running.get("/v2/models/credit/versions/2/ready").await.json()["ready"],
+        true
+    );
+    let index = running
+        .post("/v2/repository/index", &[], b"{\"ready\": true}")
+        .await
+        .json();
     assert_eq!(
         index,
         json!([
@@ -123,8 +163,17 @@ async fn the_other_routes_tell_of_server_and_models() {
         ])
     );
     assert_eq!(running.post("/v2/repository/index", &[], b"").await.json(), index);
-    let first = running.post("/v2/models/credit/versions/1/infer", &[], one_row().to_string().as_bytes()).await;
+    let first = running
+        .post(
+            "/v2/models/credit/versions/1/infer",
+            &[],
+            one_row().to_string().as_bytes(),
+        )
+        .await;
     assert_eq!(first.scores(), [expected(1.0, 40.0, 30_000.0, 1.0)]);
-    assert_eq!(running.infer(&one_row()).await.scores(), [expected(2.0, 40.0, 30_000.0, 1.0)]);
+    assert_eq!(
+        running.infer(&one_row()).await.scores(),
+        [expected(2.0, 40.0, 30_000.0, 1.0)]
+    );
     running.end().await;
 }

@@ -38,7 +38,11 @@ impl Linear {
                     checkpoint_size: Some(400),
                     task_hash: Some("77aa".to_owned()),
                 },
-                inputs: vec![input("age", Datatype::Fp32), income, input("region", Datatype::Bytes)],
+                inputs: vec![
+                    input("age", Datatype::Fp32),
+                    income,
+                    input("region", Datatype::Bytes),
+                ],
                 outputs: vec![input("score", Datatype::Fp64), input("label", Datatype::Bytes)],
             },
             factor,
@@ -86,7 +90,9 @@ impl Model for Linear {
         else {
             panic!("the batch is not that of the card");
         };
-        let (Data::Fp32(ages), Data::Fp64(incomes), Data::Bytes(regions)) = (&age.data, &income.data, &region.data) else {
+        let (Data::Fp32(ages), Data::Fp64(incomes), Data::Bytes(regions)) =
+            (&age.data, &income.data, &region.data)
+        else {
             panic!("the batch has other types than the card");
         };
         let mut scores = Vec::new();
@@ -109,9 +115,14 @@ impl Model for Linear {
             };
             scores.push(expected(self.factor, f64::from(*age), money, region));
         }
-        let labels = scores.iter().map(|&score| if score > 50.0 { "high" } else { "low" }.to_owned());
+        let labels = scores
+            .iter()
+            .map(|&score| if score > 50.0 { "high" } else { "low" }.to_owned());
         let labels = Data::Bytes(labels.collect());
-        Ok(vec![Tensor::column("score", Data::Fp64(scores)), Tensor::column("label", labels)])
+        Ok(vec![
+            Tensor::column("score", Data::Fp64(scores)),
+            Tensor::column("label", labels),
+        ])
     }
 }
 

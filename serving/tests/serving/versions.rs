@@ -7,15 +7,20 @@ use tokio::net::TcpStream;
 use veilsum_serving::{Kind, Model, Share};
 
 use crate::toy::{Linear, expected, one_row};
-use crate::wire::{Running, metric, next, until};
+use crate::wire::{Running, metric, next, settings, until};
 
 async fn version(running: &Running) -> String {
-    running.infer(&one_row()).await.json()["model_version"].as_str().unwrap().to_owned()
+    running.infer(&one_row()).await.json()["model_version"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn swaps_under_load_lose_and_mix_nothing() {
-    let running = Arc::new(Running::open(vec![Arc::new(Linear::version("1", 1.0))]));
+    let mut settings = settings();
+    settings.batching.workers = 3;
+    let running = Arc::new(Running::with(settings, vec![Arc::new(Linear::version("1", 1.0))]));
     let over = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(AtomicUsize::new(0));
     let mut asking = Vec::new();
@@ -46,7 +51,9 @@ async fn swaps_under_load_lose_and_mix_nothing() {
     }
     let registry = running.serving.registry();
     for number in 2..=120_u32 {
-        registry.publish(Arc::new(Linear::version(&number.to_string(), f64::from(number)))).unwrap();
+        registry
+            .publish(Arc::new(Linear::version(&number.to_string(), f64::from(number))))
+            .unwrap();
         if number % 3 == 0 {
             registry.roll_back("credit").unwrap();
             registry.promote("credit", &number.to_string()).unwrap();
@@ -54,7 +61,10 @@ async fn swaps_under_load_lose_and_mix_nothing() {
         // What is not current any more is taken away under those that it was chosen for.
         registry.remove("credit", &(number - 1).to_string()).unwrap();
         let before = answered.load(Ordering::Relaxed);
-        until("answers between two swaps", || async { answered.load(Ordering::Relaxed) > before + 4 }).await;
+        until("answers between two swaps", || async {
+            answered.load(Ordering::Relaxed) > before + 4
+        })
+        .await;
     }
     over.store(true, Ordering::Relaxed);
     let mut seen = 0;
@@ -93,7 +103,15 @@ async fn versions_are_published_pinned_and_rolled_back() {
         registry.remove("credit", "1").unwrap_err(),
         registry.publish(model("no/path")).unwrap_err(),
         registry.publish(model("..")).unwrap_err(),
-        registry.split("credit", &[Share { version: "1".to_owned(), weight: 0 }]).unwrap_err(),
+        registry
+            .split(
+                "credit",
+                &[Share {
+                    version: "1".to_owned(),
+                    weight: 0,
+                }],
+            )
+            .unwrap_err(),
         registry.publish(Arc::new(Other(other_card()))).unwrap_err(),
     ] {
         assert_eq!(refusal.kind, Kind::Invalid, "{refusal}");
@@ -121,7 +139,10 @@ impl Model for Other {
         &self.0
     }
 
-    fn score(&self, rows: &veilsum_serving::Batch) -> Result<Vec<veilsum_serving::Tensor>, veilsum_serving::RowProblem> {
+    fn score(
+        &self,
+        rows: &veilsum_serving::Batch,
+    ) -> Result<Vec<veilsum_serving::Tensor>, veilsum_serving::RowProblem> {
         Ok(rows.tensors().to_vec())
     }
 }
@@ -136,15 +157,28 @@ async fn a_shadow_is_asked_and_compared_but_never_answers() {
     let body = crate::toy::request(&[(40.0, Some(30_000.0), "north"), (0.0, None, "south")]);
     assert_eq!(running.infer(&body).await.scores(), [51.0, 2.0]);
     let begin = "veilsum_serving_shadow_difference_sum{model=\"credit\",version=\"2\",output=\"score\"}";
-    until("the comparison", || async { metric(&running, begin).await.is_some() }).await;
+    until("the comparison", || async {
+        metric(&running, begin).await.is_some()
+    })
+    .await;
     // A quarter of 51, and of 2.
     assert_eq!(metric(&running, begin).await, Some(12.75 + 0.5));
     let begin = "veilsum_serving_shadow_difference_sum{model=\"credit\",version=\"2\",output=\"label\"}";
-    until("the comparison", || async { metric(&running, begin).await == Some(0.0) }).await;
+    until("the comparison", || async {
+        metric(&running, begin).await == Some(0.0)
+    })
+    .await;
     // A request for a version by name has no shadow, and neither has one after its end.
     assert_eq!(shadow.calls(), [2]);
     let path = "/v2/models/credit/versions/1/infer";
-    assert_eq!(running.post(path, &[], body.to_string().as_bytes()).await.scores().len(), 2);
+    assert_eq!(
+        running
+            .post(path, &[], body.to_string().as_bytes())
+            .await
+            .scores()
+            .len(),
+        2
+    );
     registry.shadow("credit", None).unwrap();
     assert_eq!(running.infer(&body).await.scores().len(), 2);
     assert_eq!(shadow.calls(), [2]);
@@ -163,14 +197,27 @@ async fn shares_follow_the_routing_key() {
     registry.split("credit", &shares).unwrap();
     assert_eq!(registry.remove("credit", "2").unwrap_err().kind, Kind::Invalid);
     // The versions of these keys are worked out in src/registry/choice.rs.
-    for (key, version) in [("customer-1", "1"), ("customer-4", "2"), ("Zürich", "2"), ("customer-1", "1")] {
+    for (key, version) in [
+        ("customer-1", "1"),
+        ("customer-4", "2"),
+        ("Zürich", "2"),
+        ("customer-1", "1"),
+    ] {
         let mut body = one_row();
         body["parameters"] = serde_json::json!({ "routing_key": key });
-        assert_eq!(running.infer(&body).await.json()["model_version"], version, "{key}");
+        assert_eq!(
+            running.infer(&body).await.json()["model_version"],
+            version,
+            "{key}"
+        );
         // Without a key the id is one.
         let mut body = one_row();
         body["id"] = key.into();
-        assert_eq!(running.infer(&body).await.json()["model_version"], version, "{key}");
+        assert_eq!(
+            running.infer(&body).await.json()["model_version"],
+            version,
+            "{key}"
+        );
     }
     running.end().await;
 }

@@ -34,7 +34,12 @@ pub(crate) fn settings() -> Settings {
 
 impl Running {
     /// Must be called within a runtime.
-    pub(crate) fn start(settings: Settings, callers: Callers, decisions: Option<DecisionLog>, tls: Option<Tls>) -> Self {
+    pub(crate) fn start(
+        settings: Settings,
+        callers: Callers,
+        decisions: Option<DecisionLog>,
+        tls: Option<Tls>,
+    ) -> Self {
         let serving = Serving::new(settings, callers, decisions).expect("good settings");
         let server = Server::bind(&serving, tls).expect("addresses of loopback");
         let (rest, grpc) = (server.rest_addr().unwrap(), server.grpc_addr().unwrap().unwrap());
@@ -65,7 +70,8 @@ impl Running {
     }
 
     pub(crate) async fn infer(&self, body: &Value) -> Answer {
-        self.post("/v2/models/credit/infer", &[], body.to_string().as_bytes()).await
+        self.post("/v2/models/credit/infer", &[], body.to_string().as_bytes())
+            .await
     }
 
     pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
@@ -78,7 +84,13 @@ impl Running {
         self.ask("GET", path, &[], b"").await
     }
 
-    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let stream = TcpStream::connect(self.rest).await.expect("a server");
         ask(stream, method, path, headers, body).await
     }
@@ -89,7 +101,11 @@ impl Running {
 
     pub(crate) async fn end(mut self) {
         self.stop();
-        timeout(DEADLINE, self.task).await.expect("it ends").unwrap().unwrap();
+        timeout(DEADLINE, self.task)
+            .await
+            .expect("it ends")
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -131,7 +147,13 @@ impl Answer {
     }
 }
 
-pub(crate) async fn ask<S>(stream: S, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer
+pub(crate) async fn ask<S>(
+    stream: S,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -139,7 +161,11 @@ where
     if !headers.iter().any(|(name, _)| *name == "host") {
         head += "host: localhost\r\n";
     }
-    if method == "POST" && !headers.iter().any(|(name, _)| ["content-length", "no-length"].contains(name)) {
+    if method == "POST"
+        && !headers
+            .iter()
+            .any(|(name, _)| ["content-length", "no-length"].contains(name))
+    {
         head += &format!("content-length: {}\r\n", body.len());
     }
     for (name, value) in headers {
@@ -148,7 +174,9 @@ where
     head += "\r\n";
     let mut bytes = head.into_bytes();
     bytes.extend_from_slice(body);
-    timeout(DEADLINE, exchange(stream, &bytes)).await.expect("an answer in time")
+    timeout(DEADLINE, exchange(stream, &bytes))
+        .await
+        .expect("an answer in time")
 }
 
 pub(crate) async fn exchange<S>(mut stream: S, bytes: &[u8]) -> Answer
@@ -157,7 +185,10 @@ where
 {
     stream.write_all(bytes).await.expect("a request can be sent");
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.expect("an answer can be read");
+    stream
+        .read_to_end(&mut answer)
+        .await
+        .expect("an answer can be read");
     parsed(&answer)
 }
 
@@ -166,7 +197,10 @@ pub(crate) fn parsed(answer: &[u8]) -> Answer {
     let end = end.unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(answer)));
     let head = std::str::from_utf8(&answer[..end]).expect("a head in ASCII");
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|code| code.parse().ok());
     let header = |line: &str| {
         let (name, value) = line.split_once(": ").expect("a header");
         (name.to_ascii_lowercase(), value.to_owned())
@@ -183,7 +217,10 @@ pub(crate) async fn next(stream: &mut TcpStream, request: &[u8]) -> Answer {
     stream.write_all(request).await.unwrap();
     let mut bytes = Vec::new();
     loop {
-        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "the server hung up");
+        assert!(
+            stream.read_buf(&mut bytes).await.unwrap() > 0,
+            "the server hung up"
+        );
         if !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
             continue;
         }
@@ -202,7 +239,9 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl 
             tokio::task::yield_now().await;
         }
     };
-    timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("{what} did not come in time"));
+    timeout(DEADLINE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not come in time"));
 }
 
 /// The value of a line of the metrics that begins so.
