@@ -204,6 +204,7 @@ impl Queue {
             {
                 break;
             }
+            self.told(&waiting);
             waiting = self
                 .changed
                 .wait_timeout(waiting, hold - now)
@@ -283,6 +284,7 @@ impl Queue {
             let kept = output.name == spec.name
                 && output.data.datatype() == spec.datatype
                 && output.shape.len() == spec.shape.len()
+                && output.trail_fits(spec)
                 && output.rows() == batch.rows()
                 && output.data.len() == count
                 && marks == count;

@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 /// What a reader is told of the text.
-pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Of requests: from a tenth of a millisecond to half a minute.
 const LATENCY: [f64; 17] = [
@@ -29,7 +29,7 @@ type Version = [(&'static str, String); 2];
 
 /// Everything that is counted. Copies share the counts.
 #[derive(Clone)]
-pub struct Meters(Arc<Inner>);
+pub(crate) struct Meters(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
@@ -46,15 +46,9 @@ struct Inner {
     ready: Gauge<f64, AtomicU64>,
 }
 
-impl Default for Meters {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Meters {
     /// Nothing is counted yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let latency: fn() -> Histogram = || Histogram::new(LATENCY);
         let rows: fn() -> Histogram = || Histogram::new(ROWS);
         let differences: fn() -> Histogram = || Histogram::new(DIFFERENCES);
@@ -77,10 +71,7 @@ impl Meters {
     }
 
     /// The OpenMetrics text of everything.
-    ///
-    /// # Errors
-    /// None that a count can cause.
-    pub fn text(&self) -> Result<String, std::fmt::Error> {
+    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
         Ok(text)

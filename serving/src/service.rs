@@ -15,6 +15,7 @@ use crate::decisions::{DecisionLog, Record};
 use crate::meters::Meters;
 use crate::refusal::{Kind, Refusal};
 use crate::registry::{Registry, Served};
+use crate::room::Room;
 use crate::settings::{OnFailure, Settings};
 use crate::tensor::{Batch, Data, Tensor, checked};
 
@@ -32,6 +33,7 @@ struct Inner {
     meters: Meters,
     decisions: Option<DecisionLog>,
     taking: AtomicBool,
+    room: Room,
 }
 
 /// What a request asks for.
@@ -67,6 +69,7 @@ impl Serving {
         let meters = Meters::new();
         Ok(Self(Arc::new(Inner {
             registry: Registry::new(settings.batching, meters.clone()),
+            room: Room::new(settings.max_held_bytes),
             settings,
             callers,
             meters,
@@ -78,7 +81,6 @@ impl Serving {
     /// Whether requests are taken from now on.
     pub fn take(&self, taking: bool) {
         self.0.taking.store(taking, Ordering::Release);
-        self.0.meters.ready(self.is_ready());
     }
 
     /// Whether requests are taken, and there is a model that can answer them.
@@ -96,14 +98,27 @@ impl Serving {
         &self.0.callers
     }
 
-    /// What is counted.
-    pub fn meters(&self) -> &Meters {
+    /// What is counted, in the OpenMetrics text format, whose media type is that of [`crate::METRICS_TYPE`].
+    ///
+    /// # Errors
+    /// None that a count can cause.
+    pub fn metrics(&self) -> Result<String, std::fmt::Error> {
+        self.0.meters.ready(self.is_ready());
+        self.0.meters.text()
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
         &self.0.meters
     }
 
     /// What is set.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// Room for bodies.
+    pub(crate) fn room(&self) -> &Room {
+        &self.0.room
     }
 
     /// Scores the rows of a request. The version stands in the place that is given as soon as it was chosen, so that a refusal is counted for it.
@@ -157,7 +172,8 @@ impl Serving {
                 Err(_) => compare(&meters, &shadow, &outputs, None),
             }
         }
-        self.write_down(caller, card, &id, &batch, &outputs).await?;
+        self.write_down(caller, card, &id, &batch, &outputs, ask.until)
+            .await?;
         self.0
             .meters
             .scored(&card.name, &card.version, caller.name(), rows);
@@ -182,6 +198,7 @@ impl Serving {
         id: &str,
         batch: &Batch,
         outputs: &[Tensor],
+        until: Instant,
     ) -> Result<(), Refusal> {
         let Some(log) = &self.0.decisions else {
             return Ok(());
@@ -194,7 +211,10 @@ impl Serving {
             batch.tensors(),
             outputs,
         ) {
-            Ok(record) => log.append(record).await,
+            // The record of a disk that takes too long may still be written, though no score was given for it.
+            Ok(record) => timeout_at(until.into(), log.append(record))
+                .await
+                .unwrap_or_else(|_| Err("the disk took longer than the request has time".to_owned())),
             Err(problem) => Err(problem),
         };
         let Err(problem) = written else { return Ok(()) };

@@ -21,6 +21,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Longest body of a request in bytes: 1024 to 1 GiB, default 16 MiB.
     pub max_body_bytes: usize,
+    /// Most bytes of the bodies of all requests that are under way: `max_body_bytes` to 2^40, default 256 MiB.
+    pub max_held_bytes: usize,
     /// Most rows of a request: 1 to 1000000, default 10000.
     pub max_rows: usize,
     /// Most elements of a tensor: 1 to 2^30, default 4194304.
@@ -47,7 +49,7 @@ pub struct Settings {
 pub struct Batching {
     /// Rows that several requests are joined up to: 1 to 1000000, default 256. A request with more is a batch by itself.
     pub max_rows: usize,
-    /// How long a request may be held for others to join it, in microseconds: 0 to 1000000, default 1000. A lone request is not held.
+    /// How long a request may be held for others to join it, in microseconds: 0 to 10000000, default 1000. A lone request is not held.
     pub hold_us: u64,
     /// Requests that may wait: 1 to 1000000, default 1024.
     pub queue_requests: usize,
@@ -100,6 +102,7 @@ impl Default for Settings {
             grpc_listen: None,
             max_connections: 1024,
             max_body_bytes: 16 << 20,
+            max_held_bytes: 256 << 20,
             max_rows: 10_000,
             max_elements: 4 << 20,
             timeout_ms: 5_000,
@@ -138,6 +141,12 @@ impl Settings {
         };
         within("max_connections", wide(self.max_connections), 1, 65_536);
         within("max_body_bytes", wide(self.max_body_bytes), 1_024, 1 << 30);
+        within(
+            "max_held_bytes",
+            wide(self.max_held_bytes),
+            wide(self.max_body_bytes).min(1 << 40),
+            1 << 40,
+        );
         within("max_rows", wide(self.max_rows), 1, 1_000_000);
         within("max_elements", wide(self.max_elements), 1, 1 << 30);
         within("timeout_ms", self.timeout_ms, 1, 600_000);
@@ -149,7 +158,7 @@ impl Settings {
         );
         within("farewell_ms", self.farewell_ms, 0, 600_000);
         within("batching.max_rows", wide(batching.max_rows), 1, 1_000_000);
-        within("batching.hold_us", batching.hold_us, 0, 1_000_000);
+        within("batching.hold_us", batching.hold_us, 0, 10_000_000);
         within(
             "batching.queue_requests",
             wide(batching.queue_requests),
@@ -213,20 +222,21 @@ mod tests {
             grpc_listen = "127.0.0.1:1"
             max_connections = 0
             max_body_bytes = 1
+            max_held_bytes = 0
             max_rows = 0
             max_elements = 0
             timeout_ms = 0
             max_timeout_ms = 600001
             farewell_ms = 600001
             quota = { rows_per_second = 0, burst = 0 }
-            batching = { max_rows = 0, hold_us = 1000001, queue_requests = 0, queue_rows = 0, workers = 0 }
+            batching = { max_rows = 0, hold_us = 10000001, queue_requests = 0, queue_rows = 0, workers = 0 }
             decisions = { folder = "d", file_bytes = 1, keep_days = 0 }
         "#;
         let problems = toml::from_str::<Settings>(text)
             .expect("types are right")
             .problems();
         // Every key but the addresses, the paths and `on_failure`, and the address that comes twice.
-        assert_eq!(problems.len(), 17, "{problems:#?}");
+        assert_eq!(problems.len(), 18, "{problems:#?}");
         assert!(toml::from_str::<Settings>("max_row = 1").is_err());
     }
 }

@@ -5,12 +5,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use time::{Date, Duration, OffsetDateTime};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::reader::{date_of, files};
 use super::record::Record;
@@ -27,7 +26,7 @@ struct Job {
 
 /// Writes decisions down. Dropped, it closes its file.
 pub struct DecisionLog {
-    jobs: Option<mpsc::SyncSender<Job>>,
+    jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     on_failure: OnFailure,
 }
@@ -49,9 +48,9 @@ impl DecisionLog {
             .mode(0o700)
             .create(&settings.folder)?;
         files.begin(OffsetDateTime::now_utc().date())?;
-        let (jobs, waiting) = mpsc::sync_channel::<Job>(TOGETHER);
+        let (jobs, waiting) = mpsc::channel::<Job>(TOGETHER);
         let writer = thread::Builder::new().name("decisions".to_owned());
-        let writer = writer.spawn(move || files.work(&waiting))?;
+        let writer = writer.spawn(move || files.work(waiting))?;
         Ok(Self {
             jobs: Some(jobs),
             writer: Some(writer),
@@ -67,18 +66,13 @@ impl DecisionLog {
     /// Writes a record; it is durable when this is ready.
     ///
     /// # Errors
-    /// What the disk says, or that it is so far behind that no record more is taken.
+    /// What the disk says.
     pub async fn append(&self, record: Record) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or("the log of decisions is closed")?;
-        jobs.try_send(Job { record, answer })
-            .map_err(|error| match error {
-                mpsc::TrySendError::Full(_) => format!("{TOGETHER} records wait for the disk already"),
-                mpsc::TrySendError::Disconnected(_) => "the log's writer has stopped".to_owned(),
-            })?;
-        answered
-            .await
-            .map_err(|_| "the log's writer has stopped".to_owned())?
+        let stopped = || "the log's writer has stopped".to_owned();
+        jobs.send(Job { record, answer }).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
     }
 }
 
@@ -106,10 +100,14 @@ struct Open {
 }
 
 impl Files {
-    fn work(mut self, waiting: &mpsc::Receiver<Job>) {
-        while let Ok(first) = waiting.recv() {
+    fn work(mut self, mut waiting: mpsc::Receiver<Job>) {
+        while let Some(first) = waiting.blocking_recv() {
             let mut jobs = vec![first];
-            jobs.extend(waiting.try_iter().take(TOGETHER - 1));
+            while jobs.len() < TOGETHER
+                && let Ok(next) = waiting.try_recv()
+            {
+                jobs.push(next);
+            }
             let now = OffsetDateTime::now_utc();
             let records: Vec<&Record> = jobs.iter().map(|job| &job.record).collect();
             let written = self.write(&records, now.date());

@@ -24,6 +24,7 @@ use crate::card::{Fact, TensorSpec};
 use crate::refusal::Refusal;
 use crate::registry::Served;
 use crate::rest::metadata::{EXTENSIONS, NAME, PLATFORM};
+use crate::room::Taken;
 use crate::service::{Answered, Ask, Serving};
 use crate::tensor::to_binary;
 
@@ -141,6 +142,9 @@ impl Call<'_> {
     {
         let most = self.serving.settings().max_body_bytes;
         let mut grpc = Grpc::new(ProstCodec::<A, Q>::default()).max_decoding_message_size(most);
+        // Until the call is answered.
+        let taken = Taken::default();
+        let request = request.map(|body| self.serving.room().measured(body, &taken));
         let answered = timeout_at(self.until.into(), grpc.unary(Asked(told), request)).await;
         answered
             .unwrap_or_else(|_| Status::deadline_exceeded("the time that the call had is over").into_http())

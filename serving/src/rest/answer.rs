@@ -21,6 +21,7 @@ use crate::callers::{Caller, Peer};
 use crate::meters;
 use crate::refusal::{Kind, Refusal};
 use crate::registry::Served;
+use crate::room::{FULL, Taken, Trouble};
 use crate::service::Serving;
 
 /// Nothing but our own files, and no script or style in the text, whatever a name may hold.
@@ -49,6 +50,7 @@ where
                 parts: &parts,
                 began,
                 names,
+                taken: Taken::default(),
             };
             let answered = match ask.comes_from_here() {
                 Ok(()) => ask.act(route.act, route.open, body, &served).await,
@@ -108,6 +110,8 @@ struct Asked<'a> {
     parts: &'a Parts,
     began: Instant,
     names: Names<'a>,
+    /// Room for its body, until it is answered.
+    taken: Taken,
 }
 
 impl Asked<'_> {
@@ -194,7 +198,7 @@ impl Asked<'_> {
                 json(&metadata::index(serving, &body)?)
             }
             Act::Metrics => {
-                let text = serving.meters().text();
+                let text = serving.metrics();
                 let text =
                     text.map_err(|_| Refusal::new(Kind::Unavailable, "the counts could not be written"))?;
                 Ok(content(meters::CONTENT_TYPE, text))
@@ -225,7 +229,9 @@ impl Asked<'_> {
             return Err(Refusal::new(Kind::Length, words));
         }
         // A model that is not there is told before its rows are taken.
-        serving_knows(self.serving, self.names)?;
+        self.serving
+            .registry()
+            .find(self.names.model, self.names.version)?;
         let body = self
             .read(body, self.serving.settings().max_body_bytes, until)
             .await?;
@@ -268,6 +274,7 @@ impl Asked<'_> {
         if least > u64::try_from(limit).unwrap_or(u64::MAX) {
             return Err(too_large(&format!("{least} bytes")));
         }
+        let body = self.serving.room().measured(body, &self.taken);
         match timeout_at(until.into(), Limited::new(body, limit).collect()).await {
             Err(_) => Err(Refusal::new(
                 Kind::Late,
@@ -275,13 +282,12 @@ impl Asked<'_> {
             )),
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large("more")),
+            Ok(Err(error)) if matches!(error.downcast_ref(), Some(Trouble::<B::Error>::Full(_))) => {
+                Err(Refusal::later(Kind::Unavailable, Duration::from_secs(1), FULL))
+            }
             Ok(Err(error)) => Err(Refusal::invalid(format!("the body broke off: {error}"))),
         }
     }
-}
-
-fn serving_knows(serving: &Serving, names: Names<'_>) -> Result<(), Refusal> {
-    serving.registry().find(names.model, names.version).map(drop)
 }
 
 fn is_loopback(host: &str) -> bool {

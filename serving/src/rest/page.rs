@@ -72,8 +72,8 @@ fn models(serving: &Serving) -> Markup {
                         }
                     }
                     (provenance(card))
-                    (specs("Inputs", &card.inputs))
-                    (specs("Outputs", &card.outputs))
+                    (specs("Inputs", &card.inputs, true))
+                    (specs("Outputs", &card.outputs, false))
                     (attempt(card))
                 }
             }
@@ -97,20 +97,20 @@ fn provenance(card: &Card) -> Markup {
     }
 }
 
-fn specs(what: &str, specs: &[TensorSpec]) -> Markup {
+fn specs(what: &str, specs: &[TensorSpec], asked: bool) -> Markup {
     html! {
         h3 { (what) }
         // A wide table scrolls by itself, with the keyboard too.
         div.wide tabindex="0" role="region" aria-label=(what) {
             table {
-                thead { tr { th scope="col" { "name" } th scope="col" { "datatype" } th scope="col" { "shape" } th scope="col" { "may be missing" } } }
+                thead { tr { th scope="col" { "name" } th scope="col" { "datatype" } th scope="col" { "shape" } @if asked { th scope="col" { "may be missing" } } } }
                 tbody {
                     @for spec in specs {
                         tr {
                             th scope="row" { (spec.name) }
                             td { (spec.datatype) }
                             td { (format!("{:?}", spec.shape)) }
-                            td { @if spec.missing { "yes" } @else { "no" } }
+                            @if asked { td { @if spec.missing { "yes" } @else { "no" } } }
                         }
                     }
                 }
@@ -137,15 +137,18 @@ fn example(card: &Card) -> String {
         let shape: Vec<i64> = spec.shape.iter().map(|&length| length.max(1)).collect();
         let count = shape.iter().copied().fold(1, i64::saturating_mul).clamp(1, 4096);
         let element = match spec.datatype {
-            Datatype::Bool => json!(false),
-            Datatype::Bytes => json!(""),
-            Datatype::Fp32 | Datatype::Fp64 => json!(0.0),
-            _ => json!(0),
+            Datatype::Bool => "false",
+            Datatype::Bytes => "\"\"",
+            Datatype::Fp32 | Datatype::Fp64 => "0.0",
+            _ => "0",
         };
-        let data: Vec<_> = (0..count).map(|_| element.clone()).collect();
-        json!({ "name": spec.name, "datatype": spec.datatype.name(), "shape": shape, "data": data })
+        let data = (0..count).map(|_| element).collect::<Vec<_>>().join(", ");
+        // In the order in which a person reads it.
+        let (name, datatype) = (json!(spec.name), spec.datatype);
+        format!(
+            "    {{ \"name\": {name}, \"datatype\": \"{datatype}\", \"shape\": {shape:?}, \"data\": [{data}] }}"
+        )
     };
-    let inputs: Vec<_> = card.inputs.iter().map(input).collect();
-    let lines: Vec<String> = inputs.iter().map(|input| format!("    {input}")).collect();
+    let lines: Vec<String> = card.inputs.iter().map(input).collect();
     format!("{{\n  \"inputs\": [\n{}\n  ]\n}}", lines.join(",\n"))
 }

@@ -79,11 +79,7 @@ fn shaped(spec: &TensorSpec, mut tensor: Tensor, limits: Limits) -> Result<Tenso
     if spec.shape.len() == 1 && tensor.shape.len() == 2 && tensor.shape.get(1) == Some(&1) {
         tensor.shape.truncate(1);
     }
-    let fits = tensor.shape.len() == spec.shape.len()
-        && tensor.shape.iter().zip(&spec.shape).all(|(&length, &wanted)| {
-            wanted == -1 || i64::try_from(length).is_ok_and(|length| length == wanted)
-        });
-    if !fits || tensor.shape.contains(&0) {
+    if !tensor.trail_fits(spec) || tensor.shape.contains(&0) {
         return Err(Refusal::invalid(format!(
             "input {name:?} has the shape {:?}, expected {:?}, where -1 stands for a length of at least 1",
             tensor.shape, spec.shape

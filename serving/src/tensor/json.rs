@@ -230,10 +230,8 @@ impl<'de> Visitor<'de> for Nested<'_, '_> {
             length += 1;
         }
         let wanted = self.sink.shape.get(self.depth - 1).copied();
-        let nested = self
-            .sink
-            .depth
-            .is_some_and(|depth| depth == self.sink.shape.len());
+        let rank = self.sink.shape.len();
+        let nested = rank > 1 && self.sink.depth == Some(rank);
         if nested && wanted != Some(length) {
             let words = format!(
                 "an array of dimension {} has {length} elements, its shape {:?} says {}",
@@ -270,11 +268,11 @@ impl<'de> Visitor<'de> for Nested<'_, '_> {
             Data::Fp32(to) => {
                 let narrow = number as f32;
                 if narrow.is_infinite() {
-                    return Err(self.wrong(&number));
+                    return Err(self.wrong(&format_args!("{number:?}")));
                 }
                 to.push(narrow);
             }
-            _ => return Err(self.wrong(&number)),
+            _ => return Err(self.wrong(&format_args!("{number:?}"))),
         }
         self.present()
     }

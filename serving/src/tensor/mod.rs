@@ -7,6 +7,8 @@ pub(crate) mod json;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::card::TensorSpec;
+
 pub use binary::{from_binary, to_binary};
 pub use check::Limits;
 pub(crate) use check::{checked, lengths};
@@ -263,6 +265,13 @@ impl Tensor {
 
     fn trail(&self) -> &[usize] {
         self.shape.get(1..).unwrap_or_default()
+    }
+
+    /// Whether every length behind the rows is what the card says, or left open there.
+    pub(crate) fn trail_fits(&self, spec: &TensorSpec) -> bool {
+        let wanted = spec.shape.get(1..).unwrap_or_default();
+        let fits = |(&length, &wanted): (&usize, &i64)| wanted == -1 || i64::try_from(length) == Ok(wanted);
+        self.trail().len() == wanted.len() && self.trail().iter().zip(wanted).all(fits)
     }
 
     fn part(&self, from: usize, rows: usize) -> Self {

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use veilsum_serving::Batching;
 
-use crate::toy::{Linear, expected, one_row, request};
+use crate::toy::{Linear, Sums, expected, one_row, request};
 use crate::wire::{DEADLINE, Running, metric, settings, until};
 
 /// A server whose model is held, after it was given a first row: whatever comes now waits together.
@@ -178,6 +178,50 @@ async fn no_batch_has_more_rows_than_are_set() {
     running.end().await;
 }
 
+/// Ten seconds to hold a request for others, which no test waits for.
+const LONG: u64 = 10_000_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lone_request_is_not_held() {
+    let mut settings = settings();
+    settings.batching.hold_us = LONG;
+    let running = Running::with(settings, vec![Arc::new(Linear::version("1", 1.0))]);
+    let headers = [("x-request-timeout-ms", "9000")];
+    for _ in 0..3 {
+        let answer = running
+            .post(
+                "/v2/models/credit/infer",
+                &headers,
+                one_row().to_string().as_bytes(),
+            )
+            .await;
+        assert_eq!(answer.scores(), [51.0]);
+    }
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_while_the_model_worked_is_held_for_others() {
+    let batching = Batching {
+        max_rows: 2,
+        hold_us: LONG,
+        ..Batching::default()
+    };
+    let (running, model, entered, go, mut asked) = held(batching).await;
+    let rest = running.rest;
+    asked.spawn(async move { sent(rest, one_row()).await.scores() });
+    waiting(&running, 1.0).await;
+    drop((entered, go));
+    // The worker has taken it out of the queue, and gives it to the model when the batch is full.
+    waiting(&running, 0.0).await;
+    asked.spawn(async move { sent(rest, one_row()).await.scores() });
+    while let Some(done) = asked.join_next().await {
+        assert_eq!(done.unwrap(), [51.0]);
+    }
+    assert_eq!(model.calls(), [1, 2]);
+    running.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_says_when_to_come_again() {
     let batching = Batching {
@@ -250,4 +294,57 @@ async fn a_stop_lets_what_is_under_way_end() {
         assert_eq!(done.unwrap(), [51.0]);
     }
     running.end().await;
+}
+
+/// Sequences of one length are joined; those of another are a batch of their own. Nested and flat data say the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sequences_are_joined_with_those_of_their_length() {
+    let (model, entered, go) = Sums::held();
+    let running = Arc::new(Running::with(settings(), vec![model.clone()]));
+    let ask = |steps: serde_json::Value, rows: usize, length: usize, points: serde_json::Value| {
+        let body = serde_json::json!({ "inputs": [
+            { "name": "steps", "datatype": "FP32", "shape": [rows, length], "data": steps },
+            { "name": "picture", "datatype": "UINT8", "shape": [rows, 1, 2, 2], "data": points },
+        ] });
+        let running = Arc::clone(&running);
+        tokio::spawn(async move {
+            running
+                .post("/v2/models/sums/infer", &[], body.to_string().as_bytes())
+                .await
+                .scores()
+        })
+    };
+    let first = ask(serde_json::json!([1.5]), 1, 1, serde_json::json!([1, 2, 3, 4]));
+    let entered = tokio::task::spawn_blocking(move || (entered.recv_timeout(DEADLINE), entered))
+        .await
+        .unwrap();
+    assert_eq!(entered.0, Ok(1));
+    let short = ask(
+        serde_json::json!([[1, 2], [3, 4]]),
+        2,
+        2,
+        serde_json::json!([[[[1, 1], [1, 1]]], [[[2, 2], [2, 255]]]]),
+    );
+    let long = ask(
+        serde_json::json!([1, 2, 3]),
+        1,
+        3,
+        serde_json::json!([0, 0, 0, 9]),
+    );
+    let other = ask(
+        serde_json::json!([[10, 20]]),
+        1,
+        2,
+        serde_json::json!([[[[7, 0], [0, 0]]]]),
+    );
+    waiting(&running, 3.0).await;
+    drop((entered, go));
+    assert_eq!(first.await.unwrap(), [1.5, 1.0, 10.0]);
+    assert_eq!(short.await.unwrap(), [3.0, 2.0, 4.0, 7.0, 2.0, 261.0]);
+    assert_eq!(long.await.unwrap(), [6.0, 3.0, 9.0]);
+    assert_eq!(other.await.unwrap(), [30.0, 2.0, 7.0]);
+    let mut calls = model.calls();
+    calls.sort_unstable();
+    assert_eq!(calls, [1, 1, 3]);
+    Arc::into_inner(running).unwrap().end().await;
 }

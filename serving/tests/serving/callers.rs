@@ -229,7 +229,7 @@ async fn who_has_a_certificate_is_known_by_it() {
         found.push(answer.status);
     }
     assert_eq!(found, [200, 403, 401]);
-    let text = running.serving.meters().text().unwrap();
+    let text = running.serving.metrics().unwrap();
     assert!(
         text.contains("veilsum_serving_caller_rows_total{caller=\"desk\"} 1\n"),
         "{text}"

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::toy::{Broken, Linear, one_row, request};
-use crate::wire::{DEADLINE, Running, exchange, parsed, settings};
+use crate::wire::{DEADLINE, Running, exchange, next, parsed, settings};
 
 fn served() -> Running {
     let mut settings = settings();
@@ -464,4 +464,121 @@ async fn a_model_that_breaks_its_card_breaks_nothing_else() {
         .refusal(500);
     assert_eq!(running.infer(&one_row()).await.scores().len(), 1);
     running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_of_all_requests_share_one_room() {
+    let (model, entered, go) = Linear::held("1");
+    let mut settings = settings();
+    let long = " ".repeat(3000) + &one_row().to_string();
+    (settings.max_body_bytes, settings.max_held_bytes) = (4096, 4096);
+    settings.timeout_ms = 30_000;
+    let running = Arc::new(Running::with(settings, vec![model]));
+    let first = tokio::spawn({
+        let (running, long) = (Arc::clone(&running), long.clone());
+        async move {
+            running
+                .post("/v2/models/credit/infer", &[], long.as_bytes())
+                .await
+                .scores()
+        }
+    });
+    let entered = tokio::task::spawn_blocking(move || (entered.recv_timeout(DEADLINE), entered))
+        .await
+        .unwrap();
+    assert_eq!(entered.0, Ok(1));
+    // What the model has is still there.
+    let answer = running
+        .post("/v2/models/credit/infer", &[], long.as_bytes())
+        .await;
+    let words = answer.refusal(503);
+    assert!(words.contains("fill the memory that is set for them"), "{words}");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    drop((entered, go));
+    assert_eq!(first.await.unwrap(), [51.0]);
+    assert_eq!(
+        running
+            .post("/v2/models/credit/infer", &[], long.as_bytes())
+            .await
+            .scores(),
+        [51.0]
+    );
+    Arc::into_inner(running).unwrap().end().await;
+}
+
+/// Good requests with bytes changed, left out and doubled: each is answered on a connection that stays, and the good one after it too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spoiled_requests_are_answered_all_the_same() {
+    let running = Running::open(vec![Arc::new(Linear::version("1", 1.0))]);
+    let json = one_row().to_string().into_bytes();
+    let binary = json_and_binary();
+    let mut stream = TcpStream::connect(running.rest).await.unwrap();
+    // xorshift64 of Marsaglia, from a seed that stays.
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut draw = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % u64::try_from(below).unwrap()).unwrap()
+    };
+    let mut statuses = std::collections::BTreeMap::new();
+    for round in 0..600 {
+        let (mut body, head) = if round % 2 == 0 {
+            (json.clone(), None)
+        } else {
+            (binary.0.clone(), Some(binary.1))
+        };
+        for _ in 0..=draw(3) {
+            // Every third time only what the binary data says is changed.
+            let within = if round % 3 == 2 && head.is_some() {
+                13
+            } else {
+                body.len()
+            };
+            let at = body.len() - within.min(body.len()) + draw(within.min(body.len()));
+            match if within == 13 { 0 } else { draw(4) } {
+                0 => body[at] = u8::try_from(draw(256)).unwrap(),
+                1 => drop(body.remove(at)),
+                2 => body.insert(at, b"[]{}\",:0-9.eE\0"[draw(14)]),
+                _ => body.truncate(at.max(1)),
+            }
+        }
+        let head = head
+            .map(|head: usize| format!("inference-header-content-length: {head}\r\n"))
+            .unwrap_or_default();
+        let mut request = format!(
+            "POST /v2/models/credit/infer HTTP/1.1\r\nhost: localhost\r\n{head}content-length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(&body);
+        let answer = timeout(DEADLINE, next(&mut stream, &request))
+            .await
+            .expect("an answer");
+        assert!(
+            [200, 400, 413].contains(&answer.status),
+            "{answer:?}\n{}",
+            String::from_utf8_lossy(&body)
+        );
+        *statuses.entry(answer.status).or_insert(0) += 1;
+    }
+    assert!(
+        statuses.get(&200).is_some_and(|&good| good > 0) && statuses.get(&400).is_some_and(|&bad| bad > 300),
+        "{statuses:?}"
+    );
+    assert_eq!(running.infer(&one_row()).await.scores(), [51.0]);
+    running.end().await;
+}
+
+fn json_and_binary() -> (Vec<u8>, usize) {
+    let text = json!({ "inputs": [
+        { "name": "age", "datatype": "FP32", "shape": [1], "parameters": { "binary_data_size": 4 } },
+        { "name": "income", "datatype": "FP64", "shape": [1], "data": [1] },
+        { "name": "region", "datatype": "BYTES", "shape": [1], "parameters": { "binary_data_size": 9 } },
+    ] })
+    .to_string();
+    (
+        [text.as_bytes(), b"\0\0\0\x40\x05\0\0\0north"].concat(),
+        text.len(),
+    )
 }

@@ -119,6 +119,10 @@ async fn the_page_shows_the_models_and_needs_nothing_from_elsewhere() {
         .unwrap();
     let text = &page[from..from + page[from..].find("</textarea>").unwrap()];
     let example = text.replace("&quot;", "\"");
+    assert!(
+        example.contains("{ \"name\": \"age\", \"datatype\": \"FP32\", \"shape\": [1], \"data\": [0.0] }"),
+        "{example}"
+    );
     let words = running
         .post("/v2/models/credit/infer", &[], example.as_bytes())
         .await

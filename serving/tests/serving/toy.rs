@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use serde_json::{Value, json};
 use veilsum_serving::{Batch, Card, Data, Datatype, Model, Provenance, RowProblem, Tensor, TensorSpec};
 
-pub const HASH: &str = "5f2c0a";
+pub(crate) const HASH: &str = "5f2c0a";
 
 /// `factor * (age / 2 + income / 1000 + region)`, where north is 1 and south is 2, and a missing income is 0.
-pub struct Linear {
+pub(crate) struct Linear {
     card: Card,
     factor: f64,
     calls: Mutex<Vec<usize>>,
@@ -22,8 +22,23 @@ struct Gate {
     go: Mutex<mpsc::Receiver<()>>,
 }
 
+impl Gate {
+    fn pair() -> (Self, mpsc::Receiver<usize>, mpsc::Sender<()>) {
+        let (entered, has_entered) = mpsc::channel();
+        let (let_go, go) = mpsc::channel();
+        let go = Mutex::new(go);
+        (Self { entered, go }, has_entered, let_go)
+    }
+
+    fn wait(&self, rows: usize) {
+        // A test that is over has dropped the other ends.
+        let _ = self.entered.send(rows);
+        let _ = self.go.lock().unwrap().recv();
+    }
+}
+
 impl Linear {
-    pub fn version(version: &str, factor: f64) -> Self {
+    pub(crate) fn version(version: &str, factor: f64) -> Self {
         let input = |name: &str, datatype| TensorSpec::column(name, datatype);
         let mut income = input("income", Datatype::Fp64);
         income.missing = true;
@@ -52,24 +67,20 @@ impl Linear {
     }
 
     /// One that waits: what it says when it has rows, and how to let it go on.
-    pub fn held(version: &str) -> (Arc<Self>, mpsc::Receiver<usize>, mpsc::Sender<()>) {
-        let (entered, has_entered) = mpsc::channel();
-        let (let_go, go) = mpsc::channel();
+    pub(crate) fn held(version: &str) -> (Arc<Self>, mpsc::Receiver<usize>, mpsc::Sender<()>) {
+        let (gate, has_entered, let_go) = Gate::pair();
         let mut model = Self::version(version, 1.0);
-        model.gate = Some(Gate {
-            entered,
-            go: Mutex::new(go),
-        });
+        model.gate = Some(gate);
         (Arc::new(model), has_entered, let_go)
     }
 
     /// Rows of each call so far.
-    pub fn calls(&self) -> Vec<usize> {
+    pub(crate) fn calls(&self) -> Vec<usize> {
         self.calls.lock().unwrap().clone()
     }
 }
 
-pub fn expected(factor: f64, age: f64, income: f64, region: f64) -> f64 {
+pub(crate) fn expected(factor: f64, age: f64, income: f64, region: f64) -> f64 {
     factor * (age / 2.0 + income / 1000.0 + region)
 }
 
@@ -81,9 +92,7 @@ impl Model for Linear {
     fn score(&self, rows: &Batch) -> Result<Vec<Tensor>, RowProblem> {
         self.calls.lock().unwrap().push(rows.rows());
         if let Some(gate) = &self.gate {
-            // A test that is over has dropped the other ends.
-            let _ = gate.entered.send(rows.rows());
-            let _ = gate.go.lock().unwrap().recv();
+            gate.wait(rows.rows());
         }
         let (Some(age), Some(income), Some(region)) =
             (rows.tensor("age"), rows.tensor("income"), rows.tensor("region"))
@@ -127,7 +136,7 @@ impl Model for Linear {
 }
 
 /// A request of rows of age, income and region, as JSON.
-pub fn request(rows: &[(f64, Option<f64>, &str)]) -> Value {
+pub(crate) fn request(rows: &[(f64, Option<f64>, &str)]) -> Value {
     let count = rows.len();
     json!({ "inputs": [
         { "name": "age", "datatype": "FP32", "shape": [count], "data": rows.iter().map(|row| row.0).collect::<Vec<_>>() },
@@ -137,18 +146,18 @@ pub fn request(rows: &[(f64, Option<f64>, &str)]) -> Value {
 }
 
 /// A request of one good row.
-pub fn one_row() -> Value {
+pub(crate) fn one_row() -> Value {
     request(&[(40.0, Some(30_000.0), "north")])
 }
 
 /// A model whose answers do not keep what its card promises.
-pub struct Broken {
+pub(crate) struct Broken {
     card: Card,
     calls: AtomicUsize,
 }
 
 impl Broken {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut card = Linear::version("1", 1.0).card;
         card.name = "broken".to_owned();
         Self {
@@ -171,5 +180,69 @@ impl Model for Broken {
             1 => vec![scores, labels],
             _ => panic!("a model that stops"),
         })
+    }
+}
+
+/// Of a sequence of any length and a picture of two by two: the sum and the length of the one, the sum of the other.
+pub(crate) struct Sums {
+    card: Card,
+    calls: Mutex<Vec<usize>>,
+    gate: Gate,
+}
+
+impl Sums {
+    pub(crate) fn held() -> (Arc<Self>, mpsc::Receiver<usize>, mpsc::Sender<()>) {
+        let spec = |name: &str, datatype, shape: &[i64]| TensorSpec {
+            name: name.to_owned(),
+            datatype,
+            shape: shape.to_vec(),
+            missing: false,
+        };
+        let mut card = Linear::version("1", 1.0).card;
+        card.name = "sums".to_owned();
+        card.inputs = vec![
+            spec("steps", Datatype::Fp32, &[-1, -1]),
+            spec("picture", Datatype::Uint8, &[-1, 1, 2, 2]),
+        ];
+        card.outputs = vec![spec("sums", Datatype::Fp64, &[-1, 3])];
+        let (gate, has_entered, let_go) = Gate::pair();
+        let calls = Mutex::default();
+        (Arc::new(Self { card, calls, gate }), has_entered, let_go)
+    }
+
+    pub(crate) fn calls(&self) -> Vec<usize> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+impl Model for Sums {
+    fn card(&self) -> &Card {
+        &self.card
+    }
+
+    fn score(&self, rows: &Batch) -> Result<Vec<Tensor>, RowProblem> {
+        self.calls.lock().unwrap().push(rows.rows());
+        self.gate.wait(rows.rows());
+        let [steps, picture] = rows.tensors() else {
+            panic!("two inputs")
+        };
+        let (Data::Fp32(numbers), Data::Uint8(points)) = (&steps.data, &picture.data) else {
+            panic!("the batch has other types than the card");
+        };
+        let length = steps.shape[1];
+        let mut sums = Vec::new();
+        for (numbers, points) in numbers.chunks(length).zip(points.chunks(4)) {
+            sums.push(numbers.iter().map(|&number| f64::from(number)).sum());
+            sums.push(f64::from(u32::try_from(length).unwrap()));
+            sums.push(points.iter().map(|&point| f64::from(point)).sum());
+        }
+        let shape = vec![rows.rows(), 3];
+        let (name, data) = ("sums".to_owned(), Data::Fp64(sums));
+        Ok(vec![Tensor {
+            name,
+            shape,
+            data,
+            missing: None,
+        }])
     }
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use veilsum_serving::{Kind, Model, Share};
 
 use crate::toy::{Linear, expected, one_row};
-use crate::wire::{Running, metric, parsed, until};
+use crate::wire::{Running, metric, next, settings, until};
 
 async fn version(running: &Running) -> String {
     running.infer(&one_row()).await.json()["model_version"]
@@ -17,29 +16,11 @@ async fn version(running: &Running) -> String {
         .to_owned()
 }
 
-/// Answers over one connection that stays, each by its own length.
-async fn next(stream: &mut TcpStream, request: &[u8]) -> crate::wire::Answer {
-    stream.write_all(request).await.unwrap();
-    let mut bytes = Vec::new();
-    loop {
-        assert!(
-            stream.read_buf(&mut bytes).await.unwrap() > 0,
-            "the server hung up"
-        );
-        if !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
-            continue;
-        }
-        let answer = parsed(&bytes);
-        let length: usize = answer.header("content-length").unwrap().parse().unwrap();
-        if answer.body.len() == length {
-            return answer;
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn swaps_under_load_lose_and_mix_nothing() {
-    let running = Arc::new(Running::open(vec![Arc::new(Linear::version("1", 1.0))]));
+    let mut settings = settings();
+    settings.batching.workers = 3;
+    let running = Arc::new(Running::with(settings, vec![Arc::new(Linear::version("1", 1.0))]));
     let over = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(AtomicUsize::new(0));
     let mut asking = Vec::new();

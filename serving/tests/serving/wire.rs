@@ -14,17 +14,17 @@ use tokio::time::timeout;
 use veilsum_serving::{Callers, DecisionLog, Model, Server, Serving, Settings, Tls};
 
 /// Longer than anything takes that does not hang.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-pub struct Running {
-    pub serving: Serving,
-    pub rest: SocketAddr,
-    pub grpc: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) serving: Serving,
+    pub(crate) rest: SocketAddr,
+    pub(crate) grpc: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<std::io::Result<()>>,
 }
 
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         grpc_listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
@@ -34,7 +34,7 @@ pub fn settings() -> Settings {
 
 impl Running {
     /// Must be called within a runtime.
-    pub fn start(
+    pub(crate) fn start(
         settings: Settings,
         callers: Callers,
         decisions: Option<DecisionLog>,
@@ -57,11 +57,11 @@ impl Running {
         }
     }
 
-    pub fn open(models: Vec<Arc<dyn Model>>) -> Self {
+    pub(crate) fn open(models: Vec<Arc<dyn Model>>) -> Self {
         Self::with(settings(), models)
     }
 
-    pub fn with(settings: Settings, models: Vec<Arc<dyn Model>>) -> Self {
+    pub(crate) fn with(settings: Settings, models: Vec<Arc<dyn Model>>) -> Self {
         let running = Self::start(settings, Callers::new(None, None), None, None);
         for model in models {
             running.serving.registry().publish(model).expect("a good card");
@@ -69,31 +69,37 @@ impl Running {
         running
     }
 
-    pub async fn infer(&self, body: &Value) -> Answer {
+    pub(crate) async fn infer(&self, body: &Value) -> Answer {
         self.post("/v2/models/credit/infer", &[], body.to_string().as_bytes())
             .await
     }
 
-    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut all = vec![("content-type", "application/json")];
         all.extend_from_slice(headers);
         self.ask("POST", path, &all, body).await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], b"").await
     }
 
-    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let stream = TcpStream::connect(self.rest).await.expect("a server");
         ask(stream, method, path, headers, body).await
     }
 
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stop.take().map(|stop| stop.send(()));
     }
 
-    pub async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.stop();
         timeout(DEADLINE, self.task)
             .await
@@ -104,36 +110,36 @@ impl Running {
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(other, _)| other == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
     /// The error of an answer that must have this status.
     #[track_caller]
-    pub fn refusal(&self, status: u16) -> String {
+    pub(crate) fn refusal(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.text());
         self.json()["error"].as_str().expect("an error").to_owned()
     }
 
     /// The scores of an answer that must be good.
     #[track_caller]
-    pub fn scores(&self) -> Vec<f64> {
+    pub(crate) fn scores(&self) -> Vec<f64> {
         assert_eq!(self.status, 200, "{}", self.text());
         let json = self.json();
         let data = json["outputs"][0]["data"].as_array().expect("scores").clone();
@@ -141,7 +147,13 @@ impl Answer {
     }
 }
 
-pub async fn ask<S>(stream: S, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer
+pub(crate) async fn ask<S>(
+    stream: S,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -167,7 +179,7 @@ where
         .expect("an answer in time")
 }
 
-pub async fn exchange<S>(mut stream: S, bytes: &[u8]) -> Answer
+pub(crate) async fn exchange<S>(mut stream: S, bytes: &[u8]) -> Answer
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -180,7 +192,7 @@ where
     parsed(&answer)
 }
 
-pub fn parsed(answer: &[u8]) -> Answer {
+pub(crate) fn parsed(answer: &[u8]) -> Answer {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(answer)));
     let head = std::str::from_utf8(&answer[..end]).expect("a head in ASCII");
@@ -200,8 +212,28 @@ pub fn parsed(answer: &[u8]) -> Answer {
     }
 }
 
+/// Answers over one connection that stays, each by its own length.
+pub(crate) async fn next(stream: &mut TcpStream, request: &[u8]) -> Answer {
+    stream.write_all(request).await.unwrap();
+    let mut bytes = Vec::new();
+    loop {
+        assert!(
+            stream.read_buf(&mut bytes).await.unwrap() > 0,
+            "the server hung up"
+        );
+        if !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
+            continue;
+        }
+        let answer = parsed(&bytes);
+        let length: usize = answer.header("content-length").unwrap().parse().unwrap();
+        if answer.body.len() == length {
+            return answer;
+        }
+    }
+}
+
 /// Waits until something is so.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     let wait = async {
         while !is_so().await {
             tokio::task::yield_now().await;
@@ -213,7 +245,7 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut()
 }
 
 /// The value of a line of the metrics that begins so.
-pub async fn metric(running: &Running, begin: &str) -> Option<f64> {
+pub(crate) async fn metric(running: &Running, begin: &str) -> Option<f64> {
     let text = running.get("/metrics").await.text();
     let line = text.lines().find(|line| line.starts_with(begin))?;
     line.rsplit(' ').next()?.parse().ok()
