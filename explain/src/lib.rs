@@ -7,6 +7,7 @@
 //! * Local models: [`Lime`] for rows of a table, texts and sequences.
 //! * Over many rows: [`importance()`], [`Contribution`], [`Dependence`].
 //! * For people: [`Notice`] gives reasons in sentences, [`Counterfactual`] the smallest change that another decision needs.
+//! * For pages: [`draw`] has pictures of all this, [`report`] a page with them.
 //!
 //! Nothing here knows a clock, file, thread or libtorch, and what is random repeats by its seed. Everything is derived from rows: no result leaves a
 //! bank but by its own decision.
@@ -15,6 +16,7 @@ mod attribution;
 mod coalition;
 mod counterfactual;
 mod distribution;
+pub mod draw;
 mod draws;
 mod equations;
 mod error;
@@ -27,6 +29,7 @@ mod lime;
 mod linear;
 mod permutation;
 mod reasons;
+pub mod report;
 mod rows;
 mod scorer;
 
