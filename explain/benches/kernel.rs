@@ -25,7 +25,11 @@ struct Network(Vec<Vec<f32>>);
 impl Network {
     fn new() -> Self {
         let layers = WIDTHS.windows(2).zip(0..);
-        Self(layers.map(|(ends, salt)| (0..ends[0] * ends[1]).map(|at| 0.4 * number(at, salt)).collect()).collect())
+        Self(
+            layers
+                .map(|(ends, salt)| (0..ends[0] * ends[1]).map(|at| 0.4 * number(at, salt)).collect())
+                .collect(),
+        )
     }
 
     fn score(&self, row: &[f32]) -> f64 {
@@ -34,8 +38,16 @@ impl Network {
         for ((weights, inside), at) in self.0.iter().zip(WIDTHS).zip(1..) {
             let mut next = [0.0_f32; 32];
             for (sum, weights) in next.iter_mut().zip(weights.chunks_exact(inside)) {
-                let product: f32 = weights.iter().zip(&values).map(|(weight, value)| weight * value).sum();
-                *sum = if at < self.0.len() { product.max(0.0) } else { product };
+                let product: f32 = weights
+                    .iter()
+                    .zip(&values)
+                    .map(|(weight, value)| weight * value)
+                    .sum();
+                *sum = if at < self.0.len() {
+                    product.max(0.0)
+                } else {
+                    product
+                };
             }
             values = next;
         }
@@ -63,18 +75,30 @@ fn fastest(mut operation: impl FnMut()) -> Duration {
 fn main() {
     let network = Network::new();
     let width = WIDTHS[0];
-    let table = |rows: usize, salt| Rows::new(width, (0..rows * width).map(|at| number(at, salt)).collect()).unwrap();
+    let table =
+        |rows: usize, salt| Rows::new(width, (0..rows * width).map(|at| number(at, salt)).collect()).unwrap();
     let background = table(BACKGROUND, 7);
     let row: Vec<f32> = (0..width).map(|at| number(at, 9)).collect();
     let groups = Groups::single((0..width).map(|at| at.to_string()).collect()).unwrap();
     let game = Background::new(&network, &row, &background, &groups).unwrap();
-    let kernel = Kernel { coalitions: COALITIONS, seed: 1 };
+    let kernel = Kernel {
+        coalitions: COALITIONS,
+        seed: 1,
+    };
     let found = kernel.explain(&game).unwrap();
     let many = table(BACKGROUND * COALITIONS, 11);
 
     let explained = fastest(|| drop(black_box(kernel.explain(black_box(&game)))));
     let bare = fastest(|| drop(black_box(network.scores(black_box(&many)))));
-    println!("kernel SHAP, {} coalitions, {BACKGROUND} background rows: {:.2} ms a row", found.coalitions, 1e3 * explained.as_secs_f64());
-    println!("the network alone on {} rows: {:.2} ms", many.len(), 1e3 * bare.as_secs_f64());
+    println!(
+        "kernel SHAP, {} coalitions, {BACKGROUND} background rows: {:.2} ms a row",
+        found.coalitions,
+        1e3 * explained.as_secs_f64()
+    );
+    println!(
+        "the network alone on {} rows: {:.2} ms",
+        many.len(),
+        1e3 * bare.as_secs_f64()
+    );
     println!("ratio: {:.2}", explained.as_secs_f64() / bare.as_secs_f64());
 }

@@ -103,6 +103,9 @@ mod tests {
         assert_eq!(members[0], [0, 63, 64, 129]);
         assert!(members[1].is_empty());
         assert_eq!(members[2], (0..130).collect::<Vec<_>>());
-        assert_eq!(coalitions.iter().map(Coalition::size).collect::<Vec<_>>(), [4, 0, 130]);
+        assert_eq!(
+            coalitions.iter().map(Coalition::size).collect::<Vec<_>>(),
+            [4, 0, 130]
+        );
     }
 }

@@ -65,7 +65,10 @@ mod tests {
         // numpy.quantile([1, 2, 2, 4], [0, .25, .5, .75, 1])
         let quantiles = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| four.quantile(share));
         assert_eq!(quantiles, [1.0, 1.75, 2.0, 2.5, 4.0]);
-        assert_eq!([0.0, 1.0, 2.0, 3.0, 9.0].map(|number| four.rank(number)), [0.0, 0.125, 0.5, 0.75, 1.0]);
+        assert_eq!(
+            [0.0, 1.0, 2.0, 3.0, 9.0].map(|number| four.rank(number)),
+            [0.0, 0.125, 0.5, 0.75, 1.0]
+        );
         assert_eq!(four.up_to(2.0), 0.75);
         assert_eq!(four.distinct(), 3);
         assert_eq!(Distribution::new(vec![7.0]).unwrap().quantile(0.3), 7.0);

@@ -53,16 +53,19 @@ impl Equations {
                 }
             }
             let pivot = matrix[row * n + row];
-            // Also false where one is no number.
-            if !(pivot > ROUNDING * before) {
+            if pivot.is_nan() || pivot <= ROUNDING * before {
                 return None;
             }
             let root = pivot.sqrt();
-            matrix[row * n..(row + 1) * n][row..].iter_mut().for_each(|value| *value /= root);
+            matrix[row * n..(row + 1) * n][row..]
+                .iter_mut()
+                .for_each(|value| *value /= root);
         }
         let mut solution = self.right;
         for row in 0..n {
-            let known: f64 = (0..row).map(|above| matrix[above * n + row] * solution[above]).sum();
+            let known: f64 = (0..row)
+                .map(|above| matrix[above * n + row] * solution[above])
+                .sum();
             solution[row] = (solution[row] - known) / matrix[row * n + row];
         }
         for row in (0..n).rev() {
@@ -98,6 +101,12 @@ mod tests {
         let mut shrunk = of_one();
         shrunk.ridge(1.0, 0);
         // (2 + 1) s = -3 for both.
-        assert!(shrunk.solve().unwrap().iter().all(|value| (value + 1.0).abs() < 1e-12));
+        assert!(
+            shrunk
+                .solve()
+                .unwrap()
+                .iter()
+                .all(|value| (value + 1.0).abs() < 1e-12)
+        );
     }
 }

@@ -10,9 +10,7 @@ pub enum Invalid {
     #[error("rows: their width is 0; a row needs at least one input")]
     NoWidth,
     /// Values that do not fill whole rows.
-    #[error(
-        "rows: {values} values do not make whole rows of width {width}; give a multiple of the width"
-    )]
+    #[error("rows: {values} values do not make whole rows of width {width}; give a multiple of the width")]
     PartialRow {
         /// How many were given.
         values: usize,
@@ -46,7 +44,9 @@ pub enum Invalid {
         remedy: &'static str,
     },
     /// Nothing to compare the row with.
-    #[error("background: it has no rows; give at least one row to compare with, for instance 10 to 100 of the training rows")]
+    #[error(
+        "background: it has no rows; give at least one row to compare with, for instance 10 to 100 of the training rows"
+    )]
     NoBackground,
     /// Nothing where at least one is needed.
     #[error("{field}: found none, expected at least one; {remedy}")]
@@ -73,7 +73,9 @@ pub enum Invalid {
         width: usize,
     },
     /// An input that two features name.
-    #[error("groups: input {input} belongs to feature {first:?} and to {second:?}; each input belongs to exactly one")]
+    #[error(
+        "groups: input {input} belongs to feature {first:?} and to {second:?}; each input belongs to exactly one"
+    )]
     InputTwice {
         /// Counted from 0.
         input: usize,
@@ -95,7 +97,9 @@ pub enum Invalid {
         name: String,
     },
     /// A score that is no number.
-    #[error("scores: the model gave {found} for row {row} of a batch, expected a finite number; look at the model and at the row's inputs")]
+    #[error(
+        "scores: the model gave {found} for row {row} of a batch, expected a finite number; look at the model and at the row's inputs"
+    )]
     ScoreNotFinite {
         /// Of the batch or the list of coalitions, counted from 0.
         row: usize,
@@ -103,7 +107,9 @@ pub enum Invalid {
         found: f64,
     },
     /// Too few coalitions for the features.
-    #[error("budget: {found} coalitions are too few for {features} features that vary, expected at least {least}; raise the budget, or group features")]
+    #[error(
+        "budget: {found} coalitions are too few for {features} features that vary, expected at least {least}; raise the budget, or group features"
+    )]
     BudgetTooSmall {
         /// The budget.
         found: usize,
@@ -131,13 +137,17 @@ pub enum Invalid {
         name: String,
     },
     /// Equations that have no single answer.
-    #[error("{field}: the equations have no single answer, for the samples do not tell the features apart; raise the number of samples")]
+    #[error(
+        "{field}: the equations have no single answer, for the samples do not tell the features apart; raise the number of samples"
+    )]
     Singular {
         /// Which explanation.
         field: &'static str,
     },
     /// A value of another kind than the feature's.
-    #[error("feature {feature:?}: found {found}, expected {expected}; give its value in the kind that the feature was declared with")]
+    #[error(
+        "feature {feature:?}: found {found}, expected {expected}; give its value in the kind that the feature was declared with"
+    )]
     Kind {
         /// Its name.
         feature: String,

@@ -76,7 +76,11 @@ impl Feature {
             Some(digits) if digits.chars().all(|digit| matches!(digit, '0' | '.')) => digits.to_owned(),
             _ => text,
         };
-        if unit.is_empty() { text } else { format!("{text} {unit}") }
+        if unit.is_empty() {
+            text
+        } else {
+            format!("{text} {unit}")
+        }
     }
 
     /// A value in words; texts are cut.

@@ -45,12 +45,7 @@ impl<'a, S: Scorer> Background<'a, S> {
     ///
     /// # Errors
     /// When the background is empty, when widths differ, or when an input of the row is not finite.
-    pub fn new(
-        scorer: S,
-        row: &'a [f32],
-        background: &'a Rows,
-        groups: &'a Groups,
-    ) -> Result<Self, Invalid> {
+    pub fn new(scorer: S, row: &'a [f32], background: &'a Rows, groups: &'a Groups) -> Result<Self, Invalid> {
         groups.fits("row", row.len())?;
         groups.fits("background", background.width())?;
         if background.is_empty() {
@@ -188,5 +183,7 @@ pub(crate) fn ends<G: Game + ?Sized>(game: &G) -> Result<(f64, f64), Error<G::Er
 
 /// Players that may change a set's worth.
 pub(crate) fn active<G: Game + ?Sized>(game: &G) -> Vec<usize> {
-    (0..game.players()).filter(|player| !game.is_idle(*player)).collect()
+    (0..game.players())
+        .filter(|player| !game.is_idle(*player))
+        .collect()
 }

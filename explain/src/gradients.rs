@@ -93,12 +93,7 @@ struct Paths<'a, M: ?Sized> {
 }
 
 impl<'a, M: Gradients + ?Sized> Paths<'a, M> {
-    fn new(
-        model: &'a M,
-        row: &'a [f32],
-        background: &'a Rows,
-        groups: &'a Groups,
-    ) -> Result<Self, Invalid> {
+    fn new(model: &'a M, row: &'a [f32], background: &'a Rows, groups: &'a Groups) -> Result<Self, Invalid> {
         groups.fits("row", row.len())?;
         groups.fits("background", background.width())?;
         if background.is_empty() {

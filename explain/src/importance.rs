@@ -71,7 +71,9 @@ impl Contribution {
             }
         }
         // Rounding must not lift a sum of ones over 1.
-        vector.iter_mut().for_each(|entry| *entry = (*entry / rows * weight).min(weight));
+        vector
+            .iter_mut()
+            .for_each(|entry| *entry = (*entry / rows * weight).min(weight));
         vector[features] = weight;
         Ok(vector)
     }
@@ -92,9 +94,10 @@ impl Contribution {
             return Err(Invalid::range("sum of contributions", *found, "finite numbers"));
         }
         match sum.split_last() {
-            Some((weight, sums)) if *weight > 0.0 => {
-                Ok(sums.iter().map(|sum| (sum / weight).clamp(0.0, 1.0) * self.clip).collect())
-            }
+            Some((weight, sums)) if *weight > 0.0 => Ok(sums
+                .iter()
+                .map(|sum| (sum / weight).clamp(0.0, 1.0) * self.clip)
+                .collect()),
             _ => Err(Invalid::Empty {
                 field: "rows in the sum of contributions",
                 remedy: "wait for a sum with a bank that explained rows",
@@ -131,12 +134,22 @@ impl Dependence {
             "give the feature's value in each explained row",
         )?;
         if feature >= features {
-            return Err(Invalid::range("feature", feature as f64, "one of the attributions' features, counted from 0"));
+            return Err(Invalid::range(
+                "feature",
+                feature as f64,
+                "one of the attributions' features, counted from 0",
+            ));
         }
         if let Some(found) = values.iter().flatten().find(|value| !value.is_finite()) {
-            return Err(Invalid::range("values", *found, "finite numbers, or none where one is missing"));
+            return Err(Invalid::range(
+                "values",
+                *found,
+                "finite numbers, or none where one is missing",
+            ));
         }
-        let amounts = attributions.iter().filter_map(|attribution| attribution.values.get(feature).copied());
+        let amounts = attributions
+            .iter()
+            .filter_map(|attribution| attribution.values.get(feature).copied());
         let (mut points, mut without) = (Vec::new(), Vec::new());
         for (value, amount) in values.iter().zip(amounts) {
             match value {
@@ -194,16 +207,38 @@ mod tests {
             clip: 2.0,
             most_rows: 100,
         };
-        let vectors = [contribution.vector(&one, 2).unwrap(), contribution.vector(&two, 2).unwrap(), contribution.vector(&[], 2).unwrap()];
-        let sum: Vec<f64> = (0..3).map(|at| vectors.iter().map(|vector| vector[at]).sum()).collect();
+        let vectors = [
+            contribution.vector(&one, 2).unwrap(),
+            contribution.vector(&two, 2).unwrap(),
+            contribution.vector(&[], 2).unwrap(),
+        ];
+        let sum: Vec<f64> = (0..3)
+            .map(|at| vectors.iter().map(|vector| vector[at]).sum())
+            .collect();
         let together = contribution.importance(&sum, 2).unwrap();
-        assert!((together[0] - 1.0).abs() < 1e-12 && (together[1] - 2.0 / 3.0).abs() < 1e-12, "{together:?}");
+        assert!(
+            (together[0] - 1.0).abs() < 1e-12 && (together[1] - 2.0 / 3.0).abs() < 1e-12,
+            "{together:?}"
+        );
         // A bank of many rows weighs as the most rows do, and no entry leaves its range.
         let many = vec![of(&[9.0, 0.0]); 1_000];
         assert_eq!(contribution.vector(&many, 2).unwrap(), [1.0, 0.0, 1.0]);
-        assert!(contribution.importance(&[0.0; 3], 2).unwrap_err().to_string().contains("found none"));
+        assert!(
+            contribution
+                .importance(&[0.0; 3], 2)
+                .unwrap_err()
+                .to_string()
+                .contains("found none")
+        );
         assert!(contribution.importance(&[0.0; 2], 2).is_err());
-        assert!(Contribution { clip: f64::NAN, ..contribution }.vector(&one, 2).is_err());
+        assert!(
+            Contribution {
+                clip: f64::NAN,
+                ..contribution
+            }
+            .vector(&one, 2)
+            .is_err()
+        );
         assert!(importance(&[]).is_err() && importance(&[of(&[1.0]), of(&[])]).is_err());
     }
 

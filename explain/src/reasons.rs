@@ -77,22 +77,37 @@ impl Notice<'_> {
                 against.push((at, *value, feature));
             }
         }
-        against.sort_by(|one, two| two.1.abs().total_cmp(&one.1.abs()).then_with(|| one.2.name.cmp(&two.2.name)));
+        against.sort_by(|one, two| {
+            two.1
+                .abs()
+                .total_cmp(&one.1.abs())
+                .then_with(|| one.2.name.cmp(&two.2.name))
+        });
         let all: f64 = against.iter().map(|(_, amount, _)| amount.abs()).sum();
         let is_protected = |feature: &Feature| self.protected.contains(&feature.name.as_str());
-        let (withheld, open): (Vec<_>, Vec<_>) = against.into_iter().partition(|(_, _, feature)| is_protected(feature));
+        let (withheld, open): (Vec<_>, Vec<_>) = against
+            .into_iter()
+            .partition(|(_, _, feature)| is_protected(feature));
         let named = open.iter().take(self.most).enumerate();
         let reasons = named.map(|(rank, (at, amount, feature))| Reason {
             feature: *at,
             amount: *amount,
             share: amount.abs() / all,
-            sentence: format!("{} {} the score{}", self.subject(*at, feature), self.did(), place(rank)),
+            sentence: format!(
+                "{} {} the score{}",
+                self.subject(*at, feature),
+                self.did(),
+                place(rank)
+            ),
             detail: self.detail(*at, feature),
         });
         let reasons: Vec<Reason> = reasons.collect();
         let mut remarks = Vec::new();
         if !withheld.is_empty() {
-            let names: Vec<&str> = withheld.iter().map(|(_, _, feature)| feature.name.as_str()).collect();
+            let names: Vec<&str> = withheld
+                .iter()
+                .map(|(_, _, feature)| feature.name.as_str())
+                .collect();
             remarks.push(format!(
                 "Protected and therefore not given as a reason, though the score moved against the person by it: {}.",
                 names.join(", ")
@@ -113,7 +128,12 @@ impl Notice<'_> {
         let remedy = "give one for each feature, in one order";
         Invalid::size(("values", "values"), self.values.len(), features, remedy)?;
         Invalid::size(("background", "columns"), self.background.len(), features, remedy)?;
-        Invalid::size(("attribution", "features"), attribution.values.len(), features, remedy)?;
+        Invalid::size(
+            ("attribution", "features"),
+            attribution.values.len(),
+            features,
+            remedy,
+        )?;
         if let Some(found) = attribution.values.iter().find(|value| !value.is_finite()) {
             return Err(Invalid::range("attribution", *found, "finite numbers"));
         }

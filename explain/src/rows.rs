@@ -180,7 +180,11 @@ impl Groups {
         let width = names.len();
         Self::new(
             width,
-            names.into_iter().zip(0..).map(|(name, at)| (name, vec![at])).collect(),
+            names
+                .into_iter()
+                .zip(0..)
+                .map(|(name, at)| (name, vec![at]))
+                .collect(),
         )
     }
 

@@ -5,7 +5,8 @@ use std::convert::Infallible;
 
 use proptest::prelude::*;
 use veilsum_explain::{
-    Counterfactual, Direction, Distribution, Error, Feature, Goal, Groups, Moves, Outcome, Rows, Scorer, Value,
+    Counterfactual, Direction, Distribution, Error, Feature, Goal, Groups, Moves, Outcome, Rows, Scorer,
+    Value,
 };
 
 /// A sum of weights, and a product of the first two inputs.
@@ -13,7 +14,12 @@ struct Bent(Vec<f64>, f64);
 
 impl Bent {
     fn score(&self, row: &[f32]) -> f64 {
-        let sum: f64 = self.0.iter().zip(row).map(|(weight, input)| weight * f64::from(*input)).sum();
+        let sum: f64 = self
+            .0
+            .iter()
+            .zip(row)
+            .map(|(weight, input)| weight * f64::from(*input))
+            .sum();
         sum + self.1 * f64::from(row[0]) * f64::from(row[1])
     }
 }
@@ -39,22 +45,36 @@ struct Table {
 fn encode(feature: usize, value: &Value) -> Result<Vec<f32>, Infallible> {
     Ok(match value {
         Value::Number(number) => vec![*number as f32],
-        Value::Category(name) if feature == 3 => vec![f32::from(u8::from(name == "a")), f32::from(u8::from(name == "b"))],
+        Value::Category(name) if feature == 3 => {
+            vec![f32::from(u8::from(name == "a")), f32::from(u8::from(name == "b"))]
+        }
         _ => vec![0.0],
     })
 }
 
 fn table(numbers: [u8; 3]) -> Table {
-    let steps = |direction| Moves::Steps { low: 0.0, high: 4.0, step: 1.0, direction };
+    let steps = |direction| Moves::Steps {
+        low: 0.0,
+        high: 4.0,
+        step: 1.0,
+        direction,
+    };
     let known = || Distribution::new(vec![0.0, 1.0, 2.0, 3.0, 4.0]).ok();
     let numbers = numbers.map(f64::from);
     let mut row: Vec<f32> = numbers.iter().map(|number| *number as f32).collect();
     row.extend([1.0, 0.0]);
     let mut values: Vec<Value> = numbers.map(Value::Number).to_vec();
     values.push(Value::Category("a".to_owned()));
-    let mut features: Vec<Feature> = ["one", "two", "three"].map(|name| Feature::number(name, "", 0)).to_vec();
+    let mut features: Vec<Feature> = ["one", "two", "three"]
+        .map(|name| Feature::number(name, "", 0))
+        .to_vec();
     features.push(Feature::category("four"));
-    let inputs = [("one", vec![0]), ("two", vec![1]), ("three", vec![2]), ("four", vec![3, 4])];
+    let inputs = [
+        ("one", vec![0]),
+        ("two", vec![1]),
+        ("three", vec![2]),
+        ("four", vec![3, 4]),
+    ];
     Table {
         features,
         groups: Groups::new(5, inputs.map(|(name, inputs)| (name.to_owned(), inputs)).to_vec()).unwrap(),
@@ -96,7 +116,13 @@ impl Table {
                 continue;
             }
             let changed = (0..3).filter(|at| to[*at] != own[*at]).count() + usize::from(other);
-            let row = [to[0], to[1], to[2], f32::from(u8::from(!other)), f32::from(u8::from(other))];
+            let row = [
+                to[0],
+                to[1],
+                to[2],
+                f32::from(u8::from(!other)),
+                f32::from(u8::from(other)),
+            ];
             let ranks: f64 = (0..3).map(|at| f64::from((to[at] - own[at]).abs()) / 5.0).sum();
             let distance = ranks + if other { 1.0 / 3.0 } else { 0.0 };
             if changed <= most && goal.is_met(model.score(&row)) && best.is_none_or(|best| distance < best) {
@@ -153,22 +179,41 @@ fn by_hand() {
     let mut table = table([2, 2, 2]);
     let model = Bent(vec![1.0, 1.0, 1.0, 0.0, 2.0], 0.0);
     // 6 now. The category alone gives 8, for a third; a number would have to go two ranks, for two fifths.
-    let Outcome::Found(found) = table.task(Goal::AtLeast(8.0), 2).search(&model, encode).unwrap() else { panic!() };
+    let Outcome::Found(found) = table.task(Goal::AtLeast(8.0), 2).search(&model, encode).unwrap() else {
+        panic!()
+    };
     assert_eq!(found.changes.len(), 1);
-    assert_eq!((found.changes[0].feature, &found.changes[0].to), (3, &Value::Category("b".to_owned())));
+    assert_eq!(
+        (found.changes[0].feature, &found.changes[0].to),
+        (3, &Value::Category("b".to_owned()))
+    );
     assert!(found.is_smallest && found.score == 8.0);
     table.moves[3] = Moves::Fixed;
-    let Outcome::Found(found) = table.task(Goal::AtLeast(8.0), 2).search(&model, encode).unwrap() else { panic!() };
+    let Outcome::Found(found) = table.task(Goal::AtLeast(8.0), 2).search(&model, encode).unwrap() else {
+        panic!()
+    };
     assert_eq!(found.changes[0].to, Value::Number(4.0));
     assert_eq!(found.changes.len(), 1, "of equal distances the fewer changes");
     // Down by more than the first and the third can go: the second may only rise.
     let outcome = table.task(Goal::AtMost(1.0), 2).search(&model, encode).unwrap();
-    assert_eq!(outcome, Outcome::NotFound { score: 6.0, nearest: 2.0, is_certain: true });
+    assert_eq!(
+        outcome,
+        Outcome::NotFound {
+            score: 6.0,
+            nearest: 2.0,
+            is_certain: true
+        }
+    );
     let outcome = table.task(Goal::AtMost(6.0), 2).search(&model, encode).unwrap();
     assert_eq!(outcome, Outcome::AlreadyMet { score: 6.0 });
     // With room for a few pairs only it finds something, and does not say that it is the smallest.
-    let few = Counterfactual { most_pairs: 3, ..table.task(Goal::AtLeast(9.0), 2) };
-    let Outcome::Found(found) = few.search(&model, encode).unwrap() else { panic!() };
+    let few = Counterfactual {
+        most_pairs: 3,
+        ..table.task(Goal::AtLeast(9.0), 2)
+    };
+    let Outcome::Found(found) = few.search(&model, encode).unwrap() else {
+        panic!()
+    };
     assert!(!found.is_smallest && found.score >= 9.0);
 }
 
@@ -177,10 +222,19 @@ fn what_cannot_be_searched_is_told() {
     let mut table = table([2, 2, 2]);
     let model = Bent(vec![1.0; 5], 0.0);
     let says = |table: &Table, words: &str| {
-        let error = table.task(Goal::AtLeast(99.0), 2).search(&model, encode).unwrap_err().to_string();
+        let error = table
+            .task(Goal::AtLeast(99.0), 2)
+            .search(&model, encode)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(words), "{error:?} has not {words:?}");
     };
-    let steps = |low, high, step| Moves::Steps { low, high, step, direction: Direction::Either };
+    let steps = |low, high, step| Moves::Steps {
+        low,
+        high,
+        step,
+        direction: Direction::Either,
+    };
     table.moves[0] = steps(0.0, 1e9, 1e-3);
     says(&table, "at most 10,000");
     table.moves[0] = steps(0.0, 1.0, 0.0);
@@ -189,15 +243,27 @@ fn what_cannot_be_searched_is_told() {
     says(&table, "high: found 0");
     table.moves[0] = steps(f64::NAN, 0.0, 1.0);
     says(&table, "low: found NaN");
-    table.moves[0] = Moves::Numbers { numbers: vec![f64::INFINITY], direction: Direction::Up };
+    table.moves[0] = Moves::Numbers {
+        numbers: vec![f64::INFINITY],
+        direction: Direction::Up,
+    };
     says(&table, "numbers: found inf");
     table.moves[0] = Moves::Categories(vec!["a".to_owned()]);
     says(&table, "\"one\": found moves to categories");
     table.moves.pop();
     says(&table, "moves: found 3");
     let table = self::table([2, 2, 2]);
-    assert!(matches!(table.task(Goal::AtLeast(f64::NAN), 2).search(&model, encode), Err(Error::Invalid(_))));
-    assert!(matches!(table.task(Goal::AtLeast(9.0), 0).search(&model, encode), Err(Error::Invalid(_))));
-    let wide = table.task(Goal::AtLeast(99.0), 2).search(&model, |_, _| Ok(vec![0.0; 3])).unwrap_err();
+    assert!(matches!(
+        table.task(Goal::AtLeast(f64::NAN), 2).search(&model, encode),
+        Err(Error::Invalid(_))
+    ));
+    assert!(matches!(
+        table.task(Goal::AtLeast(9.0), 0).search(&model, encode),
+        Err(Error::Invalid(_))
+    ));
+    let wide = table
+        .task(Goal::AtLeast(99.0), 2)
+        .search(&model, |_, _| Ok(vec![0.0; 3]))
+        .unwrap_err();
     assert!(wide.to_string().contains("encoded value: found 3"), "{wide}");
 }

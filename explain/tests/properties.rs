@@ -5,8 +5,8 @@ use std::convert::Infallible;
 
 use proptest::prelude::*;
 use veilsum_explain::{
-    Attribution, Background, Coalitions, Expected, Game, Gradients, Groups, Integrated, Kernel, Linear, Permutation,
-    Rows, Scorer,
+    Attribution, Background, Coalitions, Expected, Game, Gradients, Groups, Integrated, Kernel, Linear,
+    Permutation, Rows, Scorer,
 };
 
 /// tanh(a x) summed, and products of neighbours: nothing is additive, and the gradient is known.
@@ -22,9 +22,16 @@ impl Scorer for Bent {
     fn scores(&self, rows: &Rows) -> Result<Vec<f64>, Infallible> {
         let score = |row: &[f32]| {
             let of = |at: usize| f64::from(row[at]);
-            let bent: f64 = self.slopes.iter().enumerate().map(|(at, slope)| (slope * of(at)).tanh()).sum();
+            let bent: f64 = self
+                .slopes
+                .iter()
+                .enumerate()
+                .map(|(at, slope)| (slope * of(at)).tanh())
+                .sum();
             let products = self.products.iter().enumerate();
-            bent + products.map(|(at, factor)| factor * of(at) * of(at + 1)).sum::<f64>()
+            bent + products
+                .map(|(at, factor)| factor * of(at) * of(at + 1))
+                .sum::<f64>()
         };
         Ok(rows.iter().map(score).collect())
     }
@@ -36,7 +43,9 @@ impl Gradients for Bent {
         for row in rows.iter() {
             let of = |at: usize| f64::from(row[at]);
             let slopes = self.slopes.iter().enumerate();
-            let mut own: Vec<f64> = slopes.map(|(at, slope)| slope / (slope * of(at)).cosh().powi(2)).collect();
+            let mut own: Vec<f64> = slopes
+                .map(|(at, slope)| slope / (slope * of(at)).cosh().powi(2))
+                .collect();
             for (at, factor) in self.products.iter().enumerate() {
                 own[at] += factor * of(at + 1);
                 own[at + 1] += factor * of(at);
@@ -63,13 +72,17 @@ fn case(widths: std::ops::Range<usize>) -> impl Strategy<Value = Case> {
     (widths, 1_usize..5).prop_flat_map(|(width, rows)| {
         let numbers = |count| prop::collection::vec(-1.5_f64..1.5, count);
         let inputs = |count| prop::collection::vec(input(), count);
-        (numbers(width), numbers(width - 1), inputs(width), inputs(width * rows)).prop_map(
-            move |(slopes, products, row, background)| Case {
+        (
+            numbers(width),
+            numbers(width - 1),
+            inputs(width),
+            inputs(width * rows),
+        )
+            .prop_map(move |(slopes, products, row, background)| Case {
                 model: Bent { slopes, products },
                 row,
                 background: Rows::new(width, background).unwrap(),
-            },
-        )
+            })
     })
 }
 
@@ -77,7 +90,13 @@ fn single(width: usize) -> Groups {
     Groups::single((0..width).map(|at| at.to_string()).collect()).unwrap()
 }
 
-fn kernel(scorer: &impl Scorer<Error = Infallible>, row: &[f32], background: &Rows, groups: &Groups, coalitions: usize) -> Attribution {
+fn kernel(
+    scorer: &impl Scorer<Error = Infallible>,
+    row: &[f32],
+    background: &Rows,
+    groups: &Groups,
+    coalitions: usize,
+) -> Attribution {
     let game = Background::new(scorer, row, background, groups).unwrap();
     Kernel { coalitions, seed: 3 }.explain(&game).unwrap().attribution
 }
@@ -85,7 +104,12 @@ fn kernel(scorer: &impl Scorer<Error = Infallible>, row: &[f32], background: &Ro
 fn near(one: &[f64], two: &[f64], tolerance: f64) -> Result<(), TestCaseError> {
     prop_assert_eq!(one.len(), two.len());
     for (one_value, two_value) in one.iter().zip(two) {
-        prop_assert!((one_value - two_value).abs() <= tolerance, "{:?} beside {:?}", one, two);
+        prop_assert!(
+            (one_value - two_value).abs() <= tolerance,
+            "{:?} beside {:?}",
+            one,
+            two
+        );
     }
     Ok(())
 }

@@ -55,8 +55,14 @@ fn sentences_by_hand() {
         adverse: Adverse::Higher,
         most: 4,
     };
-    let found = notice.reasons(&attribution(&[0.3, 0.1, 0.2, 0.1, 0.05, 0.25])).unwrap();
-    let sentences: Vec<&str> = found.reasons.iter().map(|reason| reason.sentence.as_str()).collect();
+    let found = notice
+        .reasons(&attribution(&[0.3, 0.1, 0.2, 0.1, 0.05, 0.25]))
+        .unwrap();
+    let sentences: Vec<&str> = found
+        .reasons
+        .iter()
+        .map(|reason| reason.sentence.as_str())
+        .collect();
     // Income and the date are equal: by name.
     assert_eq!(
         sentences,
@@ -67,7 +73,10 @@ fn sentences_by_hand() {
             "Opened on 2024-03-01 raised the score fourth most",
         ]
     );
-    assert_eq!(found.reasons[0].detail, "Utilisation: 92 %; 92 % of the rows compared with have at most that");
+    assert_eq!(
+        found.reasons[0].detail,
+        "Utilisation: 92 %; 92 % of the rows compared with have at most that"
+    );
     assert!((found.reasons[0].share - 0.3).abs() < 1e-12);
     assert_eq!(found.withheld, [5]);
     assert!(found.remarks[0].contains("Protected") && found.remarks[0].contains("Age"));
@@ -78,15 +87,26 @@ fn sentences_by_hand() {
         most: 2,
         ..notice
     };
-    let found = lowered.reasons(&attribution(&[0.3, 0.1, 0.2, 0.1, -0.05, -0.25])).unwrap();
-    let sentences: Vec<&str> = found.reasons.iter().map(|reason| reason.sentence.as_str()).collect();
+    let found = lowered
+        .reasons(&attribution(&[0.3, 0.1, 0.2, 0.1, -0.05, -0.25]))
+        .unwrap();
+    let sentences: Vec<&str> = found
+        .reasons
+        .iter()
+        .map(|reason| reason.sentence.as_str())
+        .collect();
     assert_eq!(
         sentences,
-        ["Age below 25 years lowered the score most", "The words of purpose lowered the score second most"]
+        [
+            "Age below 25 years lowered the score most",
+            "The words of purpose lowered the score second most"
+        ]
     );
     assert!(found.withheld.is_empty() && found.remarks.is_empty());
 
-    let nothing = lowered.reasons(&attribution(&[0.3, 0.0, 0.0, 0.0, 0.0, 0.0])).unwrap();
+    let nothing = lowered
+        .reasons(&attribution(&[0.3, 0.0, 0.0, 0.0, 0.0, 0.0]))
+        .unwrap();
     assert!(nothing.reasons.is_empty() && nothing.remarks[0].contains("No feature"));
 }
 
@@ -107,15 +127,39 @@ fn what_does_not_fit_is_told() {
         assert!(error.contains(words), "{error:?} has not {words:?}");
     };
     says(&notice, &six, "no feature is called \"age\"");
-    let notice = Notice { protected: &[], ..notice };
+    let notice = Notice {
+        protected: &[],
+        ..notice
+    };
     says(&notice, &attribution(&[0.1; 5]), "attribution: found 5");
     says(&notice, &attribution(&[f64::NAN; 6]), "NaN");
-    says(&Notice { values: &values[..2], ..notice }, &six, "values: found 2");
+    says(
+        &Notice {
+            values: &values[..2],
+            ..notice
+        },
+        &six,
+        "values: found 2",
+    );
     let mut wrong = values.clone();
     wrong[0] = Value::Text("much".to_owned());
-    says(&Notice { values: &wrong, ..notice }, &six, "\"Utilisation\": found a text, expected a number");
+    says(
+        &Notice {
+            values: &wrong,
+            ..notice
+        },
+        &six,
+        "\"Utilisation\": found a text, expected a number",
+    );
     wrong[0] = Value::Number(f64::NAN);
-    says(&Notice { values: &wrong, ..notice }, &six, "not finite");
+    says(
+        &Notice {
+            values: &wrong,
+            ..notice
+        },
+        &six,
+        "not finite",
+    );
 }
 
 proptest! {

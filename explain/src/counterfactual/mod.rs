@@ -156,7 +156,11 @@ impl Counterfactual<'_> {
         for candidate in best.plan.iter().filter_map(|at| candidates.get(*at)) {
             changes.push(Change {
                 feature: candidate.feature,
-                from: self.values.get(candidate.feature).cloned().unwrap_or(Value::Missing),
+                from: self
+                    .values
+                    .get(candidate.feature)
+                    .cloned()
+                    .unwrap_or(Value::Missing),
                 to: candidate.value.clone(),
                 distance: candidate.distance,
             });
@@ -170,7 +174,11 @@ impl Counterfactual<'_> {
     }
 
     fn steps(&self, feature: usize) -> Result<Vec<(Value, f64)>, Invalid> {
-        let known = self.features.get(feature).zip(self.values.get(feature)).zip(self.moves.get(feature));
+        let known = self
+            .features
+            .get(feature)
+            .zip(self.values.get(feature))
+            .zip(self.moves.get(feature));
         let Some(((described, value), moves)) = known else {
             return Ok(Vec::new());
         };
@@ -207,7 +215,11 @@ impl Counterfactual<'_> {
             "give the inputs of the feature's group, in its order",
         )?;
         match inputs.iter().find(|input| !input.is_finite()) {
-            Some(found) => Err(Invalid::range("encoded value", f64::from(*found), "finite inputs")),
+            Some(found) => Err(Invalid::range(
+                "encoded value",
+                f64::from(*found),
+                "finite inputs",
+            )),
             None => Ok(()),
         }
     }

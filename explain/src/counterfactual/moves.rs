@@ -79,7 +79,10 @@ impl Moves {
             }
             Self::Categories(names) => {
                 let others = names.iter().map(|name| Value::Category(name.clone()));
-                Ok(others.filter(|value| value != from).map(|value| (value, OTHER)).collect())
+                Ok(others
+                    .filter(|value| value != from)
+                    .map(|value| (value, OTHER))
+                    .collect())
             }
             Self::Steps { .. } | Self::Numbers { .. } if !is_number => {
                 Err(kind("moves to numbers", "moves of its own kind"))
@@ -90,7 +93,10 @@ impl Moves {
                 step,
                 direction,
             } => numbers(&grid(*low, *high, *step)?, *direction, from, background),
-            Self::Numbers { numbers: all, direction } => numbers(all, *direction, from, background),
+            Self::Numbers {
+                numbers: all,
+                direction,
+            } => numbers(all, *direction, from, background),
         }
     }
 }
@@ -102,7 +108,11 @@ fn grid(low: f64, high: f64, step: f64) -> Result<Vec<f64>, Invalid> {
         }
     }
     if high < low {
-        return Err(Invalid::range("moves: high", high, "a number that is not below low"));
+        return Err(Invalid::range(
+            "moves: high",
+            high,
+            "a number that is not below low",
+        ));
     }
     if !(step.is_finite() && step > 0.0) {
         return Err(Invalid::range("moves: step", step, "a finite number above 0"));
@@ -110,10 +120,16 @@ fn grid(low: f64, high: f64, step: f64) -> Result<Vec<f64>, Invalid> {
     // Room for what rounding takes from a whole number of steps.
     let steps = ((high - low) / step * (1.0 + 1e-12)).floor();
     if steps > MOST_STEPS {
-        return Err(Invalid::range("moves: steps from low to high", steps, "at most 10,000; take a larger step"));
+        return Err(Invalid::range(
+            "moves: steps from low to high",
+            steps,
+            "at most 10,000; take a larger step",
+        ));
     }
     // At most 10,000, and not negative.
-    Ok((0..=steps as u32).map(|at| (low + f64::from(at) * step).min(high)).collect())
+    Ok((0..=steps as u32)
+        .map(|at| (low + f64::from(at) * step).min(high))
+        .collect())
 }
 
 fn numbers(
@@ -143,10 +159,22 @@ fn numbers(
         // Without a background by the range of what is allowed, its own number with it.
         (Some(own), None) => (number - own).abs() / (high.max(own) - low.min(own)),
     };
-    let mut steps: Vec<(f64, f64)> = all.iter().filter(|number| allowed(number)).map(|number| (*number, distance(*number))).collect();
+    let mut steps: Vec<(f64, f64)> = all
+        .iter()
+        .filter(|number| allowed(number))
+        .map(|number| (*number, distance(*number)))
+        .collect();
     // Of numbers with the same rank the nearer one first.
     let way = |number: f64| (number - own.unwrap_or(number)).abs();
-    steps.sort_by(|one, two| one.1.total_cmp(&two.1).then(way(one.0).total_cmp(&way(two.0))).then(one.0.total_cmp(&two.0)));
+    steps.sort_by(|one, two| {
+        one.1
+            .total_cmp(&two.1)
+            .then(way(one.0).total_cmp(&way(two.0)))
+            .then(one.0.total_cmp(&two.0))
+    });
     steps.dedup_by(|one, two| one.0 == two.0);
-    Ok(steps.into_iter().map(|(number, distance)| (Value::Number(number), distance)).collect())
+    Ok(steps
+        .into_iter()
+        .map(|(number, distance)| (Value::Number(number), distance))
+        .collect())
 }

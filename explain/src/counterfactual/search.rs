@@ -81,8 +81,14 @@ impl<S: Scorer> Search<'_, S> {
             let tried = self.try_all(pairs.into_iter(), &mut progress)?;
             if most >= 3 && changeable >= 3 {
                 complete = false;
-                let nearest = tried.iter().min_by(|one, two| self.shortfall(one).total_cmp(&self.shortfall(two)));
-                let starts = [(None, Growth::Far), (None, Growth::Cheap), (nearest.cloned(), Growth::Cheap)];
+                let nearest = tried
+                    .iter()
+                    .min_by(|one, two| self.shortfall(one).total_cmp(&self.shortfall(two)));
+                let starts = [
+                    (None, Growth::Far),
+                    (None, Growth::Cheap),
+                    (nearest.cloned(), Growth::Cheap),
+                ];
                 for (start, growth) in starts {
                     self.grow(start, growth, score, &mut progress)?;
                 }
@@ -98,7 +104,11 @@ impl<S: Scorer> Search<'_, S> {
 
     /// Features with candidates, which stand together.
     fn changeable(&self) -> usize {
-        let mut features: Vec<usize> = self.candidates.iter().map(|candidate| candidate.feature).collect();
+        let mut features: Vec<usize> = self
+            .candidates
+            .iter()
+            .map(|candidate| candidate.feature)
+            .collect();
         features.dedup();
         features.len()
     }
@@ -115,7 +125,11 @@ impl<S: Scorer> Search<'_, S> {
         let most = ((2.0 * self.task.most_pairs as f64).sqrt().floor() as usize).max(2);
         let all = order.len() <= most;
         if !all {
-            let gain = |at: &usize| singles.get(*at).map_or(f64::INFINITY, |tried| self.shortfall(tried));
+            let gain = |at: &usize| {
+                singles
+                    .get(*at)
+                    .map_or(f64::INFINITY, |tried| self.shortfall(tried))
+            };
             order.sort_by(|one, two| gain(one).total_cmp(&gain(two)).then(one.cmp(two)));
             order.truncate(most);
             order.sort_unstable();
@@ -124,7 +138,8 @@ impl<S: Scorer> Search<'_, S> {
         for (at, one) in order.iter().enumerate() {
             for two in order.iter().skip(at + 1) {
                 let (first, second) = (&self.candidates[*one], &self.candidates[*two]);
-                let is_smaller = best.is_none_or(|best| first.distance + second.distance < best.distance + ROUNDING);
+                let is_smaller =
+                    best.is_none_or(|best| first.distance + second.distance < best.distance + ROUNDING);
                 if first.feature != second.feature && is_smaller {
                     pairs.push(vec![*one, *two]);
                 }
@@ -147,12 +162,14 @@ impl<S: Scorer> Search<'_, S> {
             score,
         });
         while now.plan.len() < self.task.most_changes && !self.task.goal.is_met(now.score) {
-            let grown = (0..self.candidates.len()).filter(|at| self.is_free(*at, &now.plan)).map(|at| {
-                let mut plan = now.plan.clone();
-                plan.push(at);
-                plan.sort_unstable();
-                plan
-            });
+            let grown = (0..self.candidates.len())
+                .filter(|at| self.is_free(*at, &now.plan))
+                .map(|at| {
+                    let mut plan = now.plan.clone();
+                    plan.push(at);
+                    plan.sort_unstable();
+                    plan
+                });
             let tried = self.try_all(grown, progress)?;
             let before = self.shortfall(&now);
             let worth = |tried: &Tried| {
@@ -163,7 +180,9 @@ impl<S: Scorer> Search<'_, S> {
                     Growth::Cheap => gain / (tried.distance - now.distance).max(1e-3),
                 }
             };
-            let best = tried.into_iter().max_by(|one, two| worth(one).total_cmp(&worth(two)));
+            let best = tried
+                .into_iter()
+                .max_by(|one, two| worth(one).total_cmp(&worth(two)));
             match best.filter(|best| worth(best) > 0.0) {
                 Some(best) => now = best,
                 None => break,
@@ -174,7 +193,8 @@ impl<S: Scorer> Search<'_, S> {
 
     fn is_free(&self, at: usize, plan: &[usize]) -> bool {
         let feature = self.candidates[at].feature;
-        plan.iter().all(|other| self.candidates[*other].feature != feature)
+        plan.iter()
+            .all(|other| self.candidates[*other].feature != feature)
     }
 
     /// Leaves out changes, or makes one smaller, while the score stays there.
@@ -186,7 +206,8 @@ impl<S: Scorer> Search<'_, S> {
                 without.remove(place);
                 let own = &self.candidates[*at];
                 let smaller = self.candidates.iter().enumerate();
-                let smaller = smaller.filter(|(_, other)| other.feature == own.feature && other.distance < own.distance);
+                let smaller = smaller
+                    .filter(|(_, other)| other.feature == own.feature && other.distance < own.distance);
                 for (other, _) in smaller {
                     let mut plan = best.plan.clone();
                     plan[place] = other;
@@ -198,7 +219,11 @@ impl<S: Scorer> Search<'_, S> {
                 }
             }
             self.try_all(plans.into_iter(), progress)?;
-            if progress.best.as_ref().is_none_or(|after| !after.is_smaller_than(&best)) {
+            if progress
+                .best
+                .as_ref()
+                .is_none_or(|after| !after.is_smaller_than(&best))
+            {
                 return Ok(());
             }
         }
@@ -221,7 +246,10 @@ impl<S: Scorer> Search<'_, S> {
             for candidate in plan.iter().map(|at| &self.candidates[*at]) {
                 distance += candidate.distance;
                 let inputs = self.task.groups.inputs(candidate.feature);
-                inputs.iter().zip(&candidate.inputs).for_each(|(input, value)| row[*input] = *value);
+                inputs
+                    .iter()
+                    .zip(&candidate.inputs)
+                    .for_each(|(input, value)| row[*input] = *value);
             }
             tried.push(Tried {
                 plan,
@@ -231,7 +259,10 @@ impl<S: Scorer> Search<'_, S> {
             if batch.len() == BATCH || plans.peek().is_none() {
                 let first = tried.len() - batch.len();
                 let scores = scorer::scores(self.scorer, &batch)?;
-                tried[first..].iter_mut().zip(scores).for_each(|(tried, score)| tried.score = score);
+                tried[first..]
+                    .iter_mut()
+                    .zip(scores)
+                    .for_each(|(tried, score)| tried.score = score);
                 batch.clear();
             }
         }
@@ -239,7 +270,10 @@ impl<S: Scorer> Search<'_, S> {
             if self.shortfall(one) < self.task.goal.shortfall(progress.nearest) {
                 progress.nearest = one.score;
             }
-            let is_better = progress.best.as_ref().is_none_or(|best| one.is_smaller_than(best));
+            let is_better = progress
+                .best
+                .as_ref()
+                .is_none_or(|best| one.is_smaller_than(best));
             if self.task.goal.is_met(one.score) && is_better {
                 progress.best = Some(one.clone());
             }

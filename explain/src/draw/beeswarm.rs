@@ -4,8 +4,8 @@ use maud::{Markup, html};
 use veilsum_pictures::Picture;
 use veilsum_pictures::frame::{WIDTH, number, svg, text};
 
-use super::lines::Lines;
 use super::decimals;
+use super::lines::Lines;
 use crate::attribution::Attribution;
 use crate::distribution::Distribution;
 use crate::error::Invalid;
@@ -41,16 +41,25 @@ pub fn beeswarm(
     order.truncate(most.max(1));
     let every = attributions.len().div_ceil(MOST_ROWS);
     let rows: Vec<usize> = (0..attributions.len()).step_by(every).collect();
-    let amounts = || order.iter().flat_map(|at| rows.iter().map(move |row| attributions[*row].values[*at]));
-    let (low, high) = amounts().fold((0.0, 0.0), |(low, high), amount| (f64::min(low, amount), f64::max(high, amount)));
-    let air = ((high - low) * 0.04).max(1e-9);
+    let amounts = || {
+        order
+            .iter()
+            .flat_map(|at| rows.iter().map(move |row| attributions[*row].values[*at]))
+    };
+    let (low, high) = amounts().fold((0.0, 0.0), |(low, high), amount| {
+        (f64::min(low, amount), f64::max(high, amount))
+    });
+    // Without any amount the points stand in the middle.
+    let air = if high > low { 0.04 * (high - low) } else { 1.0 };
     let span = (low - air, high + air);
-    let labels: Vec<(String, String)> = order.iter().map(|at| (features[*at].name.clone(), String::new())).collect();
+    let labels: Vec<(String, String)> = order
+        .iter()
+        .map(|at| (features[*at].name.clone(), String::new()))
+        .collect();
     let lines = Lines::new(&labels, TOP, STEP, 16.0);
     let x = lines.scale(span);
-    let axis_name = format!("what it added to the {score}");
     let inside = html! {
-        (lines.axis(x, span, &axis_name))
+        (lines.axis(x, span, "what it added"))
         (lines.names(&labels))
         @for (line, at) in order.iter().enumerate() {
             @let colours = colours(*at, &rows, values);
@@ -64,12 +73,27 @@ pub fn beeswarm(
         (key())
     };
     let digits = decimals(high - low);
-    let told: Vec<String> = order.iter().map(|at| format!("{} {:.digits$}", features[*at].name, means[*at])).collect();
-    let title = format!("What features add to the {score} of many rows");
-    let part = if every > 1 { format!(" Of {} rows {} are drawn.", attributions.len(), rows.len()) } else { String::new() };
+    let told: Vec<String> = order
+        .iter()
+        .map(|at| format!("{} {:.digits$}", features[*at].name, means[*at]))
+        .collect();
+    let title = "What features add, row by row".to_owned();
+    let part = if every > 1 {
+        format!(" Of {} rows {} are drawn.", attributions.len(), rows.len())
+    } else {
+        String::new()
+    };
     let more = means.len() - order.len();
-    let more = if more > 0 { format!(" {more} features with smaller amounts are not drawn.") } else { String::new() };
-    let rows_told = if attributions.len() == 1 { "one row".to_owned() } else { format!("{} rows", attributions.len()) };
+    let more = if more > 0 {
+        format!(" {more} features with smaller amounts are not drawn.")
+    } else {
+        String::new()
+    };
+    let rows_told = if attributions.len() == 1 {
+        "one row".to_owned()
+    } else {
+        format!("{} rows", attributions.len())
+    };
     let caption = format!(
         "A point is a row: right of 0 the feature raised its {score}, left of it lowered it. Blue points have the feature's small values, amber ones its \
          large values, grey ones a category, a text or none.{part}{more}"
@@ -90,7 +114,10 @@ fn check(
     Invalid::size(("values", "rows"), values.len(), attributions.len(), remedy)?;
     for row in values {
         Invalid::size(("values", "values in a row"), row.len(), width, remedy)?;
-        features.iter().zip(row).try_for_each(|(feature, value)| feature.check(value))?;
+        features
+            .iter()
+            .zip(row)
+            .try_for_each(|(feature, value)| feature.check(value))?;
     }
     let mut amounts = attributions.iter().flat_map(|attribution| &attribution.values);
     match amounts.find(|amount| !amount.is_finite()) {
@@ -146,7 +173,7 @@ fn key() -> Markup {
     html! {
         (text(start - 6.0, 20.0, "end", "p-soft e-small", "small value"))
         @for colour in 0..COLOURS {
-            rect.{ "e-v" (colour) } x=(number(start + 10.0 * f64::from(colour))) y="10" width="10" height="11" {}
+            rect.{ "e-v" (colour) } x=(number(start + 10.0 * f64::from(colour))) y="10" width="10" height="11" shape-rendering="crispEdges" {}
         }
         (text(start + 10.0 * f64::from(COLOURS) + 6.0, 20.0, "start", "p-soft e-small", "large"))
     }

@@ -17,12 +17,15 @@ const MOST_POINTS: usize = 600;
 /// # Errors
 /// When the feature has no value in any row.
 pub fn dependence(dependence: &Dependence, feature: &Feature, score: &str) -> Result<Picture, Invalid> {
-    let ends = |values: &mut dyn Iterator<Item = f64>| values.fold(None, |span: Option<(f64, f64)>, value| {
-        let (low, high) = span.unwrap_or((value, value));
-        Some((low.min(value), high.max(value)))
-    });
+    let ends = |values: &mut dyn Iterator<Item = f64>| {
+        values.fold(None, |span: Option<(f64, f64)>, value| {
+            let (low, high) = span.unwrap_or((value, value));
+            Some((low.min(value), high.max(value)))
+        })
+    };
     let points = &dependence.points;
-    let spans = ends(&mut points.iter().map(|point| point.0)).zip(ends(&mut points.iter().map(|point| point.1)));
+    let spans =
+        ends(&mut points.iter().map(|point| point.0)).zip(ends(&mut points.iter().map(|point| point.1)));
     let Some(((first, last), (low, high))) = spans else {
         return Err(Invalid::Empty {
             field: "values of the feature",
@@ -30,9 +33,21 @@ pub fn dependence(dependence: &Dependence, feature: &Feature, score: &str) -> Re
         });
     };
     // A single value gets room on both sides, so that its points stand in the middle.
-    let wide = if last > first { 0.03 * (last - first) } else { first.abs().max(1.0) * 0.1 };
-    let tall = ((high - low) * 0.08).max(high.abs().max(low.abs()) * 1e-3).max(1e-9);
-    let frame = Frame::new((first - wide, last + wide), ((low - tall).min(0.0), (high + tall).max(0.0)));
+    let wide = if last > first {
+        0.03 * (last - first)
+    } else {
+        first.abs().max(1.0) * 0.1
+    };
+    let most = high.abs().max(low.abs());
+    let tall = if most > 0.0 {
+        (0.08 * (high - low)).max(0.05 * most)
+    } else {
+        1.0
+    };
+    let frame = Frame::new(
+        (first - wide, last + wide),
+        ((low - tall).min(0.0), (high + tall).max(0.0)),
+    );
     let unit = match &feature.kind {
         Kind::Number { unit, .. } if !unit.is_empty() => format!(" in {unit}"),
         _ => String::new(),
@@ -56,17 +71,30 @@ pub fn dependence(dependence: &Dependence, feature: &Feature, score: &str) -> Re
     let digits = decimals(high - low);
     let missing = match dependence.missing {
         Some((mean, 1)) => format!(" In one row it is missing, which added {}.", signed(mean, digits)),
-        Some((mean, rows)) => format!(" In {rows} rows it is missing, which added {} on average.", signed(mean, digits)),
+        Some((mean, rows)) => format!(
+            " In {rows} rows it is missing, which added {} on average.",
+            signed(mean, digits)
+        ),
         None => String::new(),
     };
-    let part = if every > 1 { format!(" Of {} rows {} are drawn.", points.len(), drawn.len()) } else { String::new() };
+    let part = if every > 1 {
+        format!(" Of {} rows {} are drawn.", points.len(), drawn.len())
+    } else {
+        String::new()
+    };
     let title = format!("{}: its value and what it adds", feature.name);
-    let caption = format!("A point is a row; the line is the mean over rows with like values.{missing}{part}");
+    let caption =
+        format!("A point is a row; the line is the mean over rows with like values.{missing}{part}");
     let told: Vec<String> = dependence
         .trend
         .iter()
         .map(|(value, amount)| format!("about {} adds {}", feature.tell(*value), signed(*amount, digits)))
         .collect();
     let spoken = format!("{}: {}.{missing}", feature.name, told.join("; "));
-    Ok(Picture::new(title.clone(), caption, svg(WIDTH, HEIGHT, &title, &spoken, &inside), false))
+    Ok(Picture::new(
+        title.clone(),
+        caption,
+        svg(WIDTH, HEIGHT, &title, &spoken, &inside),
+        false,
+    ))
 }

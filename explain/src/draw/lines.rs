@@ -6,8 +6,8 @@ use veilsum_pictures::frame::{Axis, Scale, WIDTH, number, text, ticks};
 use crate::feature::shortened;
 
 /// Of a letter of 14 units and of one of 12, about.
-const LETTER: f64 = 7.4;
-const SMALL: f64 = 6.4;
+const LETTER: f64 = 8.0;
+const SMALL: f64 = 7.0;
 /// Letters of a name that are drawn; the table beside a picture has all of them.
 const LONGEST: usize = 22;
 const BOTTOM: f64 = 46.0;
@@ -25,9 +25,10 @@ impl Lines {
     /// `labels` are names with what stands under each, if anything does; the axis ends `margin` before the drawing's edge.
     pub(super) fn new(labels: &[(String, String)], top: f64, step: f64, margin: f64) -> Self {
         let width = |(name, under): &(String, String)| {
-            let name = shortened(name, LONGEST).chars().count() as f64;
+            let (name, second) = broken(name, under.is_empty());
+            let letters = name.chars().count().max(second.chars().count()) as f64;
             let under = shortened(under, LONGEST + 3).chars().count() as f64;
-            f64::max(LETTER * name, SMALL * under)
+            f64::max(LETTER * letters, SMALL * under)
         };
         let longest = labels.iter().map(width).fold(0.0, f64::max);
         Self {
@@ -63,10 +64,11 @@ impl Lines {
         html! {
             @for (line, (name, under)) in labels.iter().enumerate() {
                 @let middle = self.middle(line);
-                @if under.is_empty() {
-                    (text(self.left - 8.0, middle + 5.0, "end", "p-ink", &shortened(name, LONGEST)))
-                } @else {
-                    (text(self.left - 8.0, middle - 2.0, "end", "p-ink", &shortened(name, LONGEST)))
+                @let (first, second) = broken(name, under.is_empty());
+                @let lift = if second.is_empty() && under.is_empty() { 5.0 } else { -2.0 };
+                (text(self.left - 8.0, middle + lift, "end", "p-ink", &first))
+                @if !second.is_empty() { (text(self.left - 8.0, middle + 13.0, "end", "p-ink", &second)) }
+                @if !under.is_empty() {
                     (text(self.left - 8.0, middle + 13.0, "end", "p-soft e-small", &shortened(under, LONGEST + 3)))
                 }
             }
@@ -93,12 +95,28 @@ impl Lines {
                 @let at = number(x.at(0.0));
                 line.e-zero x1=(at) y1=(number(self.top)) x2=(at) y2=(number(bottom + 4.0)) {}
             }
-            (text((self.left + self.right) / 2.0, bottom + 38.0, "middle", "p-soft", name))
+            @let (half, middle) = (Self::room(name) / 2.0, (self.left + self.right) / 2.0);
+            (text(middle.min(WIDTH - half), bottom + 38.0, "middle", "p-soft", name))
         }
+    }
+
+    /// How wide the part with the axis is.
+    pub(super) fn width(&self) -> f64 {
+        self.right - self.left
     }
 
     /// How wide words are, about.
     pub(super) fn room(words: &str) -> f64 {
         LETTER * words.chars().count() as f64 + 8.0
+    }
+}
+
+/// A name on one line, or on two where it is long and there is room for a second.
+fn broken(name: &str, is_roomy: bool) -> (String, String) {
+    let fits = name.chars().count() <= LONGEST;
+    let head: String = name.chars().take(LONGEST + 1).collect();
+    match head.rfind(' ').filter(|at| is_roomy && !fits && *at > 0) {
+        Some(at) => (name[..at].to_owned(), shortened(name[at..].trim_start(), LONGEST)),
+        None => (shortened(name, LONGEST), String::new()),
     }
 }

@@ -37,39 +37,45 @@ pub fn waterfall(
     of_one_width(std::slice::from_ref(attribution), features.len())?;
     let remedy = "give one for each feature";
     Invalid::size(("values", "values"), values.len(), features.len(), remedy)?;
-    let all = attribution.values.iter().chain([&attribution.base, &attribution.score]);
+    let all = attribution
+        .values
+        .iter()
+        .chain([&attribution.base, &attribution.score]);
     if let Some(found) = all.clone().find(|amount| !amount.is_finite()) {
         return Err(Invalid::range("attribution", *found, "finite numbers"));
     }
     let parts = parts(attribution, features, values, most.max(1));
     let ends = parts.iter().flat_map(|part| [part.from, part.to]);
-    let (low, high) = ends.fold((attribution.base, attribution.base), |(low, high), at| (low.min(at), high.max(at)));
-    let digits = decimals((high - low).max(attribution.base.abs() * 1e-3));
-    let labels: Vec<(String, String)> = parts.iter().map(|part| (part.name.clone(), part.under.clone())).collect();
+    let (low, high) = ends.fold((attribution.base, attribution.base), |(low, high), at| {
+        (low.min(at), high.max(at))
+    });
+    let digits = decimals((high - low).max(attribution.base.abs() * 0.1));
+    let labels: Vec<(String, String)> = parts
+        .iter()
+        .map(|part| (part.name.clone(), part.under.clone()))
+        .collect();
     let lines = Lines::new(&labels, TOP, STEP, 16.0);
-    // Room for the words beside the outermost bars.
-    let air = ((high - low) * 0.2).max(attribution.base.abs() * 1e-3).max(1e-9);
-    let span = (low - air, high + air);
+    let span = roomy(&parts, (low, high), lines.width(), digits, attribution.base);
     let x = lines.scale(span);
     let (base, end) = (x.at(attribution.base), x.at(attribution.score));
     let words = |value: f64| format!("{value:.digits$}").replace('-', "−");
     let base_words = format!("base {}", words(attribution.base));
-    let end_words = format!("{score} {}", words(attribution.score));
+    let end_words = format!("score {}", words(attribution.score));
     let (left, right) = x.ends();
     let anchor = |at: f64, words: &str| {
         let half = Lines::room(words) / 2.0;
         at.clamp((left + half).min(right - half), right - half)
     };
     let inside = html! {
-        (lines.axis(x, span, score))
+        (lines.axis(x, span, ""))
         line.e-join x1=(number(base)) y1=(number(TOP - 6.0)) x2=(number(base)) y2=(number(lines.middle(0) + HALF)) {}
         (text(anchor(base, &base_words), TOP - 12.0, "middle", "p-soft", &base_words))
         @for (line, part) in parts.iter().enumerate() {
             @let middle = lines.middle(line);
             @let (from, to) = (x.at(part.from), x.at(part.to));
-            @let class = if part.to < part.from { LOWERS } else { RAISES };
+            @let class = if part.to < part.from { LOWERS } else if part.to > part.from { RAISES } else { "p-faint" };
             (rect((from.min(to), middle - HALF), ((to - from).abs().max(1.0), 2.0 * HALF), &format!("p-bar {class}")))
-            @let next = if line + 1 < parts.len() { lines.middle(line + 1) + HALF } else { lines.bottom() + 4.0 };
+            @let next = if line + 1 < parts.len() { lines.middle(line + 1) + HALF } else { lines.bottom() + 24.0 };
             line.e-join x1=(number(to)) y1=(number(middle - HALF)) x2=(number(to)) y2=(number(next)) {}
         }
         (lines.names(&labels))
@@ -84,14 +90,17 @@ pub fn waterfall(
                 (text(from.max(to) + 6.0, lines.middle(line) + 5.0, "start", "p-ink p-halo", &words))
             }
         }
-        @let under = lines.height() + 14.0;
-        (text(anchor(end, &end_words), under, "middle", "p-ink", &end_words))
+        (text(anchor(end, &end_words), lines.bottom() + 38.0, "middle", "p-ink p-halo", &end_words))
     };
     let title = format!("From the base to this row's {score}");
     let steps: Vec<String> = parts
         .iter()
         .map(|part| {
-            let value = if part.under.is_empty() { String::new() } else { format!(" ({})", part.under) };
+            let value = if part.under.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", part.under)
+            };
             format!("{}{value} {}", part.name, signed(part.to - part.from, digits))
         })
         .collect();
@@ -101,9 +110,35 @@ pub fn waterfall(
         words(attribution.base),
         words(attribution.score)
     );
-    let height = lines.height() + 22.0;
-    let drawing = svg(veilsum_pictures::frame::WIDTH, height, &title, &spoken, &inside);
+    let drawing = svg(
+        veilsum_pictures::frame::WIDTH,
+        lines.height(),
+        &title,
+        &spoken,
+        &inside,
+    );
     Ok(Picture::new(title, caption, drawing, false))
+}
+
+/// A span with room for the words beside bars: before those that fall, behind those that rise.
+fn roomy(parts: &[Part], (low, high): (f64, f64), width: f64, digits: usize, base: f64) -> (f64, f64) {
+    let room = |falls: bool| {
+        let those = parts.iter().filter(|part| (part.to < part.from) == falls);
+        let words = those.map(|part| Lines::room(&signed(part.to - part.from, digits)) + 6.0);
+        words.fold(10.0, f64::max)
+    };
+    let (before, behind) = (room(true), room(false));
+    let unit = (high - low) / (width - before - behind).max(0.3 * width);
+    // Where nothing moves there is still something to stand on.
+    let least = if high > low {
+        0.0
+    } else {
+        base.abs().max(1e-3) * 1e-2
+    };
+    (
+        low - (unit * before).max(least),
+        high + (unit * behind).max(least),
+    )
 }
 
 fn parts(attribution: &Attribution, features: &[Feature], values: &[Value], most: usize) -> Vec<Part> {
@@ -111,7 +146,11 @@ fn parts(attribution: &Attribution, features: &[Feature], values: &[Value], most
     let mut parts = Vec::new();
     let order = attribution.ranked();
     // A single feature beyond the most stands for itself.
-    let shown = if order.len() == most + 1 { order.len() } else { most.min(order.len()) };
+    let shown = if order.len() == most + 1 {
+        order.len()
+    } else {
+        most.min(order.len())
+    };
     for at in &order[..shown] {
         let to = now + attribution.values[*at];
         parts.push(Part {

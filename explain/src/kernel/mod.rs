@@ -50,7 +50,11 @@ impl Kernel {
         // The plan counts the active players alone.
         let mut asked = Coalitions::new(game.players());
         for coalition in plan.coalitions.iter() {
-            asked.push(coalition.members().filter_map(|member| active.get(member).copied()));
+            asked.push(
+                coalition
+                    .members()
+                    .filter_map(|member| active.get(member).copied()),
+            );
         }
         let worth = if asked.is_empty() {
             Vec::new()
@@ -62,11 +66,7 @@ impl Kernel {
             values[player] = value;
         }
         Ok(Fitted {
-            attribution: Attribution {
-                base,
-                score,
-                values,
-            },
+            attribution: Attribution { base, score, values },
             exact: plan.exact,
             coalitions: plan.coalitions.len(),
         })
@@ -93,9 +93,9 @@ fn fit(plan: &plan::Plan, worth: &[f64], base: f64, score: f64) -> Result<Vec<f6
         places.extend((0..last).filter(|player| coalition.contains(*player) != has_last));
         equations.observe_signs(&places, sign, target, *weight);
     }
-    let mut values = equations.solve().ok_or(Invalid::Singular {
-        field: "kernel SHAP",
-    })?;
+    let mut values = equations
+        .solve()
+        .ok_or(Invalid::Singular { field: "kernel SHAP" })?;
     let others: f64 = values.iter().sum();
     values.push(whole - others);
     Ok(values)

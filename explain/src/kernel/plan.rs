@@ -117,7 +117,10 @@ impl Plan {
             }
         }
         let weight = by_size.iter().sum::<f64>() / f64::max(drawn, 1.0);
-        self.weights.iter_mut().skip(first).for_each(|drawn| *drawn *= weight);
+        self.weights
+            .iter_mut()
+            .skip(first)
+            .for_each(|drawn| *drawn *= weight);
     }
 }
 
@@ -184,7 +187,10 @@ mod tests {
     use super::*;
 
     fn sets(plan: &Plan) -> BTreeSet<Vec<usize>> {
-        plan.coalitions.iter().map(|set| set.members().collect()).collect()
+        plan.coalitions
+            .iter()
+            .map(|set| set.members().collect())
+            .collect()
     }
 
     #[test]
@@ -202,7 +208,11 @@ mod tests {
         for (players, budget) in [(12, 500), (13, 40), (22, 2_048), (70, 300), (22, 44)] {
             let plan = Plan::new(players, budget, 7).unwrap();
             assert!(!plan.exact && plan.weights.len() <= budget);
-            assert!(plan.weights.len() + 2 > budget, "{players} players: {}", plan.weights.len());
+            assert!(
+                plan.weights.len() + 2 > budget,
+                "{players} players: {}",
+                plan.weights.len()
+            );
             let sets = sets(&plan);
             assert_eq!(sets.len(), plan.weights.len(), "each once");
             for set in &sets {
@@ -215,7 +225,11 @@ mod tests {
                 let kernel: f64 = Size::all(players).iter().map(|size| size.weight).sum();
                 assert!((plan.weights.iter().sum::<f64>() / kernel - 1.0).abs() < 1e-9);
             }
-            assert_eq!(sets, self::sets(&Plan::new(players, budget, 7).unwrap()), "by the seed");
+            assert_eq!(
+                sets,
+                self::sets(&Plan::new(players, budget, 7).unwrap()),
+                "by the seed"
+            );
         }
         let of_seed = |seed| sets(&Plan::new(22, 500, seed).unwrap());
         assert_ne!(of_seed(1), of_seed(2));
@@ -224,7 +238,10 @@ mod tests {
     #[test]
     fn too_small_a_budget_is_told() {
         let error = Plan::new(22, 43, 0).err().unwrap();
-        assert!(error.to_string().contains("43 coalitions") && error.to_string().contains("at least 44"), "{error}");
+        assert!(
+            error.to_string().contains("43 coalitions") && error.to_string().contains("at least 44"),
+            "{error}"
+        );
         assert!(Plan::new(2, 2, 0).unwrap().exact);
         assert!(Plan::new(2, 1, 0).is_err());
     }

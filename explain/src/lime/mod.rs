@@ -108,7 +108,12 @@ impl Neighbours {
         for ((set, score), weight) in self.sets.iter().zip(&self.scores).zip(&self.nearness) {
             places.clear();
             places.push(0);
-            places.extend((1..).zip(features).filter(|(_, feature)| set.contains(**feature)).map(|(place, _)| place));
+            places.extend(
+                (1..)
+                    .zip(features)
+                    .filter(|(_, feature)| set.contains(**feature))
+                    .map(|(place, _)| place),
+            );
             equations.observe_signs(&places, 1.0, *score, *weight);
         }
         equations.ridge(penalty, 1);
@@ -121,14 +126,20 @@ impl Neighbours {
         let all: f64 = self.nearness.iter().sum();
         let scored = || self.scores.iter().zip(&self.nearness);
         let mean = scored().map(|(score, weight)| score * weight).sum::<f64>() / all;
-        let variance: f64 = scored().map(|(score, weight)| weight * (score - mean).powi(2)).sum();
+        let variance: f64 = scored()
+            .map(|(score, weight)| weight * (score - mean).powi(2))
+            .sum();
         let errors = self.sets.iter().zip(scored()).map(|(set, (score, weight))| {
             let present = weights.iter().filter(|(feature, _)| set.contains(*feature));
             let fitted = intercept + present.map(|(_, value)| value).sum::<f64>();
             weight * (score - fitted).powi(2)
         });
         let left: f64 = errors.sum();
-        if variance > 0.0 { 1.0 - left / variance } else { 1.0 }
+        if variance > 0.0 {
+            1.0 - left / variance
+        } else {
+            1.0
+        }
     }
 }
 

@@ -64,7 +64,7 @@ impl Lime {
             .collect::<Result<Vec<_>, _>>()?;
         let mut sets = Coalitions::new(groups.len());
         sets.push_all();
-        let mut scores = Vec::with_capacity(self.samples);
+        let mut scores = Vec::new();
         let mut draws = Draws::new(self.seed);
         for sample in 1..self.samples {
             let inputs = batch.push(row);
@@ -84,7 +84,9 @@ impl Lime {
         }
         let features = groups.len() as f64;
         let width = WIDTH * features.sqrt();
-        let nearness = sets.iter().map(|set| near((features - set.size() as f64).sqrt(), width));
+        let nearness = sets
+            .iter()
+            .map(|set| near((features - set.size() as f64).sqrt(), width));
         let nearness = nearness.collect();
         Ok(LocalTable {
             local: self.fit(&Neighbours {

@@ -57,7 +57,10 @@ mod tests {
     #[test]
     fn a_word_is_left_out_wherever_it_stands() {
         let words = Words::of("My card, my card was billed 3.50 twice! 卡");
-        assert_eq!(words.names(), ["My", "card", "my", "was", "billed", "3.50", "twice", "卡"]);
+        assert_eq!(
+            words.names(),
+            ["My", "card", "my", "was", "billed", "3.50", "twice", "卡"]
+        );
         let mut sets = Coalitions::new(words.names().len());
         sets.push([0, 2, 5]);
         sets.push_all();

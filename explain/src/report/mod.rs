@@ -70,7 +70,11 @@ impl Report<'_> {
     /// Lists of different sizes; values of another kind than the feature's; amounts that are not finite.
     pub fn html(&self) -> Result<String, Invalid> {
         let many = self.many.as_ref().map(|many| self.together(many)).transpose()?;
-        let rows = self.rows.iter().enumerate().map(|(at, row)| row::section(self, at, row));
+        let rows = self
+            .rows
+            .iter()
+            .enumerate()
+            .map(|(at, row)| row::section(self, at, row));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let page = html! {
             (DOCTYPE)
@@ -144,7 +148,11 @@ impl Report<'_> {
     /// Nothing of a feature that is missing in every row.
     fn dependence(&self, many: &ManyRows<'_>, at: usize) -> Result<Option<Picture>, Invalid> {
         let Some(feature) = self.features.get(at) else {
-            return Err(Invalid::range("dependence", at as f64, "a feature's place, counted from 0"));
+            return Err(Invalid::range(
+                "dependence",
+                at as f64,
+                "a feature's place, counted from 0",
+            ));
         };
         let number = |row: &Vec<Value>| match row.get(at) {
             Some(Value::Number(number)) => Some(*number),

@@ -14,7 +14,7 @@ pub(super) fn section(report: &Report<'_>, at: usize, row: &ExplainedRow<'_>) ->
     // Refuses lists that do not fit each other, before anything is taken out of them.
     let picture = draw::waterfall(attribution, report.features, row.values, report.score, WATERFALL)?;
     let span = attribution.values.iter().map(|value| value.abs()).sum::<f64>();
-    let digits = decimals(span.max(1e-3 * attribution.base.abs()));
+    let digits = decimals(span.max(0.1 * attribution.base.abs()));
     let tell = |value: f64| format!("{value:.digits$}").replace('-', "−");
     let id = format!("row-{at}");
     Ok(html! {
@@ -25,9 +25,13 @@ pub(super) fn section(report: &Report<'_>, at: usize, row: &ExplainedRow<'_>) ->
                 div { dt { "mean of the rows compared with" } dd { (tell(attribution.base)) } }
                 div { dt { "difference" } dd { (signed(attribution.score - attribution.base, digits)) } }
             }
-            (gallery(std::slice::from_ref(&picture)))
-            @if let Some(reasons) = row.reasons { (reasons_of(reasons)) }
-            @if let Some((goal, outcome)) = row.counterfactual { (otherwise(report, goal, outcome, digits)) }
+            div.beside {
+                (gallery(std::slice::from_ref(&picture)))
+                div {
+                    @if let Some(reasons) = row.reasons { (reasons_of(reasons)) }
+                    @if let Some((goal, outcome)) = row.counterfactual { (otherwise(report, goal, outcome, digits)) }
+                }
+            }
             details {
                 summary { "All " (report.features.len()) " features as a table" }
                 div.scroll tabindex="0" role="region" aria-label="What each feature added" {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use serde::Deserialize;
-use veilsum_explain::{Coalitions, Lime, Local, Masked, Words};
+use veilsum_explain::{Coalitions, Kernel, Lime, Local, Masked, Words};
 
 use crate::network::Network;
 use crate::{answers, groups, rank_correlation, rows};
@@ -43,14 +43,24 @@ fn rows_of_a_table_as_lime_s_tabular_explainer() {
     for (row, theirs) in case.rows.iter().zip(&case.weights) {
         let found = lime.table(&case.network, row, &background, &groups).unwrap();
         let ours = by_feature(&found.local);
-        assert!(rank_correlation(&ours, theirs) >= 0.95, "{ours:?} beside {theirs:?}");
+        assert!(
+            rank_correlation(&ours, theirs) >= 0.95,
+            "{ours:?} beside {theirs:?}"
+        );
         // Theirs draws from a normal distribution inside a quarter, and this from the background's rows there.
         for (our, their) in ours.iter().zip(theirs) {
             assert!((our - their).abs() < 0.02, "{ours:?} beside {theirs:?}");
         }
         let few = Lime { features: 2, ..lime };
         let few = few.table(&case.network, row, &background, &groups).unwrap().local;
-        let chosen = |local: &Local| local.weights.iter().take(2).map(|(feature, _)| *feature).collect::<Vec<_>>();
+        let chosen = |local: &Local| {
+            local
+                .weights
+                .iter()
+                .take(2)
+                .map(|(feature, _)| *feature)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(few.weights.len(), 2);
         assert_eq!(chosen(&few), chosen(&found.local));
         assert!(few.r_squared < found.local.r_squared && found.local.r_squared <= 1.0);
@@ -79,9 +89,43 @@ fn words_of_a_text_as_lime_s_text_explainer() {
     };
     let found = lime.parts(&game).unwrap();
     let ours = by_feature(&found);
-    assert!(rank_correlation(&ours, &case.weights) >= 0.95, "{ours:?} beside {:?}", case.weights);
+    assert!(
+        rank_correlation(&ours, &case.weights) >= 0.95,
+        "{ours:?} beside {:?}",
+        case.weights
+    );
     for (our, their) in ours.iter().zip(&case.weights) {
         assert!((our - their).abs() < 0.02, "{ours:?} beside {:?}", case.weights);
     }
     assert!((found.score - score(&case.words.join(" "))).abs() < 1e-12);
+}
+
+#[test]
+fn steps_of_a_sequence_that_matter_come_first() {
+    // Steps two and five raise the score, the second only where the fifth is there; the other ten do nothing.
+    let game = Masked::new(12, |sets: &Coalitions| {
+        let score = |two, five| match (two, five) {
+            (true, true) => 0.9,
+            (false, true) => 0.5,
+            _ => 0.1,
+        };
+        Ok::<_, Infallible>(sets.iter().map(|set| score(set.contains(2), set.contains(5))).collect())
+    });
+    let lime = Lime {
+        samples: 2_000,
+        features: 2,
+        seed: 4,
+    };
+    let found = lime.parts(&game).unwrap();
+    let order: Vec<usize> = found.weights.iter().map(|(step, _)| *step).collect();
+    assert_eq!(order, [5, 2]);
+    assert_eq!(found, lime.parts(&game).unwrap(), "by the seed");
+    assert!(lime.parts(&game).unwrap() != Lime { seed: 5, ..lime }.parts(&game).unwrap());
+    // The same game by its Shapley values: the first 0.4 belong to the fifth step, the second 0.4 to both.
+    let kernel = Kernel {
+        coalitions: 4_096,
+        seed: 0,
+    };
+    let shapley = kernel.explain(&game).unwrap().attribution;
+    assert!((shapley.values[5] - 0.6).abs() < 1e-9 && (shapley.values[2] - 0.2).abs() < 1e-9);
 }

@@ -48,7 +48,10 @@ pub(crate) fn rows(rows: &[Vec<f32>]) -> Rows {
 }
 
 pub(crate) fn groups(width: usize, groups: &[Vec<usize>]) -> Groups {
-    let named = groups.iter().zip(0..).map(|(inputs, at)| (format!("f{at}"), inputs.clone()));
+    let named = groups
+        .iter()
+        .zip(0..)
+        .map(|(inputs, at)| (format!("f{at}"), inputs.clone()));
     Groups::new(width, named.collect()).unwrap()
 }
 
@@ -131,8 +134,17 @@ fn drawn_coalitions_put_features_in_shap_s_order() {
         assert!(rank_correlation(&found.attribution.values, values) >= 0.95);
         assert!(found.attribution.residual().abs() < 1e-9);
         // shap's own values are drawn too, so a sixth standard error and its noise are allowed.
-        for ((our, their), error) in found.attribution.values.iter().zip(values).zip(found.standard_errors.unwrap()) {
-            assert!((our - their).abs() <= 6.0 * error + 0.002, "{our} beside {their}, error {error}");
+        for ((our, their), error) in found
+            .attribution
+            .values
+            .iter()
+            .zip(values)
+            .zip(found.standard_errors.unwrap())
+        {
+            assert!(
+                (our - their).abs() <= 6.0 * error + 0.002,
+                "{our} beside {their}, error {error}"
+            );
         }
     }
 }
