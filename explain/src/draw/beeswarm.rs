@@ -4,8 +4,8 @@ use maud::{Markup, html};
 use veilsum_pictures::Picture;
 use veilsum_pictures::frame::{WIDTH, number, svg, text};
 
-use super::decimals;
 use super::lines::Lines;
+use super::{decimals, drawable};
 use crate::attribution::Attribution;
 use crate::distribution::Distribution;
 use crate::error::Invalid;
@@ -119,11 +119,10 @@ fn check(
             .zip(row)
             .try_for_each(|(feature, value)| feature.check(value))?;
     }
-    let mut amounts = attributions.iter().flat_map(|attribution| &attribution.values);
-    match amounts.find(|amount| !amount.is_finite()) {
-        Some(found) => Err(Invalid::range("attributions", *found, "finite numbers")),
-        None => Ok(()),
-    }
+    drawable(
+        "attributions",
+        attributions.iter().flat_map(|attribution| &attribution.values),
+    )
 }
 
 /// A class for each row, by the rank of its value among those that are drawn.

@@ -4,7 +4,7 @@ use maud::html;
 use veilsum_pictures::Picture;
 use veilsum_pictures::frame::{Axis, Frame, HEIGHT, WIDTH, number, svg};
 
-use super::{decimals, signed};
+use super::{decimals, drawable, signed};
 use crate::error::Invalid;
 use crate::feature::{Feature, Kind, shortened};
 use crate::importance::Dependence;
@@ -24,6 +24,8 @@ pub fn dependence(dependence: &Dependence, feature: &Feature, score: &str) -> Re
         })
     };
     let points = &dependence.points;
+    drawable("values of the feature", points.iter().map(|point| &point.0))?;
+    drawable("attributions", points.iter().map(|point| &point.1))?;
     let spans =
         ends(&mut points.iter().map(|point| point.0)).zip(ends(&mut points.iter().map(|point| point.1)));
     let Some(((first, last), (low, high))) = spans else {

@@ -4,8 +4,8 @@ use maud::html;
 use veilsum_pictures::Picture;
 use veilsum_pictures::frame::{WIDTH, rect, svg, text};
 
-use super::decimals;
 use super::lines::Lines;
+use super::{decimals, drawable};
 use crate::error::Invalid;
 
 const STEP: f64 = 34.0;
@@ -33,14 +33,12 @@ pub fn importances(
             remedy: "name at least one feature",
         });
     }
-    if let Some(found) = importances
-        .iter()
-        .find(|amount| !(amount.is_finite() && **amount >= 0.0))
-    {
+    drawable("importances", importances.iter())?;
+    if let Some(found) = importances.iter().find(|amount| **amount < 0.0) {
         return Err(Invalid::range(
             "importances",
             *found,
-            "finite numbers that are not negative",
+            "numbers that are not negative",
         ));
     }
     let mut order: Vec<usize> = (0..names.len()).collect();

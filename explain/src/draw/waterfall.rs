@@ -5,8 +5,8 @@ use veilsum_pictures::Picture;
 use veilsum_pictures::frame::{number, rect, svg, text};
 
 use super::lines::Lines;
-use super::{LOWERS, RAISES, decimals, signed};
-use crate::attribution::{Attribution, of_one_width};
+use super::{LOWERS, RAISES, decimals, drawable, signed, told};
+use crate::attribution::{Attribution, sound};
 use crate::error::Invalid;
 use crate::feature::{Feature, Value};
 
@@ -34,16 +34,14 @@ pub fn waterfall(
     score: &str,
     most: usize,
 ) -> Result<Picture, Invalid> {
-    of_one_width(std::slice::from_ref(attribution), features.len())?;
+    sound(std::slice::from_ref(attribution), features.len())?;
     let remedy = "give one for each feature";
     Invalid::size(("values", "values"), values.len(), features.len(), remedy)?;
     let all = attribution
         .values
         .iter()
         .chain([&attribution.base, &attribution.score]);
-    if let Some(found) = all.clone().find(|amount| !amount.is_finite()) {
-        return Err(Invalid::range("attribution", *found, "finite numbers"));
-    }
+    drawable("attribution", all)?;
     let parts = parts(attribution, features, values, most.max(1));
     let ends = parts.iter().flat_map(|part| [part.from, part.to]);
     let (low, high) = ends.fold((attribution.base, attribution.base), |(low, high), at| {
@@ -58,7 +56,7 @@ pub fn waterfall(
     let span = roomy(&parts, (low, high), lines.width(), digits, attribution.base);
     let x = lines.scale(span);
     let (base, end) = (x.at(attribution.base), x.at(attribution.score));
-    let words = |value: f64| format!("{value:.digits$}").replace('-', "−");
+    let words = |value: f64| told(value, digits);
     let base_words = format!("base {}", words(attribution.base));
     let end_words = format!("score {}", words(attribution.score));
     let (left, right) = x.ends();

@@ -5,7 +5,7 @@ use veilsum_pictures::gallery;
 
 use super::{ExplainedRow, Report, WATERFALL};
 use crate::counterfactual::{Goal, Outcome};
-use crate::draw::{self, decimals, signed};
+use crate::draw::{self, decimals, signed, told};
 use crate::error::Invalid;
 use crate::reasons::Reasons;
 
@@ -15,7 +15,7 @@ pub(super) fn section(report: &Report<'_>, at: usize, row: &ExplainedRow<'_>) ->
     let picture = draw::waterfall(attribution, report.features, row.values, report.score, WATERFALL)?;
     let span = attribution.values.iter().map(|value| value.abs()).sum::<f64>();
     let digits = decimals(span.max(0.1 * attribution.base.abs()));
-    let tell = |value: f64| format!("{value:.digits$}").replace('-', "−");
+    let tell = |value: f64| told(value, digits);
     let id = format!("row-{at}");
     Ok(html! {
         section aria-labelledby=(id) {
@@ -68,7 +68,7 @@ fn reasons_of(reasons: &Reasons) -> Markup {
 }
 
 fn otherwise(report: &Report<'_>, goal: Goal, outcome: &Outcome, digits: usize) -> Markup {
-    let tell = |value: f64| format!("{value:.digits$}").replace('-', "−");
+    let tell = |value: f64| told(value, digits);
     let wanted = match goal {
         Goal::AtLeast(threshold) => format!("a {} of at least {}", report.score, tell(threshold)),
         Goal::AtMost(threshold) => format!("a {} of at most {}", report.score, tell(threshold)),

@@ -109,7 +109,11 @@ fn steps_of_a_sequence_that_matter_come_first() {
             (false, true) => 0.5,
             _ => 0.1,
         };
-        Ok::<_, Infallible>(sets.iter().map(|set| score(set.contains(2), set.contains(5))).collect())
+        Ok::<_, Infallible>(
+            sets.iter()
+                .map(|set| score(set.contains(2), set.contains(5)))
+                .collect(),
+        )
     });
     let lime = Lime {
         samples: 2_000,
