@@ -50,9 +50,9 @@ impl Contribution {
         Ok(())
     }
 
-    /// For `features` features that many and one numbers: each feature's mean cut amount by the clip, times the bank's weight, and last the weight, which
-    /// is its share of the most rows. A bank without rows gives zeros. One row changes an entry by at most 1 by the number of rows, 1 by the most rows
-    /// where a bank has no more. The caller masks.
+    /// One number for each of `features` features, which is the mean of its cut amounts by the clip, times the bank's weight; and last the weight, which
+    /// is the bank's share of the most rows. A bank without rows gives zeros. One row moves an entry by at most 1 by the larger of its rows and the most
+    /// rows. The caller masks.
     ///
     /// # Errors
     /// Limits out of their range; attributions that are not of so many features or not finite.

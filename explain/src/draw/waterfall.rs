@@ -127,11 +127,12 @@ fn roomy(parts: &[Part], (low, high): (f64, f64), width: f64, digits: usize, bas
     };
     let (before, behind) = (room(true), room(false));
     let unit = (high - low) / (width - before - behind).max(0.3 * width);
-    // Where nothing moves there is still something to stand on.
-    let least = if high > low {
-        0.0
-    } else {
+    // What moves nothing that is told must not look like much, and nothing at all has something to stand on.
+    let is_still = high - low <= 1e-3 * base.abs();
+    let least = if is_still {
         base.abs().max(1e-3) * 1e-2
+    } else {
+        0.0
     };
     (
         low - (unit * before).max(least),
