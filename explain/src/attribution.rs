@@ -72,14 +72,18 @@ impl Means {
     }
 }
 
-/// Refuses attributions that are not all of `features` features.
-pub(crate) fn of_one_width(attributions: &[Attribution], features: usize) -> Result<(), Invalid> {
+/// Refuses attributions that are not all of `features` features, or have an amount that is no number.
+pub(crate) fn sound(attributions: &[Attribution], features: usize) -> Result<(), Invalid> {
     attributions.iter().try_for_each(|attribution| {
         Invalid::size(
             ("attributions", "features"),
             attribution.values.len(),
             features,
             "explain all rows with the same groups",
-        )
+        )?;
+        match attribution.values.iter().find(|value| !value.is_finite()) {
+            Some(found) => Err(Invalid::range("attributions", *found, "finite numbers")),
+            None => Ok(()),
+        }
     })
 }

@@ -53,8 +53,7 @@ impl Equations {
                 }
             }
             let pivot = matrix[row * n + row];
-            // Also false where one is no number.
-            if !(pivot > ROUNDING * before) {
+            if pivot.is_nan() || pivot <= ROUNDING * before {
                 return None;
             }
             let root = pivot.sqrt();

@@ -1,13 +1,13 @@
 //! What features did over many rows: their importance, a form of it that banks can add up, and how an attribution hangs on the feature's value.
 
-use crate::attribution::{Attribution, of_one_width};
+use crate::attribution::{Attribution, sound};
 use crate::distribution::Distribution;
 use crate::error::Invalid;
 
 /// The mean amount of each feature's attribution over `attributions`, in the score's unit.
 ///
 /// # Errors
-/// Without attributions, or when they are of different features.
+/// Without attributions, or when they are of different features or not finite.
 pub fn importance(attributions: &[Attribution]) -> Result<Vec<f64>, Invalid> {
     let features = features(attributions)?;
     let mut sums = vec![0.0; features];
@@ -25,7 +25,7 @@ fn features(attributions: &[Attribution]) -> Result<usize, Invalid> {
         field: "attributions",
         remedy: "explain at least one row",
     })?;
-    of_one_width(attributions, first.values.len())?;
+    sound(attributions, first.values.len())?;
     Ok(first.values.len())
 }
 
@@ -50,15 +50,15 @@ impl Contribution {
         Ok(())
     }
 
-    /// For `features` features that many and one numbers: each feature's mean cut amount by the clip, times the bank's weight, and last the weight, which
-    /// is its share of the most rows. A bank without rows gives zeros. One row changes an entry by at most 1 by the number of rows, 1 by the most rows
-    /// where a bank has no more. The caller masks.
+    /// One number for each of `features` features, which is the mean of its cut amounts by the clip, times the bank's weight; and last the weight, which
+    /// is the bank's share of the most rows. A bank without rows gives zeros. One row moves an entry by at most 1 by the larger of its rows and the most
+    /// rows. The caller masks.
     ///
     /// # Errors
-    /// Limits out of their range; attributions that are not of so many features.
+    /// Limits out of their range; attributions that are not of so many features or not finite.
     pub fn vector(&self, attributions: &[Attribution], features: usize) -> Result<Vec<f64>, Invalid> {
         self.check()?;
-        of_one_width(attributions, features)?;
+        sound(attributions, features)?;
         let mut vector = vec![0.0; features + 1];
         if attributions.is_empty() {
             return Ok(vector);
@@ -239,6 +239,7 @@ mod tests {
             .vector(&one, 2)
             .is_err()
         );
+        assert!(contribution.vector(&[of(&[f64::NAN, 0.0])], 2).is_err());
         assert!(importance(&[]).is_err() && importance(&[of(&[1.0]), of(&[])]).is_err());
     }
 

@@ -174,6 +174,33 @@ proptest! {
     }
 }
 
+/// Beyond pairs the search promises no smallest change; this is what it comes to.
+#[test]
+fn three_changes_are_seldom_larger_than_they_must_be() {
+    let (mut there, mut found, mut smallest) = (0, 0, 0);
+    for case in 0..150_usize {
+        let drawn = |salt: usize| ((case * 7_919 + salt * 104_729) as f64).sin();
+        let numbers = [1, 2, 3].map(|salt| ((drawn(salt) + 1.0) * 2.5) as u8);
+        let table = table(numbers);
+        let model = Bent((4..9).map(drawn).collect(), 0.5 * drawn(9));
+        // The nearest goal that two changes do not reach and three do.
+        let goals = (1..60).map(|way| Goal::AtLeast(model.score(&table.row) + 0.15 * f64::from(way)));
+        let mut beyond = goals.skip_while(|goal| table.by_trying_all(&model, *goal, 2).is_some());
+        let Some(goal) = beyond.next() else { continue };
+        let Some(best) = table.by_trying_all(&model, goal, 3) else {
+            continue;
+        };
+        there += 1;
+        if let Outcome::Found(outcome) = table.task(goal, 3).search(&model, encode).unwrap() {
+            found += 1;
+            smallest += u32::from(outcome.distance < best + 1e-9);
+        }
+    }
+    assert!(there >= 20, "{there}");
+    assert!(found * 100 >= there * 95, "{found} of {there}");
+    assert!(smallest * 100 >= there * 80, "{smallest} of {there}");
+}
+
 #[test]
 fn by_hand() {
     let mut table = table([2, 2, 2]);

@@ -4,8 +4,9 @@
 use maud::{Markup, html};
 
 /// A picture that stands beside another on a desktop and alone on a phone, in its own units.
-pub(super) const WIDTH: f64 = 430.0;
-pub(super) const HEIGHT: f64 = 300.0;
+pub const WIDTH: f64 = 430.0;
+/// The height of such a picture.
+pub const HEIGHT: f64 = 300.0;
 /// Room for the numbers of an axis and its name.
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 16.0;
@@ -16,7 +17,7 @@ const NEAR: f64 = 0.3;
 
 /// Where numbers lie on the drawing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
+pub struct Scale {
     low: f64,
     high: f64,
     start: f64,
@@ -25,7 +26,7 @@ pub(super) struct Scale {
 
 impl Scale {
     /// `low` is drawn at `start` and `high` at `end`; a span of nothing, or of what is no number, becomes one of length 1.
-    pub(super) fn new((low, high): (f64, f64), (start, end): (f64, f64)) -> Self {
+    pub fn new((low, high): (f64, f64), (start, end): (f64, f64)) -> Self {
         let low = if low.is_finite() { low } else { 0.0 };
         let high = if high.is_finite() && high > low {
             high
@@ -41,12 +42,12 @@ impl Scale {
     }
 
     /// Where it begins and ends on the drawing.
-    pub(super) fn ends(self) -> (f64, f64) {
+    pub fn ends(self) -> (f64, f64) {
         (self.start, self.end)
     }
 
     /// What lies outside is drawn at the nearer end.
-    pub(super) fn at(self, value: f64) -> f64 {
+    pub fn at(self, value: f64) -> f64 {
         let value = if value.is_finite() { value } else { self.low };
         let share = (value - self.low) / (self.high - self.low);
         self.start + share.clamp(0.0, 1.0) * (self.end - self.start)
@@ -55,25 +56,29 @@ impl Scale {
 
 /// The part of a drawing between its axes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
-    pub(super) x: Scale,
-    pub(super) y: Scale,
+pub struct Frame {
+    /// From left to right.
+    pub x: Scale,
+    /// From below to above.
+    pub y: Scale,
 }
 
 /// How an axis is written on.
 #[derive(Clone, Copy)]
-pub(super) struct Axis<'a> {
-    pub(super) name: &'a str,
+pub struct Axis<'a> {
+    /// Its name; empty for none.
+    pub name: &'a str,
     /// Shares as percentages.
-    pub(super) percent: bool,
+    pub percent: bool,
     /// No fractions of a step.
-    pub(super) whole: bool,
+    pub whole: bool,
     /// Numbers on it, about.
-    pub(super) about: usize,
+    pub about: usize,
 }
 
 impl<'a> Axis<'a> {
-    pub(super) fn of(name: &'a str) -> Self {
+    /// Numbers as they are.
+    pub fn of(name: &'a str) -> Self {
         Self {
             name,
             percent: false,
@@ -82,14 +87,16 @@ impl<'a> Axis<'a> {
         }
     }
 
-    pub(super) fn percent(name: &'a str) -> Self {
+    /// Shares as percentages.
+    pub fn percent(name: &'a str) -> Self {
         Self {
             percent: true,
             ..Self::of(name)
         }
     }
 
-    pub(super) fn word(&self, value: f64, decimals: usize) -> String {
+    /// A number as it stands on the axis.
+    pub fn word(&self, value: f64, decimals: usize) -> String {
         if self.percent {
             format!("{:.*} %", decimals.saturating_sub(2), 100.0 * value)
         } else {
@@ -100,7 +107,7 @@ impl<'a> Axis<'a> {
 
 impl Frame {
     /// Of a picture of the usual size.
-    pub(super) fn new(x: (f64, f64), y: (f64, f64)) -> Self {
+    pub fn new(x: (f64, f64), y: (f64, f64)) -> Self {
         Self {
             x: Scale::new(x, (LEFT, WIDTH - RIGHT)),
             y: Scale::new(y, (HEIGHT - BOTTOM, TOP)),
@@ -108,17 +115,17 @@ impl Frame {
     }
 
     /// Both axes from 0 to 1.
-    pub(super) fn unit() -> Self {
+    pub fn unit() -> Self {
         Self::new((0.0, 1.0), (0.0, 1.0))
     }
 
     /// The ends of the upright axis, in its units.
-    pub(super) fn height(&self) -> (f64, f64) {
+    pub fn height(&self) -> (f64, f64) {
         (self.y.low, self.y.high)
     }
 
     /// Grid lines, numbers and names of the axes.
-    pub(super) fn grid(&self, x: &Axis<'_>, y: &Axis<'_>) -> Markup {
+    pub fn grid(&self, x: &Axis<'_>, y: &Axis<'_>) -> Markup {
         let (left, right) = (self.x.start, self.x.end);
         let (bottom, top) = (self.y.start, self.y.end);
         let (columns, x_decimals) = ticks(self.x, x);
@@ -142,13 +149,13 @@ impl Frame {
     }
 
     /// A line through points that are given in the axes' units.
-    pub(super) fn line(&self, points: impl IntoIterator<Item = (f64, f64)>, class: &str) -> Markup {
+    pub fn line(&self, points: impl IntoIterator<Item = (f64, f64)>, class: &str) -> Markup {
         let d = self.path(points);
         html! { path.(class) d=(d) {} }
     }
 
     /// What is between a line and the lower axis.
-    pub(super) fn area(&self, points: &[(f64, f64)], class: &str) -> Markup {
+    pub fn area(&self, points: &[(f64, f64)], class: &str) -> Markup {
         let (first, last) = (points.first(), points.last());
         let ends = first.zip(last).map(|(first, last)| {
             let bottom = self.y.start;
@@ -182,12 +189,13 @@ impl Frame {
         path
     }
 
-    pub(super) fn dot(&self, (x, y): (f64, f64), class: &str) -> Markup {
+    /// A point that is given in the axes' units.
+    pub fn dot(&self, (x, y): (f64, f64), class: &str) -> Markup {
         html! { circle.(class) cx=(number(self.x.at(x))) cy=(number(self.y.at(y))) r="5" {} }
     }
 
     /// Words beside a point: on its right, or on its left if there is no room.
-    pub(super) fn beside(&self, (x, y): (f64, f64), words: &str) -> Markup {
+    pub fn beside(&self, (x, y): (f64, f64), words: &str) -> Markup {
         let (at, height) = (self.x.at(x), self.y.at(y));
         let middle = (self.x.start + self.x.end) / 2.0;
         let height = (height + 5.0).clamp(self.y.end + 14.0, self.y.start - 6.0);
@@ -199,7 +207,7 @@ impl Frame {
     }
 
     /// What the lines are, above the drawing on its right.
-    pub(super) fn legend(&self, entries: &[(&str, &str)]) -> Markup {
+    pub fn legend(&self, entries: &[(&str, &str)]) -> Markup {
         let mut right = self.x.end;
         let mut placed = Vec::new();
         for (class, words) in entries.iter().rev() {
@@ -218,7 +226,7 @@ impl Frame {
 }
 
 /// A whole drawing. `spoken` says in words what is drawn.
-pub(super) fn svg(width: f64, height: f64, title: &str, spoken: &str, inside: &Markup) -> String {
+pub fn svg(width: f64, height: f64, title: &str, spoken: &str, inside: &Markup) -> String {
     let drawing = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (number(width)) " " (number(height)) } role="img" aria-label=(title) {
             title { (title) }
@@ -229,18 +237,20 @@ pub(super) fn svg(width: f64, height: f64, title: &str, spoken: &str, inside: &M
     drawing.into_string()
 }
 
-pub(super) fn text(x: f64, y: f64, anchor: &str, class: &str, words: &str) -> Markup {
+/// Words at a place of the drawing.
+pub fn text(x: f64, y: f64, anchor: &str, class: &str, words: &str) -> Markup {
     html! { text.(class) x=(number(x)) y=(number(y)) text-anchor=(anchor) { (words) } }
 }
 
-pub(super) fn rect((x, y): (f64, f64), (width, height): (f64, f64), class: &str) -> Markup {
+/// A rectangle by its upper left corner and its size.
+pub fn rect((x, y): (f64, f64), (width, height): (f64, f64), class: &str) -> Markup {
     html! {
         rect.(class) x=(number(x)) y=(number(y)) width=(number(width.max(0.0))) height=(number(height.max(0.0))) {}
     }
 }
 
 /// As short as it can be said to a tenth.
-pub(super) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let text = format!("{value:.1}");
     let text = text.strip_suffix(".0").unwrap_or(&text);
     if text == "-0" {
@@ -251,7 +261,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// Round numbers on an axis, and the decimals that tell them apart.
-pub(super) fn ticks(scale: Scale, axis: &Axis<'_>) -> (Vec<f64>, usize) {
+pub fn ticks(scale: Scale, axis: &Axis<'_>) -> (Vec<f64>, usize) {
     let rough = (scale.high - scale.low) / axis.about.max(1) as f64;
     let power = 10_f64.powf(rough.log10().floor());
     let steps = [power, 2.0 * power, 5.0 * power, 10.0 * power];

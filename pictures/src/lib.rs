@@ -2,7 +2,7 @@
 //!
 //! * [`of`]: what one judgement shows; by the kind of label in `distribution`, `ranking`, `calibration`, `confusion`, `numbers`, and `fairness` by group.
 //! * [`by_step`]: each figure of the log by step; [`beside`]: those of one side beside another's.
-//! * `frame`: axes, lines and words.
+//! * [`frame`]: axes, lines and words, for pictures of other crates too.
 //!
 //! Each is an SVG without script or anything from elsewhere. Its colours come from [`STYLE`], which a page puts into its head; [`gallery`] places
 //! pictures beside each other, or below each other on a phone. Texts from outside are escaped.
@@ -13,7 +13,7 @@ mod calibration;
 mod confusion;
 mod distribution;
 mod fairness;
-mod frame;
+pub mod frame;
 mod learning;
 mod numbers;
 mod ranking;
@@ -42,6 +42,16 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// A picture that another crate has drawn, with [`frame::svg`].
+    pub fn new(title: String, caption: String, svg: String, wide: bool) -> Self {
+        Self {
+            title,
+            caption,
+            svg,
+            wide,
+        }
+    }
+
     fn half(title: &str, caption: String, svg: String) -> Self {
         Self {
             title: title.to_owned(),

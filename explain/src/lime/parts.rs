@@ -54,7 +54,7 @@ impl Lime {
         let mut order: Vec<usize> = (0..parts).collect();
         let mut all = Coalitions::new(parts);
         all.push_all();
-        let mut scores = Vec::with_capacity(self.samples);
+        let mut scores = Vec::new();
         let mut batch = all.clone();
         for sample in 1..self.samples {
             let without = 1 + draws.below(parts);

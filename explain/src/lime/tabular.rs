@@ -64,7 +64,7 @@ impl Lime {
             .collect::<Result<Vec<_>, _>>()?;
         let mut sets = Coalitions::new(groups.len());
         sets.push_all();
-        let mut scores = Vec::with_capacity(self.samples);
+        let mut scores = Vec::new();
         let mut draws = Draws::new(self.seed);
         for sample in 1..self.samples {
             let inputs = batch.push(row);

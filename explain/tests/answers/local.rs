@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use serde::Deserialize;
-use veilsum_explain::{Coalitions, Lime, Local, Masked, Words};
+use veilsum_explain::{Coalitions, Kernel, Lime, Local, Masked, Words};
 
 use crate::network::Network;
 use crate::{answers, groups, rank_correlation, rows};
@@ -98,4 +98,38 @@ fn words_of_a_text_as_lime_s_text_explainer() {
         assert!((our - their).abs() < 0.02, "{ours:?} beside {:?}", case.weights);
     }
     assert!((found.score - score(&case.words.join(" "))).abs() < 1e-12);
+}
+
+#[test]
+fn steps_of_a_sequence_that_matter_come_first() {
+    // Steps two and five raise the score, the second only where the fifth is there; the other ten do nothing.
+    let game = Masked::new(12, |sets: &Coalitions| {
+        let score = |two, five| match (two, five) {
+            (true, true) => 0.9,
+            (false, true) => 0.5,
+            _ => 0.1,
+        };
+        Ok::<_, Infallible>(
+            sets.iter()
+                .map(|set| score(set.contains(2), set.contains(5)))
+                .collect(),
+        )
+    });
+    let lime = Lime {
+        samples: 2_000,
+        features: 2,
+        seed: 4,
+    };
+    let found = lime.parts(&game).unwrap();
+    let order: Vec<usize> = found.weights.iter().map(|(step, _)| *step).collect();
+    assert_eq!(order, [5, 2]);
+    assert_eq!(found, lime.parts(&game).unwrap(), "by the seed");
+    assert!(lime.parts(&game).unwrap() != Lime { seed: 5, ..lime }.parts(&game).unwrap());
+    // The same game by its Shapley values: the first 0.4 belong to the fifth step, the second 0.4 to both.
+    let kernel = Kernel {
+        coalitions: 4_096,
+        seed: 0,
+    };
+    let shapley = kernel.explain(&game).unwrap().attribution;
+    assert!((shapley.values[5] - 0.6).abs() < 1e-9 && (shapley.values[2] - 0.2).abs() < 1e-9);
 }
