@@ -1,6 +1,6 @@
 //! What a set of features is worth: the score of a row that has only those.
 
-use crate::coalition::{Coalition, Coalitions};
+use crate::coalition::Coalitions;
 use crate::error::{Error, Invalid};
 use crate::rows::{Groups, Rows};
 use crate::scorer::{self, Scorer};
@@ -83,18 +83,6 @@ impl<'a, S: Scorer> Background<'a, S> {
     pub fn groups(&self) -> &Groups {
         self.groups
     }
-
-    /// The background row with the row's inputs where the set has the feature.
-    fn compose(&self, coalition: Coalition<'_>, other: &[f32], batch: &mut Rows) {
-        let inputs = batch.push(other);
-        for (feature, group) in self.groups.iter().enumerate() {
-            if coalition.contains(feature) {
-                for input in group {
-                    inputs[*input] = self.row[*input];
-                }
-            }
-        }
-    }
 }
 
 impl<S: Scorer> Game for Background<'_, S> {
@@ -116,9 +104,16 @@ impl<S: Scorer> Game for Background<'_, S> {
         let mut sums = vec![0.0; coalitions.len()];
         // The coalition that each row of the batch belongs to.
         let mut owners = Vec::with_capacity(wanted.min(self.batch));
+        // Inputs that are the row's own in the coalition at hand: worked out once for all background rows.
+        let mut own = Vec::with_capacity(self.groups.width());
         for (at, coalition) in coalitions.iter().enumerate() {
+            own.clear();
+            for member in coalition.members() {
+                own.extend_from_slice(self.groups.inputs(member));
+            }
             for other in self.background.iter() {
-                self.compose(coalition, other, &mut batch);
+                let inputs = batch.push(other);
+                own.iter().for_each(|input| inputs[*input] = self.row[*input]);
                 owners.push(at);
                 if owners.len() == self.batch {
                     self.add(&mut sums, &mut owners, &mut batch)?;
