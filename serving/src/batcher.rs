@@ -1,10 +1,11 @@
 //! The queue before a version of a model: rows of several requests are scored as one batch, and the answer is split again.
 //!
 //! Scoring is arithmetic that blocks, so it has threads of its own. A worker that finds a lone request scores it at once; one that comes back to
-//! several joins what fits, and waits for more no longer than the oldest of them may be held.
+//! several joins what fits, and waits for more only while others are on their way ([`Coming`]), and no longer than the oldest may be held.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -27,6 +28,31 @@ struct Job {
     answer: oneshot::Sender<Scored>,
 }
 
+/// How many requests the server has begun to read that are in no queue yet. Without one it would be in vain to hold others for it.
+#[derive(Clone, Default)]
+pub(crate) struct Coming(Arc<AtomicUsize>);
+
+impl Coming {
+    /// One more, until what is given is dropped.
+    pub(crate) fn one(&self) -> OneComing {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OneComing(self.clone())
+    }
+
+    fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// A request that is on its way to a queue.
+pub(crate) struct OneComing(Coming);
+
+impl Drop for OneComing {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
@@ -38,6 +64,7 @@ struct Queue {
     model: Arc<dyn Model>,
     settings: Batching,
     meters: Meters,
+    coming: Coming,
     waiting: Mutex<Waiting>,
     changed: Condvar,
 }
@@ -50,11 +77,17 @@ pub(crate) struct Batcher {
 
 impl Batcher {
     /// Starts the workers.
-    pub(crate) fn start(model: Arc<dyn Model>, settings: Batching, meters: Meters) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        model: Arc<dyn Model>,
+        settings: Batching,
+        meters: Meters,
+        coming: Coming,
+    ) -> std::io::Result<Self> {
         let queue = Arc::new(Queue {
             model,
             settings,
             meters,
+            coming,
             waiting: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -70,11 +103,12 @@ impl Batcher {
         Ok(batcher)
     }
 
-    /// Puts rows into the queue. Whoever drops the receiver takes them out again, as does `until`.
+    /// Puts rows into the queue, where they are on their way no more. Whoever drops the receiver takes them out again, as does `until`.
     pub(crate) fn put(
         &self,
         batch: Arc<Batch>,
         until: Instant,
+        coming: OneComing,
     ) -> Result<oneshot::Receiver<Scored>, Refusal> {
         let settings = &self.queue.settings;
         let (answer, answered) = oneshot::channel();
@@ -105,6 +139,8 @@ impl Batcher {
             answer,
         });
         self.queue.told(&waiting);
+        // A worker that holds others for these rows must find either of the two.
+        drop(coming);
         drop(waiting);
         self.queue.changed.notify_one();
         Ok(answered)
@@ -196,7 +232,8 @@ impl Queue {
             }
             let lone = was_idle && jobs.len() == 1;
             let now = Instant::now();
-            if lone
+            let vain = lone || !self.coming.any();
+            if vain
                 || rows >= self.settings.max_rows
                 || now >= hold
                 || waiting.closed

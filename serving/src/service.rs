@@ -8,7 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
 use tokio::time::timeout_at;
 
-use crate::batcher::Scored;
+use crate::batcher::{Coming, OneComing, Scored};
 use crate::callers::{Caller, Callers};
 use crate::card::Card;
 use crate::decisions::{DecisionLog, Record};
@@ -34,6 +34,7 @@ struct Inner {
     decisions: Option<DecisionLog>,
     taking: AtomicBool,
     room: Room,
+    coming: Coming,
 }
 
 /// What a request asks for.
@@ -67,8 +68,10 @@ impl Serving {
             return Err(problems.join("\n"));
         }
         let meters = Meters::new();
+        let coming = Coming::default();
         Ok(Self(Arc::new(Inner {
-            registry: Registry::new(settings.batching, meters.clone()),
+            registry: Registry::new(settings.batching, meters.clone(), coming.clone()),
+            coming,
             room: Room::new(settings.max_held_bytes),
             settings,
             callers,
@@ -116,6 +119,11 @@ impl Serving {
         &self.0.settings
     }
 
+    /// A request for scores is on its way, until it is in a queue or refused.
+    pub(crate) fn coming(&self) -> OneComing {
+        self.0.coming.one()
+    }
+
     /// Room for bodies.
     pub(crate) fn room(&self) -> &Room {
         &self.0.room
@@ -126,6 +134,7 @@ impl Serving {
         &self,
         caller: &Caller,
         ask: Ask,
+        coming: OneComing,
         chosen_version: &OnceLock<Arc<Served>>,
     ) -> Result<Answered, Refusal> {
         if !self.0.taking.load(Ordering::Acquire) {
@@ -146,10 +155,10 @@ impl Serving {
         let batch = Arc::new(checked(card, ask.tensors, self.0.settings.limits())?);
         let rows = batch.rows();
         caller.spend(rows, Instant::now())?;
-        let answered = chosen.served.batcher.put(Arc::clone(&batch), ask.until)?;
+        let answered = chosen.served.batcher.put(Arc::clone(&batch), ask.until, coming)?;
         // The shadow has until the same moment, and a queue of its own: it takes nothing from the version that answers but the processor.
         let beside = chosen.shadow.map(|shadow| {
-            let scored = shadow.batcher.put(Arc::clone(&batch), ask.until);
+            let scored = shadow.batcher.put(Arc::clone(&batch), ask.until, self.coming());
             (shadow, scored)
         });
         let outputs = match timeout_at(ask.until.into(), answered).await {

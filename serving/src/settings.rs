@@ -49,7 +49,7 @@ pub struct Settings {
 pub struct Batching {
     /// Rows that several requests are joined up to: 1 to 1000000, default 256. A request with more is a batch by itself.
     pub max_rows: usize,
-    /// How long a request may be held for others to join it, in microseconds: 0 to 10000000, default 1000. A lone request is not held.
+    /// How long a request may be held for others that are being read, in microseconds: 0 to 10000000, default 1000. A lone request is not held.
     pub hold_us: u64,
     /// Requests that may wait: 1 to 1000000, default 1024.
     pub queue_requests: usize,

@@ -6,7 +6,7 @@
 mod contents;
 pub mod messages;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Bytes};
@@ -19,6 +19,7 @@ use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
 use self::messages as m;
+use crate::batcher::OneComing;
 use crate::callers::{Caller, Peer};
 use crate::card::{Fact, TensorSpec};
 use crate::refusal::Refusal;
@@ -50,6 +51,7 @@ where
             .known(peer, request.headers(), OffsetDateTime::now_utc()),
         until: began + serving.settings().timeout(wished(request.headers())),
         served: OnceLock::new(),
+        coming: Mutex::default(),
     };
     let path = request.uri().path().to_owned();
     let (route, answer) = match path.strip_prefix(SERVICE) {
@@ -73,10 +75,13 @@ where
             "ModelMetadata",
             call.unary(request, |ask| call.model_metadata(ask)).await,
         ),
-        Some("ModelInfer") => (
-            "ModelInfer",
-            call.unary(request, |ask| call.model_infer(ask)).await,
-        ),
+        Some("ModelInfer") => {
+            *call.coming.lock().unwrap_or_else(PoisonError::into_inner) = Some(serving.coming());
+            (
+                "ModelInfer",
+                call.unary(request, |ask| call.model_infer(ask)).await,
+            )
+        }
         _ => {
             let words = format!("there is no call {path:?}; the service is {SERVICE}");
             ("other", Status::unimplemented(words).into_http())
@@ -128,6 +133,8 @@ struct Call<'a> {
     known: Result<Caller, Refusal>,
     until: Instant,
     served: OnceLock<Arc<Served>>,
+    /// Until the call is in a queue, if it is one for scores.
+    coming: Mutex<Option<OneComing>>,
 }
 
 impl Call<'_> {
@@ -213,7 +220,9 @@ impl Call<'_> {
         let caller = self.caller()?;
         let is_raw = !request.raw_input_contents.is_empty();
         let ask = self.ask(request).map_err(|refusal| status(&refusal))?;
-        let answered = self.serving.infer(caller, ask, &self.served).await;
+        let coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let coming = coming.unwrap_or_else(|| self.serving.coming());
+        let answered = self.serving.infer(caller, ask, coming, &self.served).await;
         let answered = answered.and_then(|answered| written(answered, is_raw));
         answered.map_err(|refusal| status(&refusal))
     }

@@ -8,7 +8,7 @@ mod choice;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::batcher::Batcher;
+use crate::batcher::{Batcher, Coming};
 use crate::card::Card;
 use crate::meters::Meters;
 use crate::model::Model;
@@ -48,6 +48,7 @@ pub struct Registry {
     snapshot: RwLock<Arc<Snapshot>>,
     batching: Batching,
     meters: Meters,
+    coming: Coming,
 }
 
 /// Which version answers a request, and which is asked beside it.
@@ -74,11 +75,12 @@ pub struct Standing {
 }
 
 impl Registry {
-    pub(crate) fn new(batching: Batching, meters: Meters) -> Self {
+    pub(crate) fn new(batching: Batching, meters: Meters, coming: Coming) -> Self {
         Self {
             snapshot: RwLock::default(),
             batching,
             meters,
+            coming,
         }
     }
 
@@ -105,13 +107,18 @@ impl Registry {
             return Err(Refusal::invalid(problem));
         }
         let (name, version) = (card.name.clone(), card.version.clone());
-        let batcher =
-            Batcher::start(Arc::clone(&model), self.batching, self.meters.clone()).map_err(|error| {
-                Refusal::new(
-                    Kind::Unavailable,
-                    format!("no thread for scoring could be started: {error}"),
-                )
-            })?;
+        let batcher = Batcher::start(
+            Arc::clone(&model),
+            self.batching,
+            self.meters.clone(),
+            self.coming.clone(),
+        )
+        .map_err(|error| {
+            Refusal::new(
+                Kind::Unavailable,
+                format!("no thread for scoring could be started: {error}"),
+            )
+        })?;
         let served = Arc::new(Served { model, batcher });
         self.change(|all| {
             let Some(entry) = all.get_mut(&name) else {

@@ -221,6 +221,7 @@ impl Asked<'_> {
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let headers = &self.parts.headers;
+        let coming = self.serving.coming();
         let until = self.until()?;
         let head = infer::head_bytes(headers)?;
         infer::is_media_type(headers, head.is_some())?;
@@ -236,7 +237,7 @@ impl Asked<'_> {
             .read(body, self.serving.settings().max_body_bytes, until)
             .await?;
         let (ask, form) = infer::read(&body, head, self.names, until, self.serving.settings().limits())?;
-        let answered = self.serving.infer(caller, ask, served).await?;
+        let answered = self.serving.infer(caller, ask, coming, served).await?;
         infer::written(&answered, &form)
     }
 

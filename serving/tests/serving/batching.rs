@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use veilsum_serving::Batching;
 
 use crate::toy::{Linear, Sums, expected, one_row, request};
-use crate::wire::{DEADLINE, Running, metric, settings, until};
+use crate::wire::{DEADLINE, Running, exchange, metric, settings, until};
 
 /// A server whose model is held, after it was given a first row: whatever comes now waits together.
 async fn held(
@@ -201,7 +203,7 @@ async fn a_lone_request_is_not_held() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waited_while_the_model_worked_is_held_for_others() {
+async fn what_waited_while_the_model_worked_is_held_for_what_is_on_its_way() {
     let batching = Batching {
         max_rows: 2,
         hold_us: LONG,
@@ -211,14 +213,66 @@ async fn what_waited_while_the_model_worked_is_held_for_others() {
     let rest = running.rest;
     asked.spawn(async move { sent(rest, one_row()).await.scores() });
     waiting(&running, 1.0).await;
+    // The server has read a head, and asks for the body.
+    let mut stream = TcpStream::connect(rest).await.unwrap();
+    let body = one_row().to_string();
+    let head = format!(
+        "POST /v2/models/credit/infer HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    timeout(DEADLINE, stream.read_exact(&mut go_on))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     drop((entered, go));
-    // The worker has taken it out of the queue, and gives it to the model when the batch is full.
+    // The worker has taken the one out of the queue, and gives it to the model with the other.
     waiting(&running, 0.0).await;
-    asked.spawn(async move { sent(rest, one_row()).await.scores() });
+    let answer = timeout(DEADLINE, exchange(stream, body.as_bytes()))
+        .await
+        .unwrap();
+    assert_eq!(answer.scores(), [51.0]);
     while let Some(done) = asked.join_next().await {
         assert_eq!(done.unwrap(), [51.0]);
     }
     assert_eq!(model.calls(), [1, 2]);
+    running.end().await;
+}
+
+/// As before, but nothing is on its way: holding would be in vain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_while_the_model_worked_is_not_held_for_nothing() {
+    let batching = Batching {
+        hold_us: LONG,
+        ..Batching::default()
+    };
+    let (running, model, entered, go, mut asked) = held(batching).await;
+    let rest = running.rest;
+    asked.spawn(async move {
+        let stream = TcpStream::connect(rest).await.unwrap();
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-request-timeout-ms", "9000"),
+        ];
+        let body = one_row().to_string();
+        crate::wire::ask(
+            stream,
+            "POST",
+            "/v2/models/credit/infer",
+            &headers,
+            body.as_bytes(),
+        )
+        .await
+        .scores()
+    });
+    waiting(&running, 1.0).await;
+    drop((entered, go));
+    while let Some(done) = asked.join_next().await {
+        assert_eq!(done.unwrap(), [51.0]);
+    }
+    assert_eq!(model.calls(), [1, 1]);
     running.end().await;
 }
 
