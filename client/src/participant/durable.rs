@@ -10,7 +10,7 @@ use crate::remedy;
 /// Bits of a file that only its owner may read.
 pub(crate) const PRIVATE: u32 = 0o600;
 /// Bits of a file that holds no secret.
-pub(super) const PUBLIC: u32 = 0o644;
+pub(crate) const PUBLIC: u32 = 0o644;
 
 /// A file of the bank could not be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -4,9 +4,11 @@
 //! [`Shelf`] finds the models and what proves them, [`Column`]s are what a request has to hold, and [`run`] keeps the newest of each task in service.
 
 mod column;
+mod kept;
 mod served;
 mod service;
 mod shelf;
+mod steering;
 
 pub use column::Column;
 pub use served::ServedModel;

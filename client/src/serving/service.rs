@@ -17,18 +17,20 @@ use veilsum_serving::decisions::Key;
 use veilsum_serving::{Callers, DecisionLog, Keys, Server, Serving, Settings};
 use zeroize::Zeroizing;
 
-use super::shelf::{Shelf, ShelfError};
+use super::kept::{KEPT, Kept};
+use super::shelf::{Found, Shelf, ShelfError};
+use super::steering::{Steering, order};
 use crate::app::{self, AppError};
 use crate::train::Runtime;
-
-/// The settings, in the bank's folder; all have defaults.
-const SETTINGS_FILE: &str = "serve.toml";
 
 /// The key of the decision log, hex, mode 0600.
 const DECISIONS_KEY: &str = "identity/decisions.key";
 
 /// Between two looks whether a round has led to another model.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Under this name is told what is wrong with the file of settings.
+const STEERING: &str = "serve.toml";
 
 /// Why nothing is served any more, or was served at all.
 #[derive(Debug, thiserror::Error)]
@@ -61,53 +63,26 @@ pub enum ServeError {
 /// [`ServeError`]; what happens to a single model or request ends nothing.
 pub fn run(dir: &Path, say: &(dyn Fn(&str) + Sync)) -> Result<(), ServeError> {
     let shelf = Shelf::open(dir)?;
-    let settings = settings(dir)?;
+    let (steering, settings) = Steering::read(dir)?;
     let runtime = app::runtime(shelf.config())?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(ServeError::System)?;
-    tokio.block_on(serve(dir, shelf, settings, runtime, say))
-}
-
-/// What `serve.toml` sets; the defaults where there is none.
-fn settings(dir: &Path) -> Result<Settings, ServeError> {
-    let path = dir.join(SETTINGS_FILE);
-    let wrong = |problem: String| ServeError::Content {
-        path: path.clone(),
-        problem,
-    };
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(wrong(error.to_string())),
-    };
-    let mut settings: Settings = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let problems = settings.problems();
-    if !problems.is_empty() {
-        return Err(wrong(problems.join("; ")));
-    }
-    // Paths are taken from the file's own folder.
-    if let Some(keys) = &mut settings.keys {
-        *keys = dir.join(&keys);
-    }
-    if let Some(decisions) = &mut settings.decisions {
-        decisions.folder = dir.join(&decisions.folder);
-    }
-    Ok(settings)
+    tokio.block_on(serve(dir, shelf, (steering, settings), runtime, say))
 }
 
 async fn serve(
     dir: &Path,
     shelf: Shelf,
-    settings: Settings,
+    (mut steering, settings): (Steering, Settings),
     runtime: Runtime,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<(), ServeError> {
     let callers = Callers::new(keys(&settings)?, settings.quota);
     let decisions = decisions(dir, &settings)?;
     let serving = Serving::new(settings, callers, decisions).map_err(|problem| ServeError::Content {
-        path: dir.join(SETTINGS_FILE),
+        path: steering.path().to_owned(),
         problem,
     })?;
     let server = Server::bind(&serving, None).map_err(ServeError::System)?;
@@ -119,9 +94,14 @@ async fn serve(
         say(&format!("and at {grpc} over gRPC"));
     }
     let (stop, mut stopping) = watch::channel(false);
-    let shelf = Arc::new(shelf);
-    let mut known = Known::default();
-    known.look(&shelf, runtime, &serving, say).await?;
+    let mut known = Known {
+        shelf: Arc::new(shelf),
+        kept: Arc::new(Kept::of(dir)),
+        runtime,
+        taken: BTreeMap::new(),
+        told: BTreeMap::new(),
+    };
+    known.look(&serving, &mut steering, say).await?;
     serving.take(true);
     if known.taken.is_empty() {
         say("there is no model yet: the first comes when the statistics round of an approved task is done");
@@ -139,7 +119,7 @@ async fn serve(
                 stop.send_replace(true)
             }
             () = sleep(LOOK), if !*stop.borrow() => {
-                known.look(&shelf, runtime, &serving, say).await?;
+                known.look(&serving, &mut steering, say).await?;
                 continue;
             }
         };
@@ -149,53 +129,83 @@ async fn serve(
 }
 
 /// The models that were looked at.
-#[derive(Default)]
 struct Known {
-    /// The state of each task's model that is served.
+    shelf: Arc<Shelf>,
+    kept: Arc<Kept>,
+    runtime: Runtime,
+    /// The state of each task's model that is served, by the task's name.
     taken: BTreeMap<String, Digest>,
     /// What was said of one that is not, so that it is said once.
     told: BTreeMap<String, String>,
 }
 
 impl Known {
-    /// Publishes what is new. A model that cannot be served is told; the one before it stays in service.
+    /// Publishes what is new, and lets those versions answer that are wanted. A model that cannot be served is told; the one before it stays in service.
     async fn look(
         &mut self,
-        shelf: &Arc<Shelf>,
-        runtime: Runtime,
+        serving: &Serving,
+        steering: &mut Steering,
+        say: &(dyn Fn(&str) + Sync),
+    ) -> Result<(), ServeError> {
+        let shelf = Arc::clone(&self.shelf);
+        match beside(move || shelf.latest()).await? {
+            Ok(latest) => {
+                for found in latest {
+                    if self.taken.get(&found.task.name) != Some(&found.state) {
+                        self.take(found, serving, say).await?;
+                    }
+                }
+            }
+            // The daemon replaces its files while it runs: the next look finds them.
+            Err(problem) => self.tell("", problem.to_string(), say),
+        }
+        match steering.again().and_then(|()| steering.apply(serving.registry())) {
+            Ok(()) => drop(self.told.remove(STEERING)),
+            Err(problem) => self.tell(STEERING, problem, say),
+        }
+        Ok(())
+    }
+
+    async fn take(
+        &mut self,
+        found: Found,
         serving: &Serving,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<(), ServeError> {
-        let reading = Arc::clone(shelf);
-        let latest = spawn_blocking(move || reading.latest()).await;
-        let latest = latest.map_err(|error| ServeError::System(std::io::Error::other(error)))?;
-        let latest = match latest {
-            Ok(latest) => latest,
-            // The daemon replaces its files while it runs: the next look finds them.
-            Err(problem) => {
-                self.tell("", problem.to_string(), say);
-                return Ok(());
+        let (name, version, state) = (found.task.name.clone(), found.version(), found.state);
+        let (shelf, kept, runtime) = (Arc::clone(&self.shelf), Arc::clone(&self.kept), self.runtime);
+        let is_first = !self.taken.contains_key(&name);
+        let made = beside(move || {
+            let mut earlier = Vec::new();
+            for version in kept.versions(&found.task).unwrap_or_default() {
+                // One that cannot be served any more is none to go back to.
+                let model = (is_first && version != found.version())
+                    .then(|| shelf.kept(&kept, &found.task, &version, runtime))
+                    .and_then(Result::ok)
+                    .flatten();
+                earlier.extend(model);
             }
-        };
-        for found in latest {
-            let name = found.task.name.clone();
-            if self.taken.get(&name) == Some(&found.state) {
-                continue;
-            }
-            let (state, version) = (found.state, found.version());
-            let making = Arc::clone(shelf);
-            let made = spawn_blocking(move || making.model(&found, runtime)).await;
-            let made = made.map_err(|error| ServeError::System(std::io::Error::other(error)))?;
-            let published = made
-                .map_err(|problem| problem.to_string())
-                .and_then(|model| serving.registry().publish(Arc::new(model)).map_err(|no| no.words));
-            match published {
-                Ok(()) => {
-                    say(&format!("model {name}: version {version} is in service"));
-                    self.taken.insert(name, state);
+            let (model, state) = shelf.model(&found, runtime)?;
+            kept.keep(&found, &state)?;
+            Ok::<_, ShelfError>((earlier, model))
+        });
+        let published = made
+            .await?
+            .map_err(|problem| problem.to_string())
+            .and_then(|(earlier, model)| {
+                let registry = serving.registry();
+                for model in earlier {
+                    registry.add(Arc::new(model)).map_err(|no| no.words)?;
                 }
-                Err(problem) => self.tell(&name, problem, say),
+                registry.publish(Arc::new(model)).map_err(|no| no.words)
+            });
+        match published {
+            Ok(()) => {
+                say(&format!("model {name}: version {version} is in service"));
+                forget(serving, &name);
+                self.taken.insert(name, state);
             }
+            Err(problem) => self.tell(&name, problem, say),
         }
         Ok(())
     }
@@ -206,6 +216,26 @@ impl Known {
             self.told.insert(name.to_owned(), problem);
         }
     }
+}
+
+/// Takes the oldest versions out that nobody wants.
+fn forget(serving: &Serving, name: &str) {
+    let standings = serving.registry().standings();
+    let Some(standing) = standings.iter().find(|standing| standing.name == name) else {
+        return;
+    };
+    let mut versions: Vec<&str> = standing.cards.iter().map(|card| card.version.as_str()).collect();
+    versions.sort_by_key(|version| order(version));
+    for old in versions.iter().rev().skip(KEPT) {
+        // One that is pinned, shadows or has a share stays.
+        let _ = serving.registry().remove(name, old);
+    }
+}
+
+/// Runs on a thread that may wait for disk and libtorch.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ServeError> {
+    let worked = spawn_blocking(work).await;
+    worked.map_err(|error| ServeError::System(std::io::Error::other(error)))
 }
 
 fn keys(settings: &Settings) -> Result<Option<Keys>, ServeError> {

@@ -11,6 +11,7 @@ use veilsum_protocol::roster::Roster;
 use veilsum_protocol::task::Task;
 
 use super::ServedModel;
+use super::kept::Kept;
 use crate::app::{self, AppError};
 use crate::config::Config;
 use crate::data::DataError;
@@ -170,25 +171,54 @@ impl Shelf {
         Ok(latest.into_iter().find(|found| found.task.hash() == task.hash()))
     }
 
-    /// A model that can be asked, if the log proves it or the bank's policy takes it without.
+    /// A model that can be asked, if the log proves it or the bank's policy takes it without, with the state that holds it.
     ///
     /// # Errors
     /// [`ShelfError::Unproven`], or what keeps it from scoring.
-    pub fn model(&self, found: &Found, runtime: Runtime) -> Result<ServedModel, ShelfError> {
-        let (scorer, _) = self.scorer(found, runtime)?;
-        let model = ServedModel::new(&found.task, found.version(), found.proven.as_ref().ok(), scorer);
-        model.warm_up().map_err(|error| ShelfError::Scorer {
-            task: found.task.name.clone(),
-            error,
-        })?;
-        Ok(model)
+    pub fn model(&self, found: &Found, runtime: Runtime) -> Result<(ServedModel, TaskState), ShelfError> {
+        let (scorer, state) = self.scorer(found, runtime)?;
+        Ok((served(found, scorer)?, state))
     }
 
-    /// The same as a scorer, with its state.
+    /// The same as a scorer.
     ///
     /// # Errors
     /// As [`model`](Self::model).
     pub fn scorer(&self, found: &Found, runtime: Runtime) -> Result<(Scorer, TaskState), ShelfError> {
+        let state = Home::states(&self.config.state)?.load(&found.task.hash(), found.step, &found.state)?;
+        Ok((self.of_state(found, &state, runtime)?, state))
+    }
+
+    /// A version that was in service before: the same checks, with what is kept of it.
+    ///
+    /// # Errors
+    /// As [`model`](Self::model).
+    pub(super) fn kept(
+        &self,
+        kept: &Kept,
+        task: &Task,
+        version: &str,
+        runtime: Runtime,
+    ) -> Result<Option<ServedModel>, ShelfError> {
+        let Some((state, hash, place)) = kept.load(task, version)? else {
+            return Ok(None);
+        };
+        let proven = Provenance::find(&place, &hash, &self.consortium, &self.roster).map_err(Arc::new);
+        let found = Found {
+            task: task.clone(),
+            step: state.step,
+            state: hash,
+            proven,
+        };
+        // Under the round of its own proof alone.
+        if found.version() != version {
+            return Ok(None);
+        }
+        let scorer = self.of_state(&found, &state, runtime)?;
+        served(&found, scorer).map(Some)
+    }
+
+    fn of_state(&self, found: &Found, state: &TaskState, runtime: Runtime) -> Result<Scorer, ShelfError> {
         let name = || found.task.name.clone();
         let rules = app::policy(&self.config).rules()?;
         if let (Err(error), None) = (&found.proven, &rules.policy().unproven_models) {
@@ -197,15 +227,20 @@ impl Shelf {
                 error: Arc::clone(error),
             });
         }
-        let state = Home::states(&self.config.state)?.load(&found.task.hash(), found.step, &found.state)?;
-        let personal = Home::personal(&self.config.state, &found.task, &state);
+        let personal = Home::personal(&self.config.state, &found.task, state);
         let personal = personal.as_ref().map(|values| values.as_slice());
-        let scorer = Scorer::new(&found.task, &state, personal, rules, runtime);
-        match scorer {
-            Ok(scorer) => Ok((scorer, state)),
-            Err(error) => Err(ShelfError::Scorer { task: name(), error }),
-        }
+        let scorer = Scorer::new(&found.task, state, personal, rules, runtime);
+        scorer.map_err(|error| ShelfError::Scorer { task: name(), error })
     }
+}
+
+fn served(found: &Found, scorer: Scorer) -> Result<ServedModel, ShelfError> {
+    let model = ServedModel::new(&found.task, found.version(), found.proven.as_ref().ok(), scorer);
+    model.warm_up().map_err(|error| ShelfError::Scorer {
+        task: found.task.name.clone(),
+        error,
+    })?;
+    Ok(model)
 }
 
 impl Found {

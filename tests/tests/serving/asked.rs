@@ -1,5 +1,7 @@
 //! From a round to an answer: each published model takes the place of the one before it, and every answer names what it comes from.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::http::Served;
@@ -33,7 +35,7 @@ fn models_come_with_the_rounds_and_every_answer_names_its_own() {
     assert_eq!(metadata["inputs"][0]["name"], "income");
     assert_eq!(metadata["inputs"][1]["datatype"], "BYTES");
     // No answer is lost while versions change under it.
-    let (first, _) = asked(&served);
+    let (first, before) = asked(&served);
     let last = eventually("another version", || {
         let (version, scores) = asked(&served);
         assert!(
@@ -52,6 +54,22 @@ fn models_come_with_the_rounds_and_every_answer_names_its_own() {
     });
     let other = Served::start(&scene, "bank-2");
     assert_eq!(asked(&other), ("8".to_owned(), ended));
+
+    // Back to an earlier version, and again after a restart, which the server is told by its file.
+    let settings = scene.folder("bank-1").join("serve.toml");
+    let plain = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, format!("{plain}[models.tiny]\npin = \"{first}\"\n")).unwrap();
+    let pinned =
+        |served: &Served| eventually("the pinned version", || (asked(served).0 == first).then_some(()));
+    pinned(&served);
+    assert_eq!(served.stop(), Some(0));
+    let served = Served::start(&scene, "bank-1");
+    pinned(&served);
+    assert_eq!(asked(&served), (first.clone(), before));
+    fs::write(&settings, format!("{plain}[models.tiny]\npin = \"77\"\n")).unwrap();
+    served.says("[models.tiny]");
+    fs::write(&settings, plain).unwrap();
+    eventually("the latest version", || (asked(&served).0 == "8").then_some(()));
 
     for (inputs, parts) in [
         (
