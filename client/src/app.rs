@@ -191,6 +191,30 @@ pub fn consortium(config: &Config) -> Result<(Consortium, Roster), AppError> {
     })
 }
 
+/// The same of a bank that may be in no roster yet: `None` where there is no file, and no daemon has ever run, for which there was one.
+///
+/// # Errors
+/// As [`consortium`]: a file that was there is missed.
+pub fn consortium_if_any(config: &Config) -> Result<Option<(Consortium, Roster)>, AppError> {
+    let state = Home::state_file(&config.state);
+    match consortium(config) {
+        Err(AppError::File { error, .. })
+            if error.kind() == std::io::ErrorKind::NotFound && matches!(state.try_exists(), Ok(false)) =>
+        {
+            Ok(None)
+        }
+        found => found.map(Some),
+    }
+}
+
+/// What a bank without a consortium file waits for, in words.
+pub fn no_consortium(config: &Config) -> String {
+    format!(
+        "{}: there is no consortium file yet. `veilsum-client enrol INVITATION` writes it once this bank is in a roster; by files, put the consortium.toml of the admission there. `run` needs it, and so do `task show`, `task approve` and `roster`",
+        config.consortium.display()
+    )
+}
+
 /// The bank's keys and certificate: valid now, of this consortium's authority, and those of its place in the roster.
 ///
 /// # Errors
@@ -208,10 +232,6 @@ pub fn identity(config: &Config, consortium: &Consortium, roster: &Roster) -> Re
     let certificate = inspect::verify(&certificate_pem, consortium.ca_pem.as_bytes(), now())
         .map_err(wrong(&files.certificate))?;
     let tls_key = keyfile::read_pkcs8(&files.key)?;
-    let ed25519 = |path: &Path| {
-        let document = keyfile::read_pkcs8(path)?;
-        SigningKey::from_pkcs8(&document).map_err(|error| wrong(path)(format!("{error}; `init` makes one")))
-    };
     let (signing_key, witness_key) = (ed25519(&files.signing_key)?, ed25519(&files.witness_key)?);
     let [signing, witness] = [&signing_key, &witness_key].map(|key| key.verifying_key().0);
     let entry = inspect::own_entry(roster, &config.name, &certificate, &signing, &witness)
@@ -226,29 +246,16 @@ pub fn identity(config: &Config, consortium: &Consortium, roster: &Roster) -> Re
     })
 }
 
-/// Everything in the files that the configuration names with which the daemon would not start, or not read its table.
-pub fn problems(config: &Config) -> Vec<String> {
-    let mut problems = Vec::new();
-    let mut note = |problem: Option<String>| problems.extend(problem);
-    match consortium(config) {
-        Err(error) => note(Some(error.to_string())),
-        Ok((consortium, roster)) => {
-            note(
-                identity(config, &consortium, &roster)
-                    .err()
-                    .map(|it| it.to_string()),
-            );
-        }
-    }
-    note(
-        init::read_hold_out_salt(&config.identity.hold_out_salt)
-            .err()
-            .map(|it| it.to_string()),
-    );
-    note(proxy(&config.link).err().map(|it| it.to_string()));
-    note(schema(config).err().map(|it| it.to_string()));
-    note(policy(config).rules().err().map(|it| it.to_string()));
-    problems
+/// A signing key of the bank.
+///
+/// # Errors
+/// [`AppError::Key`], or [`AppError::Identity`] for a key of another kind.
+pub fn ed25519(path: &Path) -> Result<SigningKey, AppError> {
+    let document = keyfile::read_pkcs8(path)?;
+    SigningKey::from_pkcs8(&document).map_err(|error| AppError::Identity {
+        path: path.to_owned(),
+        problem: format!("{error}; `init` makes one"),
+    })
 }
 
 /// libtorch on the configured device.

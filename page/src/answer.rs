@@ -77,6 +77,14 @@ pub struct Visit<'a> {
     pub headers: &'a HeaderMap,
 }
 
+impl Visit<'_> {
+    /// What follows the path under a name; `None` if there is none.
+    pub fn field(&self, name: &str) -> Option<String> {
+        let mut fields = form_urlencoded::parse(self.query.as_bytes());
+        fields.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
+    }
+}
+
 /// Answers one request.
 pub(crate) async fn answer<S, B>(site: &Arc<S>, request: Request<B>) -> Answer
 where

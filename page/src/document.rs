@@ -21,11 +21,12 @@ impl Frame<'_> {
         self.around(false, &html! { main #main { (inside) } })
     }
 
-    /// One that a way leads back from.
+    /// One that a way leads back from. A question that it leads to becomes a dialog, as on the page that stays up to date.
     pub fn sheet(&self, back: &str, inside: &Markup) -> Markup {
         let inside = html! {
             p.back { a href="/" { (back) } }
             main #main { (inside) }
+            (dialog())
         };
         self.around(false, &inside)
     }
@@ -96,7 +97,7 @@ impl Live<'_> {
                     section id=(id) aria-labelledby={ (id) "-title" } data-live { (section) }
                 }
             }
-            dialog #ask aria-labelledby="confirm-title" {}
+            (dialog())
             footer {
                 p { (self.about) " This page is as of " span #asof { (self.asof) } "." }
                 form method="post" action="/logout" {
@@ -107,4 +108,9 @@ impl Live<'_> {
         };
         frame.around(true, &inside)
     }
+}
+
+/// Where the script puts a question.
+fn dialog() -> Markup {
+    html! { dialog #ask aria-labelledby="confirm-title" {} }
 }

@@ -114,8 +114,11 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
         }
         Command::Task { command } => match command {
             TaskCommand::List { dir } => {
-                let offered = task::list(dir)?;
-                print(cli.json, &offered, || task::lines(&offered))?;
+                let (offered, waits_for) = task::list(dir)?;
+                if let Some(waits_for) = waits_for.as_deref().filter(|_| cli.json) {
+                    say(waits_for);
+                }
+                print(cli.json, &offered, || task::lines(&offered, waits_for.as_deref()))?;
             }
             TaskCommand::Show { dir, task: wanted } => {
                 let shown = task::show(dir, wanted)?;
@@ -132,9 +135,10 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             TaskCommand::Refuse {
                 dir,
                 yes,
+                reason,
                 task: wanted,
             } => {
-                let decided = task::refuse(dir, wanted, *yes)?;
+                let decided = task::refuse(dir, wanted, *reason, *yes)?;
                 print(cli.json, &decided, || decided.text())?;
             }
         },

@@ -4,6 +4,8 @@ use std::io::{self, BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use veilsum_protocol::wire::refusal::RefusalReason;
 
 use crate::app;
 use crate::cli::Failure;
@@ -13,6 +15,8 @@ use crate::consent::{Consent, ConsentError, Decided, Offered, Shown};
 #[derive(Debug, Subcommand)]
 pub(crate) enum TaskCommand {
     /// List the tasks that the consortium offers, with this bank's word on each
+    ///
+    /// A bank that is in no roster yet is told so.
     List {
         /// The bank's folder
         #[arg(long, default_value = ".")]
@@ -41,7 +45,8 @@ pub(crate) enum TaskCommand {
     },
     /// Say no to a task, and sit out the rounds of one that was approved before
     ///
-    /// The coordinator's operator hears that this bank's operator refused, and nothing else. It can be approved later.
+    /// The coordinator's operator hears that this bank refuses and one of a few reasons in general words: without --reason that its operator
+    /// decided so. It can be approved later.
     Refuse {
         /// The bank's folder
         #[arg(long, default_value = ".")]
@@ -49,6 +54,9 @@ pub(crate) enum TaskCommand {
         /// Refuse without being asked
         #[arg(long)]
         yes: bool,
+        /// What others hear of why
+        #[arg(long, value_parser = reasons(), default_value = RefusalReason::Operator.name())]
+        reason: RefusalReason,
         /// Name of the task, or 4 or more of the first characters of its hash
         task: String,
     },
@@ -64,20 +72,30 @@ impl From<ConsentError> for Failure {
     }
 }
 
+/// The closed list.
+fn reasons() -> impl TypedValueParser<Value = RefusalReason> {
+    let names = RefusalReason::ALL.map(RefusalReason::name);
+    PossibleValuesParser::new(names)
+        .try_map(|name| RefusalReason::from_name(&name).ok_or("no reason of the list"))
+}
+
 fn open(dir: &Path) -> Result<Consent, Failure> {
     Ok(Consent::open(app::config(dir)?)?)
 }
 
-pub(crate) fn list(dir: &Path) -> Result<Vec<Offered>, Failure> {
-    Ok(open(dir)?.list()?)
+/// What is offered, and what a bank without a roster waits for.
+pub(crate) fn list(dir: &Path) -> Result<(Vec<Offered>, Option<String>), Failure> {
+    let consent = Consent::look(app::config(dir)?)?;
+    Ok((consent.list()?, consent.waits_for()))
 }
 
 /// Lines for people.
-pub(crate) fn lines(offered: &[Offered]) -> String {
-    if offered.is_empty() {
-        return "none is known here yet; the daemon hears of tasks once it is connected".to_owned();
+pub(crate) fn lines(offered: &[Offered], waits_for: Option<&str>) -> String {
+    let mut lines: Vec<String> = offered.iter().map(Offered::line).collect();
+    if lines.is_empty() {
+        lines.push("none is known here yet; the daemon hears of tasks once it is connected".to_owned());
     }
-    let lines: Vec<String> = offered.iter().map(Offered::line).collect();
+    lines.extend(waits_for.map(str::to_owned));
     lines.join("\n")
 }
 
@@ -94,11 +112,11 @@ pub(crate) fn approve(dir: &Path, wanted: &str, yes: bool) -> Result<Decided, Fa
             "not approved; the bank takes no part in this task. To tell the coordinator so: veilsum-client task refuse",
         ));
     }
-    Ok(consent.approve(&shown.offered.task)?)
+    Ok(consent.approve(&shown.offered.task, Some(&shown.mark()))?)
 }
 
-/// Shows the same and asks.
-pub(crate) fn refuse(dir: &Path, wanted: &str, yes: bool) -> Result<Decided, Failure> {
+/// Shows the same and asks. `reason` is what others hear of why.
+pub(crate) fn refuse(dir: &Path, wanted: &str, reason: RefusalReason, yes: bool) -> Result<Decided, Failure> {
     let consent = open(dir)?;
     let shown = consent.show(wanted)?;
     let question = if shown.offered.signed {
@@ -109,7 +127,7 @@ pub(crate) fn refuse(dir: &Path, wanted: &str, yes: bool) -> Result<Decided, Fai
     if !yes && !ask(&shown, question)? {
         return Err(Failure::finding("not refused; nothing has changed"));
     }
-    Ok(consent.refuse(&shown.offered.task)?)
+    Ok(consent.refuse(&shown.offered.task, reason, Some(&shown.mark()))?)
 }
 
 fn ask(shown: &Shown, question: &str) -> Result<bool, Failure> {

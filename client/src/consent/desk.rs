@@ -1,8 +1,10 @@
 //! Where the bank's operator looks at tasks and decides on them, whether the daemon runs or not.
 
 use veilsum_protocol::model::plan::Plan;
+use veilsum_protocol::roster::Roster;
 use veilsum_protocol::round::params::{ThresholdError, Thresholds};
 use veilsum_protocol::task::Task;
+use veilsum_protocol::wire::refusal::RefusalReason;
 
 use serde::Serialize;
 
@@ -52,6 +54,14 @@ pub enum ConsentError {
         /// What is wrong.
         problem: String,
     },
+    /// What the operator looked at is not what is there now.
+    #[error(
+        "task {name} has changed since it was shown: another version was offered, the policy is another, or a word was said elsewhere. Nothing was decided; look again"
+    )]
+    Changed {
+        /// The task's name.
+        name: String,
+    },
 }
 
 impl From<FileError> for ConsentError {
@@ -67,7 +77,7 @@ impl ConsentError {
             Self::App(error) => error.is_usage(),
             Self::Tasks(TasksError::Unknown { .. } | TasksError::Ambiguous { .. }) => true,
             Self::Schema(_) | Self::Roster(_) | Self::Policy { .. } => true,
-            Self::Tasks(_) | Self::Beyond { .. } => false,
+            Self::Tasks(_) | Self::Beyond { .. } | Self::Changed { .. } => false,
         }
     }
 }
@@ -81,6 +91,8 @@ pub struct Decided {
     pub task: String,
     /// Yes or no.
     pub decision: Decision,
+    /// What others hear of why, of a no.
+    pub reason: Option<RefusalReason>,
     /// True if an approval of this bank stands in the log for good.
     pub signed: bool,
     /// True if a daemon is there to see it at once.
@@ -96,13 +108,17 @@ impl Decided {
             "the daemon takes it up when it is started"
         };
         let Self { name, task, .. } = self;
+        let why = match self.reason {
+            None | Some(RefusalReason::Operator) => String::new(),
+            Some(reason) => format!(". Others hear of why: {}", reason.words()),
+        };
         match (self.decision, self.signed) {
             (Decision::Approved, _) => format!("task {name} ({task}) is approved; {then}"),
             (Decision::Refused, false) => {
-                format!("task {name} ({task}) is refused; {then}. It can be approved later")
+                format!("task {name} ({task}) is refused; {then}{why}. It can be approved later")
             }
             (Decision::Refused, true) => format!(
-                "task {name} ({task}) is refused; {then}. The approval before stands in the log for good; from now on this bank sits out every round of the task that begins. One that is open ends as usual. `veilsum-client task approve {name}` takes part again"
+                "task {name} ({task}) is refused; {then}{why}. The approval before stands in the log for good; from now on this bank sits out every round of the task that begins. One that is open ends as usual. `veilsum-client task approve {name}` takes part again"
             ),
         }
     }
@@ -114,7 +130,8 @@ pub struct Consent {
     policy: PolicySource,
     tasks: Tasks,
     status: Status,
-    thresholds: Thresholds,
+    /// Those of the roster; `None` where there is none yet.
+    thresholds: Option<Thresholds>,
 }
 
 impl Consent {
@@ -124,14 +141,34 @@ impl Consent {
     /// A folder that cannot be read.
     pub fn open(config: Config) -> Result<Self, ConsentError> {
         let (_, roster) = app::consortium(&config)?;
-        let banks = u16::try_from(roster.banks().len()).unwrap_or(u16::MAX);
+        Self::of(config, Some(&roster))
+    }
+
+    /// The same for a look alone, also at a bank that is in no roster yet: without one no task is judged, and none can be approved.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn look(config: Config) -> Result<Self, ConsentError> {
+        let pinned = app::consortium_if_any(&config)?;
+        Self::of(config, pinned.as_ref().map(|(_, roster)| roster))
+    }
+
+    fn of(config: Config, roster: Option<&Roster>) -> Result<Self, ConsentError> {
+        let banks = roster.map(|roster| u16::try_from(roster.banks().len()).unwrap_or(u16::MAX));
         Ok(Self {
             policy: app::policy(&config),
             tasks: Home::tasks(&config.state)?,
             status: Status::read(&Home::status(&config.state))?.unwrap_or_default(),
-            thresholds: Thresholds::with_most_colluders(banks)?,
+            thresholds: banks.map(Thresholds::with_most_colluders).transpose()?,
             config,
         })
+    }
+
+    /// What brings the roster that there is not yet, in words; `None` where there is one.
+    pub fn waits_for(&self) -> Option<String> {
+        self.thresholds
+            .is_none()
+            .then(|| app::no_consortium(&self.config))
     }
 
     /// What the consortium has offered so far, by name.
@@ -170,6 +207,7 @@ impl Consent {
             description: task.describe(),
             verdict,
             earlier,
+            later: self.tasks.later(task)?.map(|later| later.hash().to_hex()),
         })
     }
 
@@ -196,32 +234,46 @@ impl Consent {
         Ok(shown)
     }
 
-    /// The operator's yes.
+    /// The operator's yes. `seen` is the mark of what it was said to, where the operator looked first.
     ///
     /// # Errors
-    /// As [`Consent::may_approve`], or if the disk does not take it.
-    pub fn approve(&self, wanted: &str) -> Result<Decided, ConsentError> {
-        self.may_approve(wanted)?;
-        let task = self.tasks.find(wanted)?;
+    /// As [`Consent::may_approve`]; [`ConsentError::Changed`] if it is said for the first time and `seen` is not what there is; or if the disk does
+    /// not take it.
+    pub fn approve(&self, wanted: &str, seen: Option<&str>) -> Result<Decided, ConsentError> {
+        let shown = self.may_approve(wanted)?;
+        let task = self.tasks.find(&shown.offered.task)?;
+        if shown.offered.decision != Some(Decision::Approved) {
+            unchanged(&shown, seen)?;
+        }
         self.tasks.approve(&task)?;
-        Ok(self.decided(&task, Decision::Approved))
+        Ok(self.decided(&task, Decision::Approved, None))
     }
 
-    /// The operator's no.
+    /// The operator's no, with what others hear of why. `seen` as for [`Consent::approve`].
     ///
     /// # Errors
-    /// If there is no such task, or the disk does not take it.
-    pub fn refuse(&self, wanted: &str) -> Result<Decided, ConsentError> {
+    /// If there is no such task, [`ConsentError::Changed`] as for [`Consent::approve`], or if the disk does not take it.
+    pub fn refuse(
+        &self,
+        wanted: &str,
+        reason: RefusalReason,
+        seen: Option<&str>,
+    ) -> Result<Decided, ConsentError> {
         let task = self.tasks.find(wanted)?;
-        self.tasks.refuse(&task)?;
-        Ok(self.decided(&task, Decision::Refused))
+        let shown = self.shown(&task)?;
+        if shown.offered.reason != Some(reason) {
+            unchanged(&shown, seen)?;
+        }
+        self.tasks.refuse(&task, reason)?;
+        Ok(self.decided(&task, Decision::Refused, Some(reason)))
     }
 
-    fn decided(&self, task: &Task, decision: Decision) -> Decided {
+    fn decided(&self, task: &Task, decision: Decision, reason: Option<RefusalReason>) -> Decided {
         Decided {
             name: task.name.clone(),
             task: task.hash().to_hex(),
             decision,
+            reason,
             signed: self.is_signed(&task.hash().to_hex()),
             daemon_runs: FolderLock::is_taken(&self.config.state),
         }
@@ -233,9 +285,10 @@ impl Consent {
     }
 
     fn verdict(&self, policy: &Result<Policy, DataError>, task: &Task) -> Verdict {
-        match policy {
-            Ok(policy) => Verdict::of(policy, task, &Plan::new(task), self.thresholds),
-            Err(error) => Verdict::unknown(error),
+        match (policy, self.thresholds) {
+            (Ok(policy), Some(thresholds)) => Verdict::of(policy, task, &Plan::new(task), thresholds),
+            (Ok(_), None) => Verdict::unknown(app::no_consortium(&self.config)),
+            (Err(error), _) => Verdict::unknown(error),
         }
     }
 
@@ -245,12 +298,24 @@ impl Consent {
         Ok(Offered {
             name: task.name.clone(),
             decision: self.tasks.decision(&hash)?,
+            reason: self.tasks.refusal(&hash)?,
             signed: self.is_signed(&hash.to_hex()),
             allowed: verdict.allows(),
+            unjudged: verdict.problem.is_some(),
             rounds: task.rounds,
             step: known.map(|known| known.step),
             steps: known.map(|known| known.steps),
             task: hash.to_hex(),
         })
+    }
+}
+
+/// Whether a decision on `seen` is one on what there is.
+fn unchanged(shown: &Shown, seen: Option<&str>) -> Result<(), ConsentError> {
+    match seen {
+        Some(seen) if seen != shown.mark() => Err(ConsentError::Changed {
+            name: shown.offered.name.clone(),
+        }),
+        _ => Ok(()),
     }
 }

@@ -87,6 +87,21 @@ pub fn verify(pem: &[u8], ca_pem: &[u8], at: Timestamp) -> Result<CertificateFac
     Ok(facts)
 }
 
+/// Whether a certificate is valid at a time, by its own words alone: who issued it is not looked at.
+///
+/// # Errors
+/// Why not: expired, or not yet valid.
+pub(crate) fn in_time(facts: &CertificateFacts, at: Timestamp) -> Result<(), String> {
+    let here = i64::try_from(at.0).unwrap_or(i64::MAX);
+    if here > facts.not_after {
+        Err(expired(facts))
+    } else if here < facts.not_before {
+        Err(too_early(facts, at))
+    } else {
+        Ok(())
+    }
+}
+
 /// Role and name, if the certificate is an auditor's or operator's.
 pub(crate) fn other_role(pem: &[u8]) -> Option<(Role, String)> {
     let der = certificate(pem).ok()?;
@@ -164,20 +179,8 @@ fn explain(error: &rustls::Error, facts: &CertificateFacts, at: Timestamp) -> St
         return format!("{subject}: {error}");
     };
     match reason {
-        E::Expired | E::ExpiredContext { .. } => {
-            let day = date(facts.not_after);
-            format!(
-                "the certificate of {subject} expired on {day}; ask the coordinator to enrol the same request again"
-            )
-        }
-        E::NotValidYet | E::NotValidYetContext { .. } => {
-            let from = date_and_time(facts.not_before);
-            let here = i64::try_from(at.0).unwrap_or(i64::MAX);
-            let minutes = facts.not_before.saturating_sub(here).max(0) / 60 + 1;
-            format!(
-                "the certificate of {subject} is not valid before {from}, by this machine's clock {minutes} minutes from now; check this machine's clock"
-            )
-        }
+        E::Expired | E::ExpiredContext { .. } => expired(facts),
+        E::NotValidYet | E::NotValidYetContext { .. } => too_early(facts, at),
         E::UnknownIssuer | E::BadSignature => {
             let issuer = &facts.issuer;
             format!(
@@ -189,6 +192,22 @@ fn explain(error: &rustls::Error, facts: &CertificateFacts, at: Timestamp) -> St
         }
         other => format!("the certificate of {subject} is not accepted: {other}"),
     }
+}
+
+fn expired(facts: &CertificateFacts) -> String {
+    let (subject, day) = (&facts.subject, date(facts.not_after));
+    format!(
+        "the certificate of {subject} expired on {day}; ask the coordinator to enrol the same request again"
+    )
+}
+
+fn too_early(facts: &CertificateFacts, at: Timestamp) -> String {
+    let (subject, from) = (&facts.subject, date_and_time(facts.not_before));
+    let here = i64::try_from(at.0).unwrap_or(i64::MAX);
+    let minutes = facts.not_before.saturating_sub(here).max(0) / 60 + 1;
+    format!(
+        "the certificate of {subject} is not valid before {from}, by this machine's clock {minutes} minutes from now; check this machine's clock"
+    )
 }
 
 fn date_and_time(seconds: i64) -> String {

@@ -39,8 +39,8 @@ impl View {
     }
 }
 
-/// The whole page.
-pub(super) fn page(view: &View, token: &str) -> Markup {
+/// The whole page. `notice` says what was done just now.
+pub(super) fn page(view: &View, token: &str, notice: Option<&str>) -> Markup {
     let status = &view.status;
     let frame = Frame {
         title: &status.bank,
@@ -51,11 +51,11 @@ pub(super) fn page(view: &View, token: &str) -> Markup {
     Live {
         names: NAMES,
         sections: view.sections(),
-        notice: None,
+        notice,
         silent: "The daemon does not answer. What is shown is old; waiting until it is there again.",
         about: html! {
             "veilsum-client " (env!("CARGO_PKG_VERSION")) ", running since " (moment(status.started_at.saturating_mul(1000)))
-            ". Nothing on this page is sent to the coordinator."
+            ". Nothing on this page is sent to the coordinator; your word on a task it hears from the daemon."
         },
         asof: view.asof(),
         token,
@@ -77,11 +77,16 @@ pub(super) fn sheet(view: &View, title: &str, inside: &Markup) -> Markup {
 
 /// What a browser sees that is not let in, or whose wish cannot be met now.
 pub(super) fn refusal(title: &str, words: &Markup) -> Markup {
+    told(title, &html! { p { (words) } })
+}
+
+/// The same in more than a paragraph.
+pub(super) fn told(title: &str, inside: &Markup) -> Markup {
     let frame = Frame {
         title,
         kicker: "Bank's page",
         heading: title,
         styles: STYLES,
     };
-    frame.still(&html! { p { (words) } })
+    frame.still(inside)
 }

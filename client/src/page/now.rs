@@ -4,13 +4,14 @@ use maud::{Markup, html};
 use veilsum_page::words::{coded, counted, moment, span};
 
 use super::office::View;
+use super::tasks::waiting;
 use crate::participant::Status;
 
 pub(super) fn section(view: &View) -> Markup {
     let (status, now) = (&view.status, view.now);
     let words = status.doing_words(now);
     html! {
-        h2 #now-title data-said=(said(status)) {
+        h2 #now-title data-said=(said(view)) {
             @match status.round { Some(round) => { "Round " (round) }, None => "Now" }
         }
         p.lead data-until=[status.wait.as_ref().and_then(|wait| wait.until)] { (coded_plain(&words)) }
@@ -23,6 +24,7 @@ pub(super) fn section(view: &View) -> Markup {
         @if let Some(problem) = &status.egress_problem {
             div.notice.bad role="alert" { p { "What leaves this bank is counted and cannot be written down: " (problem) } }
         }
+        (undecided(view))
         @if status.proposed_roster.is_some() {
             div.notice { p { "A change of the roster is proposed. Look at it and decide: " code { "veilsum-client roster show" } } }
         }
@@ -37,10 +39,27 @@ pub(super) fn section(view: &View) -> Markup {
 }
 
 /// Said aloud when it changes: without seconds, which change all the time.
-fn said(status: &Status) -> String {
-    match status.round {
+fn said(view: &View) -> String {
+    let status = &view.status;
+    let mut said = match status.round {
         Some(round) => format!("Round {round}: {}", status.doing),
         None => status.doing.clone(),
+    };
+    for task in waiting(view) {
+        said.push_str(&format!(". Task {} waits for your word", task.name));
+    }
+    said
+}
+
+/// The tasks that wait for the bank's word.
+fn undecided(view: &View) -> Markup {
+    html! {
+        @for task in waiting(view) {
+            div.notice { p {
+                "Task " b { (task.name) } " waits for your word. "
+                a id={ "wait-" (task.task) } href={ "/task/" (task.task) } { "Look at it and decide" span.spoken { " on task " (task.name) } }
+            } }
+        }
     }
 }
 

@@ -13,10 +13,10 @@ use veilsum_protocol::task::Task;
 
 use super::profiler::{Found, Profiler};
 use crate::config::Config;
-use crate::consent::Consent;
+use crate::consent::{Consent, ConsentError};
 use crate::egress::{Account, Ledger};
 use crate::metrics::Facts;
-use crate::participant::{Latest, Pulse, RoundHistory, RoundSeen, Status, Tasks};
+use crate::participant::{Decision, Latest, Pulse, RoundHistory, RoundSeen, Status, Tasks};
 
 /// How often a page that is open looks for what changes without a word of the loop.
 const LOOK: Duration = Duration::from_secs(5);
@@ -52,6 +52,8 @@ pub struct Office {
     tasks: Tasks,
     profiler: Profiler,
     beat: watch::Sender<u64>,
+    /// Held while a word on a task is weighed and written: of two at once the second sees what the first did.
+    turn: Mutex<()>,
 }
 
 /// Why there is nothing to show.
@@ -80,6 +82,8 @@ pub(super) struct View {
     pub(super) rounds: Vec<RoundSeen>,
     /// Offered tasks by their hashes.
     pub(super) offered: BTreeMap<String, Task>,
+    /// The operator's word on them, which the daemon takes up a moment after it was said.
+    pub(super) decisions: BTreeMap<String, Decision>,
     /// The bank's table, as last looked at, and whether it is being looked at.
     pub(super) found: Option<Arc<Found>>,
     pub(super) is_looking: bool,
@@ -118,6 +122,7 @@ impl Office {
             history,
             tasks,
             beat,
+            turn: Mutex::default(),
         });
         tokio::spawn(keep_beating(office.latest.clone(), office.beat.clone()));
         office
@@ -171,20 +176,34 @@ impl Office {
         view.map_err(|_| Absent::Stopped)
     }
 
-    /// All that there is to decide on of a task: what it does, what the policy says of it, and what is another than before.
-    pub(super) async fn shown(&self, hash: String) -> Result<String, String> {
-        let config = self.config.clone();
-        let shown = spawn_blocking(move || Consent::open(config)?.show(&hash)).await;
-        match shown {
-            Ok(Ok(shown)) => Ok(shown.text()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
+    /// Looks at tasks, or decides on one, as the commands do, by the folder's files as they are now.
+    pub(super) async fn consent<T: Send + 'static>(
+        self: &Arc<Self>,
+        ask: impl FnOnce(&Consent) -> Result<T, ConsentError> + Send + 'static,
+    ) -> Result<Result<T, ConsentError>, Absent> {
+        let office = Arc::clone(self);
+        let asked = spawn_blocking(move || {
+            let _turn = office.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            ask(&Consent::open(office.config.clone())?)
+        });
+        asked.await.map_err(|_| Absent::Stopped)
+    }
+
+    /// There is something new to show.
+    pub(super) fn stir(&self) {
+        self.beat.send_modify(|beat| *beat += 1);
     }
 
     fn read(&self, status: Arc<Status>) -> View {
         // A task that cannot be read is told where the daemon reads it.
         let offered = self.tasks.offered().unwrap_or_default();
+        let decisions = offered.iter().filter_map(|task| {
+            let hash = task.hash();
+            // One that cannot be looked at stops the daemon, which says so.
+            let decision = self.tasks.decision(&hash).ok()??;
+            Some((hash.to_hex(), decision))
+        });
+        let decisions = decisions.collect();
         let (found, is_looking) = self.profiler.look();
         View {
             status,
@@ -198,6 +217,7 @@ impl Office {
                 .into_iter()
                 .map(|task| (task.hash().to_hex(), task))
                 .collect(),
+            decisions,
             found,
             is_looking,
             policy: self.config.data.policy.clone(),

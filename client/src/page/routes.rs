@@ -2,7 +2,7 @@
 
 use veilsum_page::Route;
 
-/// What is shown.
+/// What is shown or done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Whether the daemon's loop goes round.
@@ -17,6 +17,14 @@ pub enum Act {
     Events,
     /// One task in plain words.
     Task,
+    /// Asks before a task is approved.
+    AskApprove,
+    /// Approves it.
+    Approve,
+    /// Asks before a task is refused, and for what others hear of why.
+    AskRefuse,
+    /// Refuses it.
+    Refuse,
     /// Every column of the bank's table.
     Data,
     /// The last lines of what left the bank.
@@ -47,5 +55,9 @@ pub const ROUTES: &[Route<Act>] = &[
     Route::look("/data", Act::Data),
     Route::look("/left", Act::Left),
     Route::look("/task/{task}", Act::Task),
+    Route::look("/task/{task}/approve", Act::AskApprove),
+    Route::act("/task/{task}/approve", Act::Approve),
+    Route::look("/task/{task}/refuse", Act::AskRefuse),
+    Route::act("/task/{task}/refuse", Act::Refuse),
     Route::LOGOUT,
 ];

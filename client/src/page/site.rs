@@ -5,12 +5,15 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use maud::{Markup, html};
 use veilsum_page::{Answer, Form, Guard, Route, Shown, Site, Visit, Words};
-use veilsum_page::{events, file, page as page_of, plain, stream};
+use veilsum_page::{events, file, page as page_of, plain, see_other, stream};
+use veilsum_protocol::wire::refusal::RefusalReason;
 
+use super::decide::{self, Wish};
 use super::document::{page, refusal};
-use super::office::{Absent, Office, milliseconds};
+use super::office::{Absent, Office, View, milliseconds};
 use super::routes::{Act, ROUTES};
-use super::{data, left, tasks};
+use super::{data, left, task};
+use crate::consent::ConsentError;
 use crate::metrics;
 
 impl Site for Office {
@@ -22,7 +25,7 @@ impl Site for Office {
         most: "page.max_connections",
     };
     const ROUTES: &'static [Route<Act>] = ROUTES;
-    /// The token alone.
+    /// The token, the mark of what was looked at and a reason.
     const FORM_LIMIT: usize = 1 << 12;
 
     fn guard(&self) -> &Guard {
@@ -68,33 +71,121 @@ impl Site for Office {
             };
             return events(stream(self, visit.headers.clone(), self.watch(), draw));
         }
-        let view = match self.view().await {
-            Ok(view) => view,
-            Err(absent) => {
-                let words = html! { (absent.words()) ". Load this page again in a moment." };
-                return page_of(StatusCode::SERVICE_UNAVAILABLE, &refusal("Not now", &words));
-            }
-        };
-        match act {
-            Act::Page => page_of(StatusCode::OK, &page(&view, visit.session.token())),
-            Act::Data => page_of(StatusCode::OK, &data::sheet(&view)),
-            Act::Left => page_of(StatusCode::OK, &left::sheet(&view)),
-            Act::Task => {
-                match tasks::sheet(&view, visit.hash, &self.shown(visit.hash.to_lowercase()).await) {
-                    Some(page) => page_of(StatusCode::OK, &page),
-                    None => {
-                        let words = html! { "No task with this hash was offered to this bank." };
-                        page_of(StatusCode::NOT_FOUND, &refusal("No such task", &words))
-                    }
-                }
-            }
-            _ => plain(StatusCode::NOT_FOUND, "there is nothing here"),
+        match self.view().await {
+            Ok(view) => look(self, act, &view, visit).await.unwrap_or_else(absent),
+            Err(nothing) => absent(nothing),
         }
     }
 
-    async fn act(self: &Arc<Self>, _: Act, _: Visit<'_>, _: &Form) -> Answer {
-        plain(StatusCode::NOT_FOUND, "there is nothing here")
+    async fn act(self: &Arc<Self>, act: Act, visit: Visit<'_>, form: &Form) -> Answer {
+        let decided = match act {
+            Act::Approve => say(self, visit, Word::Yes, form).await,
+            Act::Refuse => match RefusalReason::from_name(form.field("reason")) {
+                Some(reason) => say(self, visit, Word::No(reason), form).await,
+                None => return decide::no_such_reason(visit.hash, form.field("reason")),
+            },
+            _ => return plain(StatusCode::NOT_FOUND, "there is nothing here"),
+        };
+        decided.unwrap_or_else(absent)
     }
+}
+
+/// The operator's word on a task.
+#[derive(Clone, Copy)]
+enum Word {
+    Yes,
+    No(RefusalReason),
+}
+
+fn absent(absent: Absent) -> Answer {
+    let words = html! { (absent.words()) ". Load this page again in a moment." };
+    page_of(StatusCode::SERVICE_UNAVAILABLE, &refusal("Not now", &words))
+}
+
+async fn look(office: &Arc<Office>, act: Act, view: &View, visit: Visit<'_>) -> Result<Answer, Absent> {
+    let token = visit.session.token();
+    Ok(match act {
+        Act::Page => {
+            let done = visit.field("done");
+            let notice = decide::DONE
+                .iter()
+                .find(|(word, _)| Some(*word) == done.as_deref());
+            page_of(
+                StatusCode::OK,
+                &page(view, token, notice.map(|(_, notice)| *notice)),
+            )
+        }
+        Act::Data => page_of(StatusCode::OK, &data::sheet(view)),
+        Act::Left => page_of(StatusCode::OK, &left::sheet(view)),
+        Act::Task => {
+            let hash = visit.hash.to_lowercase();
+            let wanted = hash.clone();
+            let shown = office.consent(move |consent| consent.show(&wanted)).await?;
+            match task::sheet(view, &hash, &shown.map_err(|error| error.to_string())) {
+                Some(page) => page_of(StatusCode::OK, &page),
+                None => decide::unknown(),
+            }
+        }
+        Act::AskApprove => {
+            ask(
+                office,
+                Wish::Approve,
+                view,
+                visit,
+                visit.field("shown").as_deref(),
+            )
+            .await?
+        }
+        Act::AskRefuse => ask(office, Wish::Refuse, view, visit, visit.field("shown").as_deref()).await?,
+        _ => plain(StatusCode::NOT_FOUND, "there is nothing here"),
+    })
+}
+
+/// The question; not where it could only be answered in vain.
+async fn ask(
+    office: &Arc<Office>,
+    wish: Wish,
+    view: &View,
+    visit: Visit<'_>,
+    seen: Option<&str>,
+) -> Result<Answer, Absent> {
+    let hash = visit.hash.to_lowercase();
+    let shown = office.consent(move |consent| match wish {
+        Wish::Approve => consent.may_approve(&hash),
+        Wish::Refuse => consent.show(&hash),
+    });
+    Ok(match shown.await? {
+        Err(error) => decide::undecided(visit.hash, &error),
+        Ok(shown) if seen.is_some_and(|seen| seen != shown.mark()) => {
+            let name = shown.offered.name;
+            decide::undecided(visit.hash, &ConsentError::Changed { name })
+        }
+        Ok(shown) => {
+            let question = decide::question(view, wish, &shown, seen.is_some(), visit.session.token());
+            page_of(StatusCode::OK, &question)
+        }
+    })
+}
+
+/// Takes the word as the command does. A form that does not name what was looked at decides nothing.
+async fn say(office: &Arc<Office>, visit: Visit<'_>, word: Word, form: &Form) -> Result<Answer, Absent> {
+    office.status()?;
+    let (hash, seen) = (visit.hash.to_lowercase(), form.field("shown").to_owned());
+    let decided = office.consent(move |consent| match word {
+        Word::Yes => consent.approve(&hash, Some(&seen)),
+        Word::No(reason) => consent.refuse(&hash, reason, Some(&seen)),
+    });
+    Ok(match decided.await? {
+        Ok(decided) => {
+            tracing::info!("on the bank's page: {}", decided.text());
+            office.stir();
+            see_other(match word {
+                Word::Yes => "/?done=approved",
+                Word::No(_) => "/?done=refused",
+            })
+        }
+        Err(error) => decide::undecided(visit.hash, &error),
+    })
 }
 
 /// Ready means: the bank can take part in a round.

@@ -1,11 +1,9 @@
-//! The tasks that were offered, which of them this bank takes part in, and what each reads, trains and sends.
+//! The tasks that were offered, which of them this bank takes part in, and which wait for its word.
 
 use maud::{Markup, html};
 
-use super::document::sheet as sheet_of;
 use super::office::View;
-use super::rounds;
-use crate::participant::TaskStatus;
+use crate::participant::{Decision, TaskStatus};
 
 pub(super) fn section(view: &View) -> Markup {
     html! {
@@ -17,6 +15,43 @@ pub(super) fn section(view: &View) -> Markup {
     }
 }
 
+/// The tasks that wait for the operator's word: nobody said one, and neither the policy nor the task's end has made it needless.
+pub(super) fn waiting(view: &View) -> impl Iterator<Item = &TaskStatus> {
+    let known = view.status.tasks.iter();
+    known.filter(|task| stand(view, task) == Stand::Waits && view.offered.contains_key(&task.task))
+}
+
+/// How this bank stands to a task.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    Refused,
+    Finished,
+    Approved,
+    /// Said, and not taken up by the daemon yet.
+    Taken,
+    Waits,
+}
+
+fn stand(view: &View, task: &TaskStatus) -> Stand {
+    let said = view.decisions.get(&task.task);
+    if task.refused.is_some() || said == Some(&Decision::Refused) {
+        Stand::Refused
+    } else if is_over(task) {
+        Stand::Finished
+    } else if task.approved {
+        Stand::Approved
+    } else if said == Some(&Decision::Approved) {
+        Stand::Taken
+    } else {
+        Stand::Waits
+    }
+}
+
+/// True if its last step is done.
+pub(super) fn is_over(task: &TaskStatus) -> bool {
+    task.step >= task.steps
+}
+
 fn card(view: &View, task: &TaskStatus) -> Markup {
     let hash = &task.task;
     let offered = view.offered.get(hash);
@@ -24,68 +59,38 @@ fn card(view: &View, task: &TaskStatus) -> Markup {
         article.card aria-labelledby={ "task-" (hash) } {
             div.headed {
                 h3 id={ "task-" (hash) } { @if offered.is_some() { a href={ "/task/" (hash) } { (task.name) } } @else { (task.name) } }
-                (tag(task))
+                (tag(view, task))
             }
             p {
                 label for={ "steps-" (hash) } { "Step " (task.step) " of " (task.steps) }
                 progress id={ "steps-" (hash) } max=(task.steps) value=(task.step) { (task.step) " of " (task.steps) }
             }
-            (decision(task))
+            (decision(view, task))
+            @if offered.is_some() && stand(view, task) == Stand::Waits {
+                p.actions { a.button id={ "decide-" (hash) } href={ "/task/" (hash) } { "Look at it and decide" span.spoken { " on task " (task.name) } } }
+            }
         }
     }
 }
 
-fn tag(task: &TaskStatus) -> Markup {
-    html! {
-        @if task.refused.is_some() { span.tag.stopped { "refused" } }
-        @else if !task.approved { span.tag.waits { "not approved" } }
-        @else if task.step >= task.steps { span.tag.finished { "finished" } }
-        @else { span.tag.running { "approved" } }
-    }
+pub(super) fn tag(view: &View, task: &TaskStatus) -> Markup {
+    let (class, words) = match stand(view, task) {
+        Stand::Refused => ("stopped", "refused"),
+        Stand::Finished => ("finished", "finished"),
+        Stand::Approved => ("running", "approved"),
+        Stand::Taken => ("running", "approved, not signed yet"),
+        Stand::Waits => ("waits", "waits for your word"),
+    };
+    html! { span.{ "tag " (class) } { (words) } }
 }
 
 /// What this bank has decided, or how it decides.
-fn decision(task: &TaskStatus) -> Markup {
-    let short: String = task.task.chars().take(8).collect();
+fn decision(view: &View, task: &TaskStatus) -> Markup {
     html! {
         @if let Some(why) = &task.refused {
             p.bad { "This bank refuses it: " (why) ". The consortium's operator is told that, and of why no more than general words." }
-        } @else if !task.approved {
-            p.note { "This bank takes no part in it. To look at it, on this machine: " code { "veilsum-client task show " (short) } ", then " code { "task approve" } " or " code { "task refuse" } "." }
+        } @else if stand(view, task) == Stand::Waits {
+            p.note { "This bank takes no part in it until you approve it." }
         }
     }
-}
-
-/// One task in plain words. `shown`: all that there is to decide on of it.
-pub(super) fn sheet(view: &View, hash: &str, shown: &Result<String, String>) -> Option<Markup> {
-    let hash = hash.to_ascii_lowercase();
-    let task = view.offered.get(&hash)?;
-    let status = view.status.tasks.iter().find(|status| status.task == hash);
-    let seen: Vec<_> = view.rounds.iter().filter(|round| round.task == hash).collect();
-    let inside = html! {
-        @if let Some(status) = status {
-            p { (tag(status)) " Step " (status.step) " of " (status.steps) "." }
-            (decision(status))
-        }
-        p.note { "Its hash, which an approval names: " code { (hash) } }
-        section aria-labelledby="words-title" {
-            h2 #words-title { "What it reads, trains and sends, and what your policy says of it" }
-            @match shown {
-                Ok(text) => { pre.wrap tabindex="0" { (text.trim_end()) } }
-                Err(problem) => {
-                    p.bad { "What the policy says of it is not known: " (problem) }
-                    pre.wrap tabindex="0" { (task.describe().trim_end()) }
-                }
-            }
-        }
-        section aria-labelledby="rounds-title" {
-            h2 #rounds-title { "Rounds" }
-            (rounds::table(&seen, "The last rounds of this task that this bank saw."))
-        }
-        section aria-labelledby="text-title" {
-            h2 #text-title { "The text" }
-            details { summary { "Show the task as it is hashed" } pre tabindex="0" { (task.canonical_text()) } }
-        }
-    };
-    Some(sheet_of(view, &format!("Task {}", task.name), &inside))
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::task::{Task, TaskError};
+use veilsum_protocol::wire::refusal::RefusalReason;
 
 use super::durable::{FileError, PRIVATE, PUBLIC, make_folder, replace, sync_folder};
 use super::roster_files::Decision;
@@ -130,21 +131,37 @@ impl Tasks {
     /// # Errors
     /// If a text cannot be read.
     pub fn earlier(&self, task: &Task) -> Result<Option<(Task, bool)>, TasksError> {
-        let (order, hash) = (self.order()?, task.hash());
-        // A text that is not in the order came before all that are.
-        let place = |hash: &Digest| order.iter().position(|known| known == hash);
         let approved = self.approved()?;
-        let mut before: Vec<Task> = self.offered()?;
-        before.retain(|other| {
-            let other_hash = other.hash();
-            other.name == task.name && other_hash != hash && place(&other_hash) < place(&hash)
-        });
-        before.sort_by_key(|other| place(&other.hash()));
+        let (mut before, _) = self.other_versions(task)?;
         let last = before.iter().rfind(|other| approved.contains(&other.hash()));
         Ok(match last {
             Some(last) => Some((last.clone(), true)),
             None => before.pop().map(|last| (last, false)),
         })
+    }
+
+    /// The last offered task of the same name that came after `task`.
+    ///
+    /// # Errors
+    /// If a text cannot be read.
+    pub fn later(&self, task: &Task) -> Result<Option<Task>, TasksError> {
+        Ok(self.other_versions(task)?.1.pop())
+    }
+
+    /// The offered tasks of the same name that came before `task`, and those that came after it, in the order in which they came.
+    fn other_versions(&self, task: &Task) -> Result<(Vec<Task>, Vec<Task>), TasksError> {
+        let order = self.order()?;
+        // A text that is not in the order came before all that are.
+        let place = |task: &Task| {
+            let hash = task.hash();
+            order.iter().position(|known| *known == hash)
+        };
+        let own = place(task);
+        let mut others = self.offered()?;
+        // The task itself has the same place; of two that are not in the order neither came first.
+        others.retain(|other| other.name == task.name && place(other) != own);
+        others.sort_by_key(place);
+        Ok(others.into_iter().partition(|other| place(other) < own))
     }
 
     /// The text of an offered task; `None` if it was not saved.
@@ -182,14 +199,16 @@ impl Tasks {
         Ok(tasks)
     }
 
-    /// The offered task of that name, or whose hash begins so.
+    /// The offered task of that name, or whose hash begins so. A whole hash is that of one task, whatever another one is named.
     ///
     /// # Errors
     /// [`TasksError::Unknown`] or [`TasksError::Ambiguous`] with what there is.
     pub fn find(&self, wanted: &str) -> Result<Task, TasksError> {
         let offered = self.offered()?;
-        let fits = |task: &&Task| {
-            task.name == wanted || (wanted.len() >= 4 && task.hash().to_hex().starts_with(wanted))
+        let whole = Digest::from_hex(wanted);
+        let fits = |task: &&Task| match whole {
+            Some(hash) => task.hash() == hash,
+            None => task.name == wanted || (wanted.len() >= 4 && task.hash().to_hex().starts_with(wanted)),
         };
         let label = |task: &Task| format!("{} ({:?})", task.name, task.hash());
         let mut matches: Vec<&Task> = offered.iter().filter(fits).collect();
@@ -218,7 +237,7 @@ impl Tasks {
     /// # Errors
     /// If the disk does not take it.
     pub fn approve(&self, task: &Task) -> Result<(), FileError> {
-        note(&self.approvals, task, "approved")?;
+        note(&self.approvals, task, "approved", "")?;
         // After the approval: a crash in between leaves the refusal in force.
         let refusal = file(&self.refusals, &task.hash());
         match fs::remove_file(&refusal) {
@@ -228,12 +247,34 @@ impl Tasks {
         }
     }
 
-    /// Notes that the operator refuses a task, whatever was said before.
+    /// Notes that the operator refuses a task, whatever was said before, and what others hear of why.
     ///
     /// # Errors
     /// If the disk does not take it.
-    pub fn refuse(&self, task: &Task) -> Result<(), FileError> {
-        note(&self.refusals, task, "refused")
+    pub fn refuse(&self, task: &Task, reason: RefusalReason) -> Result<(), FileError> {
+        let reason = format!("reason = {:?}\n", reason.name());
+        note(&self.refusals, task, "refused", &reason)
+    }
+
+    /// What others hear of why the operator refuses a task; `None` if it is not refused. A file that names no reason is a refusal all the same,
+    /// so that a damaged one lets no round begin: the operator decided so.
+    ///
+    /// # Errors
+    /// If there is a file that cannot be read.
+    pub fn refusal(&self, task: &Digest) -> Result<Option<RefusalReason>, FileError> {
+        let path = file(&self.refusals, task);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(FileError::at(&path)(error)),
+        };
+        let note: Option<toml::Table> = String::from_utf8_lossy(&bytes).parse().ok();
+        let reason = note.as_ref().and_then(|note| note.get("reason")?.as_str());
+        Ok(Some(
+            reason
+                .and_then(RefusalReason::from_name)
+                .unwrap_or(RefusalReason::Operator),
+        ))
     }
 
     /// The operator's word on a task; `None` if there is none.
@@ -263,9 +304,9 @@ impl Tasks {
     }
 }
 
-fn note(folder: &Path, task: &Task, word: &str) -> Result<(), FileError> {
+fn note(folder: &Path, task: &Task, word: &str, more: &str) -> Result<(), FileError> {
     let note = format!(
-        "# The operator of this bank {word} this task.\nname = {:?}\n",
+        "# The operator of this bank {word} this task.\nname = {:?}\n{more}",
         task.name
     );
     replace(&file(folder, &task.hash()), PRIVATE, note.as_bytes())
@@ -341,6 +382,9 @@ mod tests {
         let both = tasks.find("credit").unwrap_err().to_string();
         assert!(both.contains("more digits"), "{both}");
         assert_eq!(tasks.find(&second.hash().to_hex()).unwrap(), second);
+        // A name that is somebody's hash stands in nobody's way.
+        offer(&tasks, &TEXT.replace("credit", &second.hash().to_hex()));
+        assert_eq!(tasks.find(&second.hash().to_hex()).unwrap(), second);
     }
 
     #[test]
@@ -359,14 +403,39 @@ mod tests {
         let task = offer(&tasks, TEXT);
         let word = || tasks.decision(&task.hash()).unwrap();
         assert_eq!(word(), None);
-        tasks.refuse(&task).unwrap();
+        tasks.refuse(&task, RefusalReason::Operator).unwrap();
         assert_eq!(word(), Some(Decision::Refused));
         assert!(tasks.approved().unwrap().is_empty());
         tasks.approve(&task).unwrap();
         assert_eq!(word(), Some(Decision::Approved));
-        tasks.refuse(&task).unwrap();
+        tasks.refuse(&task, RefusalReason::Operator).unwrap();
         assert_eq!(word(), Some(Decision::Refused));
         assert_eq!(tasks.approved().unwrap(), BTreeSet::from([task.hash()]));
+    }
+
+    #[test]
+    fn a_refusal_keeps_what_others_hear_of_why_and_counts_without_it() {
+        let (folder, tasks) = tasks();
+        let task = offer(&tasks, TEXT);
+        let refusal = || tasks.refusal(&task.hash()).unwrap();
+        assert_eq!(refusal(), None);
+        for reason in RefusalReason::ALL {
+            tasks.refuse(&task, reason).unwrap();
+            assert_eq!(refusal(), Some(reason));
+        }
+        let path = file(&folder.path().join("refusals"), &task.hash());
+        for other in [
+            "# The operator of this bank refused this task.\nname = \"credit\"\n",
+            "reason = \"salary\"\n",
+            "reason = 3\n",
+            "",
+            "[[",
+        ] {
+            fs::write(&path, other).unwrap();
+            assert_eq!(refusal(), Some(RefusalReason::Operator), "{other:?}");
+        }
+        tasks.approve(&task).unwrap();
+        assert_eq!(refusal(), None);
     }
 
     #[test]
@@ -391,6 +460,8 @@ mod tests {
             .save(&offered[0].hash(), offered[0].canonical_text().as_bytes())
             .unwrap();
         assert_eq!(earlier(1), Some((7, false)));
+        let later = |at: usize| tasks.later(&offered[at]).unwrap().map(|task| task.seed);
+        assert_eq!([0, 1, 2, 3].map(later), [Some(1), Some(1), Some(1), None]);
     }
 
     #[test]

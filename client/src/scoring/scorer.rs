@@ -6,7 +6,7 @@ use csv::StringRecord;
 use tch::Tensor;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::model::{InputShape, ModelSpec, Moments, Preparation, Target};
-use veilsum_protocol::task::{ColumnKind, Examples, LabelKind, Schema, Task};
+use veilsum_protocol::task::{ColumnEncoding, ColumnKind, Examples, LabelKind, Schema, Task, WhenMissing};
 
 use crate::data::{Asked, DataError, Dataset, EncodeError};
 use crate::desensitise::Rules;
@@ -43,6 +43,8 @@ pub struct Feature {
     pub name: String,
     /// What its cells are.
     pub kind: FeatureKind,
+    /// Whether a cell may be without a value.
+    pub may_miss: bool,
 }
 
 /// What a cell is.
@@ -186,9 +188,21 @@ impl Scorer {
                 }
                 None => FeatureKind::ShiftsBy,
             };
+            let may_miss = match (&kind, column.map(|column| &column.kind)) {
+                // A column that becomes the weight of its bin has a weight for none.
+                (FeatureKind::Number, Some(ColumnKind::Number(number))) => {
+                    number.when_missing == WhenMissing::Mean
+                        || column.is_some_and(|column| column.encoding != ColumnEncoding::Plain)
+                }
+                (_, Some(ColumnKind::Date(date))) => date.when_missing == WhenMissing::Mean,
+                (_, Some(ColumnKind::Category(category))) => category.other_bucket,
+                (_, Some(ColumnKind::Text(_))) => true,
+                _ => false,
+            };
             Feature {
                 name: name.clone(),
                 kind,
+                may_miss,
             }
         });
         features.collect()

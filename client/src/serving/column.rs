@@ -13,6 +13,8 @@ pub struct Column {
     pub datatype: Datatype,
     /// Its shape behind the rows; -1: as many steps as the request has.
     pub trail: Vec<i64>,
+    /// Whether an element may be missing.
+    pub may_miss: bool,
 }
 
 impl Column {
@@ -40,10 +42,12 @@ impl Column {
             name: feature.name.clone(),
             datatype,
             trail,
+            // A sequence may have fewer steps than others.
+            may_miss: feature.may_miss || in_steps,
         })
     }
 
-    /// As a card names it. Whether a value may be missing is the schema's to say, so that what is said of a missing one is the same as in training.
+    /// As a card names it.
     pub fn spec(&self) -> TensorSpec {
         let mut shape = vec![-1];
         shape.extend(&self.trail);
@@ -51,7 +55,7 @@ impl Column {
             name: self.name.clone(),
             datatype: self.datatype,
             shape,
-            missing: self.datatype != Datatype::Uint8,
+            missing: self.may_miss,
         }
     }
 }
@@ -109,6 +113,7 @@ mod tests {
         let feature = |kind| Feature {
             name: "a".to_owned(),
             kind,
+            may_miss: false,
         };
         let of = |kind, in_steps| Column::of(&feature(kind), in_steps).map(|column| column.spec().shape);
         assert_eq!(of(FeatureKind::Number, false), Some(vec![-1]));

@@ -76,3 +76,73 @@ fn everything_that_is_wrong_is_told_at_once() {
     );
     scene.nothing_was_sent();
 }
+
+#[test]
+fn a_bank_that_is_in_no_roster_yet_has_everything_else_checked() {
+    let scene = Scene::new();
+    fs::remove_file(scene.path("consortium.toml")).unwrap();
+    let said = scene.client(&["config", "check"]);
+    said.says(
+        0,
+        &[
+            "link.idle_s",
+            "there is no consortium file yet",
+            "veilsum-client enrol INVITATION",
+        ],
+    );
+    let json = scene.client(&["--json", "config", "check"]);
+    json.says(
+        0,
+        &[
+            "\"problems\":[]",
+            "\"remarks\":[\"",
+            "there is no consortium file yet",
+        ],
+    );
+    // What needs it misses it.
+    scene.client(&["run"]).says(
+        2,
+        &[
+            "consortium.toml",
+            "put the consortium file of the admission there",
+        ],
+    );
+    let signing = scene.path("identity/signing.key.pem");
+    fs::set_permissions(&signing, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::copy(
+        scene.path("identity/tls.key.pem"),
+        scene.path("identity/witness.key.pem"),
+    )
+    .unwrap();
+    fs::remove_file(scene.path("schema.toml")).unwrap();
+    scene.issue(-9, -2);
+    let wrong = [
+        "4 problems:",
+        "bank.crt.pem: the certificate of ",
+        "expired on",
+        "signing.key.pem: mode 0644",
+        "witness.key.pem",
+        "schema.toml: cannot be read",
+    ];
+    scene.client(&["config", "check"]).says(2, &wrong);
+    fs::remove_file(scene.path("bank.crt.pem")).unwrap();
+    scene.client(&["config", "check"]).says(
+        2,
+        &[
+            "4 problems:",
+            "bank.crt.pem: ",
+            "`veilsum-client enrol` brings it",
+        ],
+    );
+    // A bank whose daemon has run had one: that it is gone is a mistake.
+    fs::create_dir_all(scene.path("state")).unwrap();
+    scene.write("state/participant.state", "");
+    scene.client(&["config", "check"]).says(
+        2,
+        &[
+            "consortium.toml: ",
+            "put the consortium file of the admission there",
+        ],
+    );
+    scene.nothing_was_sent();
+}

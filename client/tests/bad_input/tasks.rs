@@ -118,6 +118,83 @@ fn a_task_is_refused_after_it_was_shown_and_may_be_approved_later() {
 }
 
 #[test]
+fn a_task_is_refused_for_a_reason_of_the_list_alone() {
+    let scene = Scene::new();
+    offer(&scene, SCHEMA);
+    scene
+        .client(&["task", "refuse", "--yes", "--reason", "salary", "credit"])
+        .says(
+            2,
+            &["salary", "operator, banks, columns, model, length, resources"],
+        );
+    scene.client(&["task", "list"]).says(0, &["not decided"]);
+    scene
+        .client(&["task", "refuse", "--yes", "--reason", "columns", "credit"])
+        .says(0, &["is refused", "Others hear of why: for the columns"]);
+    scene
+        .client(&["task", "show", "credit"])
+        .says(0, &["refused it. Others hear of why: for the columns"]);
+    let listed = scene.client(&["--json", "task", "list"]);
+    listed.says(0, &["\"decision\":\"refused\",\"reason\":\"columns\""]);
+    scene
+        .client(&["task", "refuse", "--yes", "credit"])
+        .says(0, &["is refused"]);
+    scene
+        .client(&["task", "show", "credit"])
+        .says(0, &["Others hear of why: its operator decided so"]);
+    scene.nothing_was_sent();
+}
+
+#[test]
+fn a_bank_that_is_in_no_roster_yet_lists_its_tasks_and_is_told_what_brings_one() {
+    let scene = Scene::new();
+    std::fs::remove_file(scene.path("consortium.toml")).unwrap();
+    let brings = [
+        "there is no consortium file yet",
+        "veilsum-client enrol INVITATION",
+    ];
+    let listed = scene.client(&["task", "list"]);
+    listed.says(0, &["none is known here yet", brings[0], brings[1]]);
+    let json = scene.client(&["--json", "task", "list"]);
+    assert_eq!(json.stdout.trim(), "[]");
+    json.says(0, &brings);
+    // A text that is there is listed, and nothing is said in the policy's name.
+    offer(&scene, SCHEMA);
+    let listed = scene.client(&["task", "list"]);
+    listed.says(
+        0,
+        &[
+            "credit",
+            "not decided, what the policy says is not known",
+            brings[0],
+        ],
+    );
+    for command in [
+        &["task", "show", "credit"][..],
+        &["task", "approve", "--yes", "credit"],
+        &["task", "refuse", "--yes", "credit"],
+    ] {
+        scene.client(command).says(
+            2,
+            &[
+                "consortium.toml",
+                "put the consortium file of the admission there",
+            ],
+        );
+    }
+    // A bank whose daemon has run had one: that it is gone is a mistake.
+    std::fs::write(scene.path("state/participant.state"), "").unwrap();
+    scene.client(&["task", "list"]).says(
+        2,
+        &[
+            "consortium.toml",
+            "put the consortium file of the admission there",
+        ],
+    );
+    scene.nothing_was_sent();
+}
+
+#[test]
 fn a_task_beyond_the_policy_cannot_be_approved_and_the_limit_is_named() {
     let scene = Scene::new();
     offer(&scene, SCHEMA);
@@ -142,7 +219,7 @@ fn a_task_beyond_the_policy_cannot_be_approved_and_the_limit_is_named() {
             "cannot be approved",
             "never_read: found a task that reads income",
             "policy.toml",
-            "its policy, for the columns",
+            "for the columns",
         ],
     );
     scene.write("policy.toml", "[limits]\nnever_reads = []\n");

@@ -265,7 +265,7 @@ mod tests {
         detail.line.out_of_reach = true;
         let told = show(&detail);
         assert!(
-            told.contains("\nbank-b refused it (its policy, for the columns)\nso many banks refuse it"),
+            told.contains("\nbank-b refused it (for the columns)\nso many banks refuse it"),
             "{told}"
         );
     }

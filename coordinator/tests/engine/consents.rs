@@ -56,7 +56,7 @@ async fn banks_that_refuse_are_named_not_waited_for_and_may_think_again() {
     assert_eq!(stands.tasks[0].silent, [] as [&str; 0]);
     assert_eq!(
         stands.waiting_for,
-        "task small cannot begin a round: bank-3 refused it (its operator decided so), bank-4 refused it (its policy, for the columns), \
+        "task small cannot begin a round: bank-3 refused it (its operator decided so), bank-4 refused it (for the columns), \
          and a round needs 3 of the 4 banks; it waits until fewer refuse it, or stop it with `veilsum-coordinator task stop small`"
     );
     assert_eq!(stands.round.map(|round| round.round), None);
@@ -140,7 +140,7 @@ async fn whom_a_task_waits_for_is_told_with_who_refused_it() {
     assert_eq!(
         stands.waiting_for,
         "task small: 2 of 4 banks have approved it and are connected; waiting for the approval of bank-2; bank-4 refused it \
-         (its policy, for what a round takes), without a time limit, until 3 are"
+         (for what a round takes), without a time limit, until 3 are"
     );
     office.stop().await;
     drop(back(going).await);

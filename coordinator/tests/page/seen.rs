@@ -327,7 +327,7 @@ async fn who_refuses_a_task_and_what_the_banks_say_to_a_proposed_roster_is_seen(
         let text = text.as_str().unwrap();
         for part in [
             "Approved by 1 of 3 banks; nothing said yet by bank-2.",
-            "bank-3 refused it (its policy, for the columns).",
+            "bank-3 refused it (for the columns).",
             "no round of it can begin",
             "From 3 banks to 4",
             "bank-4",
@@ -351,10 +351,7 @@ async fn who_refuses_a_task_and_what_the_banks_say_to_a_proposed_roster_is_seen(
         holds(&browser, "task");
         let text = browser.eval("document.querySelector('ul.names').innerText");
         let text = text.as_str().unwrap();
-        for part in [
-            "bank-2: nothing said yet",
-            "bank-3: refused (its policy, for the columns)",
-        ] {
+        for part in ["bank-2: nothing said yet", "bank-3: refused (for the columns)"] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         browser.picture("operator-consent-task-phone");

@@ -1,7 +1,7 @@
 //! A bank's no to a task, with a reason in general words.
 //!
 //! The reason is one of a closed list, so that no limit, name or number of a bank's policy can be in it. What the policy says is told to the
-//! bank's own operator alone.
+//! bank's own operator alone; and others do not hear whether the policy refused or the operator did, for a reason of the list.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,17 +12,17 @@ use crate::wire::canonical::{Canonical, DecodeError, Reader, Writer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefusalReason {
-    /// The bank's operator decided so.
+    /// The bank's operator decided so, and says no more.
     Operator,
-    /// The policy wants more banks in a sum than the roster guarantees.
+    /// The bank wants more banks in a sum than the roster guarantees.
     Banks,
-    /// The policy lets no task read one of the columns.
+    /// The bank lets no task read one of the columns.
     Columns,
-    /// The policy does not allow the model.
+    /// The bank does not allow the model.
     Model,
-    /// The policy does not allow so long a task, so much training in a round or so long an archive.
+    /// The bank does not allow so long a task, so much training in a round or so long an archive.
     Length,
-    /// The policy does not allow a round to take so much of the bank's machine or line.
+    /// The bank does not allow a round to take so much of its machine or line.
     Resources,
 }
 
@@ -41,12 +41,29 @@ impl RefusalReason {
     pub fn words(self) -> &'static str {
         match self {
             Self::Operator => "its operator decided so",
-            Self::Banks => "its policy, for the number of banks in a sum",
-            Self::Columns => "its policy, for the columns",
-            Self::Model => "its policy, for the model",
-            Self::Length => "its policy, for the length",
-            Self::Resources => "its policy, for what a round takes",
+            Self::Banks => "for the number of banks in a sum",
+            Self::Columns => "for the columns",
+            Self::Model => "for the model",
+            Self::Length => "for the length",
+            Self::Resources => "for what a round takes",
         }
+    }
+
+    /// Its name in files and on command lines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Banks => "banks",
+            Self::Columns => "columns",
+            Self::Model => "model",
+            Self::Length => "length",
+            Self::Resources => "resources",
+        }
+    }
+
+    /// The reason of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
     }
 
     fn number(self) -> u8 {
@@ -112,6 +129,16 @@ mod tests {
             *bytes.last_mut().unwrap() = number;
             let error = Refusal::from_bytes(&bytes).unwrap_err().to_string();
             assert!(error.contains(&format!("{number} is unknown")), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_reason_is_known_by_its_name_alone() {
+        for reason in RefusalReason::ALL {
+            assert_eq!(RefusalReason::from_name(reason.name()), Some(reason));
+        }
+        for other in ["", "Columns", "column", "its operator decided so"] {
+            assert_eq!(RefusalReason::from_name(other), None, "{other}");
         }
     }
 

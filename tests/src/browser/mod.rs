@@ -199,8 +199,17 @@ impl Browser {
 
     /// Presses a key.
     pub fn key(&self, key: &str, code: u32) {
+        self.press(key, code, 0);
+    }
+
+    /// Presses Tab with Shift.
+    pub fn back_tab(&self) {
+        self.press("Tab", 9, 8);
+    }
+
+    fn press(&self, key: &str, code: u32, modifiers: u32) {
         for kind in ["keyDown", "keyUp"] {
-            let mut params = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code });
+            let mut params = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": modifiers });
             if kind == "keyDown" && key == "Enter" {
                 params["text"] = json!("\r");
             }

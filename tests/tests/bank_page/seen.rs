@@ -122,13 +122,11 @@ fn the_page_is_whole_at_every_size_follows_by_itself_and_asks_nobody_else() {
     // What happens comes by itself: a new task that this bank has not approved, and the word of it.
     let second = scene.offer("fraud", 4, &[BANK, "bank-2", "bank-3"]).to_hex();
     browser.until("[...document.querySelectorAll('#tasks h3')].some((head) => head.textContent === 'fraud')");
-    let waits = browser.eval("document.querySelector('#tasks').innerText");
-    assert!(
-        waits
-            .as_str()
-            .unwrap()
-            .contains(&format!("veilsum-client task show {}", &second[..8]))
-    );
+    let way = browser.eval(&format!(
+        "document.getElementById('decide-{second}').getAttribute('href')"
+    ));
+    assert_eq!(way, format!("/task/{second}"));
+    browser.until("document.getElementById('said').textContent.includes('Task fraud waits for your word')");
     for bank in [BANK, "bank-2", "bank-3"] {
         scene.approve(bank, "fraud");
     }

@@ -100,13 +100,13 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
     }
 
     fn stand(&mut self, task: &Digest) -> Result<Stand, DriverError> {
-        let decision = self.parts.home.tasks.decision(task)?;
-        if decision == Some(Decision::Refused) {
+        if let Some(reason) = self.parts.home.tasks.refusal(task)? {
             return Ok(Stand::Refuses(
-                RefusalReason::Operator,
+                reason,
                 "this bank's operator refused it".to_owned(),
             ));
         }
+        let decision = self.parts.home.tasks.decision(task)?;
         let Some(known) = self.tasks.get(task) else {
             return Ok(Stand::Silent);
         };

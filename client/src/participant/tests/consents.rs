@@ -56,7 +56,7 @@ async fn an_operator_s_no_is_told_on_each_connection_and_a_yes_takes_its_place()
     let mut scene = Scene::new();
     let (mut daemon, task) = offered(&mut scene).await;
     daemon.is_quiet().await;
-    scene.tasks().refuse(&task).unwrap();
+    scene.tasks().refuse(&task, RefusalReason::Operator).unwrap();
     refuses(&mut daemon, RefusalReason::Operator).await;
     daemon.down().await;
     daemon.up().await;
@@ -69,8 +69,15 @@ async fn an_operator_s_no_is_told_on_each_connection_and_a_yes_takes_its_place()
     refuses(&mut daemon, RefusalReason::Operator).await;
     scene.tasks().approve(&task).unwrap();
     approves(&mut daemon).await;
+    // A reason of the list goes with it, and another one takes its place.
+    scene.tasks().refuse(&task, RefusalReason::Columns).unwrap();
+    refuses(&mut daemon, RefusalReason::Columns).await;
+    scene.tasks().refuse(&task, RefusalReason::Length).unwrap();
+    refuses(&mut daemon, RefusalReason::Length).await;
+    scene.tasks().approve(&task).unwrap();
+    approves(&mut daemon).await;
     // And the other way round: what is signed stays, and no approval is said any more.
-    scene.tasks().refuse(&task).unwrap();
+    scene.tasks().refuse(&task, RefusalReason::Operator).unwrap();
     refuses(&mut daemon, RefusalReason::Operator).await;
     let told = status(&scene, "the refusal", |status| {
         status.tasks.iter().any(|task| task.refused.is_some())
