@@ -6,7 +6,7 @@ use csv::StringRecord;
 use tch::Tensor;
 use veilsum_protocol::model::state::TaskState;
 use veilsum_protocol::model::{InputShape, ModelSpec, Moments, Preparation, Target};
-use veilsum_protocol::task::{ColumnEncoding, ColumnKind, Examples, LabelKind, Schema, Task, WhenMissing};
+use veilsum_protocol::task::{ColumnKind, Examples, LabelKind, Schema, Task, WhenMissing};
 
 use crate::data::{Asked, DataError, Dataset, EncodeError};
 use crate::desensitise::Rules;
@@ -188,15 +188,11 @@ impl Scorer {
                 }
                 None => FeatureKind::ShiftsBy,
             };
-            let may_miss = match (&kind, column.map(|column| &column.kind)) {
-                // A column that becomes the weight of its bin has a weight for none.
-                (FeatureKind::Number, Some(ColumnKind::Number(number))) => {
-                    number.when_missing == WhenMissing::Mean
-                        || column.is_some_and(|column| column.encoding != ColumnEncoding::Plain)
-                }
-                (_, Some(ColumnKind::Date(date))) => date.when_missing == WhenMissing::Mean,
-                (_, Some(ColumnKind::Category(category))) => category.other_bucket,
-                (_, Some(ColumnKind::Text(_))) => true,
+            let may_miss = match column.map(|column| &column.kind) {
+                Some(ColumnKind::Number(number)) => number.when_missing == WhenMissing::Mean,
+                Some(ColumnKind::Date(date)) => date.when_missing == WhenMissing::Mean,
+                Some(ColumnKind::Category(category)) => category.other_bucket,
+                Some(ColumnKind::Text(_)) => true,
                 _ => false,
             };
             Feature {
