@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use veilsum_serving::callers::{Quota, make_key};
 use veilsum_serving::{Callers, Keys, Server, Serving, Tls};
 
-use crate::toy::{Linear, one_row, request};
-use crate::wire::{Answer, Running, metric, settings};
+use crate::toy::{Broken, Linear, one_row, request};
+use crate::wire::{Answer, Running, metric, settings, until};
 
 fn served(callers: Callers, tls: Option<Tls>) -> Running {
     let running = Running::start(settings(), callers, None, tls);
@@ -266,6 +266,39 @@ async fn requests_are_counted_by_route_model_and_status() {
         ("veilsum_serving_ready", 1.0),
     ] {
         assert_eq!(metric(&running, line).await, Some(count), "{line}");
+    }
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_count_is_explained() {
+    let running = served(Callers::new(None, None), None);
+    // A family without a member says nothing of itself: each gets one.
+    let registry = running.serving.registry();
+    registry.add(Arc::new(Broken::named("credit", "2"))).unwrap();
+    registry.add(Arc::new(Linear::version("3", 2.0))).unwrap();
+    for (shadow, begin) in [
+        ("2", "veilsum_serving_shadow_failures_total{"),
+        ("3", "veilsum_serving_shadow_difference_sum{"),
+    ] {
+        registry.shadow("credit", Some(shadow)).unwrap();
+        assert_eq!(with(&running, ("x-nothing", ""), 1).await.scores().len(), 1);
+        until("the shadow's count", || async {
+            metric(&running, begin).await.is_some()
+        })
+        .await;
+    }
+    let documented = include_str!("../../../docs/metrics.md");
+    let text = running.serving.metrics().unwrap();
+    let kinds: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .collect();
+    assert_eq!(kinds.len(), 11, "{text}");
+    for (name, kind) in kinds {
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        let row = format!("| `{name}{suffix}` | {kind} |");
+        assert!(documented.contains(&row), "docs/metrics.md has no row {row}");
     }
     running.end().await;
 }
