@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
@@ -172,6 +175,38 @@ fn issued(by: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Side {
     }
 }
 
+async fn secured(address: SocketAddr, config: ClientConfig) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(address).await.unwrap();
+    connector
+        .connect(ServerName::try_from("localhost").unwrap(), stream)
+        .await
+        .unwrap()
+}
+
+/// The status of a call for the server's name, whose message is empty, framed by hand: no compression, and a length of four bytes.
+async fn grpc_status(stream: tokio_rustls::client::TlsStream<TcpStream>) -> String {
+    let (mut send, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let request = hyper::Request::post("https://localhost/inference.GRPCInferenceService/ServerMetadata")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Full::new(Bytes::from_static(&[0; 5])))
+        .unwrap();
+    let response = send.send_request(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap();
+    // A refusal has its status in the head, an answer behind it.
+    let status = parts
+        .headers
+        .get("grpc-status")
+        .or(body.trailers().and_then(|trailers| trailers.get("grpc-status")));
+    status.expect("a status").to_str().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_a_certificate_is_known_by_it() {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
@@ -213,12 +248,9 @@ async fn who_has_a_certificate_is_known_by_it() {
             Some(side) => config.with_client_auth_cert(side.chain, side.key).unwrap(),
             None => config.with_no_client_auth(),
         };
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let stream = TcpStream::connect(running.rest).await.unwrap();
-        let stream = connector
-            .connect(ServerName::try_from("localhost").unwrap(), stream)
-            .await
-            .unwrap();
+        let mut two = config.clone();
+        two.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = secured(running.rest, config).await;
         let body = one_row().to_string();
         let headers = [
             ("content-type", "application/json"),
@@ -232,9 +264,13 @@ async fn who_has_a_certificate_is_known_by_it() {
             body.as_bytes(),
         )
         .await;
-        found.push(answer.status);
+        found.push((answer.status, grpc_status(secured(running.grpc, two).await).await));
     }
-    assert_eq!(found, [200, 403, 401]);
+    // The codes of gRPC: OK, PERMISSION_DENIED, UNAUTHENTICATED.
+    assert_eq!(
+        found,
+        [(200, "0"), (403, "7"), (401, "16")].map(|(rest, grpc)| (rest, grpc.to_owned()))
+    );
     let text = running.serving.metrics().unwrap();
     assert!(
         text.contains("veilsum_serving_caller_rows_total{caller=\"desk\"} 1\n"),
