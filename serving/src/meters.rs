@@ -25,7 +25,9 @@ const ROWS: [f64; 13] = [
 /// Of differences between outputs of two versions.
 const DIFFERENCES: [f64; 10] = [0.0, 1e-6, 1e-4, 0.001, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0];
 
-type Version = [(&'static str, String); 2];
+type Labels<const N: usize> = [(&'static str, String); N];
+type Version = Labels<2>;
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Everything that is counted. Copies share the counts.
 #[derive(Clone)]
@@ -33,13 +35,13 @@ pub(crate) struct Meters(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
-    requests: Family<[(&'static str, String); 4], Counter>,
-    latency: Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>,
+    requests: Family<Labels<4>, Counter>,
+    latency: Histograms<Labels<1>>,
     rows: Family<Version, Counter>,
-    caller_rows: Family<[(&'static str, String); 1], Counter>,
-    batches: Family<Version, Histogram, fn() -> Histogram>,
+    caller_rows: Family<Labels<1>, Counter>,
+    batches: Histograms<Version>,
     depth: Family<Version, Gauge>,
-    differences: Family<[(&'static str, String); 3], Histogram, fn() -> Histogram>,
+    differences: Histograms<Labels<3>>,
     shadow_failures: Family<Version, Counter>,
     lost_decisions: Counter,
     connections: Gauge<i64>,

@@ -19,11 +19,13 @@ pub use quota::Quota;
 /// Name of whoever asks where nobody has to say who it is.
 pub const ANYONE: &str = "anyone";
 
+type SharedBucket = Arc<Mutex<Bucket>>;
+
 /// Whoever asks.
 #[derive(Clone)]
 pub struct Caller {
     name: Arc<str>,
-    bucket: Option<Arc<Mutex<Bucket>>>,
+    bucket: Option<SharedBucket>,
 }
 
 impl Caller {
@@ -60,7 +62,7 @@ pub enum Peer {
 pub struct Callers {
     keys: RwLock<Option<Arc<Keys>>>,
     default: Option<Quota>,
-    buckets: Mutex<HashMap<String, (Quota, Arc<Mutex<Bucket>>)>>,
+    buckets: Mutex<HashMap<String, (Quota, SharedBucket)>>,
 }
 
 impl Callers {

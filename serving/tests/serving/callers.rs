@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
@@ -11,8 +14,8 @@ use tokio::net::TcpStream;
 use veilsum_serving::callers::{Quota, make_key};
 use veilsum_serving::{Callers, Keys, Server, Serving, Tls};
 
-use crate::toy::{Linear, one_row, request};
-use crate::wire::{Answer, Running, metric, settings};
+use crate::toy::{Broken, Linear, one_row, request};
+use crate::wire::{Answer, Running, metric, settings, until};
 
 fn served(callers: Callers, tls: Option<Tls>) -> Running {
     let running = Running::start(settings(), callers, None, tls);
@@ -101,27 +104,33 @@ async fn who_has_a_key_is_let_in() {
 async fn a_quota_is_each_callers_own() {
     let (desk, lines) = make_key("desk").unwrap();
     let (batch, more) = make_key("batch").unwrap();
-    // One row an hour is as good as none while the test runs.
-    let file = format!("{lines}quota = {{ rows_per_second = 1, burst = 4 }}\n{more}");
+    // A burst takes minutes to come again, which the test does not.
+    let file = format!("{lines}quota = {{ rows_per_second = 1, burst = 400 }}\n{more}");
     let quota = Quota {
         rows_per_second: 1,
-        burst: 2,
+        burst: 200,
     };
     let running = served(Callers::new(Some(Keys::read(&file).unwrap()), Some(quota)), None);
-    assert_eq!(with(&running, ("x-api-key", &desk), 4).await.scores().len(), 4);
-    let answer = with(&running, ("x-api-key", &desk), 4).await;
+    assert_eq!(
+        with(&running, ("x-api-key", &desk), 400).await.scores().len(),
+        400
+    );
+    let answer = with(&running, ("x-api-key", &desk), 400).await;
     let words = answer.refusal(429);
     assert!(
-        words.contains("caller \"desk\": the quota is 1 rows a second, 4 at once"),
+        words.contains("caller \"desk\": the quota is 1 rows a second, 400 at once"),
         "{words}"
     );
     let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
-    assert!((1..=4).contains(&seconds), "{seconds}");
-    let words = with(&running, ("x-api-key", &desk), 5).await.refusal(413);
-    assert!(words.contains("more than the quota's burst of 4"), "{words}");
+    assert!((300..=400).contains(&seconds), "{seconds}");
+    let words = with(&running, ("x-api-key", &desk), 401).await.refusal(413);
+    assert!(words.contains("more than the quota's burst of 400"), "{words}");
     // Another caller has its own, here the default.
-    assert_eq!(with(&running, ("x-api-key", &batch), 2).await.scores().len(), 2);
-    with(&running, ("x-api-key", &batch), 2).await.refusal(429);
+    assert_eq!(
+        with(&running, ("x-api-key", &batch), 200).await.scores().len(),
+        200
+    );
+    with(&running, ("x-api-key", &batch), 200).await.refusal(429);
     running.end().await;
 }
 
@@ -166,6 +175,38 @@ fn issued(by: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Side {
     }
 }
 
+async fn secured(address: SocketAddr, config: ClientConfig) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(address).await.unwrap();
+    connector
+        .connect(ServerName::try_from("localhost").unwrap(), stream)
+        .await
+        .unwrap()
+}
+
+/// The status of a call for the server's name, whose message is empty, framed by hand: no compression, and a length of four bytes.
+async fn grpc_status(stream: tokio_rustls::client::TlsStream<TcpStream>) -> String {
+    let (mut send, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let request = hyper::Request::post("https://localhost/inference.GRPCInferenceService/ServerMetadata")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Full::new(Bytes::from_static(&[0; 5])))
+        .unwrap();
+    let response = send.send_request(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap();
+    // A refusal has its status in the head, an answer behind it.
+    let status = parts
+        .headers
+        .get("grpc-status")
+        .or(body.trailers().and_then(|trailers| trailers.get("grpc-status")));
+    status.expect("a status").to_str().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_a_certificate_is_known_by_it() {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
@@ -207,12 +248,9 @@ async fn who_has_a_certificate_is_known_by_it() {
             Some(side) => config.with_client_auth_cert(side.chain, side.key).unwrap(),
             None => config.with_no_client_auth(),
         };
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let stream = TcpStream::connect(running.rest).await.unwrap();
-        let stream = connector
-            .connect(ServerName::try_from("localhost").unwrap(), stream)
-            .await
-            .unwrap();
+        let mut two = config.clone();
+        two.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = secured(running.rest, config).await;
         let body = one_row().to_string();
         let headers = [
             ("content-type", "application/json"),
@@ -226,9 +264,13 @@ async fn who_has_a_certificate_is_known_by_it() {
             body.as_bytes(),
         )
         .await;
-        found.push(answer.status);
+        found.push((answer.status, grpc_status(secured(running.grpc, two).await).await));
     }
-    assert_eq!(found, [200, 403, 401]);
+    // The codes of gRPC: OK, PERMISSION_DENIED, UNAUTHENTICATED.
+    assert_eq!(
+        found,
+        [(200, "0"), (403, "7"), (401, "16")].map(|(rest, grpc)| (rest, grpc.to_owned()))
+    );
     let text = running.serving.metrics().unwrap();
     assert!(
         text.contains("veilsum_serving_caller_rows_total{caller=\"desk\"} 1\n"),
@@ -260,6 +302,39 @@ async fn requests_are_counted_by_route_model_and_status() {
         ("veilsum_serving_ready", 1.0),
     ] {
         assert_eq!(metric(&running, line).await, Some(count), "{line}");
+    }
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_count_is_explained() {
+    let running = served(Callers::new(None, None), None);
+    // A family without a member says nothing of itself: each gets one.
+    let registry = running.serving.registry();
+    registry.add(Arc::new(Broken::named("credit", "2"))).unwrap();
+    registry.add(Arc::new(Linear::version("3", 2.0))).unwrap();
+    for (shadow, begin) in [
+        ("2", "veilsum_serving_shadow_failures_total{"),
+        ("3", "veilsum_serving_shadow_difference_sum{"),
+    ] {
+        registry.shadow("credit", Some(shadow)).unwrap();
+        assert_eq!(with(&running, ("x-nothing", ""), 1).await.scores().len(), 1);
+        until("the shadow's count", || async {
+            metric(&running, begin).await.is_some()
+        })
+        .await;
+    }
+    let documented = include_str!("../../../docs/metrics.md");
+    let text = running.serving.metrics().unwrap();
+    let kinds: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .collect();
+    assert_eq!(kinds.len(), 11, "{text}");
+    for (name, kind) in kinds {
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        let row = format!("| `{name}{suffix}` | {kind} |");
+        assert!(documented.contains(&row), "docs/metrics.md has no row {row}");
     }
     running.end().await;
 }

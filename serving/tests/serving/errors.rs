@@ -445,7 +445,10 @@ async fn a_body_that_is_too_long_is_not_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_that_breaks_its_card_breaks_nothing_else() {
-    let running = Running::open(vec![Arc::new(Broken::new()), Arc::new(Linear::version("1", 1.0))]);
+    let running = Running::open(vec![
+        Arc::new(Broken::named("broken", "1")),
+        Arc::new(Linear::version("1", 1.0)),
+    ]);
     let body = one_row().to_string();
     for part in [
         "gave 1 outputs, its card promises 2",

@@ -157,9 +157,9 @@ pub(crate) struct Broken {
 }
 
 impl Broken {
-    pub(crate) fn new() -> Self {
-        let mut card = Linear::version("1", 1.0).card;
-        card.name = "broken".to_owned();
+    pub(crate) fn named(name: &str, version: &str) -> Self {
+        let mut card = Linear::version(version, 1.0).card;
+        card.name = name.to_owned();
         Self {
             card,
             calls: AtomicUsize::new(0),
