@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
+use veilsum_admission::keyfile;
 
 use crate::app;
 use crate::config::{Config, Effective, Identity, Source, effective};
 use crate::enrol::init::{self, CONFIG_FILE};
-use crate::enrol::{inspect, keyfile};
+use crate::enrol::inspect;
 
 /// The variable that goes before `link.proxy_password_file`.
 const PROXY_PASSWORD: &str = "VEILSUM_PROXY_PASSWORD";
