@@ -1,9 +1,10 @@
 //! How the programs of coordinator and bank are set up, before they do anything: a configuration of one TOML file, every key of which can
-//! also come from the environment, and the words for a file that the system does not give.
+//! also come from the environment; the words for a file that the system does not give; and a process that leaves no core dump.
 //!
 //! A program says by [`Settings`] what its keys are, and what their values may be. [`load`] reads them, and [`effective`] tells every key
 //! with where its value comes from, and all that is wrong. What else a program is set up with is its own.
 
+pub mod core_dump;
 mod effective;
 mod error;
 mod layers;
