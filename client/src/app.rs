@@ -13,9 +13,10 @@ use veilsum_protocol::roster::Roster;
 use veilsum_protocol::round::participant::Pinned;
 use veilsum_protocol::task::Schema;
 use veilsum_protocol::wire::message::{ToBank, ToCoordinator};
+use veilsum_settings::ConfigError;
 use zeroize::Zeroizing;
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config};
 use crate::data::{DataError, DataFiles, Dataset, HoldOut, Room};
 use crate::desensitise::PolicySource;
 use crate::egress::Ledger;

@@ -6,7 +6,6 @@ pub mod cli;
 mod command;
 pub mod config;
 pub mod consent;
-mod core_dump;
 pub mod data;
 pub mod desensitise;
 mod distinct;

@@ -7,7 +7,6 @@ pub mod atomic_file;
 pub mod backup;
 pub mod cli;
 pub mod config;
-mod core_dump;
 pub mod curves;
 pub mod engine;
 pub mod enrol;

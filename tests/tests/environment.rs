@@ -54,7 +54,7 @@ fn each_program_passes_over_every_key_of_the_other() {
         let read = client::Config::load(&bank, environment(&variable(key), &value));
         assert!(
             read.is_ok(),
-            "{key}, a key of coordinator.toml that client/src/config/others.rs does not know: {read:?}"
+            "{key}, a key of coordinator.toml that settings/src/program.rs does not know: {read:?}"
         );
         passed += 1;
     }
@@ -67,7 +67,7 @@ fn each_program_passes_over_every_key_of_the_other() {
         let read = coordinator::Config::load(&operator, environment(&variable(key), &value));
         assert!(
             read.is_ok(),
-            "{key}, a key of bank.toml that coordinator/src/config/others.rs does not know: {read:?}"
+            "{key}, a key of bank.toml that settings/src/program.rs does not know: {read:?}"
         );
         passed += 1;
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
+use veilsum_settings::core_dump;
 
 use self::args::{Cli, Command, DataCommand, SchemaCommand};
 pub use self::failure::Failure;
@@ -23,7 +24,6 @@ use crate::command::{
     backup, columns, config, data, enrol, explain, merges, model, page, preflight, roster, status, table,
     task, watch,
 };
-use crate::core_dump;
 use crate::enrol::folder::Wishes;
 use crate::enrol::init;
 use crate::survey::WARNING;
@@ -37,11 +37,7 @@ pub fn run() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     // Before any key is read, whatever the command.
-    let private = core_dump::forbid().map_err(|error| {
-        Failure::finding(format!(
-            "core dumps of this program cannot be turned off: {error}"
-        ))
-    });
+    let private = core_dump::forbid().map_err(Failure::finding);
     match private.and_then(|()| execute(&cli)) {
         Ok(code) => ExitCode::from(code),
         Err(Failure { code, message }) => {

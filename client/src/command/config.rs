@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde::Serialize;
 use veilsum_admission::keyfile;
+use veilsum_settings::{Effective, effective, in_one_text, listing};
 
 use crate::app;
-use crate::config::{Config, Effective, Identity, Source, effective};
+use crate::config::{Config, Identity};
 use crate::enrol::init::{self, CONFIG_FILE};
 use crate::enrol::inspect;
 
@@ -43,7 +44,7 @@ pub(crate) struct Checked {
 /// Looks at the configuration of a folder.
 pub(crate) fn check(dir: &Path) -> Checked {
     let path = dir.join(CONFIG_FILE);
-    let (values, mut problems) = effective(&path, std::env::vars_os());
+    let (values, mut problems) = effective::<Config>(&path, std::env::vars_os());
     let mut remarks = Vec::new();
     if problems.is_empty() {
         match Config::load(&path, std::env::vars_os()) {
@@ -114,34 +115,22 @@ fn alone(identity: &Identity, note: &mut impl FnMut(Option<String>)) {
 impl Checked {
     /// A line for each key, and what is to come yet.
     pub(crate) fn text(&self) -> String {
-        let text = |one: &Effective| format!("{} = {}", one.key, one.value);
-        let width = self.values.iter().map(|one| text(one).chars().count()).max();
-        let width = width.unwrap_or(0);
-        let line = |one: &Effective| {
-            let source = match &one.source {
-                Source::Default => "default".to_owned(),
-                Source::File => self.path.display().to_string(),
-                Source::Environment(name) => name.clone(),
-            };
-            format!("{:width$}  # {source}", text(one))
+        let password = [("(the proxy's password, hidden)", PROXY_PASSWORD)];
+        let more = if self.proxy_password_in_environment {
+            &password[..]
+        } else {
+            &[]
         };
-        let mut lines: Vec<String> = self.values.iter().map(line).collect();
-        if self.proxy_password_in_environment {
-            lines.push(format!(
-                "{:width$}  # {PROXY_PASSWORD}",
-                "(the proxy's password, hidden)"
-            ));
+        let mut text = listing(&self.path, &self.values, more);
+        for remark in &self.remarks {
+            text.push_str("\n\n");
+            text.push_str(remark);
         }
-        lines.extend(self.remarks.iter().map(|remark| format!("\n{remark}")));
-        lines.join("\n")
+        text
     }
 
     /// Everything that is wrong, in one text; `None` if nothing is.
     pub(crate) fn problems(&self) -> Option<String> {
-        match self.problems.as_slice() {
-            [] => None,
-            [one] => Some(one.clone()),
-            several => Some(format!("{} problems:\n- {}", several.len(), several.join("\n- "))),
-        }
+        in_one_text(&self.problems)
     }
 }

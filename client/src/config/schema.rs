@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::{Table, Value};
 use veilsum_protocol::roster::check_bank_name;
+use veilsum_settings::{ConfigError, Problem, Program, Settings, ranges};
 
-use super::layers::{ConfigError, load};
 use super::page::{self, Page};
 
 /// The bank's configuration. Relative paths are taken from the folder of the file.
@@ -197,8 +198,7 @@ impl Config {
         path: &Path,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let mut config: Self = load(path, environment)?;
-        config.check(path)?;
+        let mut config: Self = veilsum_settings::load(path, environment)?;
         let root = path.parent().unwrap_or(Path::new(""));
         let Identity {
             certificate,
@@ -244,36 +244,45 @@ impl Config {
         }
         Ok(config)
     }
+}
 
-    /// The first value that is out of its range.
-    pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
-        let range = |key, found: String, expected: String| ConfigError::Range {
-            path: path.to_owned(),
-            key,
-            found,
-            expected,
-        };
+impl Settings for Config {
+    const PROGRAM: Program = Program::Client;
+    const REQUIRED: &'static str = "name";
+    const REQUIRED_HINT: &'static str = "set it to the bank's name in the roster, such as \"bank-a\"";
+
+    /// The template's, and the keys that stand in no template.
+    fn defaults() -> Table {
+        let mut table: Table =
+            toml::from_str(&template("bank-a")).expect("the template is TOML, as its test proves");
+        if let Some(Value::Table(data)) = table.get_mut("data") {
+            for key in ["labels", "policy"] {
+                data.insert(key.to_owned(), Value::String(String::new()));
+            }
+        }
+        table
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
         if let Err(error) = check_bank_name(&self.name) {
-            return Err(range("name", format!("{:?}", self.name), error.to_string()));
+            problems.push(Problem::range("name", format!("{:?}", self.name), error));
         }
         let device = self.compute.device.as_str();
         let cuda = device
             .strip_prefix("cuda:")
             .is_some_and(|number| number.parse::<u8>().is_ok());
         if device != "cpu" && device != "auto" && !cuda {
-            return Err(range(
-                "compute.device",
-                format!("{device:?}"),
-                "auto, cpu or cuda:0, cuda:1, ...".to_owned(),
-            ));
+            let expected = "auto, cpu or cuda:0, cuda:1, ...";
+            problems.push(Problem::range("compute.device", format!("{device:?}"), expected));
         }
-        let link = &self.link;
-        self.check_proxy(&range)?;
+        problems.extend(self.link.proxy_problems());
         if let Some(address) = self.page.reachable() {
             let expected = "an address on the loopback interface, such as \"127.0.0.1:7481\": the page has no TLS; from another machine come through a tunnel (`ssh -L`)";
-            return Err(range("page.listen", address.to_string(), expected.to_owned()));
+            problems.push(Problem::range("page.listen", address, expected));
         }
-        let keys = [
+        let link = &self.link;
+        let own = [
             ("data.memory_bytes", self.data.memory_bytes, 0, 1 << 50),
             ("compute.threads", u64::from(self.compute.threads), 1, 256),
             (
@@ -298,56 +307,60 @@ impl Config {
             ("link.idle_s", link.idle_s.into(), 5, 600),
             ("link.stall_s", link.stall_s.into(), 1, 600),
         ];
-        for (key, found, least, most) in keys.into_iter().chain(self.page.ranges()) {
-            if !(least..=most).contains(&found) {
-                return Err(range(key, found.to_string(), format!("{least} to {most}")));
-            }
-        }
-        Ok(())
+        problems.extend(ranges(own.into_iter().chain(self.page.ranges())));
+        problems
     }
 
-    fn check_proxy(
-        &self,
-        range: &impl Fn(&'static str, String, String) -> ConfigError,
-    ) -> Result<(), ConfigError> {
-        let link = &self.link;
-        if link.proxy.is_empty() {
-            return Ok(());
-        }
-        if link.proxy_address().is_none() {
-            let expected = "http://host:port, with the user in link.proxy_user".to_owned();
-            // Not what was found: it may hold a password.
-            return Err(range("link.proxy", "the address".to_owned(), expected));
-        }
-        if link.transport == LinkTransport::Quic {
-            let expected = "\"auto\" or \"tcp\" with a link.proxy, which carries TCP only".to_owned();
-            return Err(range("link.transport", "\"quic\"".to_owned(), expected));
-        }
-        if link
-            .proxy_user
-            .contains(|found: char| found == ':' || found.is_control())
-        {
-            let expected = "a name without a colon (RFC 7617)".to_owned();
-            return Err(range(
-                "link.proxy_user",
-                format!("{:?}", link.proxy_user),
-                expected,
-            ));
-        }
-        Ok(())
+    /// An address of a proxy that is none is refused, and may hold a password.
+    fn is_secret(key: &str, value: &Value) -> bool {
+        let address = value.as_str().unwrap_or_default();
+        key == "link.proxy" && !address.is_empty() && host_and_port(address).is_none()
     }
 }
 
 impl Link {
     /// `host:port` of the proxy.
     pub fn proxy_address(&self) -> Option<&str> {
-        let address = self.proxy.strip_prefix("http://")?;
-        let address = address.strip_suffix('/').unwrap_or(address);
-        let (host, port) = address.rsplit_once(':')?;
-        let plain = |found: char| found.is_ascii_alphanumeric() || ".-_[]:".contains(found);
-        (!host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0))
-            .then_some(address)
+        host_and_port(&self.proxy)
     }
+
+    fn proxy_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.proxy.is_empty() {
+            return problems;
+        }
+        if self.proxy_address().is_none() {
+            let expected = "http://host:port, with the user in link.proxy_user";
+            // Not what was found: it may hold a password.
+            problems.push(Problem::range("link.proxy", "the address", expected));
+        }
+        if self.transport == LinkTransport::Quic {
+            let expected = "\"auto\" or \"tcp\" with a link.proxy, which carries TCP only";
+            problems.push(Problem::range("link.transport", "\"quic\"", expected));
+        }
+        if self
+            .proxy_user
+            .contains(|found: char| found == ':' || found.is_control())
+        {
+            let expected = "a name without a colon (RFC 7617)";
+            problems.push(Problem::range(
+                "link.proxy_user",
+                format!("{:?}", self.proxy_user),
+                expected,
+            ));
+        }
+        problems
+    }
+}
+
+/// What follows `http://` in a proxy's address, if it is a host and a port alone.
+fn host_and_port(address: &str) -> Option<&str> {
+    let address = address.strip_prefix("http://")?;
+    let address = address.strip_suffix('/').unwrap_or(address);
+    let (host, port) = address.rsplit_once(':')?;
+    let plain = |found: char| found.is_ascii_alphanumeric() || ".-_[]:".contains(found);
+    (!host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0))
+        .then_some(address)
 }
 
 /// The configuration file that `init` writes: every key with its default and what it does.

@@ -2,8 +2,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use veilsum_settings::ConfigError;
 
-use crate::config::ConfigError;
 use crate::enrol::EnrolError;
 
 /// Where a row begins.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
+use veilsum_settings::{ConfigError, parse};
 
 use super::dates::Order;
 use super::kind::{Kind, Kinds};
-use crate::config::{self, ConfigError};
 use crate::consent::{Limits, LimitsFile};
 
 /// What the bank has laid down.
@@ -189,7 +189,7 @@ impl Policy {
             path: path.to_owned(),
             problem,
         };
-        let file: File = config::parse(path, text)?;
+        let file: File = parse(path, text)?;
         let mut columns = BTreeMap::new();
         for entry in file.column {
             let name = entry.name.clone();

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
+use veilsum_settings::ConfigError;
 
 use super::column::shape;
 use super::dates::Dated;
 use super::detect;
 use super::key::{DesensitiseKey, Keyed};
 use super::policy::{BinText, Coarser, Policy, Rule};
-use crate::config::ConfigError;
 
 /// The bank's policy with its key: what is done to every table that is read.
 pub struct Rules {

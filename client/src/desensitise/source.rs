@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use veilsum_settings::{ConfigError, Program, read_text};
+
 use super::key::DesensitiseKey;
 use super::policy::Policy;
 use super::rules::Rules;
-use crate::config::{self, ConfigError};
 use crate::data::DataError;
 use crate::enrol::{EnrolError, init};
 
@@ -51,7 +52,7 @@ impl PolicySource {
     /// # Errors
     /// If it cannot be read.
     pub(crate) fn text(&self) -> Result<Option<String>, DataError> {
-        match config::read_text(&self.policy) {
+        match read_text(Program::Client, &self.policy) {
             Ok(text) => Ok(Some(text)),
             Err(ConfigError::File { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
                 if self.is_named {

@@ -3,6 +3,7 @@
 use csv::StringRecord;
 use serde::Serialize;
 use veilsum_protocol::task::Schema;
+use veilsum_settings::ConfigError;
 
 use super::anonymity::{AnonymityReport, Groups};
 use super::column::Column;
@@ -10,7 +11,6 @@ use super::guard::{in_words, reason, refused};
 use super::kind::Kind;
 use super::policy::{Coarser, Policy, Rule};
 use super::rules::{Applied, Rules, Unfit};
-use crate::config::ConfigError;
 
 /// What was found of a table.
 #[derive(Debug, Serialize)]

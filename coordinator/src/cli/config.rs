@@ -1,13 +1,14 @@
 //! The configuration as it holds, and what is wrong with it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::json;
+use veilsum_settings::{effective, in_one_text, listing};
 
 use super::{Failure, print};
 use crate::app;
-use crate::config::{Config, Effective, Source, effective};
+use crate::config::Config;
 use crate::enrol::init;
 
 #[derive(Debug, Subcommand)]
@@ -25,7 +26,7 @@ pub(super) enum ConfigCommand {
 pub(super) fn execute(command: &ConfigCommand, json: bool) -> Result<(), Failure> {
     let ConfigCommand::Check { dir } = command;
     let path = init::Folder::at(dir).config();
-    let (values, mut problems) = effective(&path, std::env::vars_os());
+    let (values, mut problems) = effective::<Config>(&path, std::env::vars_os());
     if problems.is_empty() {
         match Config::load(&path, std::env::vars_os()) {
             Ok(config) => problems = app::problems(&config),
@@ -33,35 +34,10 @@ pub(super) fn execute(command: &ConfigCommand, json: bool) -> Result<(), Failure
         }
     }
     print(json, &json!({ "values": values, "problems": problems }), || {
-        lines(&path, &values).join("\n")
+        listing(&path, &values, &[])
     })?;
-    if problems.is_empty() {
-        return Ok(());
+    match in_one_text(&problems) {
+        None => Ok(()),
+        Some(problems) => Err(Failure::usage(problems)),
     }
-    Err(Failure::usage(told(&problems)))
-}
-
-fn told(problems: &[String]) -> String {
-    match problems {
-        [one] => one.clone(),
-        several => format!("{} problems:\n- {}", several.len(), several.join("\n- ")),
-    }
-}
-
-fn lines(path: &Path, values: &[Effective]) -> Vec<String> {
-    let text = |one: &Effective| format!("{} = {}", one.key, one.value);
-    let width = values
-        .iter()
-        .map(|one| text(one).chars().count())
-        .max()
-        .unwrap_or(0);
-    let line = |one: &Effective| {
-        let source = match &one.source {
-            Source::Default => "default".to_owned(),
-            Source::File => path.display().to_string(),
-            Source::Environment(name) => name.clone(),
-        };
-        format!("{:width$}  # {source}", text(one))
-    };
-    values.iter().map(line).collect()
 }

@@ -24,6 +24,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tracing_subscriber::EnvFilter;
 use veilsum_admission::keyfile::KeyFileError;
+use veilsum_settings::core_dump;
 
 use self::backup::BackupCommand;
 use self::config::ConfigCommand;
@@ -32,7 +33,6 @@ use self::task::TaskCommand;
 use crate::admin::{Answer, AskError};
 use crate::app;
 use crate::config::Config;
-use crate::core_dump;
 use crate::enrol::desk::Desk;
 use crate::enrol::own_authority::OwnAuthority;
 use crate::enrol::{EnrolError, form, init, renew, roster};
@@ -259,11 +259,7 @@ pub fn run() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     // Before any key is read, whatever the command.
-    let private = core_dump::forbid().map_err(|error| {
-        Failure::finding(format!(
-            "core dumps of this program cannot be turned off: {error}"
-        ))
-    });
+    let private = core_dump::forbid().map_err(Failure::finding);
     match private.and_then(|()| execute(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, message }) => {

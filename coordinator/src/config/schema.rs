@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::Table;
+use veilsum_settings::{ConfigError, Problem, Program, Settings, ranges};
 
 use super::auditors::{self, Auditors};
 use super::enrolment::{self, Enrolment};
-use super::layers::{ConfigError, load};
 use super::operator::{self, Operator};
 
 /// The coordinator's configuration. Relative paths are taken from the folder of the file.
@@ -148,10 +149,7 @@ impl Config {
         path: &Path,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let mut config: Self = load(path, environment)?;
-        if let Some(problem) = config.problems(path).into_iter().next() {
-            return Err(problem);
-        }
+        let mut config: Self = veilsum_settings::load(path, environment)?;
         let root = path.parent().unwrap_or(Path::new(""));
         let Identity {
             consortium,
@@ -173,14 +171,25 @@ impl Config {
         }
         Ok(config)
     }
+}
 
-    /// Every value that is out of its range.
-    pub(super) fn problems(&self, path: &Path) -> Vec<ConfigError> {
-        let mut problems = Vec::new();
+impl Settings for Config {
+    const PROGRAM: Program = Program::Coordinator;
+    const REQUIRED: &'static str = "listen";
+    const REQUIRED_HINT: &'static str =
+        "set it to the address on which banks are served, such as \"0.0.0.0:7443\"";
+
+    /// The template's, which states every key.
+    fn defaults() -> Table {
+        let listen = SocketAddr::from(([0, 0, 0, 0], 7443));
+        toml::from_str(&template(listen)).expect("the template is TOML, as its test proves")
+    }
+
+    fn problems(&self) -> Vec<Problem> {
         let limits = &self.limits;
         let stream_window = u64::from(limits.stream_window_bytes);
         let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-        for (key, found, least, most) in [
+        let own = [
             ("reconnect_grace_s", u64::from(self.reconnect_grace_s), 0, 3600),
             ("limits.message_bytes", size(limits.message_bytes), 1024, 1 << 24),
             (
@@ -207,24 +216,16 @@ impl Config {
             ("limits.handshake_s", limits.handshake_s.into(), 1, 120),
             ("limits.idle_s", limits.idle_s.into(), 5, 600),
             ("limits.stall_s", limits.stall_s.into(), 1, 600),
-        ]
-        .into_iter()
-        .chain(self.auditors.ranges())
-        .chain(self.operator.ranges())
-        {
-            if !(least..=most).contains(&found) {
-                problems.push(ConfigError::Range {
-                    path: path.to_owned(),
-                    key,
-                    found: found.to_string(),
-                    expected: format!("{least} to {most}"),
-                });
-            }
-        }
+        ];
+        let sections = self.auditors.ranges().into_iter().chain(self.operator.ranges());
+        let mut problems: Vec<Problem> = ranges(own.into_iter().chain(sections)).collect();
         if let Some(address) = self.operator.reachable() {
-            problems.push(ConfigError::Reachable {
-                path: path.to_owned(),
-                address,
+            let port = address.port();
+            problems.push(Problem {
+                key: "operator.listen",
+                text: format!(
+                    "{address} can be reached from other machines, and what is served there has no TLS, expected an address of the loopback interface; set \"127.0.0.1:{port}\" and come by `ssh -L {port}:127.0.0.1:{port} HOST`, or let operators in by operator.secure_listen"
+                ),
             });
         }
         problems

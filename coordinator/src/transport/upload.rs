@@ -1,6 +1,6 @@
 //! An upload stream: the bytes that are missing, a trailer, and the engine's decision.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +12,7 @@ use veilsum_protocol::wire::stream::{Rejected, STREAM_FRAME_LIMIT, TRAILER_LIMIT
 use super::frames::{StreamEnd, moving, read_body, write_message};
 use super::ports::{Inbound, UploadGate, Uploaded};
 use super::spool::{Incoming, Spool};
-use crate::remedy;
+use crate::remedy::of_disk;
 
 /// Bytes that are gathered before they are written to the disk. While one such part is written the next is gathered: two of them are the memory
 /// that one upload takes beside the connection's window.
@@ -181,12 +181,22 @@ impl<M: Send, O: Send> Upload<'_, M, O> {
             round = %self.round,
             "{}: an upload cannot be stored: {error}{}",
             self.spool.folder().display(),
-            remedy::of_upload(error)
+            remedy(error)
         );
         Rejected::new(
             Rejected::TRY_AGAIN,
             "the coordinator cannot store the upload now; try again later",
         )
+    }
+}
+
+/// What to do about an upload that finds no room. The coordinator runs on, and the bank tries again until its round is over.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; free space on this disk: the bank tries again every few seconds, and drops out when its round goes on"
+        }
+        _ => of_disk(error),
     }
 }
 

@@ -4,18 +4,24 @@ use std::io;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-/// Memory holds the bank's rows, keys and masks, and a core dump is a file with all of it. The limit keeps the kernel from writing one; a program that
-/// takes cores over a pipe (`core_pattern`) gets them whatever the limit says, and none of a process that cannot be dumped.
+/// The system does not let the process turn its core dumps off.
+#[derive(Debug, thiserror::Error)]
+#[error("core dumps of this program cannot be turned off: {0}")]
+pub struct CoreDumpError(#[from] io::Error);
+
+/// Memory holds keys, and a bank's also rows and masks, and a core dump is a file with all of it. The limit keeps the kernel from writing one; a program
+/// that takes cores over a pipe (`core_pattern`) gets them whatever the limit says, and none of a process that cannot be dumped.
 ///
 /// # Errors
-/// What the system says.
-pub(crate) fn forbid() -> io::Result<()> {
+/// [`CoreDumpError`] with what the system says. What goes on then has memory that may be written to a disk.
+pub fn forbid() -> Result<(), CoreDumpError> {
     let nothing = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
-    setrlimit(Resource::Core, nothing)?;
-    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+    setrlimit(Resource::Core, nothing).map_err(io::Error::from)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,78 +4,26 @@
 //! text where it is not TOML, so that numbers, lists and paths need no quotes.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::others;
-use crate::remedy;
+use crate::{ConfigError, Program, Settings};
 
 const PREFIX: &str = "VEILSUM__";
 
 /// Largest configuration file that is read, in bytes.
 const FILE_LIMIT: usize = 1 << 20;
 
-/// Why a configuration is not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file could not be read.
-    #[error("{}: {error}{}", path.display(), remedy::of_folder(error))]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// The file is not TOML, or has a key or value that is not known here.
-    #[error("{path}: {problem}")]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What was found and expected, with line and column.
-        problem: String,
-    },
-    /// A variable sets a key or value that is not known here.
-    #[error("{path} with the environment ({variables}): {problem}")]
-    Environment {
-        /// The file under the variables.
-        path: PathBuf,
-        /// The variables that were applied.
-        variables: String,
-        /// What was found and expected.
-        problem: String,
-    },
-    /// A variable of this program whose name or value is no text.
-    #[error("{variable}: found a {what} that is not UTF-8, expected UTF-8; set it again, or unset it")]
-    NotText {
-        /// The variable, as far as it can be shown.
-        variable: String,
-        /// Its name or its value.
-        what: &'static str,
-    },
-    /// A value is out of its range.
-    #[error("{path}: {key}: {found} is out of range, expected {expected}")]
-    Range {
-        /// The file.
-        path: PathBuf,
-        /// Section and key.
-        key: &'static str,
-        /// The value.
-        found: String,
-        /// The range, with its unit.
-        expected: String,
-    },
-}
-
 /// Reads a file and lays `VEILSUM__` variables over it. What else is in the environment is not looked at.
-pub(super) fn load<T: DeserializeOwned>(
+pub(crate) fn read<T: Settings>(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<T, ConfigError> {
-    let text = read_text(path)?;
+    let text = read_text(T::PROGRAM, path)?;
     let mut table: Table = parse(path, &text)?;
-    let (variables, unreadable) = variables(environment);
+    let (variables, unreadable) = variables(T::PROGRAM, environment);
     if let Some(error) = unreadable.into_iter().next() {
         return Err(error);
     }
@@ -99,8 +47,9 @@ pub(super) fn load<T: DeserializeOwned>(
     T::deserialize(Value::Table(table)).map_err(|error| wrong(error.to_string()))
 }
 
-/// This program's variables by name, and those that are no text. Variables of the other programs are none of its business.
-pub(super) fn variables(
+/// A program's variables by name, and those of them that are no text. Variables of the other programs are none of its business.
+pub(crate) fn variables(
+    program: Program,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> (Vec<(String, String)>, Vec<ConfigError>) {
     let (mut variables, mut unreadable) = (Vec::new(), Vec::new());
@@ -108,7 +57,7 @@ pub(super) fn variables(
         let Some(key) = name.as_encoded_bytes().strip_prefix(PREFIX.as_bytes()) else {
             continue;
         };
-        if std::str::from_utf8(key).is_ok_and(others::has) {
+        if std::str::from_utf8(key).is_ok_and(|key| program.passes_over(key)) {
             continue;
         }
         match text_of(&name, &value) {
@@ -121,13 +70,17 @@ pub(super) fn variables(
 }
 
 /// What the file alone says.
-pub(super) fn read_file(path: &Path) -> Result<Table, ConfigError> {
-    parse(path, &read_text(path)?)
+pub(crate) fn read_file(program: Program, path: &Path) -> Result<Table, ConfigError> {
+    parse(path, &read_text(program, path)?)
 }
 
-/// The text of a configuration file.
-pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
+/// The text of a file of a program's folder, of at most 1 MiB.
+///
+/// # Errors
+/// [`ConfigError::File`] with what the system says, [`ConfigError::Content`] for a longer one.
+pub fn read_text(program: Program, path: &Path) -> Result<String, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File {
+        program,
         path: path.to_owned(),
         error,
     })?;
@@ -140,8 +93,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
     Ok(text)
 }
 
-/// What stands in the text of a configuration file, with line and column of a mistake.
-pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+/// What stands in the text of a file.
+///
+/// # Errors
+/// [`ConfigError::Content`] with line and column of a mistake, and what is known there.
+pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::Content {
         path: path.to_owned(),
         problem: error.to_string(),
@@ -159,7 +115,7 @@ fn text_of(name: &OsStr, value: &OsStr) -> Result<(String, String), ConfigError>
 }
 
 /// Lays one variable over a table.
-pub(super) fn set(table: &mut Table, name: &str, value: &str) -> Result<(), String> {
+pub(crate) fn set(table: &mut Table, name: &str, value: &str) -> Result<(), String> {
     let lower = name.strip_prefix(PREFIX).unwrap_or_default().to_ascii_lowercase();
     let mut path = lower.split("__").collect::<Vec<_>>();
     let key = path.pop().unwrap_or_default();
@@ -187,24 +143,8 @@ pub(super) fn set(table: &mut Table, name: &str, value: &str) -> Result<(), Stri
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use serde::Deserialize;
-
     use super::*;
-
-    #[derive(Debug, PartialEq, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Sample {
-        name: String,
-        #[serde(default)]
-        link: SampleLink,
-    }
-
-    #[derive(Debug, Default, PartialEq, Deserialize)]
-    #[serde(deny_unknown_fields, default)]
-    struct SampleLink {
-        idle_s: u64,
-        hosts: Vec<String>,
-    }
+    use crate::sample::{Link, Sample};
 
     fn sample(text: &str, environment: &[(&str, &str)]) -> Result<Sample, String> {
         let folder = tempfile::tempdir().unwrap();
@@ -213,13 +153,13 @@ mod tests {
         let environment = environment
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()));
-        load(&path, environment).map_err(|error| error.to_string())
+        read(&path, environment).map_err(|error| error.to_string())
     }
 
     #[test]
     fn variables_go_over_the_file() {
         let text = "name = \"a\"\n[link]\nidle_s = 1\n";
-        let read = sample(
+        let taken = sample(
             text,
             &[
                 ("VEILSUM__LINK__IDLE_S", "7"),
@@ -230,12 +170,13 @@ mod tests {
                 ("VEILSUM__OPERATOR__LISTEN", "127.0.0.1:7480"),
             ],
         );
-        let link = SampleLink {
+        let link = Link {
             idle_s: 7,
             hosts: vec!["x".to_owned()],
+            ..Link::default()
         };
         assert_eq!(
-            read.unwrap(),
+            taken.unwrap(),
             Sample {
                 name: "C:/b c".to_owned(),
                 link
@@ -251,7 +192,7 @@ mod tests {
         std::fs::write(&path, "name = \"a\"").unwrap();
         let broken = || OsString::from_vec(vec![b'x', 0xff]);
         let load =
-            |name: OsString| load::<Sample>(&path, [(name, broken())]).map_err(|error| error.to_string());
+            |name: OsString| read::<Sample>(&path, [(name, broken())]).map_err(|error| error.to_string());
         assert_eq!(load("LS_COLORS".into()).unwrap().name, "a");
         assert_eq!(load(broken()).unwrap().name, "a");
         let value = load("VEILSUM__NAME".into()).unwrap_err();
