@@ -45,7 +45,9 @@ pub(super) fn sheet(view: &View, hash: &str, shown: &Result<Shown, String>) -> O
 
 /// What is decided on, in the words of `task show`.
 pub(super) fn words(shown: &Shown) -> Markup {
-    let refuses = !shown.verdict.allows();
+    let verdict = &shown.verdict;
+    // What refuses comes first; what follows are the policy's hours.
+    let refusing = verdict.breaches.len().max(verdict.problem.iter().count());
     html! {
         section aria-labelledby="words-title" {
             h2 #words-title { "What it reads, trains and sends" }
@@ -53,7 +55,7 @@ pub(super) fn words(shown: &Shown) -> Markup {
         }
         section aria-labelledby="policy-title" {
             h2 #policy-title { "What your policy says of it" }
-            @for line in shown.verdict.lines() { p.bad[refuses] { (capital(&line)) "." } }
+            @for (at, line) in verdict.lines().iter().enumerate() { p.bad[at < refusing] { (capital(line)) "." } }
         }
         @if let Some(earlier) = &shown.earlier {
             section aria-labelledby="changes-title" {
@@ -79,7 +81,7 @@ fn word(view: &View, shown: &Shown, is_over: bool) -> Markup {
             @if is_over {
                 p.note { "Its last step is done, so there is nothing to decide any more." }
             } @else {
-                @if !offered.allowed { p.bad { "It cannot be approved before " code { (view.policy.display()) } " allows it, or can be read." } }
+                @if !offered.allowed { p.bad { "This bank takes no part in it, and it cannot be approved, before " code { (view.policy.display()) } " allows it, or can be read." } }
                 p.actions {
                     @if approves { a.button #approve href=(way("approve")) data-ask { "Approve" span.spoken { " task " (offered.name) } } }
                     @if refuses { a.button.danger #refuse href=(way("refuse")) data-ask { "Refuse" span.spoken { " task " (offered.name) } } }

@@ -426,7 +426,10 @@ async fn beyond_the_policy_nothing_is_approved_and_the_limit_is_named() {
     let limit = "max_rounds: found 7 training rounds, expected at most 5";
     scene.policy("[limits]\nmax_rounds = 5\n");
     let seen = scene.get(&path).await;
-    seen.says(200, &[limit, "It cannot be approved before", "id=\"refuse\""]);
+    seen.says(
+        200,
+        &[limit, "and it cannot be approved, before", "id=\"refuse\""],
+    );
     assert!(!seen.body.contains("id=\"approve\""), "{}", seen.body);
     scene.get(&way).await.says(409, &[limit, "policy.toml"]);
     scene
