@@ -139,7 +139,7 @@ pub(crate) fn serve(dir: &Path, say: &(dyn Fn(&str) + Sync)) -> Result<(), Failu
 impl From<ShelfError> for Failure {
     fn from(error: ShelfError) -> Self {
         match error {
-            ShelfError::Folder(error) => error.into(),
+            ShelfError::Folder(error) => (*error).into(),
             ShelfError::NoState { .. } | ShelfError::Policy(_) | ShelfError::Tasks(_) => Self::usage(error),
             other => Self::finding(other),
         }
@@ -149,7 +149,7 @@ impl From<ShelfError> for Failure {
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         match error {
-            ServeError::Folder(error) => error.into(),
+            ServeError::Folder(error) => (*error).into(),
             ServeError::Shelf(error) => error.into(),
             ServeError::Key(error) => error.into(),
             ServeError::Content { .. } => Self::usage(error),

@@ -29,19 +29,31 @@ pub enum ExplainError {
     },
     /// The rows, or the model.
     #[error(transparent)]
-    Scorer(#[from] ScorerError),
+    Scorer(Box<ScorerError>),
     /// The bank's table.
     #[error(transparent)]
-    Table(#[from] DataError),
+    Table(Box<DataError>),
     /// What was given to the method.
     #[error(transparent)]
     Invalid(#[from] Invalid),
 }
 
+impl From<ScorerError> for ExplainError {
+    fn from(error: ScorerError) -> Self {
+        Self::Scorer(Box::new(error))
+    }
+}
+
+impl From<DataError> for ExplainError {
+    fn from(error: DataError) -> Self {
+        Self::Table(Box::new(error))
+    }
+}
+
 impl From<Error<ScorerError>> for ExplainError {
     fn from(error: Error<ScorerError>) -> Self {
         match error {
-            Error::Model(error) => Self::Scorer(error),
+            Error::Model(error) => error.into(),
             Error::Invalid(error) => Self::Invalid(error),
         }
     }

@@ -37,7 +37,7 @@ const STEERING: &str = "serve.toml";
 pub enum ServeError {
     /// The bank's folder.
     #[error(transparent)]
-    Folder(#[from] AppError),
+    Folder(Box<AppError>),
     /// Its models.
     #[error(transparent)]
     Shelf(#[from] ShelfError),
@@ -55,6 +55,12 @@ pub enum ServeError {
     /// The addresses, or the decision log.
     #[error("{0}")]
     System(std::io::Error),
+}
+
+impl From<AppError> for ServeError {
+    fn from(error: AppError) -> Self {
+        Self::Folder(Box::new(error))
+    }
 }
 
 /// Serves the models of a bank's folder until SIGTERM or Ctrl-C. `say` tells a person what goes on.

@@ -24,7 +24,7 @@ use crate::train::Runtime;
 pub enum ShelfError {
     /// Configuration or consortium file.
     #[error(transparent)]
-    Folder(#[from] AppError),
+    Folder(Box<AppError>),
     /// The daemon's files.
     #[error(transparent)]
     File(#[from] FileError),
@@ -36,7 +36,7 @@ pub enum ShelfError {
     State(#[from] StateError),
     /// The bank's policy.
     #[error(transparent)]
-    Policy(#[from] DataError),
+    Policy(Box<DataError>),
     /// The daemon has not run here yet.
     #[error(
         "{folder}: there is no state of a daemon here yet; run `veilsum-client run` with this folder, and models come with the rounds"
@@ -61,8 +61,29 @@ pub enum ShelfError {
         /// The task's name.
         task: String,
         /// Why.
-        error: ScorerError,
+        error: Box<ScorerError>,
     },
+}
+
+impl From<AppError> for ShelfError {
+    fn from(error: AppError) -> Self {
+        Self::Folder(Box::new(error))
+    }
+}
+
+impl From<DataError> for ShelfError {
+    fn from(error: DataError) -> Self {
+        Self::Policy(Box::new(error))
+    }
+}
+
+impl ShelfError {
+    fn of_scorer(task: &Task, error: ScorerError) -> Self {
+        Self::Scorer {
+            task: task.name.clone(),
+            error: Box::new(error),
+        }
+    }
 }
 
 /// The latest state of a task.
@@ -219,27 +240,25 @@ impl Shelf {
     }
 
     fn of_state(&self, found: &Found, state: &TaskState, runtime: Runtime) -> Result<Scorer, ShelfError> {
-        let name = || found.task.name.clone();
         let rules = app::policy(&self.config).rules()?;
         if let (Err(error), None) = (&found.proven, &rules.policy().unproven_models) {
             return Err(ShelfError::Unproven {
-                task: name(),
+                task: found.task.name.clone(),
                 error: Arc::clone(error),
             });
         }
         let personal = Home::personal(&self.config.state, &found.task, state);
         let personal = personal.as_ref().map(|values| values.as_slice());
         let scorer = Scorer::new(&found.task, state, personal, rules, runtime);
-        scorer.map_err(|error| ShelfError::Scorer { task: name(), error })
+        scorer.map_err(|error| ShelfError::of_scorer(&found.task, error))
     }
 }
 
 fn served(found: &Found, scorer: Scorer) -> Result<ServedModel, ShelfError> {
     let model = ServedModel::new(&found.task, found.version(), found.proven.as_ref().ok(), scorer);
-    model.warm_up().map_err(|error| ShelfError::Scorer {
-        task: found.task.name.clone(),
-        error,
-    })?;
+    model
+        .warm_up()
+        .map_err(|error| ShelfError::of_scorer(&found.task, error))?;
     Ok(model)
 }
 
