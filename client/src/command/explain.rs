@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use csv::StringRecord;
 use serde::Serialize;
+use veilsum_protocol::task::LabelKind;
 
 use crate::app;
 use crate::cli::Failure;
 use crate::explaining::{ExplainError, Explained, Explainer, Wishes};
+use crate::participant::durable::{PRIVATE, replace};
 use crate::scoring::Scorer;
 use crate::serving::Shelf;
 
@@ -32,11 +34,14 @@ pub(crate) struct Explain {
     /// The bank's folder
     #[arg(long, default_value = ".")]
     dir: PathBuf,
+    /// Write a page with pictures, one file for a browser; it holds values of single rows
+    #[arg(long)]
+    html: Option<PathBuf>,
     /// Rows of the bank's own table that the row is compared with
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     background: u32,
     /// Sets of columns that the model is asked about; all of them where there are no more
-    #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
+    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
     coalitions: u32,
     /// The class whose probability is explained, for a model of classes
     #[arg(long)]
@@ -127,12 +132,26 @@ pub(crate) fn execute(command: &Explain, say: &dyn Fn(&str)) -> Result<Report, F
         protected: command.protected.clone(),
         reasons: command.reasons.into(),
     };
+    let rows = explainer.explain(&records, &wishes)?;
+    if let Some(path) = &command.html {
+        let schema = scorer.schema();
+        let score = match (&command.output, &schema.label_kind) {
+            (Some(class), _) => format!("probability of {class}"),
+            (None, LabelKind::Number(_)) => format!("{} on its own scale from 0 to 1", schema.label),
+            (None, _) => format!("probability of {}", schema.label),
+        };
+        let title = format!("{}, version {}", found.task.name, found.version());
+        let page = explainer.page(&title, &score, &rows)?;
+        // Values of single rows are for their owner alone.
+        replace(path, PRIVATE, page.as_bytes()).map_err(Failure::finding)?;
+        say(&format!("pictures are in {}", path.display()));
+    }
     Ok(Report {
         model: found.task.name.clone(),
         version: found.version(),
         state_sha256: found.state.to_hex(),
         log_entry: found.proven.as_ref().ok().map(|proven| proven.entry),
-        rows: explainer.explain(&records, &wishes)?,
+        rows: rows.iter().map(|row| explainer.told(row)).collect(),
     })
 }
 

@@ -2,14 +2,18 @@
 
 use csv::StringRecord;
 use serde::Serialize;
+use veilsum_explain::report::{ExplainedRow, ManyRows, Report};
 use veilsum_explain::{
-    Adverse, Attribution, Background, Distribution, Error, Feature, Groups, Invalid, Kernel, Notice, Rows,
-    Value,
+    Adverse, Attribution, Background, Distribution, Error, Feature, Groups, Invalid, Kernel, Kind, Notice,
+    Reasons, Rows, Value, importance,
 };
 
 use super::features::{feature, groups};
 use crate::data::{DataError, Dataset};
 use crate::scoring::{Scorer, ScorerError};
+
+/// Rows of a page that stand there one by one.
+const MOST_ALONE: usize = 20;
 
 /// Why there is no explanation.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +108,21 @@ pub struct Explained {
     pub remarks: Vec<String>,
 }
 
+/// A row's explanation, as the pictures need it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowExplained {
+    /// What each column added.
+    attribution: Attribution,
+    /// Whether these are the Shapley values themselves.
+    exact: bool,
+    /// The row's values; all missing where the row is a sequence.
+    values: Vec<Value>,
+    /// The cells of the columns as they were given.
+    cells: Vec<Option<String>>,
+    /// What went against the person, for a row of a table.
+    reasons: Option<Reasons>,
+}
+
 /// One output of a model.
 struct Output<'a> {
     scorer: &'a Scorer,
@@ -171,7 +190,11 @@ impl<'a> Explainer<'a> {
     ///
     /// # Errors
     /// The first cell that does not fit; a model whose scores are no numbers.
-    pub fn explain(&self, records: &[StringRecord], wishes: &Wishes) -> Result<Vec<Explained>, ExplainError> {
+    pub fn explain(
+        &self,
+        records: &[StringRecord],
+        wishes: &Wishes,
+    ) -> Result<Vec<RowExplained>, ExplainError> {
         let at = self.output(wishes)?;
         let inputs = self.scorer.inputs(records)?;
         let rows = inputs.chunks_exact(self.scorer.width().max(1));
@@ -211,7 +234,7 @@ impl<'a> Explainer<'a> {
         record: Option<&StringRecord>,
         at: usize,
         wishes: &Wishes,
-    ) -> Result<Explained, ExplainError> {
+    ) -> Result<RowExplained, ExplainError> {
         let output = Output {
             scorer: self.scorer,
             at,
@@ -222,30 +245,105 @@ impl<'a> Explainer<'a> {
             seed: wishes.seed,
         };
         let fitted = kernel.explain(&game)?;
-        let attribution = fitted.attribution;
-        let (reasons, remarks) = match record {
-            Some(record) => self.reasons(record, &attribution, wishes)?,
-            None => (Vec::new(), Vec::new()),
+        let cells = self
+            .features
+            .iter()
+            .map(|feature| record.and_then(|record| self.cell(record, &feature.name)));
+        let cells: Vec<Option<String>> = cells.map(|cell| cell.map(str::to_owned)).collect();
+        let values = self.values(&cells);
+        let reasons = match record {
+            Some(_) => Some(self.reasons(&values, &fitted.attribution, wishes)?),
+            None => None,
         };
+        Ok(RowExplained {
+            attribution: fitted.attribution,
+            exact: fitted.exact,
+            values,
+            cells,
+            reasons,
+        })
+    }
+
+    /// The same in words and numbers.
+    pub fn told(&self, row: &RowExplained) -> Explained {
+        let attribution = &row.attribution;
         let names = self.groups.names();
         let moved = attribution.ranked().into_iter().filter_map(|at| {
-            let column = names.get(at)?.clone();
             Some(Moved {
-                value: record
-                    .and_then(|record| self.cell(record, &column))
-                    .map(str::to_owned),
+                column: names.get(at)?.clone(),
+                value: row.cells.get(at)?.clone(),
                 by: attribution.values.get(at).copied()?,
-                column,
             })
         });
-        Ok(Explained {
+        let reasons = row.reasons.iter().flat_map(|reasons| &reasons.reasons);
+        let reasons = reasons.map(|reason| format!("{} ({})", reason.sentence, reason.detail));
+        Explained {
             score: attribution.score,
             base: attribution.base,
             moved: moved.collect(),
-            exact: fitted.exact,
-            reasons,
-            remarks,
-        })
+            exact: row.exact,
+            reasons: reasons.collect(),
+            remarks: row
+                .reasons
+                .iter()
+                .flat_map(|reasons| reasons.remarks.clone())
+                .collect(),
+        }
+    }
+
+    /// A page with pictures, for the bank's own people: the first rows one by one, and all of them together where there are several. `score`: what the
+    /// model gives, such as "probability of late".
+    ///
+    /// # Errors
+    /// Amounts that are not finite.
+    pub fn page(&self, title: &str, score: &str, rows: &[RowExplained]) -> Result<String, ExplainError> {
+        let names: Vec<String> = (1..=rows.len()).map(|number| format!("Row {number}")).collect();
+        let alone: Vec<ExplainedRow<'_>> = rows
+            .iter()
+            .zip(&names)
+            .take(MOST_ALONE)
+            .map(|(row, name)| ExplainedRow {
+                name,
+                values: &row.values,
+                attribution: &row.attribution,
+                reasons: row.reasons.as_ref(),
+                counterfactual: None,
+            })
+            .collect();
+        let attributions: Vec<Attribution> = rows.iter().map(|row| row.attribution.clone()).collect();
+        let values: Vec<Vec<Value>> = rows.iter().map(|row| row.values.clone()).collect();
+        let method = format!(
+            "Shapley values by kernel SHAP{}, against {} rows of the bank's own table. The amounts add up to the score.",
+            if rows.iter().all(|row| row.exact) {
+                ", exact"
+            } else {
+                ", sampled"
+            },
+            self.background.len()
+        );
+        let dependence = self.most_important_numbers(&attributions)?;
+        let report = Report {
+            title,
+            score,
+            method: &method,
+            features: &self.features,
+            rows: &alone,
+            many: (rows.len() > 1).then_some(ManyRows {
+                attributions: &attributions,
+                values: &values,
+                dependence: &dependence,
+            }),
+        };
+        Ok(report.html()?)
+    }
+
+    /// The two numbers of the table that move the most.
+    fn most_important_numbers(&self, attributions: &[Attribution]) -> Result<Vec<usize>, ExplainError> {
+        let means = importance(attributions)?;
+        let mut numbers: Vec<(usize, f64)> = means.into_iter().enumerate().collect();
+        numbers.retain(|(at, _)| self.numbers.get(*at).is_some_and(Option::is_some));
+        numbers.sort_by(|one, two| two.1.total_cmp(&one.1));
+        Ok(numbers.into_iter().take(2).map(|(at, _)| at).collect())
     }
 
     fn cell<'r>(&self, record: &'r StringRecord, column: &str) -> Option<&'r str> {
@@ -254,36 +352,34 @@ impl<'a> Explainer<'a> {
         record.get(place)
     }
 
+    fn values(&self, cells: &[Option<String>]) -> Vec<Value> {
+        let missing = &self.scorer.schema().missing;
+        let value = |(feature, cell): (&Feature, &Option<String>)| {
+            let cell = cell.as_deref().unwrap_or_default().trim();
+            if cell.is_empty() || missing.iter().any(|missing| missing == cell) {
+                return Value::Missing;
+            }
+            match (&feature.kind, cell.parse::<f64>()) {
+                (Kind::Number { .. }, Ok(number)) if number.is_finite() => Value::Number(number),
+                // A number that the bank's rules make of another text.
+                (Kind::Number { .. }, _) => Value::Missing,
+                (Kind::Date, _) => Value::Date(cell.to_owned()),
+                _ => Value::Category(cell.to_owned()),
+            }
+        };
+        self.features.iter().zip(cells).map(value).collect()
+    }
+
     fn reasons(
         &self,
-        record: &StringRecord,
+        values: &[Value],
         attribution: &Attribution,
         wishes: &Wishes,
-    ) -> Result<(Vec<String>, Vec<String>), ExplainError> {
-        let missing = &self.scorer.schema().missing;
-        let values: Vec<Value> = self
-            .features
-            .iter()
-            .map(|feature| {
-                let cell = self.cell(record, &feature.name).unwrap_or_default().trim();
-                if missing.iter().any(|missing| missing == cell) {
-                    return Value::Missing;
-                }
-                match (&feature.kind, cell.parse::<f64>()) {
-                    (veilsum_explain::Kind::Number { .. }, Ok(number)) if number.is_finite() => {
-                        Value::Number(number)
-                    }
-                    // A number that the bank's own reader takes and this one does not, such as one with a rule.
-                    (veilsum_explain::Kind::Number { .. }, _) => Value::Missing,
-                    (veilsum_explain::Kind::Date, _) => Value::Date(cell.to_owned()),
-                    _ => Value::Category(cell.to_owned()),
-                }
-            })
-            .collect();
+    ) -> Result<Reasons, ExplainError> {
         let protected: Vec<&str> = wishes.protected.iter().map(String::as_str).collect();
         let notice = Notice {
             features: &self.features,
-            values: &values,
+            values,
             background: &self.numbers,
             protected: &protected,
             adverse: if wishes.lower_is_adverse {
@@ -293,11 +389,6 @@ impl<'a> Explainer<'a> {
             },
             most: wishes.reasons,
         };
-        let found = notice.reasons(attribution)?;
-        let reasons = found
-            .reasons
-            .into_iter()
-            .map(|reason| format!("{} ({})", reason.sentence, reason.detail));
-        Ok((reasons.collect(), found.remarks))
+        Ok(notice.reasons(attribution)?)
     }
 }

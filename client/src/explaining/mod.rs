@@ -3,4 +3,4 @@
 mod explainer;
 mod features;
 
-pub use explainer::{ExplainError, Explained, Explainer, Moved, Wishes};
+pub use explainer::{ExplainError, Explained, Explainer, Moved, RowExplained, Wishes};

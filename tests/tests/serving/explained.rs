@@ -40,6 +40,23 @@ fn what_the_columns_did_adds_up_to_the_score_and_reasons_are_in_words() {
     assert_eq!(first["moved"][0]["value"], "12");
     assert!(first["moved"][0]["by"].as_f64().unwrap() > 0.0, "{first}");
     has(&explain(&[], 0), &["row 1: score 0.", "reason: ", "income "]);
+    explain(&["--html", "why.html"], 0);
+    let page = fs::read_to_string(scene.folder("why.html")).unwrap();
+    has(
+        &page,
+        &[
+            "<svg",
+            "tiny, version 6",
+            "Row 1",
+            "probability of late",
+            "income",
+            "2 rows together",
+        ],
+    );
+    assert!(
+        !page.contains("http://") && !page.contains("<script"),
+        "nothing is fetched and nothing runs"
+    );
     let shielded = explain(&["--protected", "income"], 0);
     assert!(!shielded.contains("reason: income"), "{shielded}");
     has(&shielded, &["not given as a reason"]);
