@@ -417,6 +417,9 @@ pub fn template() -> &'static str {
 # max_upload_bytes = 50_000_000       # masked update of one round
 # max_archive_rounds = 100            # rounds whose masked updates the coordinator keeps
 # hours = ["22:00-06:00"]             # UTC; outside of these the bank sits rounds out
+#
+# [serving]                           # of `veilsum-client serve`
+# unproven_models = "the reason why"  # models are served that the log does not prove; left out, proven ones alone
 "#
 }
 
