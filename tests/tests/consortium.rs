@@ -1,6 +1,6 @@
 //! Whole consortia as real processes over loopback: enrolled, trained, struck by failures, and audited.
 //!
-//! The programs must have been built in the same profile: `cargo build --workspace --bins`.
+//! The programs must have been built in the same profile: `cargo test --workspace` does, a test alone does not.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! A consortium whose roster changes while it trains, as real processes over loopback: a bank joins, another leaves, and no daemon is restarted.
 //!
-//! The programs must have been built in the same profile: `cargo build --workspace --bins`.
+//! The programs must have been built in the same profile: `cargo test --workspace` does, a test alone does not.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! Enrolment by invitation, as real processes over loopback.
 //!
-//! The programs must have been built in the same profile: `cargo build --workspace --bins`.
+//! The programs must have been built in the same profile: `cargo test --workspace` does, a test alone does not.
 #![allow(clippy::unwrap_used)]
 
 mod operators;
