@@ -113,7 +113,7 @@ fn a_server_and_a_reader_of_one_authority_know_each_other() {
     is(
         &mirror("ca.pem", "cert.pem", "nowhere.pem"),
         2,
-        "nowhere.pem: cannot read",
+        "nowhere.pem: No such file or directory",
     );
     let alone = ["mirror", &url, "copy", "--tls-ca", "ca.pem", "--tries", "1"];
     is(&with_key(&world, here.path(), &alone), 2, "no TLS connection");
