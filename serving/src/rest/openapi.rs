@@ -84,14 +84,14 @@ fn parameters(route: &Route) -> Value {
             );
         }
     }
-    let header = |name: &str, kind: &str, what: &str| json!({ "name": name, "in": "header", "required": false, "schema": { "type": kind }, "description": what });
+    let header = |name: &str, least: u64, what: &str| json!({ "name": name, "in": "header", "required": false, "schema": { "type": "integer", "minimum": least }, "description": what });
     if route.post {
         let what = "Milliseconds after which the answer is 504; rows that wait until then are not scored";
-        parameters.push(header("x-request-timeout-ms", "integer", what));
+        parameters.push(header("x-request-timeout-ms", 1, what));
     }
     if route.act == Act::Infer {
         let what = "Bytes of the body that are JSON, where binary data follows";
-        parameters.push(header("Inference-Header-Content-Length", "integer", what));
+        parameters.push(header("Inference-Header-Content-Length", 0, what));
     }
     Value::Array(parameters)
 }
