@@ -93,7 +93,9 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), FileError> {
 
 /// Makes the last rename in the folder of `path` durable.
 pub(super) fn sync_folder(path: &Path) -> Result<(), FileError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // A bare name is in the working folder.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(FileError::at(folder))
