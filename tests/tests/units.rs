@@ -13,12 +13,22 @@ const MOST_EXPOSED: &str = "20";
 /// Where units say that programs are installed.
 const INSTALLED: &str = "/opt/veilsum/bin/";
 
-fn units() -> [(PathBuf, PathBuf); 2] {
+/// Each unit, its program, and the command that it runs.
+fn units() -> [(PathBuf, PathBuf, &'static str); 3] {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations/systemd");
     let programs = Programs::beside_this_one().unwrap();
     [
-        (folder.join("veilsum-coordinator.service"), programs.coordinator),
-        (folder.join("veilsum-client.service"), programs.client),
+        (
+            folder.join("veilsum-coordinator.service"),
+            programs.coordinator,
+            "run",
+        ),
+        (
+            folder.join("veilsum-client.service"),
+            programs.client.clone(),
+            "run",
+        ),
+        (folder.join("veilsum-serve.service"), programs.client, "serve"),
     ]
 }
 
@@ -36,7 +46,7 @@ fn analyze(arguments: &[&str], unit: &Path) -> (Option<i32>, String) {
 
 #[test]
 fn units_leave_the_system_little_to_fear() {
-    for (unit, _) in units() {
+    for (unit, _, _) in units() {
         let threshold = format!("--threshold={MOST_EXPOSED}");
         let (code, said) = analyze(&["security", "--offline=true", &threshold], &unit);
         assert_eq!(code, Some(0), "{said}");
@@ -48,10 +58,13 @@ fn units_leave_the_system_little_to_fear() {
 
 #[test]
 fn units_start_programs_that_are_there_with_keys_that_systemd_knows() {
-    for (unit, program) in units() {
+    for (unit, program, command) in units() {
         let text = fs::read_to_string(&unit).unwrap();
         let named = format!("{INSTALLED}{}", program.file_name().unwrap().display());
-        assert!(text.contains(&format!("ExecStart={named} run --dir ")), "{text}");
+        assert!(
+            text.contains(&format!("ExecStart={named} {command} --dir ")),
+            "{text}"
+        );
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().join(unit.file_name().unwrap());
         fs::write(&here, text.replace(&named, &program.display().to_string())).unwrap();
