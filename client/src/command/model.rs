@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
+use veilsum_serving::callers::make_key;
 
 use crate::cli::Failure;
 use crate::serving::{Listed, ServeError, Shelf, ShelfError, run};
@@ -16,6 +17,11 @@ pub(crate) enum ModelCommand {
         /// The bank's folder
         #[arg(long, default_value = ".")]
         dir: PathBuf,
+    },
+    /// Make a key for an application that asks `serve`: prints it once, with the lines for the file that serve.toml names in `keys`
+    Key {
+        /// The application
+        name: String,
     },
     /// Prove that a model is the one that the consortium's log names: checks the receipt, and says what it proves
     Show {
@@ -35,6 +41,13 @@ pub(crate) enum Report {
     List(Vec<Listed>),
     /// One.
     One(Box<Listed>),
+    /// A caller's key.
+    Key {
+        /// For the application alone.
+        key: String,
+        /// For the file of keys.
+        lines: String,
+    },
 }
 
 impl Report {
@@ -50,6 +63,9 @@ impl Report {
                 lines.join("\n")
             }
             Self::One(model) => proof(model),
+            Self::Key { key, lines } => format!(
+                "{lines}\nthe key, for the application alone, which sends it as `Authorization: Bearer KEY`; it is shown once and kept nowhere here:\n{key}"
+            ),
         }
     }
 
@@ -118,6 +134,10 @@ pub(crate) fn execute(command: &ModelCommand) -> Result<Report, Failure> {
         ModelCommand::List { dir } => {
             let found = Shelf::open(dir)?.latest()?;
             Ok(Report::List(found.iter().map(|found| found.listed()).collect()))
+        }
+        ModelCommand::Key { name } => {
+            let (key, lines) = make_key(name).map_err(Failure::usage)?;
+            Ok(Report::Key { key, lines })
         }
         ModelCommand::Show { model, dir } => {
             let found = Shelf::open(dir)?.find(model)?;

@@ -5,6 +5,7 @@
 
 mod column;
 mod kept;
+mod key_file;
 mod served;
 mod service;
 mod shelf;

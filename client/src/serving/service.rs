@@ -1,7 +1,6 @@
 //! The process that serves: settings, callers, the newest model of each task, and a graceful end.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +13,11 @@ use tokio::time::sleep;
 use veilsum_admission::keyfile::{self, KeyFileError};
 use veilsum_protocol::ids::Digest;
 use veilsum_serving::decisions::Key;
-use veilsum_serving::{Callers, DecisionLog, Keys, Server, Serving, Settings};
+use veilsum_serving::{Callers, DecisionLog, Server, Serving, Settings};
 use zeroize::Zeroizing;
 
 use super::kept::{KEPT, Kept};
+use super::key_file::KeyFile;
 use super::shelf::{Found, Shelf, ShelfError};
 use super::steering::{Steering, order};
 use crate::app::{self, AppError};
@@ -31,6 +31,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Under this name is told what is wrong with the file of settings.
 const STEERING: &str = "serve.toml";
+/// Likewise of the file of keys.
+const KEYS: &str = "keys";
 
 /// Why nothing is served any more, or was served at all.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +87,8 @@ async fn serve(
     runtime: Runtime,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<(), ServeError> {
-    let callers = Callers::new(keys(&settings)?, settings.quota);
+    let (key_file, keys) = KeyFile::read(&settings)?;
+    let callers = Callers::new(keys, settings.quota);
     let decisions = decisions(dir, &settings)?;
     let serving = Serving::new(settings, callers, decisions).map_err(|problem| ServeError::Content {
         path: steering.path().to_owned(),
@@ -103,6 +106,7 @@ async fn serve(
     let mut known = Known {
         shelf: Arc::new(shelf),
         kept: Arc::new(Kept::of(dir)),
+        key_file,
         runtime,
         taken: BTreeMap::new(),
         told: BTreeMap::new(),
@@ -138,6 +142,7 @@ async fn serve(
 struct Known {
     shelf: Arc<Shelf>,
     kept: Arc<Kept>,
+    key_file: Option<KeyFile>,
     runtime: Runtime,
     /// The state of each task's model that is served, by the task's name.
     taken: BTreeMap<String, Digest>,
@@ -164,6 +169,11 @@ impl Known {
             }
             // The daemon replaces its files while it runs: the next look finds them.
             Err(problem) => self.tell("", problem.to_string(), say),
+        }
+        let keys = self.key_file.as_mut().map(|file| file.again(serving.callers()));
+        match keys {
+            None | Some(Ok(())) => drop(self.told.remove(KEYS)),
+            Some(Err(problem)) => self.tell(KEYS, problem, say),
         }
         match steering.again().and_then(|()| steering.apply(serving.registry())) {
             Ok(()) => drop(self.told.remove(STEERING)),
@@ -242,18 +252,6 @@ fn forget(serving: &Serving, name: &str) {
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ServeError> {
     let worked = spawn_blocking(work).await;
     worked.map_err(|error| ServeError::System(std::io::Error::other(error)))
-}
-
-fn keys(settings: &Settings) -> Result<Option<Keys>, ServeError> {
-    let Some(path) = &settings.keys else {
-        return Ok(None);
-    };
-    let wrong = |problem: String| ServeError::Content {
-        path: path.clone(),
-        problem,
-    };
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    Keys::read(&text).map(Some).map_err(wrong)
 }
 
 /// The decision log under a key of the bank's own, which is made if there is none.

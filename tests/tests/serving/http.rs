@@ -68,10 +68,15 @@ impl Served {
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.with(method, path, "", body)
+    }
+
+    /// The same with more lines of head, each with its end.
+    pub(crate) fn with(&self, method: &str, path: &str, more: &str, body: &str) -> Answer {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             self.address,
             body.len()
         );

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::http::Served;
-use crate::scene::{Scene, has};
+use crate::scene::{Scene, eventually, has};
 
 #[test]
 fn a_model_is_proven_by_its_receipt_or_not_served() {
@@ -60,5 +60,47 @@ fn a_model_is_proven_by_its_receipt_or_not_served() {
     let served = Served::start(&scene, "bank-1");
     served.says("model tiny: version step-4 is in service");
     assert_eq!(served.get("/v2/health/ready").status, 200);
+    assert_eq!(served.stop(), Some(0));
+}
+
+#[test]
+fn an_application_needs_its_key_and_loses_it_without_a_restart() {
+    let scene = Scene::enrolled(1, 60);
+    scene.run();
+    scene.finish();
+    let key = |name: &str| -> (String, String) {
+        let told = scene.output(&scene.programs.client, &["model", "key", name, "--json"]);
+        let made: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        let text = |field: &str| made[field].as_str().unwrap().to_owned();
+        (text("key"), text("lines"))
+    };
+    let ((risk, of_risk), (sales, of_sales)) = (key("risk"), key("sales"));
+    let bank = scene.folder("bank-1");
+    fs::write(
+        bank.join("serve.toml"),
+        "listen = \"127.0.0.1:0\"\nkeys = \"callers.toml\"\n",
+    )
+    .unwrap();
+    let callers = bank.join("callers.toml");
+    fs::write(&callers, format!("{of_risk}{of_sales}")).unwrap();
+    let served = Served::start(&scene, "bank-1");
+    served.says("is in service");
+    let asked = |key: &str| {
+        served.with(
+            "GET",
+            "/v2/models/tiny",
+            &format!("Authorization: Bearer {key}\r\n"),
+            "",
+        )
+    };
+    assert_eq!(served.get("/v2/models/tiny").status, 401);
+    assert_eq!((asked(&risk).status, asked(&sales).status), (200, 200));
+    fs::write(&callers, of_risk).unwrap();
+    eventually("the key is taken away", || {
+        (asked(&sales).status == 401).then_some(())
+    });
+    fs::write(&callers, "[[key]]\n").unwrap();
+    served.says("callers.toml");
+    assert_eq!(asked(&risk).status, 200, "who was let in before still is");
     assert_eq!(served.stop(), Some(0));
 }
