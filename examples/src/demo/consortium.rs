@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use veilsum_client::enrol::init::CONFIG_FILE;
 use veilsum_coordinator::admin::{self, Answer, Request};
 use veilsum_coordinator::engine::status::Status;
 use veilsum_coordinator::enrol::init::Folder;
@@ -146,6 +147,8 @@ impl Consortium {
         for bank in &setup.banks {
             let name = &bank.name;
             office.client(&["init", "--name", name, "--dir", name])?;
+            // A bank gives signs of life three times as often as its own: quiet training would lose a connection that the coordinator drops sooner.
+            set_key(&dir.join(name).join(CONFIG_FILE), "idle_s", setup.idle_s)?;
             enrol.push(format!("{name}/{name}.request.toml"));
         }
         office.coordinator(&enrol.iter().map(String::as_str).collect::<Vec<_>>())?;
