@@ -1,13 +1,12 @@
 //! Which models there are, and whether they may be served.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
-use veilsum_protocol::consortium::Consortium;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::roster::Roster;
 use veilsum_protocol::task::Task;
 
 use super::ServedModel;
@@ -119,8 +118,8 @@ pub struct Listed {
 /// A bank's models, as its daemon keeps them.
 pub struct Shelf {
     config: Config,
-    consortium: Consortium,
-    roster: Roster,
+    /// What proves a state stays true; what has no proof yet is looked for each time.
+    proven: Mutex<BTreeMap<Digest, Provenance>>,
 }
 
 impl Shelf {
@@ -135,11 +134,10 @@ impl Shelf {
                 folder: config.state.display().to_string(),
             });
         }
-        let (consortium, roster) = app::consortium(&config)?;
+        app::consortium(&config)?;
         Ok(Self {
             config,
-            consortium,
-            roster,
+            proven: Mutex::default(),
         })
     }
 
@@ -158,14 +156,19 @@ impl Shelf {
             Home::tasks(&self.config.state)?,
             Home::states(&self.config.state)?,
         );
-        let mut all: Vec<Found> = Vec::new();
+        let mut before = std::mem::take(&mut *self.proven.lock().unwrap_or_else(PoisonError::into_inner));
+        let (mut all, mut known): (Vec<Found>, _) = (Vec::new(), BTreeMap::new());
         for task in tasks.offered()? {
             let Some((step, state)) = states.latest(&task.hash())? else {
                 continue;
             };
-            let receipts = Home::receipts(&self.config.state);
-            let proven =
-                Provenance::find(&receipts, &state, &self.consortium, &self.roster).map_err(Arc::new);
+            let proven = match before.remove(&state) {
+                Some(proof) => Ok(proof),
+                None => self.proof(&Home::receipts(&self.config.state), &state)?,
+            };
+            if let Ok(proof) = &proven {
+                known.insert(state, proof.clone());
+            }
             let found = Found {
                 task,
                 step,
@@ -179,7 +182,18 @@ impl Shelf {
                 None => all.push(found),
             }
         }
+        *self.proven.lock().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(all)
+    }
+
+    /// What proves a state, by the receipts in this folder. The daemon replaces the roster while this runs, so its file is read anew.
+    fn proof(
+        &self,
+        receipts: &Path,
+        state: &Digest,
+    ) -> Result<Result<Provenance, Arc<ProvenanceError>>, ShelfError> {
+        let (consortium, roster) = app::consortium(&self.config)?;
+        Ok(Provenance::find(receipts, state, &consortium, &roster).map_err(Arc::new))
     }
 
     /// The latest state of the task with this name, or whose hash begins so.
@@ -224,7 +238,7 @@ impl Shelf {
         let Some((state, hash, place)) = kept.load(task, version)? else {
             return Ok(None);
         };
-        let proven = Provenance::find(&place, &hash, &self.consortium, &self.roster).map_err(Arc::new);
+        let proven = self.proof(&place, &hash)?;
         let found = Found {
             task: task.clone(),
             step: state.step,
