@@ -98,6 +98,10 @@ async fn watch(write: &mut OwnedWriteHalf, desk: &Desk) -> io::Result<()> {
     let Some(mut status) = ask_status(&desk.inputs).await else {
         return say(write, &stopping()).await;
     };
+    // The answer was sent to all who watch as well.
+    if let Some(newest) = latest.borrow_and_update().as_deref() {
+        status = newest.clone();
+    }
     loop {
         say(write, &Answer::Status(Box::new(status.clone()))).await?;
         match timeout(SIGN_OF_LIFE, latest.changed()).await {

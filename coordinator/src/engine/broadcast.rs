@@ -22,7 +22,7 @@ pub struct Feed(watch::Sender<Option<Arc<Status>>>);
 
 impl Feed {
     /// Watches from now on. The engine sends the next status at the next thing that it does; whoever wants one at once asks it for the
-    /// status, after this call.
+    /// status, after this call, and finds none here any more that is older than the answer.
     pub fn subscribe(&self) -> Latest {
         self.0.subscribe()
     }
@@ -68,9 +68,17 @@ impl<L: Ledger> Engine<L> {
             self.broadcast.due = Some(next);
             return;
         }
-        self.broadcast.due = None;
-        self.broadcast.sent = now;
-        let status = Arc::new(self.status());
-        self.broadcast.sender.send_replace(Some(status));
+        self.status_for_all();
+    }
+
+    /// The status for one who asks. Those who watch get it as well: what was held back for them until now would otherwise be shown after it.
+    pub(super) fn status_for_all(&mut self) -> Status {
+        let status = self.status();
+        if self.broadcast.sender.receiver_count() > 0 {
+            self.broadcast.due = None;
+            self.broadcast.sent = self.clock.now();
+            self.broadcast.sender.send_replace(Some(Arc::new(status.clone())));
+        }
+        status
     }
 }

@@ -294,7 +294,7 @@ impl<L: Ledger> Engine<L> {
             Input::Status(answer) => {
                 self.settle()?;
                 // Whoever asked may have gone.
-                let _ = answer.send(self.status());
+                let _ = answer.send(self.status_for_all());
             }
             Input::CreateTask(text, answer) => {
                 let created = self.create_task(&text)?;

@@ -109,7 +109,7 @@ fn absent(absent: Absent) -> Answer {
 
 async fn event_stream(office: &Arc<Office>, visit: Visit<'_>) -> Result<Answer, Absent> {
     let latest = office.watch()?;
-    // Makes the engine send a first status to who watches.
+    // Makes the engine send a first status to who watches, no older than the page that the browser shows.
     office.status().await?;
     let shown = Arc::clone(office);
     let draw = move |status: Option<_>| {

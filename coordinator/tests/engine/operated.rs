@@ -180,6 +180,22 @@ async fn a_paused_task_can_be_stopped_and_one_that_is_over_can_be_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_begins_to_watch_sees_nothing_older_than_the_answer_to_a_question() {
+    let world = World::new(3);
+    let office = world.start();
+    create(&office, TASK).await.unwrap();
+    let _first = office.feed.subscribe();
+    status(&office).await;
+    pause(&office, "small").await.unwrap();
+    // Sooner after the last status than one is sent by itself.
+    let second = office.feed.subscribe();
+    status(&office).await;
+    let seen = second.borrow().clone().unwrap();
+    assert_eq!(seen.tasks[0].status, TaskStatus::Paused);
+    office.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_watches_sees_every_status_that_stays_and_costs_nothing_when_gone() {
     let world = World::new(3);
     let office = world.start();
