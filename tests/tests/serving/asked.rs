@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::json;
+use veilsum_examples::demo::consortium::COORDINATOR;
 
 use crate::http::Served;
 use crate::scene::{Scene, eventually};
@@ -25,9 +26,12 @@ fn asked(served: &Served) -> (String, Vec<f64>) {
 
 #[test]
 fn models_come_with_the_rounds_and_every_answer_names_its_own() {
-    let scene = Scene::enrolled(6, 60);
+    let scene = Scene::enrolled(9, 60);
     scene.run();
     scene.results("the first rounds", 2);
+    let task = |wish: &str| scene.operator(&["task", wish, "--dir", COORDINATOR, "tiny"], 0);
+    task("pause");
+    scene.wait("an idle consortium", |status| status.round.is_none());
     let served = Served::start(&scene, "bank-1");
     served.says("model tiny: version ");
     assert_eq!(served.get("/v2/health/ready").status, 200);
@@ -36,6 +40,7 @@ fn models_come_with_the_rounds_and_every_answer_names_its_own() {
     assert_eq!(metadata["inputs"][1]["datatype"], "BYTES");
     // No answer is lost while versions change under it.
     let (first, before) = asked(&served);
+    task("resume");
     let last = eventually("another version", || {
         let (version, scores) = asked(&served);
         assert!(
@@ -45,15 +50,16 @@ fn models_come_with_the_rounds_and_every_answer_names_its_own() {
         (version != first).then_some(version)
     });
     assert!(last.parse::<u64>().unwrap() > first.parse::<u64>().unwrap());
-    scene.finish();
-    // All banks end with the same model, and so with the same scores.
-    served.says("model tiny: version 8 is in service");
+    // The server keeps ten versions, so that the first one seen is among them at the end. All banks end with the same model, and so with the same scores.
+    served.says("model tiny: version 11 is in service");
     let ended = eventually("the last version", || {
         let (version, scores) = asked(&served);
-        (version == "8").then_some(scores)
+        (version == "11").then_some(scores)
     });
+    scene.proven();
+    scene.finish();
     let other = Served::start(&scene, "bank-2");
-    assert_eq!(asked(&other), ("8".to_owned(), ended));
+    assert_eq!(asked(&other), ("11".to_owned(), ended));
 
     // Back to an earlier version, and again after a restart, which the server is told by its file.
     let settings = scene.folder("bank-1").join("serve.toml");
@@ -69,7 +75,7 @@ fn models_come_with_the_rounds_and_every_answer_names_its_own() {
     fs::write(&settings, format!("{plain}[models.tiny]\npin = \"77\"\n")).unwrap();
     served.says("[models.tiny]");
     fs::write(&settings, plain).unwrap();
-    eventually("the latest version", || (asked(&served).0 == "8").then_some(()));
+    eventually("the latest version", || (asked(&served).0 == "11").then_some(()));
 
     for (inputs, parts) in [
         (
@@ -93,6 +99,6 @@ fn models_come_with_the_rounds_and_every_answer_names_its_own() {
         }
     }
     assert_eq!(other.infer("/v2/models/none/infer", ROWS).status, 404);
-    assert_eq!(other.infer("/v2/models/tiny/versions/9/infer", ROWS).status, 404);
+    assert_eq!(other.infer("/v2/models/tiny/versions/99/infer", ROWS).status, 404);
     assert_eq!((served.stop(), other.stop()), (Some(0), Some(0)));
 }

@@ -10,6 +10,7 @@ fn a_model_is_proven_by_its_receipt_or_not_served() {
     let scene = Scene::enrolled(2, 60);
     scene.client(&["serve", "--dir", "bank-1"], 2);
     scene.run();
+    scene.proven();
     scene.finish();
     let told = scene.client(&["model", "list", "--dir", "bank-1"], 0);
     has(&told, &["tiny", "version 4", "cosigned by bank-"]);
@@ -67,6 +68,7 @@ fn a_model_is_proven_by_its_receipt_or_not_served() {
 fn an_application_needs_its_key_and_loses_it_without_a_restart() {
     let scene = Scene::enrolled(1, 60);
     scene.run();
+    scene.proven();
     scene.finish();
     let key = |name: &str| -> (String, String) {
         let told = scene.output(&scene.programs.client, &["model", "key", name, "--json"]);
