@@ -203,16 +203,6 @@ impl Scene {
         self.told(&self.programs.client, arguments, code)
     }
 
-    /// Waits until every bank keeps the receipt that proves what the last round of a task without a failed one led to.
-    pub(crate) fn proven(&self) {
-        // One round of statistics before the training, one of evaluation behind it.
-        let receipt = format!("state/receipts/round-{:06}-result.tlog-proof", self.rounds + 2);
-        for bank in &self.banks {
-            let path = self.folder(bank).join(&receipt);
-            eventually(&receipt, || path.exists().then_some(()));
-        }
-    }
-
     /// Waits for the end of the task, has the auditor look, and gives the story of every round.
     pub(crate) fn finish(&self) -> History {
         let over = |status: &Status| {

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use veilsum_examples::demo::consortium::COORDINATOR;
 
-use crate::http::Served;
+use crate::http::{Served, proven};
 use crate::scene::{Scene, eventually};
 
 const ROWS: &str = r#"{"name":"income","datatype":"FP64","shape":[2],"data":[120,870]},{"name":"home","datatype":"BYTES","shape":[2],"data":["rent","own"]}"#;
@@ -56,7 +56,7 @@ fn models_come_with_the_rounds_and_every_answer_names_its_own() {
         let (version, scores) = asked(&served);
         (version == "11").then_some(scores)
     });
-    scene.proven();
+    proven(&scene, 11);
     scene.finish();
     let other = Served::start(&scene, "bank-2");
     assert_eq!(asked(&other), ("11".to_owned(), ended));

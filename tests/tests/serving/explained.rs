@@ -4,13 +4,14 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::http::proven;
 use crate::scene::{Scene, has, told};
 
 #[test]
 fn what_the_columns_did_adds_up_to_the_score_and_reasons_are_in_words() {
     let scene = Scene::enrolled(4, 60);
     scene.run();
-    scene.proven();
+    proven(&scene, 6);
     scene.finish();
     let rows = scene.folder("rows.csv");
     fs::write(&rows, "home,late,income,more\nrent,0,12,x\nown,0,990,y\n").unwrap();

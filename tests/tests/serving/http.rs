@@ -24,6 +24,15 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
+/// Waits until every bank keeps the receipt that proves what a round led to. The daemon writes it after the model.
+pub(crate) fn proven(scene: &Scene, round: u32) {
+    let receipt = format!("state/receipts/round-{round:06}-result.tlog-proof");
+    for bank in &scene.banks {
+        let path = scene.folder(bank).join(&receipt);
+        eventually(&receipt, || path.exists().then_some(()));
+    }
+}
+
 impl Served {
     /// Serves a bank's models on a port that the system chooses.
     pub(crate) fn start(scene: &Scene, bank: &str) -> Self {

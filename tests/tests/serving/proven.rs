@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::http::Served;
+use crate::http::{Served, proven};
 use crate::scene::{Scene, eventually, has};
 
 #[test]
@@ -10,7 +10,7 @@ fn a_model_is_proven_by_its_receipt_or_not_served() {
     let scene = Scene::enrolled(2, 60);
     scene.client(&["serve", "--dir", "bank-1"], 2);
     scene.run();
-    scene.proven();
+    proven(&scene, 4);
     scene.finish();
     let told = scene.client(&["model", "list", "--dir", "bank-1"], 0);
     has(&told, &["tiny", "version 4", "cosigned by bank-"]);
@@ -68,7 +68,7 @@ fn a_model_is_proven_by_its_receipt_or_not_served() {
 fn an_application_needs_its_key_and_loses_it_without_a_restart() {
     let scene = Scene::enrolled(1, 60);
     scene.run();
-    scene.proven();
+    proven(&scene, 3);
     scene.finish();
     let key = |name: &str| -> (String, String) {
         let told = scene.output(&scene.programs.client, &["model", "key", name, "--json"]);
