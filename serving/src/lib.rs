@@ -12,6 +12,8 @@ mod batcher;
 pub mod callers;
 pub mod card;
 pub mod decisions;
+mod explaining;
+mod explanation;
 mod grpc;
 mod meters;
 mod model;
@@ -27,13 +29,17 @@ pub mod tensor;
 pub use callers::{Callers, Keys};
 pub use card::{Card, Provenance, TensorSpec};
 pub use decisions::DecisionLog;
+pub use explanation::{
+    AdverseScore, Amount, Asking, Changed, ExplainWishes, Explanation, Method, NotExplained, Otherwise,
+    Search,
+};
 pub use meters::CONTENT_TYPE as METRICS_TYPE;
 pub use model::{Model, RowProblem};
 pub use refusal::{Kind, Refusal};
 pub use registry::{Registry, Share};
 pub use server::{CallerOf, Server, Tls};
 pub use service::Serving;
-pub use settings::{Batching, Decisions, OnFailure, Settings};
+pub use settings::{Batching, Decisions, Explaining, OnFailure, Settings};
 pub use tensor::{Batch, Data, Datatype, Tensor};
 
 /// The messages of the protocol over gRPC, for whoever asks by it.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::card::Card;
+use crate::explanation::{Asking, Explanation, NotExplained};
 use crate::tensor::{Batch, Tensor};
 
 /// A model that scores rows. It is asked by several threads at once if the settings give it several workers.
@@ -16,6 +17,17 @@ pub trait Model: Send + Sync + 'static {
     /// # Errors
     /// The first row that cannot be scored. Nothing is answered for the others then: the batch is scored again without it.
     fn score(&self, rows: &Batch) -> Result<Vec<Tensor>, RowProblem>;
+
+    /// Says of each row why its score is what it is. It may take long, and looks now and then whether anybody still waits.
+    ///
+    /// # Errors
+    /// [`NotExplained`]; of several rows the first that cannot be.
+    fn explain(&self, _rows: &Batch, _asking: &Asking<'_>) -> Result<Vec<Explanation>, NotExplained> {
+        Err(NotExplained::Wish(format!(
+            "model {:?} has no explanations",
+            self.card().name
+        )))
+    }
 }
 
 /// Why a row cannot be scored.

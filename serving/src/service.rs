@@ -12,9 +12,11 @@ use crate::batcher::{Coming, OneComing, Scored};
 use crate::callers::{Caller, Callers};
 use crate::card::Card;
 use crate::decisions::{DecisionLog, Record};
+use crate::explaining::Explainers;
+use crate::explanation::{ExplainWishes, Explanation};
 use crate::meters::Meters;
 use crate::refusal::{Kind, Refusal};
-use crate::registry::{Registry, Served};
+use crate::registry::{Chosen, Registry, Served};
 use crate::room::Room;
 use crate::settings::{OnFailure, Settings};
 use crate::tensor::{Batch, Data, Tensor, checked};
@@ -35,6 +37,7 @@ struct Inner {
     taking: AtomicBool,
     room: Room,
     coming: Coming,
+    explainers: Explainers,
 }
 
 /// What a request asks for.
@@ -47,6 +50,22 @@ pub(crate) struct Ask {
     /// Names of the outputs that are wanted; none means all.
     pub(crate) outputs: Vec<String>,
     pub(crate) until: Instant,
+}
+
+/// A request whose model was chosen and whose rows are as its card says.
+struct Begun {
+    id: String,
+    chosen: Chosen,
+    batch: Arc<Batch>,
+    outputs: Vec<String>,
+    until: Instant,
+}
+
+/// What a request for explanations gets.
+pub(crate) struct Explained {
+    pub(crate) served: Arc<Served>,
+    pub(crate) id: String,
+    pub(crate) explanations: Vec<Explanation>,
 }
 
 /// What a request gets.
@@ -73,6 +92,7 @@ impl Serving {
             registry: Registry::new(settings.batching, meters.clone(), coming.clone()),
             coming,
             room: Room::new(settings.max_held_bytes),
+            explainers: Explainers::new(settings.explaining),
             settings,
             callers,
             meters,
@@ -137,31 +157,23 @@ impl Serving {
         coming: OneComing,
         chosen_version: &OnceLock<Arc<Served>>,
     ) -> Result<Answered, Refusal> {
-        if !self.0.taking.load(Ordering::Acquire) {
-            let second = std::time::Duration::from_secs(1);
-            return Err(Refusal::later(
-                Kind::Unavailable,
-                second,
-                "this server takes no requests now",
-            ));
-        }
-        let id = ask.id.map_or_else(make_id, is_id)?;
-        let key = ask.routing_key.as_deref().unwrap_or(&id);
-        let chosen = self.0.registry.choose(&ask.model, ask.version.as_deref(), key)?;
-        // A request chooses once; whoever counts it has a new place for each.
-        let _ = chosen_version.set(Arc::clone(&chosen.served));
+        let Begun {
+            id,
+            chosen,
+            batch,
+            outputs: wished,
+            until,
+        } = self.begin(ask, chosen_version)?;
         let card = chosen.served.card();
-        wanted(card, &ask.outputs)?;
-        let batch = Arc::new(checked(card, ask.tensors, self.0.settings.limits())?);
         let rows = batch.rows();
         caller.spend(rows, Instant::now())?;
-        let answered = chosen.served.batcher.put(Arc::clone(&batch), ask.until, coming)?;
+        let answered = chosen.served.batcher.put(Arc::clone(&batch), until, coming)?;
         // The shadow has until the same moment, and a queue of its own: it takes nothing from the version that answers but the processor.
         let beside = chosen.shadow.map(|shadow| {
-            let scored = shadow.batcher.put(Arc::clone(&batch), ask.until, self.coming());
+            let scored = shadow.batcher.put(Arc::clone(&batch), until, self.coming());
             (shadow, scored)
         });
-        let outputs = match timeout_at(ask.until.into(), answered).await {
+        let outputs = match timeout_at(until.into(), answered).await {
             Err(_) => {
                 let words = "the time that the request had is over; give it more by x-request-timeout-ms, or ask when fewer do";
                 Err(Refusal::new(Kind::Late, words))
@@ -181,12 +193,21 @@ impl Serving {
                 Err(_) => compare(&meters, &shadow, &outputs, None),
             }
         }
-        self.write_down(caller, card, &id, &batch, &outputs, ask.until)
-            .await?;
+        self.write_down(until, || {
+            Record::new(
+                OffsetDateTime::now_utc(),
+                &id,
+                caller.name(),
+                card,
+                batch.tensors(),
+                &outputs,
+            )
+        })
+        .await?;
         self.0
             .meters
             .scored(&card.name, &card.version, caller.name(), rows);
-        let outputs = match ask.outputs.as_slice() {
+        let outputs = match wished.as_slice() {
             [] => outputs,
             names => outputs
                 .into_iter()
@@ -200,26 +221,86 @@ impl Serving {
         })
     }
 
-    async fn write_down(
+    /// Says of each row of a request why its score is what it is. What was said is written down as scores are: a notice to a customer must be found again.
+    pub(crate) async fn explain(
         &self,
         caller: &Caller,
-        card: &Card,
-        id: &str,
-        batch: &Batch,
-        outputs: &[Tensor],
+        ask: Ask,
+        wishes: ExplainWishes,
+        chosen_version: &OnceLock<Arc<Served>>,
+    ) -> Result<Explained, Refusal> {
+        let Begun {
+            id,
+            chosen,
+            batch,
+            until,
+            ..
+        } = self.begin(ask, chosen_version)?;
+        self.0.explainers.check(&wishes, &batch)?;
+        caller.spend(batch.rows(), Instant::now())?;
+        let model = chosen.served.model();
+        let explanations = self
+            .0
+            .explainers
+            .explain(model, Arc::clone(&batch), wishes, until)
+            .await?;
+        self.write_down(until, || {
+            let now = OffsetDateTime::now_utc();
+            let record = Record::new(
+                now,
+                &id,
+                caller.name(),
+                chosen.served.card(),
+                batch.tensors(),
+                &[],
+            )?;
+            Ok(record.with(&explanations))
+        })
+        .await?;
+        Ok(Explained {
+            served: chosen.served,
+            id,
+            explanations,
+        })
+    }
+
+    /// Chooses the version, and checks the rows against its card.
+    fn begin(&self, ask: Ask, chosen_version: &OnceLock<Arc<Served>>) -> Result<Begun, Refusal> {
+        if !self.0.taking.load(Ordering::Acquire) {
+            let second = std::time::Duration::from_secs(1);
+            return Err(Refusal::later(
+                Kind::Unavailable,
+                second,
+                "this server takes no requests now",
+            ));
+        }
+        let id = ask.id.map_or_else(make_id, is_id)?;
+        let key = ask.routing_key.as_deref().unwrap_or(&id);
+        let chosen = self.0.registry.choose(&ask.model, ask.version.as_deref(), key)?;
+        // A request chooses once; whoever counts it has a new place for each.
+        let _ = chosen_version.set(Arc::clone(&chosen.served));
+        let card = chosen.served.card();
+        wanted(card, &ask.outputs)?;
+        let batch = Arc::new(checked(card, ask.tensors, self.0.settings.limits())?);
+        Ok(Begun {
+            id,
+            chosen,
+            batch,
+            outputs: ask.outputs,
+            until: ask.until,
+        })
+    }
+
+    /// `record` is made only where decisions are written down.
+    async fn write_down(
+        &self,
         until: Instant,
+        record: impl FnOnce() -> Result<Record, String>,
     ) -> Result<(), Refusal> {
         let Some(log) = &self.0.decisions else {
             return Ok(());
         };
-        let written = match Record::new(
-            OffsetDateTime::now_utc(),
-            id,
-            caller.name(),
-            card,
-            batch.tensors(),
-            outputs,
-        ) {
+        let written = match record() {
             // The record of a disk that takes too long may still be written, though no score was given for it.
             Ok(record) => timeout_at(until.into(), log.append(record))
                 .await

@@ -35,6 +35,8 @@ pub struct Settings {
     pub farewell_ms: u64,
     /// How requests are joined.
     pub batching: Batching,
+    /// How much is explained.
+    pub explaining: Explaining,
     /// File of the callers' keys, read by [`crate::Keys::read`]. Default none: anybody who reaches the address is let in.
     pub keys: Option<PathBuf>,
     /// Quota of callers that have none of their own. Default none: as much as can be scored.
@@ -57,6 +59,22 @@ pub struct Batching {
     pub queue_rows: usize,
     /// Threads that score: 1 to 256, default 1.
     pub workers: usize,
+}
+
+/// How much is explained: a row takes as many questions to the model as there are coalitions times rows that it is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Explaining {
+    /// Most rows of a request: 1 to 1000, default 16.
+    pub max_rows: usize,
+    /// Most coalitions that a request may ask for: 16 to 1000000, default 16384.
+    pub max_coalitions: usize,
+    /// Rows of the bank's own that a row is compared with: 1 to 10000, default 50.
+    pub background: usize,
+    /// Requests that are explained at once, each on a thread: 1 to 256, default 1.
+    pub workers: usize,
+    /// Requests that may wait: 0 to 100000, default 32.
+    pub queue_requests: usize,
 }
 
 /// Where and how decisions are written down.
@@ -109,6 +127,7 @@ impl Default for Settings {
             max_timeout_ms: 60_000,
             farewell_ms: 5_000,
             batching: Batching::default(),
+            explaining: Explaining::default(),
             keys: None,
             quota: None,
             decisions: None,
@@ -124,6 +143,18 @@ impl Default for Batching {
             queue_requests: 1_024,
             queue_rows: 65_536,
             workers: 1,
+        }
+    }
+}
+
+impl Default for Explaining {
+    fn default() -> Self {
+        Self {
+            max_rows: 16,
+            max_coalitions: 16_384,
+            background: 50,
+            workers: 1,
+            queue_requests: 32,
         }
     }
 }
@@ -167,6 +198,22 @@ impl Settings {
         );
         within("batching.queue_rows", wide(batching.queue_rows), 1, 1 << 30);
         within("batching.workers", wide(batching.workers), 1, 256);
+        let explaining = &self.explaining;
+        within("explaining.max_rows", wide(explaining.max_rows), 1, 1_000);
+        within(
+            "explaining.max_coalitions",
+            wide(explaining.max_coalitions),
+            16,
+            1_000_000,
+        );
+        within("explaining.background", wide(explaining.background), 1, 10_000);
+        within("explaining.workers", wide(explaining.workers), 1, 256);
+        within(
+            "explaining.queue_requests",
+            wide(explaining.queue_requests),
+            0,
+            100_000,
+        );
         if let Some(quota) = self.quota {
             within(
                 "quota.rows_per_second",
@@ -230,13 +277,14 @@ mod tests {
             farewell_ms = 600001
             quota = { rows_per_second = 0, burst = 0 }
             batching = { max_rows = 0, hold_us = 10000001, queue_requests = 0, queue_rows = 0, workers = 0 }
+            explaining = { max_rows = 0, max_coalitions = 0, background = 0, workers = 0, queue_requests = 100001 }
             decisions = { folder = "d", file_bytes = 1, keep_days = 0 }
         "#;
         let problems = toml::from_str::<Settings>(text)
             .expect("types are right")
             .problems();
         // Every key but the addresses, the paths and `on_failure`, and the address that comes twice.
-        assert_eq!(problems.len(), 18, "{problems:#?}");
+        assert_eq!(problems.len(), 23, "{problems:#?}");
         assert!(toml::from_str::<Settings>("max_row = 1").is_err());
     }
 }

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use crate::card::Card;
+use crate::explanation::Explanation;
 use crate::tensor::{Datatype, Limits, Tensor, from_json, to_json};
 
 /// A scored request.
@@ -24,8 +25,11 @@ pub struct Record {
     pub model_hash: Option<String>,
     /// The rows as they were given, a tensor for each input.
     pub inputs: Vec<Written>,
-    /// The answer as it was given, a tensor for each output.
+    /// The answer as it was given, a tensor for each output; none where explanations were asked for.
     pub outputs: Vec<Written>,
+    /// What was said of the rows, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explanations: Vec<Explanation>,
 }
 
 /// A tensor of a record, as the protocol writes it in JSON.
@@ -86,6 +90,15 @@ impl Record {
             model_hash: card.provenance.model_hash.clone(),
             inputs: written(inputs)?,
             outputs: written(outputs)?,
+            explanations: Vec::new(),
         })
+    }
+
+    /// The same with what was said of the rows.
+    pub(crate) fn with(self, explanations: &[Explanation]) -> Self {
+        Self {
+            explanations: explanations.to_vec(),
+            ..self
+        }
     }
 }

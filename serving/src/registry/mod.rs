@@ -28,6 +28,10 @@ impl Served {
     pub fn card(&self) -> &Card {
         self.model.card()
     }
+
+    pub(crate) fn model(&self) -> Arc<dyn Model> {
+        Arc::clone(&self.model)
+    }
 }
 
 #[derive(Clone)]

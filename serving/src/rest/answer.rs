@@ -189,8 +189,8 @@ impl Asked<'_> {
                 let found = serving.registry().find(model, version)?;
                 json(&serde_json::json!({ "name": found.card().name, "ready": serving.is_ready() }))
             }
-            Act::Infer => match caller {
-                Some(caller) => self.infer(&caller, body, served).await,
+            Act::Infer | Act::Explain => match caller {
+                Some(caller) => self.infer(&caller, body, served, act == Act::Explain).await,
                 None => Err(Refusal::new(Kind::Unknown, "found nobody who asks")),
             },
             Act::Index => {
@@ -215,6 +215,7 @@ impl Asked<'_> {
         caller: &Caller,
         body: B,
         served: &OnceLock<Arc<Served>>,
+        explain: bool,
     ) -> Result<Answer, Refusal>
     where
         B: Body<Data = Bytes> + Send,
@@ -237,6 +238,18 @@ impl Asked<'_> {
             .read(body, self.serving.settings().max_body_bytes, until)
             .await?;
         let (ask, form) = infer::read(&body, head, self.names, until, self.serving.settings().limits())?;
+        if explain {
+            // It is in no queue for scores.
+            drop(coming);
+            let wishes = form.explain.unwrap_or_default();
+            let explained = self.serving.explain(caller, ask, wishes, served).await?;
+            return infer::told(&explained);
+        }
+        if form.explain.is_some() {
+            let words =
+                "found explain, which is for the path that ends in /explain; leave it out, or ask there";
+            return Err(Refusal::invalid(words));
+        }
         let answered = self.serving.infer(caller, ask, coming, served).await?;
         infer::written(&answered, &form)
     }

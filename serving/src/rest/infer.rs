@@ -11,8 +11,10 @@ use serde_json::{Map, Value};
 use super::answer::{Answer, content, single};
 use super::metadata;
 use super::routes::Names;
+use crate::card::Card;
+use crate::explanation::{ExplainWishes, Explanation};
 use crate::refusal::{Kind, Refusal};
-use crate::service::{Answered, Ask};
+use crate::service::{Answered, Ask, Explained};
 use crate::tensor::json::Flat;
 use crate::tensor::{Datatype, Limits, Tensor, from_binary, from_json, to_binary};
 
@@ -28,6 +30,8 @@ struct Body<'a> {
     #[serde(borrow)]
     inputs: Vec<Input<'a>>,
     outputs: Option<Vec<Output>>,
+    #[serde(borrow)]
+    explain: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -46,10 +50,11 @@ struct Output {
     parameters: Option<Map<String, Value>>,
 }
 
-/// In which form each output is wanted.
+/// In which form each output is wanted, and what of an explanation.
 pub(super) struct Form {
     binary: bool,
     of: Vec<(String, bool)>,
+    pub(super) explain: Option<ExplainWishes>,
 }
 
 impl Form {
@@ -150,7 +155,13 @@ pub(super) fn read(
         outputs,
         until,
     };
-    Ok((ask, Form { binary, of }))
+    let explain = match request.explain {
+        None => None,
+        Some(text) => Some(serde_json::from_str(text.get()).map_err(|error| {
+            Refusal::invalid(format!("explain is not as /openapi.json describes it: {error}"))
+        })?),
+    };
+    Ok((ask, Form { binary, of, explain }))
 }
 
 fn truth(parameters: &Map<String, Value>, name: &str) -> Result<Option<bool>, Refusal> {
@@ -260,6 +271,38 @@ pub(super) fn written(answered: &Answered, form: &Form) -> Result<Answer, Refusa
             .headers_mut()
             .insert(HeaderName::from_static(HEAD), HeaderValue::from(head));
     }
+    name_model(&mut answer, card);
+    Ok(answer)
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    model_name: &'a str,
+    model_version: &'a str,
+    id: &'a str,
+    parameters: Value,
+    explanations: &'a [Explanation],
+}
+
+/// The answer to a request for explanations.
+pub(super) fn told(explained: &Explained) -> Result<Answer, Refusal> {
+    let card = explained.served.card();
+    let told = Told {
+        model_name: &card.name,
+        model_version: &card.version,
+        id: &explained.id,
+        parameters: metadata::provenance(card),
+        explanations: &explained.explanations,
+    };
+    let text = serde_json::to_vec(&told)
+        .map_err(|error| Refusal::new(Kind::Model, format!("the answer could not be written: {error}")))?;
+    let mut answer = content("application/json", text);
+    name_model(&mut answer, card);
+    Ok(answer)
+}
+
+/// Where the model comes from, for those who look at headers.
+fn name_model(answer: &mut Answer, card: &Card) {
     let provenance = &card.provenance;
     let hash = provenance
         .model_hash
@@ -274,5 +317,4 @@ pub(super) fn written(answered: &Answered, form: &Form) -> Result<Answer, Refusa
             answer.headers_mut().insert(HeaderName::from_static(name), value);
         }
     }
-    Ok(answer)
 }

@@ -4,5 +4,6 @@ pub(crate) mod answer;
 mod infer;
 pub(crate) mod metadata;
 mod openapi;
+mod openapi_explain;
 mod page;
 mod routes;

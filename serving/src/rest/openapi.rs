@@ -44,13 +44,18 @@ fn operation(route: &Route) -> Value {
         "security": if route.open { json!([{}]) } else { json!([{ "bearer": [] }, { "key": [] }, {}]) },
     });
     match route.act {
-        Act::Infer => {
+        Act::Infer | Act::Explain => {
+            let schema = if route.act == Act::Infer {
+                reference("InferRequest")
+            } else {
+                reference("ExplainRequest")
+            };
             operation["requestBody"] = json!({
                 "required": true,
                 "content": {
-                    "application/json": { "schema": reference("InferRequest") },
+                    "application/json": { "schema": schema },
                     "application/octet-stream": {
-                        "schema": { "description": "The JSON of InferRequest, then the binary data of its inputs in their order" }
+                        "schema": { "description": "The same JSON, then the binary data of its inputs in their order" }
                     },
                 },
             });
@@ -89,7 +94,7 @@ fn parameters(route: &Route) -> Value {
         let what = "Milliseconds after which the answer is 504; rows that wait until then are not scored";
         parameters.push(header("x-request-timeout-ms", 1, what));
     }
-    if route.act == Act::Infer {
+    if takes_rows(route) {
         let what = "Bytes of the body that are JSON, where binary data follows";
         parameters.push(header("Inference-Header-Content-Length", 0, what));
     }
@@ -104,6 +109,7 @@ fn responses(route: &Route) -> Value {
         Act::Model => ("application/json", reference("Model")),
         Act::ModelReady => ("application/json", truth("ready")),
         Act::Infer => ("application/json", reference("InferResponse")),
+        Act::Explain => ("application/json", reference("ExplainResponse")),
         Act::Index => ("application/json", reference("Index")),
         Act::OpenApi => ("application/json", json!({ "type": "object" })),
         Act::Metrics => (crate::meters::CONTENT_TYPE, json!({ "type": "string" })),
@@ -112,15 +118,17 @@ fn responses(route: &Route) -> Value {
         Act::Script => ("text/javascript; charset=utf-8", json!({ "type": "string" })),
     };
     let mut good = json!({ "description": "Done", "content": { kind: { "schema": schema } } });
-    if route.act == Act::Infer {
+    if takes_rows(route) {
         good["headers"] = json!({
             "x-veilsum-model-hash": { "schema": { "type": "string" } },
             "x-veilsum-round": { "schema": { "type": "integer" } },
             "x-veilsum-log-entry": { "schema": { "type": "integer" } },
-            "Inference-Header-Content-Length": {
-                "schema": { "type": "integer" },
-                "description": "Bytes of the body that are JSON, where outputs follow in binary form",
-            },
+        });
+    }
+    if route.act == Act::Infer {
+        good["headers"]["Inference-Header-Content-Length"] = json!({
+            "schema": { "type": "integer" },
+            "description": "Bytes of the body that are JSON, where outputs follow in binary form",
         });
     }
     let mut responses = Map::new();
@@ -166,10 +174,14 @@ fn errors(route: &Route) -> Vec<&'static (u16, &'static str)> {
         401 => !route.open,
         404 => route.path.contains('{'),
         400 | 413 | 504 => route.post,
-        503 => route.act == Act::Infer || route.act == Act::Ready,
-        _ => route.act == Act::Infer,
+        503 => takes_rows(route) || route.act == Act::Ready,
+        _ => takes_rows(route),
     };
     ERRORS.iter().filter(|(code, _)| fits(*code)).collect()
+}
+
+fn takes_rows(route: &Route) -> bool {
+    matches!(route.act, Act::Infer | Act::Explain)
 }
 
 fn reference(name: &str) -> Value {
@@ -208,7 +220,12 @@ fn schemas() -> Value {
         "properties": { "name": text, "datatype": datatype, "shape": list(json!({ "type": "integer", "minimum": -1 })) },
         "required": ["name", "datatype", "shape"],
     });
-    json!({
+    let inputs = list(tensor(
+        json!({ "type": "integer", "minimum": 1 }),
+        binary("binary_data_size", "integer"),
+    ));
+    let explained = super::openapi_explain::schemas(&inputs, &provenance);
+    let mut schemas = json!({
         "Error": { "type": "object", "properties": { "error": text }, "required": ["error"] },
         "Server": {
             "type": "object",
@@ -240,7 +257,7 @@ fn schemas() -> Value {
                         "binary_data_output": { "type": "boolean" },
                     },
                 },
-                "inputs": list(tensor(json!({ "type": "integer", "minimum": 1 }), binary("binary_data_size", "integer"))),
+                "inputs": inputs,
                 "outputs": list(json!({
                     "type": "object",
                     "properties": { "name": text, "parameters": binary("binary_data", "boolean") },
@@ -257,5 +274,9 @@ fn schemas() -> Value {
             },
             "required": ["model_name", "model_version", "id", "outputs"],
         },
-    })
+    });
+    for (name, schema) in explained {
+        schemas[name] = schema;
+    }
+    schemas
 }

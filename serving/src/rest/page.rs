@@ -122,11 +122,16 @@ fn specs(what: &str, specs: &[TensorSpec], asked: bool) -> Markup {
 fn attempt(card: &Card) -> Markup {
     let id = format!("try-{}-{}", card.name, card.version);
     html! {
-        form.try data-path={ "/v2/models/" (card.name) "/versions/" (card.version) "/infer" } {
+        form.try data-path={ "/v2/models/" (card.name) "/versions/" (card.version) } {
             h3 { label for=(id) { "Try a request" } }
             textarea #(id) rows="12" spellcheck="false" { (example(card)) }
-            button type="submit" { "Score" }
-            pre role="status" hidden tabindex="0" {}
+            div.line {
+                button type="submit" value="infer" { "Score" }
+                button.second type="submit" value="explain" { "Explain" }
+            }
+            p.said role="status" {}
+            div.why hidden {}
+            pre hidden tabindex="0" aria-label="The answer as it came" {}
         }
     }
 }

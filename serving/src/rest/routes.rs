@@ -11,6 +11,7 @@ pub(super) enum Act {
     Model,
     ModelReady,
     Infer,
+    Explain,
     Index,
     Metrics,
     OpenApi,
@@ -92,6 +93,16 @@ pub(super) const ROUTES: &[Route] = &[
         "/v2/models/{model}/versions/{version}/infer",
         Act::Infer,
         "Scores rows, by a version",
+    ),
+    post(
+        "/v2/models/{model}/explain",
+        Act::Explain,
+        "Says of rows why their scores are what they are, by the version that stands for the model now",
+    ),
+    post(
+        "/v2/models/{model}/versions/{version}/explain",
+        Act::Explain,
+        "Says of rows why their scores are what they are, by a version",
     ),
     post(
         "/v2/repository/index",

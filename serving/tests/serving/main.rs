@@ -6,6 +6,7 @@ mod callers;
 mod codec;
 mod decisions;
 mod errors;
+mod explained;
 mod grpc;
 mod pages;
 mod scores;

@@ -62,7 +62,8 @@ async fn the_document_names_every_path_and_answer() {
                 "{method} {path} answered {code}"
             );
             assert!(
-                code == "200" || (path.ends_with("infer") && code == "400"),
+                code == "200"
+                    || (["infer", "explain"].iter().any(|end| path.ends_with(end)) && code == "400"),
                 "{method} {path} answered {code}"
             );
         }
@@ -93,7 +94,7 @@ async fn the_page_shows_the_models_and_needs_nothing_from_elsewhere() {
         "345",
         "income",
         "may be missing",
-        "/v2/models/credit/versions/1/infer",
+        "data-path=\"/v2/models/credit/versions/1\"",
         "width=device-width",
     ] {
         assert!(page.contains(part), "{part}");

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use serde_json::{Value, json};
-use veilsum_serving::{Batch, Card, Data, Datatype, Model, Provenance, RowProblem, Tensor, TensorSpec};
+use veilsum_serving::{
+    Amount, Asking, Batch, Card, Data, Datatype, Explanation, Model, NotExplained, Provenance, RowProblem,
+    Tensor, TensorSpec,
+};
 
 pub(crate) const HASH: &str = "5f2c0a";
 
@@ -132,6 +135,39 @@ impl Model for Linear {
             Tensor::column("score", Data::Fp64(scores)),
             Tensor::column("label", labels),
         ])
+    }
+
+    /// What age adds, against an age of 0; the rest is the base.
+    fn explain(&self, rows: &Batch, asking: &Asking<'_>) -> Result<Vec<Explanation>, NotExplained> {
+        if asking.wishes.output.is_some() {
+            return Err(NotExplained::Wish("found an output, expected none".to_owned()));
+        }
+        let scored = self.score(rows).map_err(NotExplained::Row)?;
+        let (Some(Data::Fp32(ages)), Some(Data::Fp64(scores))) = (
+            rows.tensor("age").map(|age| &age.data),
+            scored.first().map(|score| &score.data),
+        ) else {
+            panic!("the batch is not that of the card");
+        };
+        let explained = ages.iter().zip(scores).map(|(age, score)| {
+            let amount = self.factor * f64::from(*age) / 2.0;
+            Explanation {
+                score: *score,
+                base: score - amount,
+                method: asking.wishes.method,
+                exact: true,
+                residual: 0.0,
+                features: vec![Amount {
+                    name: "age".to_owned(),
+                    value: Some(age.to_string()),
+                    amount,
+                }],
+                reasons: Vec::new(),
+                remarks: Vec::new(),
+                counterfactual: None,
+            }
+        });
+        Ok(explained.collect())
     }
 }
 
