@@ -112,8 +112,8 @@ proptest! {
                 prop_assert!(!picture.svg.contains("NaN") && !picture.svg.contains("inf"), "{}", picture.svg);
             }
         }
-        let row = ExplainedRow { name: "row", values: &values[0], attribution: &attributions[0], reasons: None, counterfactual: None };
-        let many = ManyRows { attributions: &attributions, values: &values, dependence: &[0] };
-        let _ = Report { title: "t", score: "score", method: "m", features: &features, rows: &[row], many: Some(many) }.html();
+        let row = ExplainedRow { name: "row", features: &features, values: &values[0], attribution: &attributions[0], reasons: None, counterfactual: None };
+        let many = ManyRows { features: &features, attributions: &attributions, values: &values, dependence: &[0] };
+        let _ = Report { title: "t", score: "score", method: "m", rows: &[row], many: Some(many) }.html();
     }
 }

@@ -156,15 +156,16 @@ fn report(width: usize, count: usize, name: &str) -> String {
         title: "Loans <of> 2026",
         score: "probability of default",
         method: "Kernel SHAP against 3 rows.",
-        features: &all.features,
         rows: &[ExplainedRow {
             name: "Row 17",
+            features: &all.features,
             values: &all.values[0],
             attribution: &all.attributions[0],
             reasons: Some(&reasons),
             counterfactual: Some((goal, &outcome)),
         }],
         many: Some(ManyRows {
+            features: &all.features,
             attributions: &all.attributions,
             values: &all.values,
             dependence: &[0, 1],
@@ -284,7 +285,7 @@ fn what_does_not_fit_is_told() {
     );
     assert!(told(draw::importances(&["a".to_owned()], &[-1.0], "score", 5).unwrap_err()).contains("-1"));
     assert!(matches!(
-        Report { title: "", score: "", method: "", features: &all.features, rows: &[], many: Some(ManyRows { attributions: &all.attributions, values: &all.values, dependence: &[2] }) }.html(),
+        Report { title: "", score: "", method: "", rows: &[], many: Some(ManyRows { features: &all.features, attributions: &all.attributions, values: &all.values, dependence: &[2] }) }.html(),
         Err(error) if told(error.clone()).contains("dependence: found 2")
     ));
     // An outcome of the search that found nothing is shown as such.
@@ -295,6 +296,7 @@ fn what_does_not_fit_is_told() {
     };
     let row = ExplainedRow {
         name: "row",
+        features: &all.features,
         values: &all.values[0],
         attribution: &all.attributions[0],
         reasons: None,
@@ -304,7 +306,6 @@ fn what_does_not_fit_is_told() {
         title: "t",
         score: "score",
         method: "m",
-        features: &all.features,
         rows: &[row],
         many: None,
     }

@@ -1,349 +1,150 @@
-//! A row's score, shared out among the columns of the bank's table.
+//! Rows of one model, explained.
+
+use std::time::Instant;
 
 use csv::StringRecord;
-use serde::Serialize;
-use veilsum_explain::report::{ExplainedRow, ManyRows, Report};
-use veilsum_explain::{
-    Adverse, Attribution, Background, Distribution, Error, Feature, Groups, Invalid, Kernel, Kind, Notice,
-    Reasons, Rows, Value, importance,
-};
+use veilsum_explain::{Adverse, Attribution, Feature, Goal, Kind, Masked, Notice, Outcome, Reasons, Value, Words};
+use veilsum_serving::{AdverseScore, Amount, ExplainWishes, Explanation, Method};
 
-use super::features::{feature, groups};
-use crate::data::{DataError, Dataset};
-use crate::scoring::{Scorer, ScorerError};
+use super::amounts::{self, Amounts};
+use super::grounds::{self, Columns, Grounds, is_sequence};
+use super::otherwise;
+use super::output::Output;
+use super::{ExplainError, page};
+use crate::scoring::Scorer;
 
-/// Rows of a page that stand there one by one.
-const MOST_ALONE: usize = 20;
-
-/// Why there is no explanation.
-#[derive(Debug, thiserror::Error)]
-pub enum ExplainError {
-    /// The model's rows are no columns.
-    #[error(
-        "this model reads {0}, and its inputs are no columns of a table: explanations are for tables and sequences"
-    )]
-    NoColumns(&'static str),
-    /// There is no such output.
-    #[error("found the output {found:?}, expected one of {}", expected.join(", "))]
-    Output {
-        /// What was asked for.
-        found: String,
-        /// What there is.
-        expected: Vec<String>,
-    },
-    /// The rows, or the model.
-    #[error(transparent)]
-    Scorer(Box<ScorerError>),
-    /// The bank's table.
-    #[error(transparent)]
-    Table(Box<DataError>),
-    /// What was given to the method.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-}
-
-impl From<ScorerError> for ExplainError {
-    fn from(error: ScorerError) -> Self {
-        Self::Scorer(Box::new(error))
-    }
-}
-
-impl From<DataError> for ExplainError {
-    fn from(error: DataError) -> Self {
-        Self::Table(Box::new(error))
-    }
-}
-
-impl From<Error<ScorerError>> for ExplainError {
-    fn from(error: Error<ScorerError>) -> Self {
-        match error {
-            Error::Model(error) => error.into(),
-            Error::Invalid(error) => Self::Invalid(error),
-        }
-    }
-}
-
-/// What is wanted.
-#[derive(Clone, Debug)]
-pub struct Wishes {
-    /// The class whose probability is explained, for a model of classes.
-    pub output: Option<String>,
-    /// Coalitions that the model is asked about.
-    pub coalitions: usize,
-    /// The same seed gives the same explanation.
-    pub seed: u64,
-    /// Whether a lower score is against the person; a higher one otherwise.
-    pub lower_is_adverse: bool,
-    /// Columns that are never given as a reason.
-    pub protected: Vec<String>,
-    /// Most reasons.
-    pub reasons: usize,
-}
-
-/// What a column did to the score.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Moved {
-    /// The column.
-    pub column: String,
-    /// Its value, as it was given; none where the row is a sequence.
-    pub value: Option<String>,
-    /// What it added to the score.
-    pub by: f64,
-}
-
-/// A row's explanation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Explained {
-    /// The score.
-    pub score: f64,
-    /// The mean score of the background: the score and what the columns moved add up to each other.
-    pub base: f64,
-    /// What each column did, the largest first.
-    pub moved: Vec<Moved>,
-    /// Whether every coalition was asked about, so that these are the Shapley values themselves.
-    pub exact: bool,
-    /// What went against the person, in sentences, for a row of a table.
-    pub reasons: Vec<String>,
-    /// What else must be known of the reasons.
-    pub remarks: Vec<String>,
-}
-
-/// A row's explanation, as the pictures need it.
+/// A row's explanation, with what the pictures need beside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowExplained {
-    /// What each column added.
-    attribution: Attribution,
-    /// Whether these are the Shapley values themselves.
-    exact: bool,
+    /// As it is told.
+    pub explanation: Explanation,
+    pub(super) attribution: Attribution,
+    pub(super) features: Vec<Feature>,
     /// The row's values; all missing where the row is a sequence.
-    values: Vec<Value>,
-    /// The cells of the columns as they were given.
-    cells: Vec<Option<String>>,
+    pub(super) values: Vec<Value>,
     /// What went against the person, for a row of a table.
-    reasons: Option<Reasons>,
-}
-
-/// One output of a model.
-struct Output<'a> {
-    scorer: &'a Scorer,
-    at: usize,
-}
-
-impl veilsum_explain::Scorer for Output<'_> {
-    type Error = ScorerError;
-
-    fn scores(&self, rows: &Rows) -> Result<Vec<f64>, ScorerError> {
-        let scores = self.scorer.score_inputs(rows.values())?;
-        let scores = scores.chunks_exact(self.scorer.outputs());
-        Ok(scores
-            .map(|scores| scores.get(self.at).copied().map_or(f64::NAN, f64::from))
-            .collect())
-    }
+    pub(super) reasons: Option<Reasons>,
+    pub(super) otherwise: Option<(Goal, Outcome)>,
 }
 
 /// Explains rows of one model.
 pub struct Explainer<'a> {
     scorer: &'a Scorer,
-    groups: Groups,
-    features: Vec<Feature>,
-    background: Rows,
-    /// Of each feature that is a number of the table, its values in the background.
-    numbers: Vec<Option<Distribution>>,
+    grounds: &'a Grounds,
 }
 
 impl<'a> Explainer<'a> {
-    /// Against `rows` of the bank's own table, which was read under the model's task.
-    ///
-    /// # Errors
-    /// A model of texts or images; rows that cannot be read back.
-    pub fn new(scorer: &'a Scorer, table: &Dataset, rows: &[u32]) -> Result<Self, ExplainError> {
-        let schema = scorer.schema();
-        let groups =
-            groups(schema, scorer.shape()).ok_or(ExplainError::NoColumns(if schema.text().is_some() {
-                "texts"
-            } else {
-                "images"
-            }))??;
-        let features: Vec<Feature> = groups.names().iter().map(|name| feature(schema, name)).collect();
-        let place = |name: &String| schema.columns.iter().position(|column| column.name == *name);
-        let is_sequence = schema.sequence.is_some() || schema.steps().is_some();
-        let mut numbers = Vec::with_capacity(groups.len());
-        for name in groups.names() {
-            let values = match place(name).filter(|_| !is_sequence) {
-                Some(column) => table.numbers(column, rows)?,
-                None => None,
-            };
-            let values = values.filter(|values| !values.is_empty());
-            numbers.push(values.map(Distribution::new).transpose()?);
-        }
-        let background = Rows::new(scorer.width(), scorer.table_inputs(table, rows)?)?;
-        Ok(Self {
-            scorer,
-            groups,
-            features,
-            background,
-            numbers,
-        })
+    /// By grounds that were made for a version of the same task.
+    pub fn new(scorer: &'a Scorer, grounds: &'a Grounds) -> Self {
+        Self { scorer, grounds }
     }
 
-    /// Explains rows of texts under the scorer's features, or, where rows are steps of sequences, each sequence.
+    /// Explains rows of texts under the scorer's features, or, where rows are steps of sequences, each sequence. `until`: when nobody waits any more.
     ///
     /// # Errors
-    /// The first cell that does not fit; a model whose scores are no numbers.
+    /// The first cell that does not fit; wishes that do not fit the model; a model whose scores are no numbers.
     pub fn explain(
         &self,
         records: &[StringRecord],
-        wishes: &Wishes,
+        wishes: &ExplainWishes,
+        until: Option<Instant>,
     ) -> Result<Vec<RowExplained>, ExplainError> {
-        let at = self.output(wishes)?;
-        let inputs = self.scorer.inputs(records)?;
-        let rows = inputs.chunks_exact(self.scorer.width().max(1));
-        // A row of a table is one record.
-        let records = (rows.len() == records.len() && !self.is_sequence()).then_some(records);
-        rows.enumerate()
-            .map(|(row, inputs)| self.row(inputs, records.and_then(|all| all.get(row)), at, wishes))
-            .collect()
-    }
-
-    fn is_sequence(&self) -> bool {
-        let schema = self.scorer.schema();
-        schema.sequence.is_some() || schema.steps().is_some()
-    }
-
-    fn output(&self, wishes: &Wishes) -> Result<usize, ExplainError> {
-        let names = self.scorer.output_names();
-        match &wishes.output {
-            None if names.len() == 1 => Ok(0),
-            None => Err(ExplainError::Output {
-                found: String::new(),
-                expected: names,
-            }),
-            Some(wanted) => match names.iter().position(|name| name == wanted) {
-                Some(at) => Ok(at),
-                None => Err(ExplainError::Output {
-                    found: wanted.clone(),
-                    expected: names,
-                }),
-            },
-        }
-    }
-
-    fn row(
-        &self,
-        inputs: &[f32],
-        record: Option<&StringRecord>,
-        at: usize,
-        wishes: &Wishes,
-    ) -> Result<RowExplained, ExplainError> {
-        let output = Output {
-            scorer: self.scorer,
-            at,
+        let output = Output::of(self.scorer, wishes.output.as_deref())?;
+        let in_time = || match until {
+            Some(until) if until <= Instant::now() => Err(ExplainError::Late),
+            _ => Ok(()),
         };
-        let game = Background::new(output, inputs, &self.background, &self.groups)?;
-        let kernel = Kernel {
-            coalitions: wishes.coalitions,
-            seed: wishes.seed,
-        };
-        let fitted = kernel.explain(&game)?;
-        let cells = self
-            .features
-            .iter()
-            .map(|feature| record.and_then(|record| self.cell(record, &feature.name)));
-        let cells: Vec<Option<String>> = cells.map(|cell| cell.map(str::to_owned)).collect();
-        let values = self.values(&cells);
-        let reasons = match record {
-            Some(_) => Some(self.reasons(&values, &fitted.attribution, wishes)?),
-            None => None,
-        };
-        Ok(RowExplained {
-            attribution: fitted.attribution,
-            exact: fitted.exact,
-            values,
-            cells,
-            reasons,
-        })
-    }
-
-    /// The same in words and numbers.
-    pub fn told(&self, row: &RowExplained) -> Explained {
-        let attribution = &row.attribution;
-        let names = self.groups.names();
-        let moved = attribution.ranked().into_iter().filter_map(|at| {
-            Some(Moved {
-                column: names.get(at)?.clone(),
-                value: row.cells.get(at)?.clone(),
-                by: attribution.values.get(at).copied()?,
-            })
-        });
-        let reasons = row.reasons.iter().flat_map(|reasons| &reasons.reasons);
-        let reasons = reasons.map(|reason| format!("{} ({})", reason.sentence, reason.detail));
-        Explained {
-            score: attribution.score,
-            base: attribution.base,
-            moved: moved.collect(),
-            exact: row.exact,
-            reasons: reasons.collect(),
-            remarks: row
-                .reasons
-                .iter()
-                .flat_map(|reasons| reasons.remarks.clone())
+        match &self.grounds.0 {
+            grounds::Kind::Columns(columns) => {
+                known(columns, wishes)?;
+                let inputs = self.scorer.inputs(records)?;
+                let rows = inputs.chunks_exact(self.scorer.width().max(1));
+                // A row of a table is one record.
+                let records =
+                    (rows.len() == records.len() && !is_sequence(self.scorer)).then_some(records);
+                rows.enumerate()
+                    .map(|(at, inputs)| {
+                        in_time()?;
+                        let record = records.and_then(|all| all.get(at));
+                        self.of_columns(output, inputs, record, columns, wishes)
+                    })
+                    .collect()
+            }
+            grounds::Kind::Words(column) => (1..)
+                .zip(records)
+                .map(|(row, record)| {
+                    in_time()?;
+                    of_words(output, (row, record), *column, wishes)
+                })
                 .collect(),
         }
     }
 
-    /// A page with pictures, for the bank's own people: the first rows one by one, and all of them together where there are several. `score`: what the
-    /// model gives, such as "probability of late".
+    /// A page with pictures, for the bank's own people. `score`: what the model gives, such as "probability of late".
     ///
     /// # Errors
-    /// Amounts that are not finite.
+    /// Amounts that are not finite, and those of LIME, which do not sum to the score.
     pub fn page(&self, title: &str, score: &str, rows: &[RowExplained]) -> Result<String, ExplainError> {
-        let names: Vec<String> = (1..=rows.len()).map(|number| format!("Row {number}")).collect();
-        let alone: Vec<ExplainedRow<'_>> = rows
-            .iter()
-            .zip(&names)
-            .take(MOST_ALONE)
-            .map(|(row, name)| ExplainedRow {
-                name,
-                values: &row.values,
-                attribution: &row.attribution,
-                reasons: row.reasons.as_ref(),
-                counterfactual: None,
-            })
-            .collect();
-        let attributions: Vec<Attribution> = rows.iter().map(|row| row.attribution.clone()).collect();
-        let values: Vec<Vec<Value>> = rows.iter().map(|row| row.values.clone()).collect();
-        let method = format!(
-            "Shapley values by kernel SHAP{}, against {} rows of the bank's own table. The amounts add up to the score.",
-            if rows.iter().all(|row| row.exact) {
-                ", exact"
-            } else {
-                ", sampled"
-            },
-            self.background.len()
-        );
-        let dependence = self.most_important_numbers(&attributions)?;
-        let report = Report {
-            title,
-            score,
-            method: &method,
-            features: &self.features,
-            rows: &alone,
-            many: (rows.len() > 1).then_some(ManyRows {
-                attributions: &attributions,
-                values: &values,
-                dependence: &dependence,
-            }),
+        let columns = match &self.grounds.0 {
+            grounds::Kind::Columns(columns) => Some(columns),
+            grounds::Kind::Words(_) => None,
         };
-        Ok(report.html()?)
+        page::page(columns, title, score, rows)
     }
 
-    /// The two numbers of the table that move the most.
-    fn most_important_numbers(&self, attributions: &[Attribution]) -> Result<Vec<usize>, ExplainError> {
-        let means = importance(attributions)?;
-        let mut numbers: Vec<(usize, f64)> = means.into_iter().enumerate().collect();
-        numbers.retain(|(at, _)| self.numbers.get(*at).is_some_and(Option::is_some));
-        numbers.sort_by(|one, two| two.1.total_cmp(&one.1));
-        Ok(numbers.into_iter().take(2).map(|(at, _)| at).collect())
+    fn of_columns(
+        &self,
+        output: Output<'_>,
+        inputs: &[f32],
+        record: Option<&StringRecord>,
+        columns: &Columns,
+        wishes: &ExplainWishes,
+    ) -> Result<RowExplained, ExplainError> {
+        let amounts = amounts::of_columns(output, inputs, columns, wishes)?;
+        let cells: Vec<Option<String>> = columns
+            .features
+            .iter()
+            .map(|feature| record.and_then(|record| self.cell(record, &feature.name)))
+            .map(|cell| cell.map(str::to_owned))
+            .collect();
+        let values = self.values(&columns.features, &cells);
+        let reasons = match record {
+            // Weights of a local model are no shares of the score.
+            Some(_) if wishes.method != Method::Lime => {
+                Some(reasons(columns, &values, &amounts.attribution, wishes)?)
+            }
+            _ => None,
+        };
+        let otherwise = match (record, wishes.threshold) {
+            (Some(record), Some(threshold)) => Some((
+                threshold,
+                otherwise::search(output, (record, inputs), &values, columns, (threshold, wishes))?,
+            )),
+            _ => None,
+        };
+        let mut explanation = told(&amounts, wishes.method, &columns.features, &cells);
+        if let Some(reasons) = &reasons {
+            let sentences = reasons.reasons.iter();
+            explanation.reasons = sentences
+                .map(|reason| format!("{} ({})", reason.sentence, reason.detail))
+                .collect();
+            explanation.remarks.clone_from(&reasons.remarks);
+        }
+        if record.is_none() && wishes.threshold.is_some() {
+            let words = "what would have to change is searched for rows of tables alone";
+            explanation.remarks.push(words.to_owned());
+        }
+        explanation.counterfactual = otherwise
+            .as_ref()
+            .map(|(threshold, (_, outcome))| otherwise::told(columns, *threshold, outcome));
+        Ok(RowExplained {
+            explanation,
+            attribution: amounts.attribution,
+            features: columns.features.clone(),
+            values,
+            reasons,
+            otherwise: otherwise.map(|(_, found)| found),
+        })
     }
 
     fn cell<'r>(&self, record: &'r StringRecord, column: &str) -> Option<&'r str> {
@@ -352,7 +153,7 @@ impl<'a> Explainer<'a> {
         record.get(place)
     }
 
-    fn values(&self, cells: &[Option<String>]) -> Vec<Value> {
+    fn values(&self, features: &[Feature], cells: &[Option<String>]) -> Vec<Value> {
         let missing = &self.scorer.schema().missing;
         let value = |(feature, cell): (&Feature, &Option<String>)| {
             let cell = cell.as_deref().unwrap_or_default().trim();
@@ -367,28 +168,105 @@ impl<'a> Explainer<'a> {
                 _ => Value::Category(cell.to_owned()),
             }
         };
-        self.features.iter().zip(cells).map(value).collect()
+        features.iter().zip(cells).map(value).collect()
     }
+}
 
-    fn reasons(
-        &self,
-        values: &[Value],
-        attribution: &Attribution,
-        wishes: &Wishes,
-    ) -> Result<Reasons, ExplainError> {
-        let protected: Vec<&str> = wishes.protected.iter().map(String::as_str).collect();
-        let notice = Notice {
-            features: &self.features,
-            values,
-            background: &self.numbers,
-            protected: &protected,
-            adverse: if wishes.lower_is_adverse {
-                Adverse::Lower
-            } else {
-                Adverse::Higher
-            },
-            most: wishes.reasons,
-        };
-        Ok(notice.reasons(attribution)?)
+/// Refuses columns that are none: one that is written wrongly would be given as a reason.
+fn known(columns: &Columns, wishes: &ExplainWishes) -> Result<(), ExplainError> {
+    let names = columns.groups.names();
+    for (list, wanted) in [("protected", &wishes.protected), ("fixed", &wishes.fixed)] {
+        if let Some(found) = wanted.iter().find(|name| !names.contains(name)) {
+            return Err(ExplainError::Column {
+                list,
+                found: found.clone(),
+                expected: names.to_vec(),
+            });
+        }
     }
+    Ok(())
+}
+
+fn of_words(
+    output: Output<'_>,
+    (row, record): (usize, &StringRecord),
+    column: usize,
+    wishes: &ExplainWishes,
+) -> Result<RowExplained, ExplainError> {
+    let text = record.get(column).unwrap_or_default();
+    let words = Words::of(text);
+    if words.names().is_empty() {
+        return Err(ExplainError::NoWords { row });
+    }
+    let game = Masked::new(words.names().len(), |sets: &veilsum_explain::Coalitions| {
+        let with = |set| -> StringRecord {
+            let left = words.with(set);
+            let cells = record.iter().enumerate();
+            cells
+                .map(|(at, cell)| if at == column { left.as_str() } else { cell })
+                .collect()
+        };
+        let rows: Vec<StringRecord> = sets.iter().map(with).collect();
+        Ok::<_, crate::scoring::ScorerError>(output.pick(&output.scorer.score(&rows)?))
+    });
+    let amounts = amounts::of_parts(&game, wishes)?;
+    let features: Vec<Feature> = words.names().iter().map(|word| Feature::category(word)).collect();
+    let times = (0..features.len()).map(|word| match words.times(word) {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    });
+    let cells: Vec<Option<String>> = times.map(Some).collect();
+    let values = cells.iter().flatten().cloned().map(Value::Category).collect();
+    Ok(RowExplained {
+        explanation: told(&amounts, wishes.method, &features, &cells),
+        attribution: amounts.attribution,
+        features,
+        values,
+        reasons: None,
+        otherwise: None,
+    })
+}
+
+/// The same in words and numbers.
+fn told(amounts: &Amounts, method: Method, features: &[Feature], cells: &[Option<String>]) -> Explanation {
+    let attribution = &amounts.attribution;
+    let ranked = attribution.ranked().into_iter().filter_map(|at| {
+        Some(Amount {
+            name: features.get(at)?.name.clone(),
+            value: cells.get(at)?.clone(),
+            amount: attribution.values.get(at).copied()?,
+        })
+    });
+    Explanation {
+        score: attribution.score,
+        base: attribution.base,
+        method,
+        exact: amounts.exact,
+        residual: attribution.residual(),
+        features: ranked.collect(),
+        reasons: Vec::new(),
+        remarks: Vec::new(),
+        counterfactual: None,
+    }
+}
+
+fn reasons(
+    columns: &Columns,
+    values: &[Value],
+    attribution: &Attribution,
+    wishes: &ExplainWishes,
+) -> Result<Reasons, ExplainError> {
+    let protected: Vec<&str> = wishes.protected.iter().map(String::as_str).collect();
+    let notice = Notice {
+        features: &columns.features,
+        values,
+        background: &columns.numbers,
+        protected: &protected,
+        adverse: match wishes.adverse {
+            AdverseScore::Higher => Adverse::Higher,
+            AdverseScore::Lower => Adverse::Lower,
+        },
+        most: wishes.reasons,
+    };
+    Ok(notice.reasons(attribution)?)
 }

@@ -1,6 +1,16 @@
-//! Why a model gave a row its score: Shapley values over the columns of the bank's table, against rows of the bank's own, which never leave.
+//! Why a model gave a row its score: amounts for the columns of the bank's table, or for the words of a text, against rows of the bank's own, which
+//! never leave.
 
+mod amounts;
+mod error;
 mod explainer;
 mod features;
+mod grounds;
+mod output;
+mod otherwise;
+mod page;
+mod words;
 
-pub use explainer::{ExplainError, Explained, Explainer, Moved, RowExplained, Wishes};
+pub use error::ExplainError;
+pub use explainer::{Explainer, RowExplained};
+pub use grounds::{Grounds, spread};

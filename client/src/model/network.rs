@@ -149,6 +149,27 @@ impl Network {
         })
     }
 
+    /// The derivative by each input of `score`, a number for each row of the model's outputs, whose shape is `[rows, outputs]`. Shape as `inputs`.
+    pub(crate) fn input_gradients(
+        &self,
+        parameters: &Parameters,
+        inputs: &Tensor,
+        score: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+    ) -> Result<Tensor, TchError> {
+        let inputs = inputs.f_detach()?.f_set_requires_grad(true)?;
+        let last = match self.outputs(parameters, &inputs)? {
+            Outputs::Chain(mut layers) => layers.pop().expect("every chain has a layer"),
+            Outputs::Graph(last) => last,
+        };
+        // Rows do not touch each other, so the gradient of the sum has each row's own.
+        let sum = score(&last)?.f_sum(Kind::Float)?;
+        let found = Tensor::f_run_backward(&[sum], &[&inputs], false, false)?;
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| TchError::Shape("no gradient of the inputs".to_owned()))
+    }
+
     /// Writes into `gradients` what `slope`, the loss's gradient by [`Outputs::logits`] and of its shape, is by the parameters.
     pub(crate) fn gradients(
         &self,

@@ -11,7 +11,7 @@ use veilsum_protocol::task::{ColumnKind, Examples, LabelKind, Schema, Task, When
 use crate::data::{Asked, DataError, Dataset, EncodeError};
 use crate::desensitise::Rules;
 use crate::model::{Network, Parameters, to_i64};
-use crate::train::{Runtime, TrainError, predict_batch};
+use crate::train::{Runtime, TrainError, append, predict_batch};
 
 /// Why rows are not scored.
 #[derive(Debug, thiserror::Error)]
@@ -278,6 +278,37 @@ impl Scorer {
         }
         self.lock().push(parameters);
         Ok(scores)
+    }
+
+    /// The derivative of one output's score by each number of rows that are encoded already, shape `[rows, width]`. A category's number, by which an
+    /// embedding is looked up, has none: it gets 0.
+    ///
+    /// # Errors
+    /// As [`score_inputs`](Self::score_inputs); an output that is none.
+    pub fn input_gradients(&self, inputs: &[f32], output: usize) -> Result<Vec<f32>, ScorerError> {
+        let width = self.width();
+        if width == 0 || !inputs.len().is_multiple_of(width) || output >= self.outputs() {
+            return Err(TrainError::shape("inputs", inputs.len(), format!("rows of {width}")).into());
+        }
+        self.runtime.enter();
+        let parameters = self.take()?;
+        let mut slopes = Vec::with_capacity(inputs.len());
+        for rows in inputs.chunks(self.network.rows_at_once() * width) {
+            let rows = Tensor::f_from_slice(rows)?
+                .f_view([to_i64(rows.len() / width), to_i64(width)])?
+                .f_to_device(self.runtime.device())?;
+            let score = |outputs: &Tensor| -> Result<Tensor, tch::TchError> {
+                match self.target {
+                    Target::Binary => outputs.f_sigmoid(),
+                    Target::Classes(_) => outputs.f_softmax(-1, None)?.f_select(-1, to_i64(output)),
+                    Target::Number => Ok(outputs.shallow_clone()),
+                }
+            };
+            let found = self.network.input_gradients(&parameters, &rows, score)?;
+            append(&found, &mut slopes)?;
+        }
+        self.lock().push(parameters);
+        Ok(slopes)
     }
 
     fn take(&self) -> Result<Parameters, ScorerError> {

@@ -68,7 +68,7 @@ impl<'a> Rows<'a> {
 }
 
 /// Appends the values of a tensor on any device, in row-major order.
-pub(super) fn append(tensor: &Tensor, values: &mut Vec<f32>) -> Result<(), TchError> {
+pub(crate) fn append(tensor: &Tensor, values: &mut Vec<f32>) -> Result<(), TchError> {
     let (start, length) = (values.len(), tensor.numel());
     values.resize(start + length, 0.0);
     tensor.f_copy_data(&mut values[start..], length)

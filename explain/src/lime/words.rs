@@ -40,6 +40,12 @@ impl Words {
         &self.names
     }
 
+    /// How often a word stands in the text, by its number.
+    pub fn times(&self, word: usize) -> usize {
+        let pieces = self.pieces.iter();
+        pieces.filter(|(_, number)| *number == Some(word)).count()
+    }
+
     /// The text with these words alone; what stands between words stays.
     pub fn with(&self, kept: Coalition<'_>) -> String {
         let stays = |number: Option<usize>| number.is_none_or(|number| kept.contains(number));
@@ -65,6 +71,7 @@ mod tests {
         sets.push([0, 2, 5]);
         sets.push_all();
         let texts: Vec<String> = sets.iter().map(|set| words.with(set)).collect();
+        assert_eq!((words.times(1), words.times(0)), (2, 1));
         assert_eq!(texts[0], "My , my    3.50 ! ");
         assert_eq!(texts[1], "My card, my card was billed 3.50 twice! 卡");
         assert!(Words::of(" ,.").names().is_empty());

@@ -29,8 +29,6 @@ pub struct Report<'a> {
     pub score: &'a str,
     /// How the amounts were found, and compared with which rows.
     pub method: &'a str,
-    /// The features of all rows.
-    pub features: &'a [Feature],
     /// Rows that are explained one by one.
     pub rows: &'a [ExplainedRow<'a>],
     /// Rows that are explained together, if any.
@@ -42,6 +40,8 @@ pub struct Report<'a> {
 pub struct ExplainedRow<'a> {
     /// Which row it is.
     pub name: &'a str,
+    /// Its features; rows of words have their own.
+    pub features: &'a [Feature],
     /// Its own values.
     pub values: &'a [Value],
     /// What each feature added.
@@ -55,6 +55,8 @@ pub struct ExplainedRow<'a> {
 /// Many rows' explanations.
 #[derive(Clone, Copy, Debug)]
 pub struct ManyRows<'a> {
+    /// The features of all rows.
+    pub features: &'a [Feature],
     /// Of each row.
     pub attributions: &'a [Attribution],
     /// Of each row, in the features' order.
@@ -111,11 +113,11 @@ impl Report<'_> {
     }
 
     fn together(&self, many: &ManyRows<'_>) -> Result<Markup, Invalid> {
-        let names: Vec<String> = self.features.iter().map(|feature| feature.name.clone()).collect();
+        let names: Vec<String> = many.features.iter().map(|feature| feature.name.clone()).collect();
         let means = importance(many.attributions)?;
         let mut pictures = vec![
             draw::importances(&names, &means, self.score, SWARM)?,
-            draw::beeswarm(many.attributions, self.features, many.values, self.score, SWARM)?,
+            draw::beeswarm(many.attributions, many.features, many.values, self.score, SWARM)?,
         ];
         for at in many.dependence {
             pictures.extend(self.dependence(many, *at)?);
@@ -129,7 +131,7 @@ impl Report<'_> {
                 h2 #many { @if rows == 1 { "One row on the whole" } @else { (rows) " rows together" } }
                 (gallery(&pictures))
                 details {
-                    summary { "All " (self.features.len()) " features as a table" }
+                    summary { "All " (many.features.len()) " features as a table" }
                     div.scroll tabindex="0" role="region" aria-label="Importance of all features" {
                         table {
                             thead { tr { th scope="col" { "feature" } th.number scope="col" { "mean change of the " (self.score) } } }
@@ -147,7 +149,7 @@ impl Report<'_> {
 
     /// Nothing of a feature that is missing in every row.
     fn dependence(&self, many: &ManyRows<'_>, at: usize) -> Result<Option<Picture>, Invalid> {
-        let Some(feature) = self.features.get(at) else {
+        let Some(feature) = many.features.get(at) else {
             return Err(Invalid::range(
                 "dependence",
                 at as f64,

@@ -7,12 +7,13 @@ use super::{ExplainedRow, Report, WATERFALL};
 use crate::counterfactual::{Goal, Outcome};
 use crate::draw::{self, decimals, signed, told};
 use crate::error::Invalid;
+use crate::feature::Feature;
 use crate::reasons::Reasons;
 
 pub(super) fn section(report: &Report<'_>, at: usize, row: &ExplainedRow<'_>) -> Result<Markup, Invalid> {
     let attribution = row.attribution;
     // Refuses lists that do not fit each other, before anything is taken out of them.
-    let picture = draw::waterfall(attribution, report.features, row.values, report.score, WATERFALL)?;
+    let picture = draw::waterfall(attribution, row.features, row.values, report.score, WATERFALL)?;
     let span = attribution.values.iter().map(|value| value.abs()).sum::<f64>();
     let digits = decimals(span.max(0.1 * attribution.base.abs()));
     let tell = |value: f64| told(value, digits);
@@ -29,11 +30,11 @@ pub(super) fn section(report: &Report<'_>, at: usize, row: &ExplainedRow<'_>) ->
                 (gallery(std::slice::from_ref(&picture)))
                 div {
                     @if let Some(reasons) = row.reasons { (reasons_of(reasons)) }
-                    @if let Some((goal, outcome)) = row.counterfactual { (otherwise(report, goal, outcome, digits)) }
+                    @if let Some((goal, outcome)) = row.counterfactual { (otherwise(report.score, row.features, goal, outcome, digits)) }
                 }
             }
             details {
-                summary { "All " (report.features.len()) " features as a table" }
+                summary { "All " (row.features.len()) " features as a table" }
                 div.scroll tabindex="0" role="region" aria-label="What each feature added" {
                     table {
                         thead { tr { th scope="col" { "feature" } th scope="col" { "value" } th.number scope="col" { "added" } } }
@@ -42,8 +43,8 @@ pub(super) fn section(report: &Report<'_>, at: usize, row: &ExplainedRow<'_>) ->
                                 @let amount = attribution.values[place];
                                 @let class = if amount > 0.0 { "number raises" } else if amount < 0.0 { "number lowers" } else { "number" };
                                 tr {
-                                    th scope="row" { (report.features[place].name) }
-                                    td { (report.features[place].tell_value(&row.values[place])) }
+                                    th scope="row" { (row.features[place].name) }
+                                    td { (row.features[place].tell_value(&row.values[place])) }
                                     td.(class) { (signed(amount, digits)) }
                                 }
                             }
@@ -67,11 +68,11 @@ fn reasons_of(reasons: &Reasons) -> Markup {
     }
 }
 
-fn otherwise(report: &Report<'_>, goal: Goal, outcome: &Outcome, digits: usize) -> Markup {
+fn otherwise(what: &str, features: &[Feature], goal: Goal, outcome: &Outcome, digits: usize) -> Markup {
     let tell = |value: f64| told(value, digits);
     let wanted = match goal {
-        Goal::AtLeast(threshold) => format!("a {} of at least {}", report.score, tell(threshold)),
-        Goal::AtMost(threshold) => format!("a {} of at most {}", report.score, tell(threshold)),
+        Goal::AtLeast(threshold) => format!("a {} of at least {}", what, tell(threshold)),
+        Goal::AtMost(threshold) => format!("a {} of at most {}", what, tell(threshold)),
     };
     html! {
         h3 { "What would have to be otherwise" }
@@ -92,7 +93,7 @@ fn otherwise(report: &Report<'_>, goal: Goal, outcome: &Outcome, digits: usize) 
                         thead { tr { th scope="col" { "feature" } th scope="col" { "is" } th scope="col" { "would have to be" } } }
                         tbody {
                             @for change in &found.changes {
-                                @if let Some(feature) = report.features.get(change.feature) {
+                                @if let Some(feature) = features.get(change.feature) {
                                     tr {
                                         th scope="row" { (feature.name) }
                                         td { (feature.tell_value(&change.from)) }
@@ -103,7 +104,7 @@ fn otherwise(report: &Report<'_>, goal: Goal, outcome: &Outcome, digits: usize) 
                         }
                     }
                 }
-                p.note { "Then the " (report.score) " is " (tell(found.score)) ", with all else as it is." }
+                p.note { "Then the " (what) " is " (tell(found.score)) ", with all else as it is." }
             }
         }
     }
