@@ -164,8 +164,8 @@ pub fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// The day of a file by its name.
-pub(super) fn date_of(path: &Path) -> Option<Date> {
+/// The day on which a file was begun, in UTC, by its name; records of other days are not in it.
+pub fn date_of(path: &Path) -> Option<Date> {
     parts(path).map(|(_, day)| day)
 }
 
