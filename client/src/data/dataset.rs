@@ -312,7 +312,11 @@ impl Dataset {
     pub fn numbers(&self, column: usize, rows: &[u32]) -> Result<Option<Vec<f64>>, DataError> {
         let column_of = self.schema.columns.get(column);
         let is_number = column_of.is_some_and(|column| matches!(column.kind, ColumnKind::Number(_)));
-        let is_one = self.layout.columns.get(column).is_some_and(|place| place.cells == 1);
+        let is_one = self
+            .layout
+            .columns
+            .get(column)
+            .is_some_and(|place| place.cells == 1);
         match self.values(column, rows)? {
             Some(ColumnValues::Numbers(mut values)) if is_number && is_one => {
                 values.retain(|value| !value.is_nan());

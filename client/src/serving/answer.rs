@@ -69,7 +69,9 @@ impl Answer {
                     let best = (0..scores.len())
                         .rev()
                         .max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
-                    best.and_then(|best| self.names.get(best)).cloned().unwrap_or_default()
+                    best.and_then(|best| self.names.get(best))
+                        .cloned()
+                        .unwrap_or_default()
                 };
                 let classes = usize::from(classes);
                 let rows = scores.len() / classes.max(1);

@@ -25,9 +25,8 @@ pub(super) fn make(dir: &Path) -> Result<(), ServeError> {
     }
     let mut bytes = Zeroizing::new([0; 32]);
     let random = SystemRandom::new().fill(bytes.as_mut());
-    random.map_err(|_| {
-        ServeError::System(std::io::Error::other("the operating system gave no randomness"))
-    })?;
+    random
+        .map_err(|_| ServeError::System(std::io::Error::other("the operating system gave no randomness")))?;
     let text = Zeroizing::new(hex::encode(*bytes) + "\n");
     Ok(keyfile::write_private(&path, text.as_bytes())?)
 }

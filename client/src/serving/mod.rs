@@ -17,6 +17,7 @@ mod steering;
 pub(crate) use answer::{Answer, CLASS, PREDICTION, PROBABILITIES, PROBABILITY};
 pub(crate) use asking::Asking;
 pub use column::Column;
+pub(crate) use column::text_of;
 pub use served::ServedModel;
 pub use service::{ServeError, run};
 pub use shelf::{Found, Listed, Shelf, ShelfError};

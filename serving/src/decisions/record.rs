@@ -72,7 +72,10 @@ impl Record {
     /// How many rows were scored.
     pub fn rows(&self) -> usize {
         let first = self.outputs.first().or(self.inputs.first());
-        first.and_then(|written| written.shape.first()).copied().unwrap_or_default()
+        first
+            .and_then(|written| written.shape.first())
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(crate) fn new(
