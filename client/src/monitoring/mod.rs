@@ -11,3 +11,6 @@ mod watched;
 
 pub use outcomes::{Outcomes, OutcomesError};
 pub use watched::{Found, MonitorError, Wishes, limits, look};
+
+#[cfg(test)]
+mod tests;
