@@ -14,12 +14,16 @@ const LETTER: f64 = 7.6;
 const LONGEST: usize = 18;
 
 /// A bar.
-pub(super) struct Bar {
-    pub(super) name: String,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bar {
+    /// Before it; what is too long is cut.
+    pub name: String,
     /// None for a line of words.
-    pub(super) value: Option<f64>,
-    pub(super) words: String,
-    pub(super) class: &'static str,
+    pub value: Option<f64>,
+    /// Behind its tip.
+    pub words: String,
+    /// Of the style sheet, such as `p-bar p-main`.
+    pub class: &'static str,
 }
 
 impl Bar {
@@ -30,7 +34,7 @@ impl Bar {
 }
 
 /// Bars from 0 to `end` of the axis, and a line across them with its words. Gives the drawing and its height.
-pub(super) fn draw(bars: &[Bar], end: f64, axis: &Axis<'_>, mark: Option<(f64, &str)>) -> (Markup, f64) {
+pub fn draw(bars: &[Bar], end: f64, axis: &Axis<'_>, mark: Option<(f64, &str)>) -> (Markup, f64) {
     let longest = bars
         .iter()
         .map(|bar| short(&bar.name).chars().count())

@@ -1,7 +1,7 @@
 //! Whether as many rows have label 1 as the scores say.
 
 use maud::html;
-use veilsum_protocol::model::{BinarySums, Figure, Metrics};
+use veilsum_protocol::model::{BinarySums, Figure, Metrics, Share};
 
 use super::Picture;
 use super::distribution::Columns;
@@ -32,13 +32,13 @@ impl Point {
         self.positives as f64 / self.rows.max(1) as f64
     }
 
-    /// Wilson's interval for the rate, at 95 %.
+    /// For the rate, at 95 %.
     fn interval(self) -> (f64, f64) {
-        let (rows, rate) = (self.rows.max(1) as f64, self.seen());
-        let square = Z * Z / rows;
-        let middle = (rate + square / 2.0) / (1.0 + square);
-        let half = Z * (rate * (1.0 - rate) / rows + square / (4.0 * rows)).sqrt() / (1.0 + square);
-        ((middle - half).max(0.0), (middle + half).min(1.0))
+        let rate = Share {
+            part: self.positives,
+            of: self.rows,
+        };
+        rate.interval(Z)
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! * [`of`]: what one judgement shows; by the kind of label in `distribution`, `ranking`, `calibration`, `confusion`, `numbers`, and `fairness` by group.
 //! * [`by_step`]: each figure of the log by step; [`beside`]: those of one side beside another's.
-//! * [`frame`]: axes, lines and words, for pictures of other crates too.
+//! * [`frame`] and [`bars`]: axes, lines and words, and bars below each other, for pictures of other crates too.
 //!
 //! Each is an SVG without script or anything from elsewhere. Its colours come from [`STYLE`], which a page puts into its head; [`gallery`] places
 //! pictures beside each other, or below each other on a phone. Texts from outside are escaped.
 
-mod bars;
+pub mod bars;
 mod beside;
 mod calibration;
 mod confusion;
@@ -81,6 +81,15 @@ pub fn of(task: &Task, scores: &ScoreSums) -> Vec<Picture> {
         }
         ScoreSums::Classes(sums) => vec![confusion::of_classes(task, sums, &metrics)],
         ScoreSums::Number(sums) => vec![numbers::errors(task, sums, &metrics)],
+    }
+}
+
+/// How well the probabilities behind such sums are calibrated; nothing of sums of another kind, without rows, or that contradict themselves.
+pub fn calibration(scores: &ScoreSums) -> Option<Picture> {
+    let metrics = scores.metrics().ok().filter(|metrics| metrics.rows > 0)?;
+    match scores {
+        ScoreSums::Binary(sums) => Some(calibration::curve(sums, &metrics)),
+        ScoreSums::Classes(_) | ScoreSums::Number(_) => None,
     }
 }
 

@@ -14,7 +14,7 @@ const MOST_EXPOSED: &str = "20";
 const INSTALLED: &str = "/opt/veilsum/bin/";
 
 /// Each unit, its program, and the command that it runs.
-fn units() -> [(PathBuf, PathBuf, &'static str); 3] {
+fn units() -> [(PathBuf, PathBuf, &'static str); 4] {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations/systemd");
     let programs = Programs::beside_this_one().unwrap();
     [
@@ -28,7 +28,16 @@ fn units() -> [(PathBuf, PathBuf, &'static str); 3] {
             programs.client.clone(),
             "run",
         ),
-        (folder.join("veilsum-serve.service"), programs.client, "serve"),
+        (
+            folder.join("veilsum-serve.service"),
+            programs.client.clone(),
+            "serve",
+        ),
+        (
+            folder.join("veilsum-monitor@.service"),
+            programs.client,
+            "monitor",
+        ),
     ]
 }
 

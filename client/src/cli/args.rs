@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::backup::KeepCommand;
 use crate::command::config::ConfigCommand;
+use crate::command::decisions::DecisionsCommand;
 use crate::command::explain::Explain;
 use crate::command::model::ModelCommand;
+use crate::command::monitor::Watched;
 use crate::command::preflight::Preflight;
 use crate::command::roster::RosterCommand;
 use crate::command::task::TaskCommand;
@@ -123,6 +125,18 @@ pub(super) enum Command {
         #[command(flatten)]
         bank: Folder,
     },
+    /// Read the log of decisions that `serve` writes: which requests were scored, and each of them whole; nothing of it leaves this machine
+    ///
+    /// With --json a line of JSON for each. The key is identity/decisions.key in the bank's folder, the log's folder is named by serve.toml.
+    Decisions {
+        #[command(subcommand)]
+        command: DecisionsCommand,
+    },
+    /// Say how a model does in service: whether rows and scores are still those of the bank's own table, whether what it foretold came true, and how
+    /// groups fare, window by window, from the decision log
+    ///
+    /// Exit code 1: something calls for action. 0: nothing does; what is worth a look is told. monitor.toml in the bank's folder sets the limits.
+    Monitor(Watched),
     /// Print the address that lets a browser in to the bank's page, once
     Page {
         #[command(flatten)]

@@ -21,8 +21,8 @@ use crate::command::config::ConfigCommand;
 use crate::command::roster::RosterCommand;
 use crate::command::task::TaskCommand;
 use crate::command::{
-    backup, columns, config, data, enrol, explain, merges, model, page, preflight, roster, status, table,
-    task, watch,
+    backup, columns, config, data, decisions, enrol, explain, merges, model, monitor, page, preflight,
+    roster, status, table, task, watch,
 };
 use crate::enrol::folder::Wishes;
 use crate::enrol::init;
@@ -191,6 +191,12 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             let report = explain::execute(command, &say)?;
             print(cli.json, &report, || report.text())?;
         }
+        Command::Decisions { command } => return decisions::execute(command, cli.json, &mut line, &say),
+        Command::Monitor(command) => {
+            let report = monitor::execute(command, &say)?;
+            print(cli.json, &report, || report.text())?;
+            return Ok(report.exit_code());
+        }
         Command::Serve { bank } => model::serve(&bank.dir, &say)?,
         Command::Page { bank } => {
             let link = page::link(&bank.dir)?;
@@ -222,6 +228,11 @@ fn print<T: Serialize>(json: bool, report: &T, text: impl FnOnce() -> String) ->
     } else {
         text()
     };
+    self::line(&line)
+}
+
+/// Prints a line of a result.
+fn line(line: &str) -> Result<(), Failure> {
     match writeln!(std::io::stdout(), "{line}") {
         // A reader that went away has seen enough; the exit code still tells the outcome.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -14,6 +14,9 @@ use super::windows::Windows;
 use super::{DataError, DataFiles, HoldOut, OpenValues, Room, images, parse};
 use crate::desensitise::Rules;
 
+/// Of the Gregorian calendar, on the average.
+const SECONDS_OF_A_YEAR: f64 = 365.2425 * 86_400.0;
+
 /// A bank's rows, checked against the schema. Their values take 4 bytes for each number, 2 for each category, 2 or 4 for each token of the
 /// longest text, 1 for each value of an image, in memory or in a file; what else is told of a row is in memory: 4 bytes for its label, 1 for its
 /// side, 1 for its group, 4 for its place in the order of time, 11 for its place among the rows of its key and 4 for the time since the one before.
@@ -30,6 +33,15 @@ pub struct Dataset {
     by_time: Option<Vec<u32>>,
     /// Of categories whose values the banks find out.
     open: OpenValues,
+}
+
+/// The values of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ColumnValues {
+    /// On the column's own scale, to the precision that is kept; NaN where missing. A date in years, 2024.5 for the middle of 2024.
+    Numbers(Vec<f64>),
+    /// Index of the value in the schema's list; `None` for one that is missing, or in the bucket of others.
+    Categories(Vec<Option<u16>>),
 }
 
 /// The cells of rows.
@@ -298,21 +310,57 @@ impl Dataset {
     /// # Errors
     /// If rows that lie in a file cannot be read back.
     pub fn numbers(&self, column: usize, rows: &[u32]) -> Result<Option<Vec<f64>>, DataError> {
-        let Some(ColumnKind::Number(number)) = self.schema.columns.get(column).map(|column| &column.kind)
-        else {
-            return Ok(None);
-        };
-        let Some(place) = self.layout.columns.get(column).filter(|place| place.cells == 1) else {
-            return Ok(None);
-        };
-        let mut values = Vec::with_capacity(rows.len());
-        self.rows.scan(rows.iter().copied(), |_, cells| {
-            let unit = f64::from(cells.number(place.first));
-            if !unit.is_nan() {
-                values.push(number.scale.value(unit, number.min, number.max));
+        let column_of = self.schema.columns.get(column);
+        let is_number = column_of.is_some_and(|column| matches!(column.kind, ColumnKind::Number(_)));
+        let is_one = self
+            .layout
+            .columns
+            .get(column)
+            .is_some_and(|place| place.cells == 1);
+        match self.values(column, rows)? {
+            Some(ColumnValues::Numbers(mut values)) if is_number && is_one => {
+                values.retain(|value| !value.is_nan());
+                Ok(Some(values))
             }
+            _ => Ok(None),
+        }
+    }
+
+    /// The values of a column in some rows, after the bank's rules and as far as the schema takes them; of several steps, the last. None of a text or an
+    /// image.
+    ///
+    /// # Errors
+    /// If rows that lie in a file cannot be read back.
+    pub fn values(&self, column: usize, rows: &[u32]) -> Result<Option<ColumnValues>, DataError> {
+        let kind = self.schema.columns.get(column).map(|column| &column.kind);
+        let Some((kind, place)) = kind.zip(self.layout.columns.get(column)) else {
+            return Ok(None);
+        };
+        let at = place.first + (place.cells.max(1) - 1) * place.stride;
+        let rows = rows.iter().copied();
+        let mut numbers = Vec::with_capacity(rows.len());
+        let value: Box<dyn Fn(f64) -> f64> = match kind {
+            ColumnKind::Category(category) => {
+                let mut indices = Vec::with_capacity(rows.len());
+                self.rows.scan(rows, |_, cells| {
+                    let index = u16::try_from(cells.category(at)).ok();
+                    indices.push(index.filter(|index| usize::from(*index) < category.values.len()));
+                })?;
+                return Ok(Some(ColumnValues::Categories(indices)));
+            }
+            ColumnKind::Number(number) => Box::new(|unit| number.scale.value(unit, number.min, number.max)),
+            ColumnKind::Date(date) => Box::new(|unit| {
+                let seconds = date.min as f64 + unit * (date.max as f64 - date.min as f64);
+                1970.0 + seconds / SECONDS_OF_A_YEAR
+            }),
+            ColumnKind::Text(_) | ColumnKind::Image(_) => return Ok(None),
+        };
+        self.rows.scan(rows, |_, cells| {
+            let unit = f64::from(cells.number(at));
+            // Missing stays missing: a scale is clamped to its range.
+            numbers.push(if unit.is_nan() { unit } else { value(unit) });
         })?;
-        Ok(Some(values))
+        Ok(Some(ColumnValues::Numbers(numbers)))
     }
 
     /// The group of each row, in the order of the file; empty where the model is not judged by group.

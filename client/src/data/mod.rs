@@ -39,7 +39,7 @@ mod windows;
 pub(crate) use asked::Asked;
 pub(crate) use byte_pairs::{BytePairs, pieces};
 pub(crate) use cell::{quoted, trimmed};
-pub use dataset::Dataset;
+pub use dataset::{ColumnValues, Dataset};
 pub use encode::{EncodeError, EncodedData};
 pub use error::{At, DataError};
 pub use files::DataFiles;

@@ -8,4 +8,4 @@ pub use provenance::{Provenance, ProvenanceError};
 pub use scorer::{Feature, FeatureKind, Scorer, ScorerError};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -221,6 +221,14 @@ impl Scorer {
         self.encoded(self.asked.rows(rows)?)
     }
 
+    /// Such rows as a table of their own, for whoever asks for their values, and which of its rows are asked about: all, or the last of each key.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn read(&self, rows: &[StringRecord]) -> Result<(Dataset, Vec<u32>), ScorerError> {
+        Ok(self.asked.rows(rows)?)
+    }
+
     /// What the model is given of images, shape `[rows, channels, height, width]`, 255 for 1.
     ///
     /// # Errors

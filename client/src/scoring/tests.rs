@@ -23,18 +23,18 @@ const REST: &str = r#"
     local_epochs = 1
 "#;
 
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     Runtime::start(DeviceChoice::Cpu, 1).unwrap()
 }
 
-fn task(schema_and_model: &str) -> Task {
+pub(crate) fn task(schema_and_model: &str) -> Task {
     Task::parse(&format!(
         "name = \"t\"\nrounds = 1\nseed = 3\n{schema_and_model}\n{REST}"
     ))
     .unwrap()
 }
 
-fn rules(policy: &str) -> Rules {
+pub(crate) fn rules(policy: &str) -> Rules {
     let policy = Policy::parse(Path::new("policy.toml"), policy).unwrap();
     let key = policy
         .needs_key()
@@ -43,7 +43,7 @@ fn rules(policy: &str) -> Rules {
 }
 
 /// The model that the task begins with, with some moments.
-fn state(task: &Task) -> TaskState {
+pub(crate) fn state(task: &Task) -> TaskState {
     let mut state = TaskState::initial(task);
     let count = task.schema.standardised().len();
     state.moments = Some(Moments {
@@ -53,11 +53,11 @@ fn state(task: &Task) -> TaskState {
     state
 }
 
-fn scorer(task: &Task, policy: &str) -> Scorer {
+pub(crate) fn scorer(task: &Task, policy: &str) -> Scorer {
     Scorer::new(task, &state(task), None, rules(policy), runtime()).unwrap()
 }
 
-fn files(table: &str) -> (tempfile::TempDir, DataFiles) {
+pub(crate) fn files(table: &str) -> (tempfile::TempDir, DataFiles) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank.csv");
     fs::write(&path, table).unwrap();
@@ -77,7 +77,7 @@ fn trained(task: &Task, files: &DataFiles, policy: &str, rows: &[u32]) -> Vec<f3
 }
 
 /// The rows of a table under the features of a scorer.
-fn asked(scorer: &Scorer, table: &str) -> Vec<StringRecord> {
+pub(crate) fn asked(scorer: &Scorer, table: &str) -> Vec<StringRecord> {
     let mut reader = csv::Reader::from_reader(table.as_bytes());
     let header = reader.headers().unwrap().clone();
     let place = |name: &str| header.iter().position(|column| column == name).unwrap();
@@ -95,7 +95,7 @@ fn asked(scorer: &Scorer, table: &str) -> Vec<StringRecord> {
         .collect()
 }
 
-const TABLE_TASK: &str = r#"
+pub(crate) const TABLE_TASK: &str = r#"
     [schema]
     version = 1
     label = "late"
@@ -111,7 +111,7 @@ const TABLE_TASK: &str = r#"
     hidden = [4]
 "#;
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
     [[column]]
     name = "customer"
     rule = "drop"
@@ -127,7 +127,7 @@ const POLICY: &str = r#"
     other = "else"
 "#;
 
-const TABLE: &str =
+pub(crate) const TABLE: &str =
     "late,customer,job,income,opened\n0,c1,clerk,9,2020-02-03\n1,c2,driver,NA,2011-05-06\n0,c3,,50.25,\n";
 
 #[test]

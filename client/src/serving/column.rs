@@ -78,6 +78,24 @@ pub(super) fn cell(tensor: &Tensor, at: usize) -> String {
     }
 }
 
+/// The same of whatever type a tensor has, for people and tables; empty where it is missing.
+pub(crate) fn text_of(tensor: &Tensor, at: usize) -> String {
+    let of = |text: Option<String>| text.unwrap_or_default();
+    match &tensor.data {
+        Data::Bool(values) => of(values.get(at).map(ToString::to_string)),
+        Data::Uint8(values) => of(values.get(at).map(ToString::to_string)),
+        Data::Uint16(values) => of(values.get(at).map(ToString::to_string)),
+        Data::Uint32(values) => of(values.get(at).map(ToString::to_string)),
+        Data::Uint64(values) => of(values.get(at).map(ToString::to_string)),
+        Data::Int8(values) => of(values.get(at).map(ToString::to_string)),
+        Data::Int16(values) => of(values.get(at).map(ToString::to_string)),
+        Data::Int32(values) => of(values.get(at).map(ToString::to_string)),
+        Data::Int64(values) => of(values.get(at).map(ToString::to_string)),
+        Data::Fp32(values) => of(values.get(at).map(ToString::to_string)),
+        Data::Fp64(_) | Data::Bytes(_) => cell(tensor, at),
+    }
+}
+
 /// Whether there is a step: its time says so.
 pub(super) fn is_there(times: &Tensor, at: usize) -> bool {
     !cell(times, at).trim().is_empty()

@@ -3,7 +3,10 @@
 //!
 //! [`Shelf`] finds the models and what proves them, [`Column`]s are what a request has to hold, and [`run`] keeps the newest of each task in service.
 
+mod answer;
+mod asking;
 mod column;
+pub(crate) mod decision_key;
 mod kept;
 mod key_file;
 mod served;
@@ -11,7 +14,11 @@ mod service;
 mod shelf;
 mod steering;
 
+pub(crate) use answer::{Answer, CLASS, PREDICTION, PROBABILITIES, PROBABILITY};
+pub(crate) use asking::Asking;
 pub use column::Column;
+pub(crate) use column::text_of;
 pub use served::ServedModel;
 pub use service::{ServeError, run};
 pub use shelf::{Found, Listed, Shelf, ShelfError};
+pub(crate) use steering::Steering;

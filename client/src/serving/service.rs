@@ -5,26 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use veilsum_admission::keyfile::{self, KeyFileError};
+use veilsum_admission::keyfile::KeyFileError;
 use veilsum_protocol::ids::Digest;
-use veilsum_serving::decisions::Key;
 use veilsum_serving::{Callers, DecisionLog, Server, Serving, Settings};
-use zeroize::Zeroizing;
 
+use super::decision_key;
 use super::kept::{KEPT, Kept};
 use super::key_file::KeyFile;
 use super::shelf::{Found, Shelf, ShelfError};
 use super::steering::{Steering, order};
 use crate::app::{self, AppError};
 use crate::train::Runtime;
-
-/// The key of the decision log, hex, mode 0600.
-const DECISIONS_KEY: &str = "identity/decisions.key";
 
 /// Between two looks whether a round has led to another model.
 const LOOK: Duration = Duration::from_secs(1);
@@ -259,28 +254,8 @@ fn decisions(dir: &Path, settings: &Settings) -> Result<Option<DecisionLog>, Ser
     let Some(wanted) = &settings.decisions else {
         return Ok(None);
     };
-    let path = dir.join(DECISIONS_KEY);
-    if !path.exists() {
-        let mut bytes = Zeroizing::new([0; 32]);
-        let random = SystemRandom::new().fill(bytes.as_mut());
-        random.map_err(|_| {
-            ServeError::System(std::io::Error::other("the operating system gave no randomness"))
-        })?;
-        let text = Zeroizing::new(hex::encode(*bytes) + "\n");
-        keyfile::write_private(&path, text.as_bytes())?;
-    }
-    let text = keyfile::read_private(&path)?;
-    let bytes = std::str::from_utf8(&text).ok().and_then(|text| {
-        let mut bytes = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(text.trim(), bytes.as_mut())
-            .ok()
-            .map(|()| bytes)
-    });
-    let bytes = bytes.ok_or_else(|| ServeError::Content {
-        path: path.clone(),
-        problem: "found no 32 bytes in hex, expected the key of the decision log; without it what was written cannot be read. Put it back, or move the log and this file away to begin another".to_owned(),
-    })?;
-    DecisionLog::open(wanted, Key::new(&bytes))
+    decision_key::make(dir)?;
+    DecisionLog::open(wanted, decision_key::read(dir)?)
         .map(Some)
         .map_err(ServeError::System)
 }

@@ -235,6 +235,42 @@ impl Shelf {
         version: &str,
         runtime: Runtime,
     ) -> Result<Option<ServedModel>, ShelfError> {
+        match self.kept_scorer(kept, task, version, runtime)? {
+            Some((found, scorer, _)) => served(&found, scorer).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A version of a task's model, with the state that holds it: the latest, or one of those that `serve` keeps in the bank's folder `dir`. `None` if it is
+    /// none of them.
+    ///
+    /// # Errors
+    /// As [`model`](Self::model).
+    pub fn version(
+        &self,
+        dir: &Path,
+        latest: &Found,
+        version: &str,
+        runtime: Runtime,
+    ) -> Result<Option<(Scorer, TaskState)>, ShelfError> {
+        if latest.version() == version {
+            return self.scorer(latest, runtime).map(Some);
+        }
+        let kept = Kept::of(dir);
+        if !kept.versions(&latest.task)?.iter().any(|other| other == version) {
+            return Ok(None);
+        }
+        let found = self.kept_scorer(&kept, &latest.task, version, runtime)?;
+        Ok(found.map(|(_, scorer, state)| (scorer, state)))
+    }
+
+    fn kept_scorer(
+        &self,
+        kept: &Kept,
+        task: &Task,
+        version: &str,
+        runtime: Runtime,
+    ) -> Result<Option<(Found, Scorer, TaskState)>, ShelfError> {
         let Some((state, hash, place)) = kept.load(task, version)? else {
             return Ok(None);
         };
@@ -250,7 +286,7 @@ impl Shelf {
             return Ok(None);
         }
         let scorer = self.of_state(&found, &state, runtime)?;
-        served(&found, scorer).map(Some)
+        Ok(Some((found, scorer, state)))
     }
 
     fn of_state(&self, found: &Found, state: &TaskState, runtime: Runtime) -> Result<Scorer, ShelfError> {

@@ -34,7 +34,7 @@ pub(super) struct Wanted {
 }
 
 /// The file as it was read last.
-pub(super) struct Steering {
+pub(crate) struct Steering {
     path: PathBuf,
     text: String,
     wanted: BTreeMap<String, Wanted>,
@@ -45,7 +45,7 @@ impl Steering {
     ///
     /// # Errors
     /// A key that is none, or a value out of its range.
-    pub(super) fn read(dir: &Path) -> Result<(Self, Settings), ServeError> {
+    pub(crate) fn read(dir: &Path) -> Result<(Self, Settings), ServeError> {
         let path = dir.join(SETTINGS_FILE);
         let wrong = |problem: String| ServeError::Content {
             path: path.clone(),
@@ -69,7 +69,7 @@ impl Steering {
     }
 
     /// The file.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 

@@ -12,7 +12,7 @@ mod record;
 mod sealing;
 mod writer;
 
-pub use reader::{Reader, Tail, files};
+pub use reader::{NOT_OURS, Reader, Tail, date_of, files};
 pub use record::{Record, Written};
 pub use sealing::{HEADER_BYTES, Key};
 pub use writer::DecisionLog;

@@ -9,6 +9,9 @@ use time::{Date, Month};
 use super::record::Record;
 use super::sealing::{CLOSING, HEADER_BYTES, Key, MAGIC, MOST_BYTES, Place};
 
+/// What is found of a record that was changed, moved, or encrypted under another key: which of these it is, nobody can tell.
+pub const NOT_OURS: &str = "a record that was not written here under this key";
+
 /// How a file ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tail {
@@ -110,7 +113,7 @@ impl<'k> Reader<'k> {
             length,
         };
         let Some(text) = place.open(self.key, &mut sealed).map(<[u8]>::to_vec) else {
-            self.torn("a record that was not written here under this key");
+            self.torn(NOT_OURS);
             return Ok(None);
         };
         if length & CLOSING != 0 {
@@ -164,8 +167,8 @@ pub fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// The day of a file by its name.
-pub(super) fn date_of(path: &Path) -> Option<Date> {
+/// The day on which a file was begun, in UTC, by its name; records of other days are not in it.
+pub fn date_of(path: &Path) -> Option<Date> {
     parts(path).map(|(_, day)| day)
 }
 

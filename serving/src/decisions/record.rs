@@ -51,6 +51,11 @@ impl Written {
         })
     }
 
+    /// The tensor's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The tensor.
     ///
     /// # Errors
@@ -68,6 +73,15 @@ impl Written {
 }
 
 impl Record {
+    /// How many rows were scored.
+    pub fn rows(&self) -> usize {
+        let first = self.outputs.first().or(self.inputs.first());
+        first
+            .and_then(|written| written.shape.first())
+            .copied()
+            .unwrap_or_default()
+    }
+
     pub(crate) fn new(
         now: OffsetDateTime,
         id: &str,

@@ -9,4 +9,5 @@ mod scene;
 mod asked;
 mod explained;
 mod http;
+mod monitored;
 mod proven;

@@ -53,6 +53,19 @@ impl Share {
         (self.of >= LEAST_GROUP_ROWS).then(|| self.part as f64 / self.of as f64)
     }
 
+    /// Wilson's score interval (1927) for the rate that the share is drawn from; `z` is the quantile of the normal distribution, 1.96 for 95 %. It is
+    /// from 0 to 1 where there are no rows.
+    pub fn interval(self, z: f64) -> (f64, f64) {
+        if self.of == 0 {
+            return (0.0, 1.0);
+        }
+        let (rows, rate) = (self.of as f64, self.part as f64 / self.of as f64);
+        let square = z * z / rows;
+        let middle = (rate + square / 2.0) / (1.0 + square);
+        let half = z * (rate * (1.0 - rate) / rows + square / (4.0 * rows)).sqrt() / (1.0 + square);
+        ((middle - half).max(0.0), (middle + half).min(1.0))
+    }
+
     /// Both over one denominator: this numerator, the other one, and that denominator.
     fn beside(self, other: Self) -> (u128, u128, u128) {
         let wide = |a: u64, b: u64| u128::from(a) * u128::from(b);
