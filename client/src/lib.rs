@@ -12,6 +12,7 @@ mod distinct;
 pub mod egress;
 pub mod enrol;
 pub mod explaining;
+pub mod export;
 mod metrics;
 pub mod model;
 pub mod page;

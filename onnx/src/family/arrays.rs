@@ -33,9 +33,7 @@ impl<'a> Arrays<'a> {
             .parameters
             .next()
             .expect("a family's graph takes the arrays of its manifest");
-        let (values, rest) = self
-            .values
-            .split_at(parameter.range.len().min(self.values.len()));
+        let (values, rest) = self.values.split_at(parameter.range.len().min(self.values.len()));
         self.values = rest;
         Array {
             name: &parameter.name,
@@ -48,7 +46,10 @@ impl<'a> Arrays<'a> {
     pub(super) fn several(&mut self, count: usize) -> Self {
         let (several, rest) = self.parameters.as_slice().split_at(count);
         self.parameters = rest.iter();
-        let length = several.iter().map(|parameter| parameter.range.len()).sum::<usize>();
+        let length = several
+            .iter()
+            .map(|parameter| parameter.range.len())
+            .sum::<usize>();
         let (values, rest) = self.values.split_at(length.min(self.values.len()));
         self.values = rest;
         Self {
@@ -101,10 +102,7 @@ impl<'a> Arrays<'a> {
     /// Layer norm over the last dimension by a weight and a bias of its size; shapes stay.
     pub(super) fn layer_norm(&mut self, graph: &mut Graph, values: &Value) -> Value {
         let (weight, bias) = (self.value(graph), self.value(graph));
-        let attributes = vec![
-            Attribute::int("axis", -1),
-            Attribute::float("epsilon", EPSILON),
-        ];
+        let attributes = vec![Attribute::int("axis", -1), Attribute::float("epsilon", EPSILON)];
         graph.node("LayerNormalization", &[values, &weight, &bias], attributes)
     }
 

@@ -77,7 +77,11 @@ fn along_steps(graph: &mut Graph, values: &Value, places: &Value, width: i64) ->
     let places = graph.unsqueeze(places, &[2]);
     let shape = graph.ints(&[1, 1, width]);
     let places = graph.node("Expand", &[&places, &shape], vec![]);
-    graph.node("GatherElements", &[values, &places], vec![Attribute::int("axis", 1)])
+    graph.node(
+        "GatherElements",
+        &[values, &places],
+        vec![Attribute::int("axis", 1)],
+    )
 }
 
 /// The arrays of a layer as ONNX has them.
@@ -116,7 +120,10 @@ fn in_order(cell: Cell, array: &Array<'_>) -> Vec<f32> {
         Cell::Lstm => &[0, 3, 1, 2],
         Cell::Gru => &[1, 0, 2],
     };
-    let gates: Vec<&[f32]> = array.values.chunks(array.values.len().div_ceil(cell.gates()).max(1)).collect();
+    let gates: Vec<&[f32]> = array
+        .values
+        .chunks(array.values.len().div_ceil(cell.gates()).max(1))
+        .collect();
     let gates = order.iter().filter_map(|gate| gates.get(*gate));
     gates.copied().flatten().copied().collect()
 }

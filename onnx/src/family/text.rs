@@ -22,12 +22,7 @@ pub(super) fn embedding_bag(
 }
 
 /// The convolutional network for texts.
-pub(super) fn text_cnn(
-    graph: &mut Graph,
-    spec: &TextCnn,
-    arrays: &mut Arrays<'_>,
-    rows: &Value,
-) -> Value {
+pub(super) fn text_cnn(graph: &mut Graph, spec: &TextCnn, arrays: &mut Arrays<'_>, rows: &Value) -> Value {
     let (words, _) = words(graph, arrays, rows);
     let words = graph.transpose(&words, &[0, 2, 1]);
     let mut parts = Vec::with_capacity(spec.widths.len());

@@ -1,0 +1,6 @@
+//! A model for elsewhere.
+
+mod torchscript;
+
+#[cfg(test)]
+mod tests;
