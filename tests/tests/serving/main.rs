@@ -8,5 +8,6 @@ mod scene;
 
 mod asked;
 mod explained;
+mod exported;
 mod http;
 mod proven;
