@@ -1,6 +1,7 @@
 //! Every family as a file gives the scores that `serve` gives: by onnxruntime, and by libtorch that reads TorchScript back.
 #![allow(clippy::unwrap_used)]
 
+mod carded;
 mod cases;
 
 use std::collections::BTreeMap;

@@ -49,7 +49,10 @@ fn numbers(list: &Value) -> Vec<f64> {
 /// The rows as model.json and task.toml say that they are encoded, by hand: income from 0 to 1000 on `[0, 1]`, standardised; home one-hot.
 fn encoded(model: &Value) -> Vec<Vec<f64>> {
     let inputs = model["inputs"].as_array().unwrap();
-    let names: Vec<_> = inputs.iter().map(|input| input["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = inputs
+        .iter()
+        .map(|input| input["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["income", "home = own", "home = rent"]);
     let [mean, std] = ["mean", "std"].map(|key| inputs[0][key].as_f64().unwrap());
     let row = |(income, home): (f64, &str)| {
@@ -81,7 +84,9 @@ fn an_exported_model_gives_the_scores_of_the_server_and_says_where_it_comes_from
     assert_eq!(expected.len(), 3);
 
     let export = |format: &str, more: &[&str], code: i32| {
-        let words = ["model", "export", "tiny", "--dir", "bank-1", "--format", format, "--out"];
+        let words = [
+            "model", "export", "tiny", "--dir", "bank-1", "--format", format, "--out",
+        ];
         scene.client(&[&words, more].concat(), code)
     };
     for (format, file) in [
@@ -98,7 +103,10 @@ fn an_exported_model_gives_the_scores_of_the_server_and_says_where_it_comes_from
             .collect();
         names.sort();
         let receipt = "round-000005-result.tlog-proof";
-        assert_eq!(names, ["card.json", "card.md", "model.json", file, receipt, "task.toml"]);
+        assert_eq!(
+            names,
+            ["card.json", "card.md", "model.json", file, receipt, "task.toml"]
+        );
         let mode = fs::metadata(folder.join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o644, "nothing in it is the bank's own");
         let kept = scene.folder("bank-1/state/receipts").join(receipt);
@@ -107,21 +115,48 @@ fn an_exported_model_gives_the_scores_of_the_server_and_says_where_it_comes_from
         let model: Value = serde_json::from_slice(&fs::read(folder.join("model.json")).unwrap()).unwrap();
         assert_eq!(card["model"]["file_sha256"], model["model_sha256"]);
         assert_eq!(card["model"]["state_sha256"], model["state_sha256"]);
-        assert_eq!((&card["proof"]["proven"], &card["proof"]["round"]), (&json!(true), &json!(5)));
-        assert_eq!((&card["training"]["rounds"], &model["version"]), (&json!(3), &json!(3)));
+        assert_eq!(
+            (&card["proof"]["proven"], &card["proof"]["round"]),
+            (&json!(true), &json!(5))
+        );
+        assert_eq!(
+            (&card["training"]["rounds"], &model["version"]),
+            (&json!(3), &json!(3))
+        );
         assert_eq!(card["training"]["most_banks_in_sum"], 3);
         assert_eq!(card["metrics"]["of"], "this model");
-        assert!(card["metrics"]["figures"]["auc"].as_f64().unwrap() > 0.5, "{card}");
-        assert_eq!((&card["privacy"]["differential_privacy"], &card["privacy"]["epsilon"]), (&json!("none"), &Value::Null));
+        assert!(
+            card["metrics"]["figures"]["auc"].as_f64().unwrap() > 0.5,
+            "{card}"
+        );
+        assert_eq!(
+            (
+                &card["privacy"]["differential_privacy"],
+                &card["privacy"]["epsilon"]
+            ),
+            (&json!("none"), &Value::Null)
+        );
         let page = fs::read_to_string(folder.join("card.md")).unwrap();
-        has(&page, &["# Model tiny, version 5", "3 training rounds", "No differential privacy", "income", "AUC"]);
+        has(
+            &page,
+            &[
+                "# Model tiny, version 5",
+                "3 training rounds",
+                "No differential privacy",
+                "income",
+                "AUC",
+            ],
+        );
         for text in [page, card.to_string()] {
             assert!(!text.contains("bank-"), "banks are counted, never named: {text}");
         }
     }
     // The daemon's own file, to the last byte.
     let own = fs::read(scene.folder("bank-1/models/tiny/model.safetensors")).unwrap();
-    assert_eq!(fs::read(scene.folder("safetensors/model.safetensors")).unwrap(), own);
+    assert_eq!(
+        fs::read(scene.folder("safetensors/model.safetensors")).unwrap(),
+        own
+    );
 
     let model: Value = serde_json::from_slice(&fs::read(scene.folder("onnx/model.json")).unwrap()).unwrap();
     let found = scored(&scene.folder("onnx/model.onnx"), &encoded(&model));
@@ -137,18 +172,38 @@ fn an_exported_model_gives_the_scores_of_the_server_and_says_where_it_comes_from
     has(&export("onnx", &["bank-1"], 2), &["an earlier export of tiny"]);
     // A version that was in service, and one that never was.
     export("onnx", &["again", "--version", "5"], 0);
-    has(&export("onnx", &["none", "--version", "77"], 2), &["\"77\"", "expected 5"]);
+    has(
+        &export("onnx", &["none", "--version", "77"], 2),
+        &["\"77\"", "expected 5"],
+    );
 
     // Without its receipt it goes nowhere, unless the bank says why.
     fs::remove_file(scene.folder("bank-1/state/receipts/round-000005-result.tlog-proof")).unwrap();
-    has(&export("onnx", &["unproven"], 1), &["no receipt in", "unproven_models"]);
+    has(
+        &export("onnx", &["unproven"], 1),
+        &["no receipt in", "unproven_models"],
+    );
     assert!(!scene.folder("unproven").exists());
     let policy = scene.folder("bank-1/policy.toml");
     let text = fs::read_to_string(&policy).unwrap();
     let reason = "an exercise without receipts";
-    fs::write(&policy, format!("{text}\n[serving]\nunproven_models = \"{reason}\"\n")).unwrap();
-    has(&export("onnx", &["unproven"], 0), &["warning: the model is NOT PROVEN"]);
+    fs::write(
+        &policy,
+        format!("{text}\n[serving]\nunproven_models = \"{reason}\"\n"),
+    )
+    .unwrap();
+    has(
+        &export("onnx", &["unproven"], 0),
+        &["warning: the model is NOT PROVEN"],
+    );
     let page = fs::read_to_string(scene.folder("unproven/card.md")).unwrap();
-    has(&page, &["**NOT PROVEN**", reason, "this bank's record of round 5, which nothing proves"]);
+    has(
+        &page,
+        &[
+            "**NOT PROVEN**",
+            reason,
+            "this bank's record of round 5, which nothing proves",
+        ],
+    );
     assert_eq!(served.stop(), Some(0));
 }
