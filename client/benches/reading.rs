@@ -87,10 +87,10 @@ fn main() {
     );
 }
 
-/// The interpreter of `scripts/setup-bench-python`.
+/// The interpreter of `scripts/setup-python bench-tables`.
 fn python() -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/setup-bench-python");
-    let made = Command::new(script).arg("tables").output().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/setup-python");
+    let made = Command::new(script).arg("bench-tables").output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }

@@ -120,9 +120,13 @@ fn main() {
 
 /// The interpreter of the environment with PyTorch, which is made if it is not there.
 fn python() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/setup-bench-python");
-    let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "scripts/setup-bench-python failed");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/setup-python");
+    let output = Command::new(script)
+        .arg("bench")
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "scripts/setup-python bench failed");
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 

@@ -13,6 +13,7 @@ mod distinct;
 pub mod egress;
 pub mod enrol;
 pub mod explaining;
+pub mod export;
 mod metrics;
 pub mod model;
 pub mod monitoring;

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
-use crate::explanation::{Asking, ExplainWishes, Explanation, NotExplained};
+use crate::explanation::{ExplainWishes, Explanation, NotExplained, Question};
 use crate::model::Model;
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Explaining;
@@ -73,11 +73,11 @@ impl Explainers {
         let worked = spawn_blocking(move || {
             // Given back when the work is done, not when nobody waits for it any more.
             let _held: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (place, worker);
-            let asking = Asking {
+            let question = Question {
                 wishes: &wishes,
                 until,
             };
-            model.explain(&batch, &asking)
+            model.explain(&batch, &question)
         });
         match timeout_at(until.into(), worked).await {
             Err(_) => Err(late()),

@@ -226,7 +226,7 @@ pub struct Changed {
 }
 
 /// What a model is told of an explanation that it is asked for.
-pub struct Asking<'a> {
+pub struct Question<'a> {
     /// What is wanted.
     pub wishes: &'a ExplainWishes,
     /// When nobody waits for it any more.

@@ -30,7 +30,7 @@ pub use callers::{Callers, Keys};
 pub use card::{Card, Provenance, TensorSpec};
 pub use decisions::DecisionLog;
 pub use explanation::{
-    AdverseScore, Amount, Asking, Changed, ExplainWishes, Explanation, Method, NotExplained, Otherwise,
+    AdverseScore, Amount, Changed, ExplainWishes, Explanation, Method, NotExplained, Otherwise, Question,
     Search,
 };
 pub use meters::CONTENT_TYPE as METRICS_TYPE;

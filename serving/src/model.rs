@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::card::Card;
-use crate::explanation::{Asking, Explanation, NotExplained};
+use crate::explanation::{Explanation, NotExplained, Question};
 use crate::tensor::{Batch, Tensor};
 
 /// A model that scores rows. It is asked by several threads at once if the settings give it several workers.
@@ -22,7 +22,7 @@ pub trait Model: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`NotExplained`]; of several rows the first that cannot be.
-    fn explain(&self, _rows: &Batch, _asking: &Asking<'_>) -> Result<Vec<Explanation>, NotExplained> {
+    fn explain(&self, _rows: &Batch, _question: &Question<'_>) -> Result<Vec<Explanation>, NotExplained> {
         Err(NotExplained::Wish(format!(
             "model {:?} has no explanations",
             self.card().name

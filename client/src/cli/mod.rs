@@ -183,7 +183,7 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             }
         },
         Command::Model { command } => {
-            let report = model::execute(command)?;
+            let report = model::execute(command, &say)?;
             print(cli.json, &report, || report.text())?;
             return Ok(report.exit_code());
         }

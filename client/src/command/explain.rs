@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use csv::StringRecord;
 use serde::Serialize;
 use veilsum_protocol::task::LabelKind;
+use veilsum_serving::{AdverseScore, ExplainWishes, Explanation, Method, Otherwise, Search};
 
 use crate::app;
 use crate::cli::Failure;
-use crate::explaining::{ExplainError, Explained, Explainer, Wishes};
+use crate::explaining::{ExplainError, Explainer, Grounds, spread};
 use crate::participant::durable::{PRIVATE, replace};
 use crate::scoring::Scorer;
 use crate::serving::Shelf;
@@ -40,7 +42,10 @@ pub(crate) struct Explain {
     /// Rows of the bank's own table that the row is compared with
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     background: u32,
-    /// Sets of columns that the model is asked about; all of them where there are no more
+    /// How the score is shared out: Shapley values by kernel SHAP or by sampled orders, integrated gradients, or a local linear model
+    #[arg(long, default_value = "kernel", value_parser = PossibleValuesParser::new(Method::NAMES).try_map(|name| name.parse::<Method>()))]
+    method: Method,
+    /// Sets of columns that the model is asked about, all of them where there are no more; the same number of neighbours or steps for other methods
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
     coalitions: u32,
     /// The class whose probability is explained, for a model of classes
@@ -52,6 +57,15 @@ pub(crate) struct Explain {
     /// Columns that are never given as a reason, such as age; between commas
     #[arg(long, value_delimiter = ',')]
     protected: Vec<String>,
+    /// The score where the decision turns: what would have to change for the other decision is searched
+    #[arg(long)]
+    threshold: Option<f64>,
+    /// Columns that cannot change, such as the age of an account; between commas
+    #[arg(long, value_delimiter = ',')]
+    fixed: Vec<String>,
+    /// Most columns that are changed at once
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=8))]
+    changes: u8,
     /// Most reasons
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=20))]
     reasons: u8,
@@ -65,7 +79,9 @@ pub(crate) struct Report {
     state_sha256: String,
     /// The log's entry that proves the model.
     log_entry: Option<u64>,
-    rows: Vec<Explained>,
+    /// Rows of the bank's own that each row is compared with; none where a text is compared with itself without its words.
+    compared_with: Option<usize>,
+    rows: Vec<Explanation>,
 }
 
 impl Report {
@@ -75,22 +91,28 @@ impl Report {
             .log_entry
             .map_or_else(String::new, |entry| format!(", entry {entry} of the log"));
         let mut text = format!("model {}, version {}{entry}", self.model, self.version);
+        let (base, parts) = match self.compared_with {
+            Some(_) => ("the mean of the background", "the columns"),
+            None => ("that of the text without its words", "the words"),
+        };
         for (number, row) in (1..).zip(&self.rows) {
             let _ = write!(
                 text,
-                "\n\nrow {number}: score {:.4}; the mean of the background is {:.4}, and the columns account for {:+.4}{}",
+                "\n\nrow {number}: score {:.4}; {} is {:.4}, and {} account for {:+.4}{}",
                 row.score,
+                base,
                 row.base,
-                row.score - row.base,
-                if row.exact { "" } else { " (sampled)" }
+                parts,
+                row.score - row.base - row.residual,
+                how(row)
             );
-            for moved in &row.moved {
-                let value = moved.value.as_deref().unwrap_or("");
+            for feature in &row.features {
+                let value = feature.value.as_deref().unwrap_or("");
                 let _ = write!(
                     text,
                     "\n  {:+.4}  {}{}{value}",
-                    moved.by,
-                    moved.column,
+                    feature.amount,
+                    feature.name,
                     if value.is_empty() { "" } else { " = " }
                 );
             }
@@ -100,8 +122,54 @@ impl Report {
             for remark in &row.remarks {
                 let _ = write!(text, "\n  {remark}");
             }
+            if let Some(otherwise) = &row.counterfactual {
+                let _ = write!(text, "\n  {}", told(otherwise));
+            }
         }
         text
+    }
+}
+
+/// What must be known of the amounts.
+fn how(row: &Explanation) -> String {
+    match row.method {
+        Method::Kernel if row.exact => String::new(),
+        Method::Kernel | Method::Permutation => " (sampled)".to_owned(),
+        Method::Gradients => format!(" (integrated gradients, which leave {:+.4})", row.residual),
+        Method::Lime => format!(" (a local linear model, which leaves {:+.4})", row.residual),
+    }
+}
+
+fn told(otherwise: &Otherwise) -> String {
+    let Otherwise {
+        threshold,
+        changes,
+        score,
+        complete,
+        ..
+    } = otherwise;
+    match otherwise.outcome {
+        Search::AlreadyMet => {
+            format!("otherwise: nothing has to change, the score is on the better side of {threshold}")
+        }
+        Search::NotFound => format!(
+            "otherwise: {} reaches {threshold}; the nearest score is {score:.4}",
+            if *complete {
+                "no allowed change"
+            } else {
+                "no change that was tried"
+            }
+        ),
+        Search::Found => {
+            let changes = changes.iter();
+            let changes: Vec<String> = changes
+                .map(|change| format!("{} {} in place of {}", change.name, change.to, change.from))
+                .collect();
+            format!(
+                "otherwise: with {} the score would be {score:.4}",
+                changes.join(", and ")
+            )
+        }
     }
 }
 
@@ -117,22 +185,37 @@ pub(crate) fn execute(command: &Explain, say: &dyn Fn(&str)) -> Result<Report, F
     let runtime = app::runtime(shelf.config())?;
     let (scorer, state) = shelf.scorer(&found, runtime)?;
     let records = records(&command.rows, &scorer)?;
-    say(&format!("reading {}", shelf.config().data.file.display()));
-    let source = app::source(shelf.config(), runtime)?;
-    let table = source
-        .read_found(&found.task, state.vocabularies.as_ref())
-        .map_err(Failure::finding)?;
-    let rows: Vec<u32> = table.training_rows().collect();
-    let explainer = Explainer::new(&scorer, &table, &spread(&rows, command.background as usize))?;
-    let wishes = Wishes {
+    let grounds = match Grounds::without_rows(&scorer)? {
+        Some(grounds) => grounds,
+        None => {
+            say(&format!("reading {}", shelf.config().data.file.display()));
+            let source = app::source(shelf.config(), runtime)?;
+            let table = source
+                .read_found(&found.task, state.vocabularies.as_ref())
+                .map_err(Failure::finding)?;
+            let rows: Vec<u32> = table.training_rows().collect();
+            Grounds::of_table(&scorer, &table, &spread(&rows, command.background as usize))?
+        }
+    };
+    let explainer = Explainer::new(&scorer, &grounds);
+    let wishes = ExplainWishes {
+        method: command.method,
         output: command.output.clone(),
         coalitions: command.coalitions as usize,
-        seed: 0,
-        lower_is_adverse: command.adverse == Adverse::Lower,
+        adverse: match command.adverse {
+            Adverse::Higher => AdverseScore::Higher,
+            Adverse::Lower => AdverseScore::Lower,
+        },
         protected: command.protected.clone(),
         reasons: command.reasons.into(),
+        threshold: command.threshold,
+        fixed: command.fixed.clone(),
+        changes: command.changes.into(),
     };
-    let rows = explainer.explain(&records, &wishes)?;
+    if let Some(problem) = wishes.problem(command.coalitions as usize) {
+        return Err(Failure::usage(problem));
+    }
+    let rows = explainer.explain(&records, &wishes, None)?;
     if let Some(path) = &command.html {
         let schema = scorer.schema();
         let score = match (&command.output, &schema.label_kind) {
@@ -151,16 +234,9 @@ pub(crate) fn execute(command: &Explain, say: &dyn Fn(&str)) -> Result<Report, F
         version: found.version(),
         state_sha256: found.state.to_hex(),
         log_entry: found.proven.as_ref().ok().map(|proven| proven.entry),
-        rows: rows.iter().map(|row| explainer.told(row)).collect(),
+        compared_with: grounds.background(),
+        rows: rows.into_iter().map(|row| row.explanation).collect(),
     })
-}
-
-/// Some of the rows, evenly from the first to the last: the same ones each time.
-fn spread(rows: &[u32], count: usize) -> Vec<u32> {
-    let count = count.min(rows.len());
-    (0..count)
-        .filter_map(|nth| rows.get(nth * rows.len() / count.max(1)).copied())
-        .collect()
 }
 
 /// The rows of a file under the scorer's features.
@@ -212,9 +288,12 @@ impl From<ExplainError> for Failure {
         match error {
             ExplainError::Output { .. }
             | ExplainError::Scorer(_)
-            | ExplainError::NoColumns(_)
+            | ExplainError::Images
+            | ExplainError::Method { .. }
+            | ExplainError::Column { .. }
+            | ExplainError::NoWords { .. }
             | ExplainError::Invalid(_) => Self::usage(error),
-            ExplainError::Table(_) => Self::finding(error),
+            ExplainError::Table(_) | ExplainError::Late => Self::finding(error),
         }
     }
 }

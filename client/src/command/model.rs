@@ -1,4 +1,4 @@
-//! `model`: which models the bank has, and what proves them; `serve`: the same in service.
+//! `model`: which models the bank has, what proves them, and one for elsewhere; `serve`: the same in service.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use serde::Serialize;
 use veilsum_serving::callers::make_key;
 
 use crate::cli::Failure;
+use crate::export::{ExportError, Exported, Format, Wanted, export};
 use crate::serving::{Listed, ServeError, Shelf, ShelfError, run};
 
 #[derive(Debug, Subcommand)]
@@ -22,6 +23,26 @@ pub(crate) enum ModelCommand {
     Key {
         /// The application
         name: String,
+    },
+    /// Write a model for elsewhere into a folder, with its card, the task and the receipt that proves it
+    ///
+    /// The file takes rows that are encoded already, as model.json and card.json beside it say. An earlier export of the model in the folder is
+    /// replaced; a folder with anything else is refused. A model that the log does not prove is not exported, as it is not served.
+    Export {
+        /// The task's name, or the beginning of its hash
+        model: String,
+        /// What the model is written as
+        #[arg(long, value_enum)]
+        format: Format,
+        /// The folder, which is made
+        #[arg(long)]
+        out: PathBuf,
+        /// The version: a round whose model serve had in service; the latest without
+        #[arg(long)]
+        version: Option<String>,
+        /// The bank's folder
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
     },
     /// Prove that a model is the one that the consortium's log names: checks the receipt, and says what it proves
     Show {
@@ -41,6 +62,8 @@ pub(crate) enum Report {
     List(Vec<Listed>),
     /// One.
     One(Box<Listed>),
+    /// A model for elsewhere.
+    Exported(Box<Exported>),
     /// A caller's key.
     Key {
         /// For the application alone.
@@ -63,6 +86,7 @@ impl Report {
                 lines.join("\n")
             }
             Self::One(model) => proof(model),
+            Self::Exported(exported) => written(exported),
             Self::Key { key, lines } => format!(
                 "{lines}\nthe key, for the application alone, which sends it as `Authorization: Bearer KEY`; it is shown once and kept nowhere here:\n{key}"
             ),
@@ -124,12 +148,30 @@ fn proof(model: &Listed) -> String {
     text
 }
 
+fn written(exported: &Exported) -> String {
+    let (model, proof) = (&exported.card.model, &exported.card.proof);
+    let proven = match proof.log_entry {
+        Some(entry) => format!("proven   the result is entry {entry} of the log"),
+        None => "NOT PROVEN".to_owned(),
+    };
+    format!(
+        "model    {}\nversion  {}\nstate    {}\n{proven}\nfile     {}, sha256 {}\nfolder   {} with {}",
+        model.name,
+        model.version,
+        model.state_sha256,
+        model.file,
+        model.file_sha256,
+        exported.folder.display(),
+        exported.files.join(", ")
+    )
+}
+
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Runs one.
-pub(crate) fn execute(command: &ModelCommand) -> Result<Report, Failure> {
+pub(crate) fn execute(command: &ModelCommand, say: &dyn Fn(&str)) -> Result<Report, Failure> {
     match command {
         ModelCommand::List { dir } => {
             let found = Shelf::open(dir)?.latest()?;
@@ -138,6 +180,36 @@ pub(crate) fn execute(command: &ModelCommand) -> Result<Report, Failure> {
         ModelCommand::Key { name } => {
             let (key, lines) = make_key(name).map_err(Failure::usage)?;
             Ok(Report::Key { key, lines })
+        }
+        ModelCommand::Export {
+            model,
+            format,
+            out,
+            version,
+            dir,
+        } => {
+            let wanted = Wanted {
+                model,
+                version: version.as_deref(),
+                format: *format,
+                out,
+            };
+            let exported = export(dir, &wanted)?;
+            if let Some(problem) = &exported.card.proof.problem {
+                say(&format!(
+                    "warning: the model is NOT PROVEN: {problem}; its card says so"
+                ));
+            }
+            let model = &exported.card.model;
+            if model.holds_personal {
+                say(&format!(
+                    "warning: {} holds this bank's own parameters ({}), which say as much about its rows as an update: the file is of mode 0600, for the \
+                     bank alone",
+                    model.file,
+                    model.personal.join(", ")
+                ));
+            }
+            Ok(Report::Exported(Box::new(exported)))
         }
         ModelCommand::Show { model, dir } => {
             let found = Shelf::open(dir)?.find(model)?;
@@ -161,6 +233,17 @@ impl From<ShelfError> for Failure {
         match error {
             ShelfError::Folder(error) => (*error).into(),
             ShelfError::NoState { .. } | ShelfError::Policy(_) | ShelfError::Tasks(_) => Self::usage(error),
+            other => Self::finding(other),
+        }
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Shelf(error) => error.into(),
+            ExportError::Folder(error) => error.into(),
+            ExportError::Out(_) | ExportError::NoVersion { .. } => Self::usage(error),
             other => Self::finding(other),
         }
     }

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use csv::StringRecord;
-use veilsum_explain::{Adverse, Attribution, Feature, Goal, Kind, Masked, Notice, Outcome, Reasons, Value, Words};
+use veilsum_explain::{
+    Adverse, Attribution, Feature, Goal, Kind, Masked, Notice, Outcome, Reasons, Value, Words,
+};
 use veilsum_serving::{AdverseScore, Amount, ExplainWishes, Explanation, Method};
 
 use super::amounts::{self, Amounts};
@@ -60,8 +62,7 @@ impl<'a> Explainer<'a> {
                 let inputs = self.scorer.inputs(records)?;
                 let rows = inputs.chunks_exact(self.scorer.width().max(1));
                 // A row of a table is one record.
-                let records =
-                    (rows.len() == records.len() && !is_sequence(self.scorer)).then_some(records);
+                let records = (rows.len() == records.len() && !is_sequence(self.scorer)).then_some(records);
                 rows.enumerate()
                     .map(|(at, inputs)| {
                         in_time()?;

@@ -6,10 +6,9 @@ mod error;
 mod explainer;
 mod features;
 mod grounds;
-mod output;
 mod otherwise;
+mod output;
 mod page;
-mod words;
 
 pub use error::ExplainError;
 pub use explainer::{Explainer, RowExplained};

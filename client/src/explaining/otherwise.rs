@@ -81,12 +81,7 @@ pub(super) fn told(columns: &Columns, threshold: f64, outcome: &Outcome) -> Othe
                     to: feature.tell_value(&change.to),
                 })
             });
-            (
-                Search::Found,
-                changes.collect(),
-                found.score,
-                found.is_smallest,
-            )
+            (Search::Found, changes.collect(), found.score, found.is_smallest)
         }
     };
     Otherwise {

@@ -40,11 +40,16 @@ pub(super) fn page(
         })
         .collect();
     let against = match columns {
-        Some(columns) => format!("against {} rows of the bank's own table", columns.background.len()),
+        Some(columns) => format!(
+            "against {} rows of the bank's own table",
+            columns.background.len()
+        ),
         None => "against the same text without its words".to_owned(),
     };
     let how = match method {
-        Method::Kernel if rows.iter().all(|row| row.explanation.exact) => "Shapley values by kernel SHAP, exact",
+        Method::Kernel if rows.iter().all(|row| row.explanation.exact) => {
+            "Shapley values by kernel SHAP, exact"
+        }
         Method::Kernel => "Shapley values by kernel SHAP, sampled",
         Method::Permutation => "Shapley values by sampled orders",
         Method::Gradients => "Integrated gradients",

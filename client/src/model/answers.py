@@ -1,6 +1,6 @@
 """What PyTorch's own modules give for the models of tests.rs: writes answers.json.
 
-    $(scripts/setup-bench-python) client/src/model/answers.py
+    $(scripts/setup-python bench) client/src/model/answers.py
 
 Made with PyTorch 2.13.0. Parameters and inputs are numbers of one formula, on both sides; rows of different lengths go
 through PyTorch one by one, cut to their own length, so that nothing here knows of padding.

@@ -32,8 +32,13 @@ impl Forward for EmbeddingBagForward {
     fn forward(&self, parameters: &[Tensor], inputs: &Tensor, _: &mut Dropout) -> Result<Tensor, TchError> {
         let mut arrays = Arrays::of(parameters);
         let tokens = inputs.f_to_kind(Kind::Int64)?;
-        let (rows, length) = tokens.size2()?;
-        let starts = Tensor::f_arange(rows, (Kind::Int64, tokens.device()))?.f_mul_scalar(length)?;
+        let (_, length) = tokens.size2()?;
+        // 0, `length`, ...: made of the rows and not of their number, which a trace of this would keep.
+        let ones = tokens.f_select(1, 0)?.f_ones_like()?;
+        let starts = ones
+            .f_cumsum(0, Kind::Int64)?
+            .f_sub_scalar(1)?
+            .f_mul_scalar(length)?;
         let (mut values, ..) = Tensor::f_embedding_bag_padding_idx(
             arrays.next(),
             &tokens.f_flatten(0, 1)?,

@@ -200,6 +200,16 @@ impl Network {
 }
 
 impl Parameters {
+    /// The same with each array in memory of its own: of a view all of the vector would be saved.
+    pub(crate) fn apart(mut self) -> Result<Self, TchError> {
+        for view in &mut self.views {
+            let mut own = view.f_empty_like()?;
+            own.f_copy_(view)?;
+            *view = own;
+        }
+        Ok(self)
+    }
+
     /// The vector itself, shape `[manifest.total()]`: who writes into it changes the arrays.
     pub(crate) fn flat(&self) -> &Tensor {
         &self.flat

@@ -52,15 +52,18 @@ impl Forward for RecurrentForward {
         let mut arrays = Arrays::of(parameters);
         let (steps, units) = (to_i64(self.steps), i64::from(self.spec.units));
         let mut values = inputs.f_view([-1, steps, to_i64(self.width)])?;
-        let (rows, place) = (values.size()[0], (Kind::Int64, values.device()));
+        let place = (Kind::Int64, values.device());
         let missing = missing(&values)?;
-        let shorter = rows > 0 && missing.f_max()?.f_int64_value(&[])? > 0;
+        let shorter = values.numel() > 0 && missing.f_max()?.f_int64_value(&[])? > 0;
         if shorter {
             let from = Tensor::f_arange(steps, place)?.f_unsqueeze(0)?.f_add(&missing)?;
             let from = from.f_remainder(steps)?.f_unsqueeze(2)?;
             values = values.f_gather(1, &from.f_expand([-1, -1, to_i64(self.width)], false)?, false)?;
         }
-        let zeros = Tensor::f_zeros([1, rows, units], (Kind::Float, values.device()))?;
+        // `[1, rows, units]`, made of the rows and not of their number, which a trace of this would keep.
+        let zeros = values.f_select(1, 0)?.f_select(1, 0)?.f_zeros_like()?;
+        let zeros = zeros.f_reshape([1, -1, 1])?;
+        let zeros = zeros.f_expand([1, -1, units], false)?.f_contiguous()?;
         let training = parameters.iter().any(Tensor::requires_grad);
         for _ in 0..self.spec.layers {
             let arrays = arrays.several(4);

@@ -63,15 +63,15 @@ impl TransformerForward {
                     parts.push(arrays.next().f_addcmul(&columns, weight)?);
                 }
                 if !categories.is_empty() {
-                    let starts: Vec<i64> = categories
-                        .iter()
-                        .scan(0, |next, values| {
-                            let start = *next;
-                            *next += to_i64(*values);
-                            Some(start)
-                        })
-                        .collect();
-                    let starts = Tensor::f_from_slice(&starts)?.f_to_device(inputs.device())?;
+                    // Made by an operator each: a trace of this holds operators, and not what is copied into a tensor.
+                    let place = (Kind::Int64, inputs.device());
+                    let starts = categories.iter().scan(0, |next, values| {
+                        let start = *next;
+                        *next += to_i64(*values);
+                        Some(Tensor::f_full([1], start, place))
+                    });
+                    let starts: Vec<Tensor> = starts.collect::<Result<_, _>>()?;
+                    let starts = Tensor::f_cat(&starts, 0)?;
                     let values = inputs.f_narrow(1, to_i64(numbers), to_i64(categories.len()))?;
                     let values = values.f_to_kind(Kind::Int64)?.f_add(&starts)?;
                     parts.push(Tensor::f_embedding(arrays.next(), &values, -1, false, false)?);
@@ -108,18 +108,17 @@ impl TransformerForward {
         values: &Tensor,
         attended: Option<&Tensor>,
     ) -> Result<Tensor, TchError> {
-        let (rows, tokens, dimension) = values.size3()?;
+        let (_, tokens, dimension) = values.size3()?;
         let heads = i64::from(self.spec.heads);
         let parts = arrays.linear(values)?;
-        let parts = parts.f_view([rows, tokens, 3, heads, dimension / heads])?;
+        // -1: a trace of this takes any number of rows.
+        let parts = parts.f_view([-1, tokens, 3, heads, dimension / heads])?;
         let parts = parts.f_permute([2, 0, 3, 1, 4])?;
         let [query, key, value] = [0, 1, 2].map(|part| parts.f_select(0, part));
         let attending = Tensor::f_scaled_dot_product_attention(
             &query?, &key?, &value?, attended, 0.0, false, None, false,
         )?;
-        let attending = attending
-            .f_transpose(1, 2)?
-            .f_reshape([rows, tokens, dimension])?;
+        let attending = attending.f_transpose(1, 2)?.f_reshape([-1, tokens, dimension])?;
         arrays.linear(&attending)
     }
 }

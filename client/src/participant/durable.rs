@@ -42,7 +42,7 @@ pub(super) fn beside(path: &Path, extension: &str) -> PathBuf {
 }
 
 /// Writes a new file beside `path`, durably; what an earlier crash left there is replaced.
-pub(super) fn stage(path: &Path, mode: u32, content: &[u8]) -> Result<PathBuf, FileError> {
+pub(crate) fn stage(path: &Path, mode: u32, content: &[u8]) -> Result<PathBuf, FileError> {
     let staged = beside(path, "new");
     wipe(&staged)?;
     create(&staged, mode, |file| file.write_all(content))?;
@@ -76,7 +76,7 @@ pub(super) fn settle(file: &File, path: &Path) -> Result<(), FileError> {
 }
 
 /// Gives a staged file its name, durably.
-pub(super) fn promote(staged: &Path, path: &Path) -> Result<(), FileError> {
+pub(crate) fn promote(staged: &Path, path: &Path) -> Result<(), FileError> {
     fs::rename(staged, path).map_err(FileError::at(path))?;
     sync_folder(path)
 }

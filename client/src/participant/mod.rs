@@ -15,7 +15,7 @@ mod home;
 mod jobs;
 mod lock;
 mod masking;
-mod model_files;
+pub(crate) mod model_files;
 mod own;
 mod own_files;
 mod receipts;

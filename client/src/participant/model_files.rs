@@ -41,7 +41,7 @@ struct Description {
     version: u64,
     step: u32,
     state_sha256: String,
-    /// Of `model.safetensors`, so that a reader sees whether the two belong together.
+    /// Of the file that holds the model, so that a reader sees whether the two belong together.
     model_sha256: String,
     /// Groups of parameters that are this bank's own: other banks have other values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -145,25 +145,15 @@ impl ModelFiles {
         if let Some(personal) = personal {
             task.shared().put_personal(personal, &mut parameters);
         }
-        let model = Snapshot {
-            task: state.task,
+        let model = safetensors(task, version, moments, parameters)?;
+        let description = description(
+            task,
             version,
-            parameters,
-            moments: moments.clone(),
-        }
-        .to_bytes(task)?;
-        let inputs = inputs(task, state, moments);
-        let description = Description {
-            task: task.name.clone(),
-            task_sha256: state.task.to_hex(),
-            version,
-            step: state.step,
-            state_sha256: hash.to_hex(),
-            model_sha256: Digest::of(&model).to_hex(),
-            personal: personal.map_or_else(Vec::new, |_| task.training.personal.clone()),
-            label: task.schema.label.clone(),
-            inputs,
-        };
+            state,
+            hash,
+            personal.is_some(),
+            &Digest::of(&model),
+        )?;
         let folder = self.folder_of(task)?;
         let (path, text) = (folder.join("task.toml"), task.canonical_text());
         if !fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
@@ -172,7 +162,6 @@ impl ModelFiles {
         // What is the bank's own says as much about its rows as an update.
         let mode = if personal.is_some() { PRIVATE } else { PUBLIC };
         replace(&folder.join("model.safetensors"), mode, &model)?;
-        let description = serde_json::to_vec_pretty(&description)?;
         Ok(replace(&folder.join("model.json"), PUBLIC, &description)?)
     }
 
@@ -195,7 +184,55 @@ impl ModelFiles {
     }
 }
 
-fn inputs(task: &Task, state: &TaskState, moments: &Moments) -> Vec<Input> {
+/// `model.safetensors`: parameters of the task's model after so many training rounds, with the moments of a state.
+///
+/// # Errors
+/// If they do not have the task's shape.
+pub(crate) fn safetensors(
+    task: &Task,
+    version: u64,
+    moments: &Moments,
+    parameters: Vec<f32>,
+) -> Result<Vec<u8>, SnapshotError> {
+    let snapshot = Snapshot {
+        task: task.hash(),
+        version,
+        parameters,
+        moments: moments.clone(),
+    };
+    snapshot.to_bytes(task)
+}
+
+/// `model.json` of a state whose hash is `hash`, beside a file of the model whose SHA-256 is `model`.
+///
+/// # Errors
+/// If a number has no JSON form.
+pub(crate) fn description(
+    task: &Task,
+    version: u64,
+    state: &TaskState,
+    hash: &Digest,
+    is_personal: bool,
+    model: &Digest,
+) -> Result<Vec<u8>, ModelFileError> {
+    let description = Description {
+        task: task.name.clone(),
+        task_sha256: state.task.to_hex(),
+        version,
+        step: state.step,
+        state_sha256: hash.to_hex(),
+        model_sha256: model.to_hex(),
+        personal: match is_personal {
+            true => task.training.personal.clone(),
+            false => Vec::new(),
+        },
+        label: task.schema.label.clone(),
+        inputs: inputs(task, state),
+    };
+    Ok(serde_json::to_vec_pretty(&description)?)
+}
+
+fn inputs(task: &Task, state: &TaskState) -> Vec<Input> {
     let schema = task.schema.with_found(state.vocabularies.as_ref());
     let columns = &schema.columns;
     // Moments of the columns before one.
@@ -225,8 +262,9 @@ fn inputs(task: &Task, state: &TaskState, moments: &Moments) -> Vec<Input> {
                 // The time since the row before has its own behind the date's.
                 let behind = usize::from(input.kind == InputKind::SincePrevious);
                 let at = moments_before(input.column) + behind;
-                described.mean = moments.mean.get(at).copied();
-                described.std = moments.std.get(at).copied();
+                let moments = state.moments.as_ref();
+                described.mean = moments.and_then(|moments| moments.mean.get(at).copied());
+                described.std = moments.and_then(|moments| moments.std.get(at).copied());
             }
             (InputKind::QuantileBin(bin), Some(ColumnEncoding::Quantiles { bins })) => {
                 let ranges = counts.map(|counts| counts.quantile_ranges(bins));

@@ -12,14 +12,16 @@ use veilsum_protocol::ids::{Digest, Timestamp};
 use veilsum_protocol::log::entry::Entry;
 use veilsum_protocol::log::receipt::RECEIPT_EXTENSION;
 use veilsum_protocol::log::{Receipt, ReceiptError, Witnesses, cosignatures_needed};
+use veilsum_protocol::model::Metrics;
 use veilsum_protocol::roster::Roster;
+use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::wire::canonical::Canonical as _;
 
 /// Ending of the names of receipts that are of results: `round-000012-result.tlog-proof`.
 const OF_RESULT: &str = "-result";
 
 /// A model's place in the log, proven.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Provenance {
     /// Hash of the state that holds the model, hex.
     pub state_sha256: String,
@@ -27,8 +29,14 @@ pub struct Provenance {
     pub round: u64,
     /// The step of the task that the round did.
     pub step: u32,
+    /// What the round computed.
+    #[serde(skip)]
+    pub kind: RoundKind,
     /// Banks in the sum.
     pub survivors: u16,
+    /// The consortium's figures of the model that the round began with; of a round that evaluates, that is this one.
+    #[serde(skip)]
+    pub metrics: Option<Metrics>,
     /// Position of the result in the log.
     pub entry: u64,
     /// Entries under the signed head that proves it.
@@ -112,7 +120,9 @@ impl Provenance {
                 state_sha256: state.to_hex(),
                 round: result.round.0,
                 step: result.step,
+                kind: result.kind,
                 survivors: result.survivors,
+                metrics: result.metrics,
                 entry: proven.index,
                 log_entries: head.size,
                 log_root: head.root.to_hex(),

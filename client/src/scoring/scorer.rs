@@ -81,6 +81,7 @@ pub struct Scorer {
     /// A tensor is used by one thread at a time: those that are idle now.
     parameters: Mutex<Vec<Parameters>>,
     values: Vec<f32>,
+    is_personal: bool,
 }
 
 impl Scorer {
@@ -126,12 +127,28 @@ impl Scorer {
             runtime,
             parameters: Mutex::default(),
             values,
+            is_personal: personal.is_some(),
         })
+    }
+
+    /// Whether the bank's personal parameters are in it.
+    pub fn is_personal(&self) -> bool {
+        self.is_personal
     }
 
     /// The schema, with the values that the banks have found.
     pub fn schema(&self) -> &Schema {
         self.asked.schema()
+    }
+
+    /// The family of the model, with its sizes.
+    pub fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// The parameters in the order of the family's manifest, personal ones in the place of model 0's.
+    pub fn parameters(&self) -> &[f32] {
+        &self.values
     }
 
     /// What a model of it predicts.

@@ -7,6 +7,7 @@ mod answer;
 mod asking;
 mod column;
 pub(crate) mod decision_key;
+mod grounds;
 mod kept;
 mod key_file;
 mod served;

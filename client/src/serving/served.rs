@@ -1,11 +1,15 @@
 //! A model in service: what it says of itself, and a batch of requests through the scorer.
 
 use veilsum_protocol::task::Task;
-use veilsum_serving::{Batch, Card, Data, Model, Provenance, RowProblem, Tensor};
+use veilsum_serving::{
+    Batch, Card, Data, Explanation, Model, NotExplained, Provenance, Question, RowProblem, Tensor,
+};
 
 use super::answer::Answer;
 use super::asking::Asking;
+use super::grounds::Why;
 use crate::data::{At, DataError};
+use crate::explaining::{ExplainError, Explainer};
 use crate::scoring::{self, Scorer, ScorerError};
 
 /// A scorer with its card.
@@ -14,6 +18,7 @@ pub struct ServedModel {
     scorer: Scorer,
     asking: Asking,
     answer: Answer,
+    why: Option<Why>,
 }
 
 impl ServedModel {
@@ -38,6 +43,16 @@ impl ServedModel {
             scorer,
             asking,
             answer,
+            why: None,
+        }
+    }
+
+    /// The same with explanations.
+    #[must_use]
+    pub(super) fn explained(self, why: Why) -> Self {
+        Self {
+            why: Some(why),
+            ..self
         }
     }
 
@@ -100,5 +115,28 @@ impl Model for ServedModel {
 
     fn score(&self, rows: &Batch) -> Result<Vec<Tensor>, RowProblem> {
         Ok(self.answer.tensors(self.scores(rows)?))
+    }
+
+    fn explain(&self, rows: &Batch, question: &Question<'_>) -> Result<Vec<Explanation>, NotExplained> {
+        let Some(why) = self.why.as_ref().filter(|_| !self.asking.is_image()) else {
+            return Err(NotExplained::Wish(ExplainError::Images.to_string()));
+        };
+        let (records, of) = self
+            .asking
+            .records(rows.tensors(), rows.rows(), 0)
+            .map_err(NotExplained::Row)?;
+        let refused = |error: ExplainError| match error {
+            ExplainError::Scorer(error) => NotExplained::Row(told(&error, &of)),
+            ExplainError::Late => NotExplained::Late,
+            error @ ExplainError::Table(_) => NotExplained::Unable(format!(
+                "the rows to compare with cannot be read, and the bank's operator must look at them: {error}"
+            )),
+            other => NotExplained::Wish(other.to_string()),
+        };
+        let grounds = why.grounds(&self.scorer).map_err(&refused)?;
+        let explained = Explainer::new(&self.scorer, &grounds)
+            .explain(&records, question.wishes, Some(question.until))
+            .map_err(&refused)?;
+        Ok(explained.into_iter().map(|row| row.explanation).collect())
     }
 }

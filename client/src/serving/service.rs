@@ -14,6 +14,7 @@ use veilsum_protocol::ids::Digest;
 use veilsum_serving::{Callers, DecisionLog, Server, Serving, Settings};
 
 use super::decision_key;
+use super::grounds::AllGrounds;
 use super::kept::{KEPT, Kept};
 use super::key_file::KeyFile;
 use super::shelf::{Found, Shelf, ShelfError};
@@ -83,6 +84,8 @@ async fn serve(
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<(), ServeError> {
     let (key_file, keys) = KeyFile::read(&settings)?;
+    let source = app::source(shelf.config(), runtime)?;
+    let grounds = Arc::new(AllGrounds::new(source, settings.explaining.background));
     let callers = Callers::new(keys, settings.quota);
     let decisions = decisions(dir, &settings)?;
     let serving = Serving::new(settings, callers, decisions).map_err(|problem| ServeError::Content {
@@ -102,6 +105,7 @@ async fn serve(
         shelf: Arc::new(shelf),
         kept: Arc::new(Kept::of(dir)),
         key_file,
+        grounds,
         runtime,
         taken: BTreeMap::new(),
         told: BTreeMap::new(),
@@ -138,6 +142,7 @@ struct Known {
     shelf: Arc<Shelf>,
     kept: Arc<Kept>,
     key_file: Option<KeyFile>,
+    grounds: Arc<AllGrounds>,
     runtime: Runtime,
     /// The state of each task's model that is served, by the task's name.
     taken: BTreeMap<String, Digest>,
@@ -185,6 +190,7 @@ impl Known {
     ) -> Result<(), ServeError> {
         let (name, version, state) = (found.task.name.clone(), found.version(), found.state);
         let (shelf, kept, runtime) = (Arc::clone(&self.shelf), Arc::clone(&self.kept), self.runtime);
+        let grounds = Arc::clone(&self.grounds);
         let is_first = !self.taken.contains_key(&name);
         let made = beside(move || {
             let mut earlier = Vec::new();
@@ -194,11 +200,11 @@ impl Known {
                     .then(|| shelf.kept(&kept, &found.task, &version, runtime))
                     .and_then(Result::ok)
                     .flatten();
-                earlier.extend(model);
+                earlier.extend(model.map(|(model, state)| model.explained(grounds.why(&found.task, &state))));
             }
             let (model, state) = shelf.model(&found, runtime)?;
             kept.keep(&found, &state)?;
-            Ok::<_, ShelfError>((earlier, model))
+            Ok::<_, ShelfError>((earlier, model.explained(grounds.why(&found.task, &state))))
         });
         let published = made
             .await?

@@ -46,7 +46,7 @@ pub enum ShelfError {
     },
     /// The log does not prove the model.
     #[error(
-        "the model of task {task} is not served: {error}. To serve models that the log does not prove, say why in policy.toml: [serving] with unproven_models = \"the reason\""
+        "the model of task {task} is not served, explained or exported: {error}. To use models that the log does not prove, say why in policy.toml: [serving] with unproven_models = \"the reason\""
     )]
     Unproven {
         /// The task's name.
@@ -234,11 +234,12 @@ impl Shelf {
         task: &Task,
         version: &str,
         runtime: Runtime,
-    ) -> Result<Option<ServedModel>, ShelfError> {
-        match self.kept_scorer(kept, task, version, runtime)? {
-            Some((found, scorer, _)) => served(&found, scorer).map(Some),
-            None => Ok(None),
-        }
+    ) -> Result<Option<(ServedModel, TaskState)>, ShelfError> {
+        let Some((found, state)) = self.found_in(kept, task, version)? else {
+            return Ok(None);
+        };
+        let scorer = self.of_state(&found, &state, runtime)?;
+        Ok(Some((served(&found, scorer)?, state)))
     }
 
     /// A version of a task's model, with the state that holds it: the latest, or one of those that `serve` keeps in the bank's folder `dir`. `None` if it is
@@ -256,21 +257,58 @@ impl Shelf {
         if latest.version() == version {
             return self.scorer(latest, runtime).map(Some);
         }
-        let kept = Kept::of(dir);
-        if !kept.versions(&latest.task)?.iter().any(|other| other == version) {
+        if !self
+            .kept_versions(dir, &latest.task)?
+            .iter()
+            .any(|other| other == version)
+        {
             return Ok(None);
         }
-        let found = self.kept_scorer(&kept, &latest.task, version, runtime)?;
+        let found = self.kept_scorer(dir, &latest.task, version, runtime)?;
         Ok(found.map(|(_, scorer, state)| (scorer, state)))
     }
 
-    fn kept_scorer(
+    /// The versions of a task that were in service, the oldest first.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn kept_versions(&self, dir: &Path, task: &Task) -> Result<Vec<String>, ShelfError> {
+        Ok(Kept::of(dir).versions(task)?)
+    }
+
+    /// One of these versions as a scorer, with the checks of [`model`](Self::model) and the state that holds it; `dir` is the bank's folder.
+    ///
+    /// # Errors
+    /// As [`model`](Self::model).
+    pub fn kept_scorer(
         &self,
-        kept: &Kept,
+        dir: &Path,
         task: &Task,
         version: &str,
         runtime: Runtime,
     ) -> Result<Option<(Found, Scorer, TaskState)>, ShelfError> {
+        let Some((found, state)) = self.found_in(&Kept::of(dir), task, version)? else {
+            return Ok(None);
+        };
+        let scorer = self.of_state(&found, &state, runtime)?;
+        Ok(Some((found, scorer, state)))
+    }
+
+    /// Why the bank takes models that the log does not prove, if its policy says so.
+    ///
+    /// # Errors
+    /// If the policy cannot be read.
+    pub fn unproven_reason(&self) -> Result<Option<String>, ShelfError> {
+        let rules = app::policy(&self.config).rules()?;
+        Ok(rules.policy().unproven_models.clone())
+    }
+
+    fn found_in(
+        &self,
+        kept: &Kept,
+        task: &Task,
+        version: &str,
+    ) -> Result<Option<(Found, TaskState)>, ShelfError> {
         let Some((state, hash, place)) = kept.load(task, version)? else {
             return Ok(None);
         };
@@ -282,11 +320,7 @@ impl Shelf {
             proven,
         };
         // Under the round of its own proof alone.
-        if found.version() != version {
-            return Ok(None);
-        }
-        let scorer = self.of_state(&found, &state, runtime)?;
-        Ok(Some((found, scorer, state)))
+        Ok((found.version() == version).then_some((found, state)))
     }
 
     fn of_state(&self, found: &Found, state: &TaskState, runtime: Runtime) -> Result<Scorer, ShelfError> {

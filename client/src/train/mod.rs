@@ -15,9 +15,9 @@ mod shuffle;
 pub use checkpoint::{Between, Checkpoint};
 pub use error::TrainError;
 pub(crate) use evaluate::predict_batch;
-pub(crate) use rows::append;
 pub use evaluate::{ByGroup, evaluate, evaluate_by_group, predict};
 pub use job::{Keep, Progress, Start, Trained, TrainingJob, train, train_from};
+pub(crate) use rows::append;
 pub use runtime::{DeviceChoice, Runtime, RuntimeError};
 
 #[cfg(test)]

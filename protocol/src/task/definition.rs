@@ -214,6 +214,11 @@ impl Task {
         describe::task(self)
     }
 
+    /// The model in a few words, as [`Task::describe`] has it: its family and its sizes.
+    pub fn model_in_words(&self) -> String {
+        describe::model(&self.model)
+    }
+
     /// What is another in this task than in an `earlier` one, by the meaning of its keys.
     pub fn changes_since(&self, earlier: &Self) -> Changes {
         Changes::between(earlier, self)

@@ -259,7 +259,7 @@ fn judged_by(groups: &Groups) -> String {
     )
 }
 
-fn model(spec: &ModelSpec) -> String {
+pub(super) fn model(spec: &ModelSpec) -> String {
     match spec {
         ModelSpec::Logistic => "a logistic regression".to_owned(),
         ModelSpec::Mlp(mlp) => {

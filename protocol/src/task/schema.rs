@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::model::{InputShape, Target, Vocabularies};
 
-use super::{Cycle, DateColumn, Scale, Sequence, TaskError, canonical, schema_file};
+use super::{Cycle, DateColumn, Scale, Sequence, TaskError, canonical, describe, schema_file};
 
 pub use image::ImageColumn;
 pub use merges::{Merges, WrongMerge};
@@ -60,6 +60,11 @@ pub struct Column {
 }
 
 impl Column {
+    /// What is read of it, and what the model is given, in one line, as [`Task::describe`](super::Task::describe) has it.
+    pub fn in_words(&self) -> String {
+        describe::column(self)
+    }
+
     /// The columns of the table that it is read from.
     pub fn cells(&self) -> &[String] {
         if self.steps.is_empty() {

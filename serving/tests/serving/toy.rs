@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use serde_json::{Value, json};
 use veilsum_serving::{
-    Amount, Asking, Batch, Card, Data, Datatype, Explanation, Model, NotExplained, Provenance, RowProblem,
+    Amount, Batch, Card, Data, Datatype, Explanation, Model, NotExplained, Provenance, Question, RowProblem,
     Tensor, TensorSpec,
 };
 
@@ -138,8 +138,8 @@ impl Model for Linear {
     }
 
     /// What age adds, against an age of 0; the rest is the base.
-    fn explain(&self, rows: &Batch, asking: &Asking<'_>) -> Result<Vec<Explanation>, NotExplained> {
-        if asking.wishes.output.is_some() {
+    fn explain(&self, rows: &Batch, question: &Question<'_>) -> Result<Vec<Explanation>, NotExplained> {
+        if question.wishes.output.is_some() {
             return Err(NotExplained::Wish("found an output, expected none".to_owned()));
         }
         let scored = self.score(rows).map_err(NotExplained::Row)?;
@@ -154,7 +154,7 @@ impl Model for Linear {
             Explanation {
                 score: *score,
                 base: score - amount,
-                method: asking.wishes.method,
+                method: question.wishes.method,
                 exact: true,
                 residual: 0.0,
                 features: vec![Amount {

@@ -8,6 +8,7 @@ mod scene;
 
 mod asked;
 mod explained;
+mod exported;
 mod http;
 mod monitored;
 mod proven;
