@@ -93,6 +93,11 @@ impl Asked {
         &self.columns
     }
 
+    /// The bank's rules for them.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// The schema, with the values that the banks have found.
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema

@@ -10,6 +10,9 @@ mod otherwise;
 mod output;
 mod page;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::ExplainError;
 pub use explainer::{Explainer, RowExplained};
 pub use grounds::{Grounds, spread};

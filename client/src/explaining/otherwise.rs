@@ -101,6 +101,10 @@ fn moves(output: Output<'_>, at: usize, columns: &Columns, wishes: &ExplainWishe
     if held.into_iter().any(|name| *name == feature.name) {
         return Moves::Fixed;
     }
+    // What a rule makes of a column's cells is known, what it was made of is not.
+    if output.scorer.is_ruled(&feature.name) {
+        return Moves::Fixed;
+    }
     let schema = output.scorer.schema();
     let column = schema.columns.iter().find(|column| column.name == feature.name);
     match (&feature.kind, column.map(|column| &column.kind)) {

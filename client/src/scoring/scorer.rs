@@ -151,6 +151,11 @@ impl Scorer {
         &self.values
     }
 
+    /// Whether a rule of the bank's policy changes the cells of a column before they are read.
+    pub fn is_ruled(&self, column: &str) -> bool {
+        self.asked.rules().policy().columns.contains_key(column)
+    }
+
     /// What a model of it predicts.
     pub fn target(&self) -> Target {
         self.target
