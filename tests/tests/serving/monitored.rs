@@ -298,8 +298,8 @@ fn watched(scene: &Scene, bank: &Path, client: &dyn Fn(&[&str], i32) -> String) 
         ],
     );
     assert!(text.contains("default-src 'none'") && !text.contains("<script") && !text.contains("src="));
-    if let Ok(kept) = std::env::var("VEILSUM_KEEP_PAGE") {
-        fs::copy(&page, kept).unwrap();
+    if let Some(folder) = std::env::var_os("VEILSUM_PAGES") {
+        fs::copy(&page, Path::new(&folder).join("monitor-tiny.html")).unwrap();
     }
 
     has(
