@@ -368,7 +368,7 @@ pub(super) fn favoured(group: &GroupReport, favoured: &str) -> Picture {
     Picture::new(
         title.clone(),
         format!(
-            "Over all windows, the share of each group with {favoured}. {}.",
+            "Over all windows, the share of each group with {favoured}; {}.",
             group.whole.words()
         ),
         svg(WIDTH, height, &title, &format!("{}.", spoken.join("; ")), &inside),

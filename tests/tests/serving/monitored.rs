@@ -268,7 +268,7 @@ fn watched(scene: &Scene, bank: &Path, client: &dyn Fn(&[&str], i32) -> String) 
     assert!(
         found["remarks"]
             .to_string()
-            .contains("1 rows of the outcomes are of no decision")
+            .contains("of no decision that was looked at: 1.")
     );
     let groups = |at: usize| {
         let group = &found["groups"][at];
