@@ -60,7 +60,7 @@ impl Steps {
         let inside = [self.watch, self.act]
             .iter()
             .all(|value| (0.0..=100.0).contains(value));
-        if inside && (self.watch <= self.act) == rising || inside && self.watch == self.act {
+        if inside && (self.watch == self.act || (self.watch < self.act) == rising) {
             return Ok(());
         }
         Err(Invalid::Limit {

@@ -10,8 +10,9 @@ use crate::quality::Quality;
 use crate::sample::{Invalid, Named, Predictions, Sample, Values};
 use crate::window::{Span, Window};
 
-/// Bins of equal width of a histogram for people.
-const DRAWN_BINS: usize = 40;
+/// Bins of equal width of a histogram for people: few rows would leave many of them empty.
+const LEAST_BINS: usize = 8;
+const MOST_BINS: usize = 40;
 /// Named in the words of an alert.
 const CALIBRATION: &str = "calibration";
 
@@ -219,11 +220,18 @@ fn drawn(baseline: &Baseline, now: &Named) -> Option<Histogram> {
     if to <= from {
         to = from + 1.0;
     }
+    let fewer = baseline
+        .counts()
+        .iter()
+        .sum::<u64>()
+        .min(u64::try_from(values.len()).unwrap_or(u64::MAX));
+    let bins = usize::try_from(2 * fewer.isqrt()).unwrap_or(MOST_BINS);
+    let bins = bins.clamp(LEAST_BINS, MOST_BINS);
     Some(Histogram {
         from,
         to,
-        reference: baseline.histogram((from, to), DRAWN_BINS),
-        current: histogram(values, (from, to), DRAWN_BINS),
+        reference: baseline.histogram((from, to), bins),
+        current: histogram(values, (from, to), bins),
     })
 }
 

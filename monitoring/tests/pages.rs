@@ -142,8 +142,8 @@ fn eight_weeks_of_a_model_whose_customers_change() {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("<b>"));
-    if let Ok(kept) = std::env::var("VEILSUM_KEEP_PAGE") {
-        std::fs::write(kept, page).unwrap();
+    if let Some(folder) = std::env::var_os("VEILSUM_PAGES") {
+        std::fs::write(std::path::Path::new(&folder).join("monitor.html"), page).unwrap();
     }
 }
 

@@ -66,9 +66,15 @@ impl Verdict {
     pub fn of(ledger: &Ledger) -> Self {
         let files = ledger.files();
         let last = files.last().map(|(number, _)| *number);
-        let looked = files
-            .iter()
-            .map(|(number, path)| look(ledger, *number, path, Some(*number) == last));
+        let looked = files.iter().map(|(number, path)| {
+            let is_last = Some(*number) == last;
+            let verdict = look(ledger, *number, path, is_last);
+            match verdict.state {
+                // A record that was just being written is whole by now.
+                FileState::Torn { .. } if is_last => look(ledger, *number, path, is_last),
+                _ => verdict,
+            }
+        });
         let numbers = files.iter().map(|(number, _)| *number);
         let missing = numbers.clone().zip(numbers.skip(1)).filter_map(|(before, next)| {
             let (from, to) = (before.saturating_add(1), next.saturating_sub(1));

@@ -197,7 +197,7 @@ fn rows_of_a_table_come_back_through_the_log_under_the_banks_rules() {
         LeftOut {
             unreadable: 1,
             unknown_outcomes: 4,
-            ambiguous: 1,
+            ambiguous: 2,
         }
     );
     let none = Gathering::new(&scorer, None, &["age".to_owned()]).err().unwrap();

@@ -317,19 +317,19 @@ impl LeftOut {
         let mut words = Vec::new();
         if self.unreadable > 0 {
             words.push(format!(
-                "{} rows in the log cannot be read under policy.toml and schema as they are now, and are left out.",
+                "Rows in the log that cannot be read under policy.toml and schema as they are now, and are left out: {}.",
                 self.unreadable
             ));
         }
         if self.unknown_outcomes > 0 {
             words.push(format!(
-                "{} rows of the outcomes are of no decision that was looked at.",
+                "Rows of the outcomes that are of no decision that was looked at: {}.",
                 self.unknown_outcomes
             ));
         }
         if self.ambiguous > 0 {
             words.push(format!(
-                "{} rows have an outcome whose id several requests have; which one it is of nobody can tell, and they count as without.",
+                "Rows with an outcome whose id several requests have, so that nobody can tell of which it is, and which count as without: {}.",
                 self.ambiguous
             ));
         }

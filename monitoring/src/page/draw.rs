@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 use veilsum_pictures::Picture;
-use veilsum_pictures::bars::{self, Bar};
+use veilsum_pictures::bars::{Bar, draw as draw_bars};
 use veilsum_pictures::frame::{Axis, Frame, HEIGHT, WIDTH, number, svg, text, ticks};
 
-use crate::bins::Bins;
+use crate::bins::{self, Bins};
 use crate::level::Limits;
 use crate::monitor::{GroupReport, Histogram, Moved, Report};
 use crate::quality::Quality;
@@ -21,6 +21,10 @@ const NAMED: usize = 4;
 /// Bins of a category that are drawn: those that moved the most.
 const MOST_BARS: usize = 7;
 const LONGEST: usize = 16;
+/// Of a letter, about.
+const LETTER: f64 = 7.6;
+/// Lines that are nearer have their words together.
+const NEAR: f64 = 17.0;
 
 /// The windows from left to right, and values from `low` to `high`.
 struct Windows<'a> {
@@ -54,8 +58,8 @@ impl<'a> Windows<'a> {
                 @for (place, name) in self.names.iter().enumerate().step_by(step) {
                     @let at = self.frame.x.at(place as f64);
                     line x1=(number(at)) y1=(number(bottom)) x2=(number(at)) y2=(number(bottom + 4.0)) {}
-                    @let room = (at - left).min(right - at);
-                    @let anchor = if room >= 45.0 { "middle" } else if at - left < right - at { "start" } else { "end" };
+                    @let half = LETTER * short(name).chars().count() as f64 / 2.0;
+                    @let (at, anchor) = if at + half > WIDTH - 2.0 { (WIDTH - 2.0, "end") } else { (at, "middle") };
                     (text(at, bottom + 18.0, anchor, "p-soft", &short(name)))
                 }
             }
@@ -78,7 +82,7 @@ impl<'a> Windows<'a> {
         let at = self.frame.y.at(value);
         html! {
             line.p-line.p-thin.p-dashed x1=(number(left)) y1=(number(at)) x2=(number(right)) y2=(number(at)) {}
-            (text(right - 2.0, at - 5.0, "end", "p-soft p-halo", words))
+            (text(left + 4.0, at - 5.0, "start", "p-soft p-halo", words))
         }
     }
 }
@@ -97,6 +101,8 @@ pub(super) fn over_time(report: &Report, moved: &[&Moved], limits: &Limits) -> O
     let most = lines.iter().flat_map(|moved| points(moved)).map(|(_, psi)| psi);
     let most = most.fold(limits.psi.act * 1.15, f64::max);
     let windows = Windows::of(report, (0.0, most * 1.06));
+    let y = windows.frame.y;
+    let is_near = (y.at(limits.psi.watch) - y.at(limits.psi.act)).abs() < NEAR;
     let names: Vec<String> = lines.iter().map(|moved| short(&moved.name)).collect();
     let classes: Vec<String> = CLASSES.iter().map(|class| format!("p-line {class}")).collect();
     let legend: Vec<(&str, &str)> = classes
@@ -106,8 +112,8 @@ pub(super) fn over_time(report: &Report, moved: &[&Moved], limits: &Limits) -> O
         .collect();
     let inside = html! {
         (windows.grid(&Axis::of("PSI")))
-        (windows.mark(limits.psi.watch, "watch"))
-        (windows.mark(limits.psi.act, "act"))
+        (windows.mark(limits.psi.watch, if is_near { "" } else { "watch" }))
+        (windows.mark(limits.psi.act, if is_near { "watch and act" } else { "act" }))
         @for (moved, class) in lines.iter().zip(CLASSES).rev() { (windows.line(&points(moved), class)) }
         (windows.frame.legend(&legend))
     };
@@ -178,7 +184,7 @@ fn numbers(moved: &Moved, histogram: &Histogram, title: String, caption: String)
         (frame.line(now.iter().copied(), "p-line p-thin p-main"))
         (frame.legend(&[("p-line p-second", "reference"), ("p-line p-main", "decisions")]))
     };
-    let mean = |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.4}"));
+    let mean = |value: Option<f64>| value.map_or("none".to_owned(), bins::short);
     let means = format!(
         "Mean of the reference {}, of the decisions {}",
         mean(moved.baseline.mean()),
@@ -220,7 +226,7 @@ fn categories(moved: &Moved, title: String, caption: String) -> Picture {
         .iter()
         .flat_map(|(name, before, now)| [bar(name, *before, "p-bar p-faint"), bar("", *now, "p-bar p-main")])
         .collect();
-    let (inside, height) = bars::draw(&drawn, 1.0, &Axis::percent("share of rows"), None);
+    let (inside, height) = draw_bars(&drawn, 1.0, &Axis::percent("share of rows"), None);
     let spoken: Vec<String> = bins
         .iter()
         .map(|(name, before, now)| {
@@ -353,7 +359,7 @@ pub(super) fn favoured(group: &GroupReport, favoured: &str) -> Picture {
         .collect();
     let most = bars.iter().filter_map(|bar| bar.value).fold(0.0, f64::max);
     let mark = (most > 0.0).then_some((0.8 * most, "four fifths of the highest"));
-    let (inside, height) = bars::draw(&bars, 1.0, &Axis::percent("favoured"), mark);
+    let (inside, height) = draw_bars(&bars, 1.0, &Axis::percent("favoured"), mark);
     let spoken: Vec<String> = bars
         .iter()
         .map(|bar| format!("{}: {}", bar.name, bar.words))
@@ -362,7 +368,7 @@ pub(super) fn favoured(group: &GroupReport, favoured: &str) -> Picture {
     Picture::new(
         title.clone(),
         format!(
-            "Over all windows, the share of each group with {favoured}. {}.",
+            "Over all windows, the share of each group with {favoured}; {}.",
             group.whole.words()
         ),
         svg(WIDTH, height, &title, &format!("{}.", spoken.join("; ")), &inside),

@@ -1,13 +1,16 @@
 //! What the pictures show, in numbers.
 
 use maud::{Markup, html};
+use veilsum_protocol::model::Figure;
 
-use crate::level::Level;
+use crate::level::{Alert, Level};
 use crate::monitor::{GroupReport, Moved, Report, chance_in_words};
 use crate::quality::Quality;
 
 /// Windows of a table with a column for each; the latest.
 const MOST_WINDOWS: usize = 12;
+/// Alerts that are told at once.
+const MOST_ALERTS: usize = 10;
 
 /// The columns, those that moved the most in any window first.
 pub(super) fn by_drift(report: &Report) -> Vec<&Moved> {
@@ -46,22 +49,32 @@ pub(super) fn alerts(report: &Report) -> Markup {
             @if alerts.is_empty() {
                 p { "None: every window with rows enough is steady." }
             } @else {
-                (scrolled("Alerts", html! {
-                    table {
-                        thead { tr { th scope="col" { "level" } th scope="col" { "window" } th scope="col" { "of" } th scope="col" { "found" } } }
-                        tbody {
-                            @for alert in alerts {
-                                tr {
-                                    td { (level(Some(alert.level))) } td { (alert.window) }
-                                    th scope="row" { (alert.about) } td { (alert.words) }
-                                }
-                            }
-                        }
-                    }
-                }))
+                (told(alerts.get(..MOST_ALERTS).unwrap_or(&alerts)))
+                @if let Some(more) = alerts.get(MOST_ALERTS..).filter(|more| !more.is_empty()) {
+                    details { summary { (more.len()) " more" } (told(more)) }
+                }
             }
         }
     }
+}
+
+fn told(alerts: &[&Alert]) -> Markup {
+    scrolled(
+        "Alerts",
+        html! {
+            table {
+                thead { tr { th scope="col" { "level" } th scope="col" { "window" } th scope="col" { "of" } th scope="col" { "found" } } }
+                tbody {
+                    @for alert in alerts {
+                        tr {
+                            td { (level(Some(alert.level))) } td.whole { (alert.window) }
+                            th scope="row" { (alert.about) } td { (alert.words) }
+                        }
+                    }
+                }
+            }
+        },
+    )
 }
 
 pub(super) fn windows(report: &Report) -> Markup {
@@ -73,7 +86,7 @@ pub(super) fn windows(report: &Report) -> Markup {
                     tr {
                         th scope="col" { "window" } th.number scope="col" { "rows" }
                         @for moved in &report.scores { th.number scope="col" { "PSI of the " (moved.name) } th.number scope="col" { "KS" } th.number scope="col" { "p" } }
-                        th scope="col" { "level" }
+                        th scope="col" { "highest level" }
                     }
                 }
                 tbody {
@@ -98,16 +111,16 @@ pub(super) fn columns(report: &Report, moved: &[&Moved]) -> Markup {
     let skipped = report.windows.len().saturating_sub(MOST_WINDOWS);
     html! {
         p.note {
-            "The index of each column by window"
-            @if skipped > 0 { ", of the latest " (MOST_WINDOWS) }
-            "; in brackets over all of them, and the share of missing values."
+            "The index of each column over all windows, and by window, the latest first"
+            @if skipped > 0 { " (of " (report.windows.len()) " the latest " (MOST_WINDOWS) ")" }
+            "; missing: the share of rows without a value."
         }
         (scrolled("Stability index by column and window", html! {
             table {
                 thead {
                     tr {
                         th scope="col" { "column" } th.number scope="col" { "all" } th.number scope="col" { "missing" }
-                        @for window in report.windows.iter().skip(skipped) { th.number scope="col" { (window.name) } }
+                        @for window in report.windows.iter().skip(skipped).rev() { th.number.whole scope="col" { (window.name) } }
                     }
                 }
                 tbody {
@@ -116,7 +129,7 @@ pub(super) fn columns(report: &Report, moved: &[&Moved]) -> Markup {
                             th scope="row" { (column.name) }
                             td.number { (format!("{:.3}", column.whole.psi)) }
                             td.number { (format!("{:.1} %", 100.0 * column.whole.missing)) }
-                            @for drift in column.windows.iter().skip(skipped) {
+                            @for drift in column.windows.iter().skip(skipped).rev() {
                                 td.number.(drift.level.map_or("faint", Level::word)) { (format!("{:.3}", drift.psi)) }
                             }
                         }
@@ -132,17 +145,18 @@ pub(super) fn quality(report: &Report) -> Markup {
         .quality
         .iter()
         .flat_map(|quality| quality.figures.keys().copied())
+        // What came is that already.
+        .filter(|key| *key != Figure::PositiveShare.key())
         .collect();
     let row = |name: &str, quality: &Quality| {
         let (low, high) = quality.interval;
         html! {
             tr {
-                th scope="row" { (name) } td.number { (quality.rows) }
+                th scope="row" { (name) } td { (level(quality.level)) } td.number { (quality.rows) }
                 td.number { (format!("{:.4}", quality.expected)) }
                 td.number { (format!("{:.4}", quality.observed)) }
                 td.number { (format!("{low:.4} to {high:.4}")) }
                 @for key in &keys { td.number { (word(quality.figures.get(key).copied().flatten())) } }
-                td { (level(quality.level)) }
             }
         }
     };
@@ -152,7 +166,7 @@ pub(super) fn quality(report: &Report) -> Markup {
             table {
                 thead {
                     tr {
-                        th scope="col" { "window" } th.number scope="col" { "known" } th.number scope="col" { "foretold" } th.number scope="col" { "came" }
+                        th scope="col" { "window" } th scope="col" { "level" } th.number scope="col" { "known" } th.number scope="col" { "foretold" } th.number scope="col" { "came" }
                         th.number scope="col" { "interval" }
                         @for key in &keys { th.number scope="col" { (key.replace('_', " ")) } }
                         th scope="col" { "level" }
