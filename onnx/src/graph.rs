@@ -150,12 +150,12 @@ impl Graph {
     }
 
     /// Numbers as whole numbers, cut towards zero.
-    pub(crate) fn to_index(&mut self, values: &Value) -> Value {
+    pub(crate) fn index(&mut self, values: &Value) -> Value {
         self.cast(values, INT64)
     }
 
     /// Numbers or truths as float32.
-    pub(crate) fn to_float(&mut self, values: &Value) -> Value {
+    pub(crate) fn number(&mut self, values: &Value) -> Value {
         self.cast(values, FLOAT)
     }
 

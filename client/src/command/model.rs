@@ -242,7 +242,7 @@ impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
         match error {
             ExportError::Shelf(error) => error.into(),
-            ExportError::Folder(error) => error.into(),
+            ExportError::Folder(error) => (*error).into(),
             ExportError::Out(_) | ExportError::NoVersion { .. } => Self::usage(error),
             other => Self::finding(other),
         }

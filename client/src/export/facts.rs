@@ -280,11 +280,11 @@ fn fairness(task: &Task, metrics: Option<&Measured>) -> Fairness {
         .collect();
     let words = match groups {
         None => {
-            "not measured: the task names no groups of people, and nothing is known of how the model treats them"
+            "Not measured: the task names no groups of people, and nothing is known of how the model treats them"
         }
-        Some(_) if figures.is_empty() => "not measured yet: the round that judges the last model is not done",
+        Some(_) if figures.is_empty() => "Not measured yet: the round that judges the last model is not done",
         Some(_) => {
-            "differences between the groups with the greatest and the least share, over the held-out rows of all banks; the shares of each group are in \
+            "Differences between the groups with the greatest and the least share, over the held-out rows of all banks; the shares of each group are in \
              the auditor's report"
         }
     };
@@ -323,7 +323,7 @@ fn privacy(task: &Task, thresholds: Thresholds) -> Privacy {
                  banks must act together to take masks off (by the roster that is in force now)."
             ),
             format!(
-                "The protocol holds as long as at most {colluders} of the banks work together with the coordinator."
+                "This holds against a coordinator that up to {colluders} of the banks help."
             ),
             format!(
                 "A bank's change in a round is cut to length {} and to +-{} each.",

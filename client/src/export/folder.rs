@@ -4,6 +4,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use veilsum_protocol::log::receipt::RECEIPT_EXTENSION;
+
 use super::Format;
 use super::card::{Card, FORMAT};
 use crate::participant::FileError;
@@ -13,8 +15,6 @@ use crate::participant::durable::{PUBLIC, make_folder, promote, replace, stage};
 const CARD: &str = "card.json";
 /// Files of every export.
 const ALWAYS: [&str; 4] = [CARD, "card.md", "model.json", "task.toml"];
-/// What the card is written over; the same file of a receipt's name.
-const RECEIPT_ENDING: &str = ".tlog-proof";
 /// Behind the name of a file that is not whole yet.
 const STAGED: &str = ".new";
 
@@ -132,7 +132,9 @@ fn is_of_an_export(name: &str) -> bool {
     let name = name.strip_suffix(STAGED).unwrap_or(name);
     ALWAYS.contains(&name)
         || Format::ALL.iter().any(|format| format.file() == name)
-        || name.ends_with(RECEIPT_ENDING)
+        || Path::new(name)
+            .extension()
+            .is_some_and(|ending| ending == RECEIPT_EXTENSION)
 }
 
 fn names(folder: &Path) -> Result<Vec<String>, FileError> {

@@ -29,7 +29,7 @@ use crate::model::SnapshotError;
 use crate::participant::durable::{PRIVATE, PUBLIC};
 use crate::participant::model_files::{description, safetensors};
 use crate::participant::{FileError, Home, ModelFileError, RoundHistory};
-use crate::scoring::{Scorer, ScorerError};
+use crate::scoring::Scorer;
 use crate::serving::{Found, Shelf, ShelfError};
 use crate::train::{DeviceChoice, Runtime, RuntimeError};
 
@@ -79,7 +79,7 @@ pub enum ExportError {
     Shelf(#[from] ShelfError),
     /// The bank's folder.
     #[error(transparent)]
-    Folder(#[from] AppError),
+    Folder(Box<AppError>),
     /// There is no model yet.
     #[error("task {0} has no model yet: the first comes when its statistics round is done")]
     NoModel(String),
@@ -113,9 +113,6 @@ pub enum ExportError {
     /// libtorch cannot be started.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The model does not answer.
-    #[error(transparent)]
-    Scorer(#[from] ScorerError),
     /// The description has no form.
     #[error(transparent)]
     Description(#[from] ModelFileError),
@@ -125,6 +122,12 @@ pub enum ExportError {
     /// The roster has no thresholds.
     #[error("the roster: {0}")]
     Roster(#[from] ThresholdError),
+}
+
+impl From<AppError> for ExportError {
+    fn from(error: AppError) -> Self {
+        Self::Folder(Box::new(error))
+    }
 }
 
 /// What is wanted.
@@ -263,7 +266,8 @@ fn write_model(
     let (spec, shape, values) = (scorer.spec(), scorer.shape(), scorer.parameters());
     let content = match format {
         Format::Safetensors => {
-            let moments = state.moments.as_ref().ok_or(ScorerError::NoModel)?;
+            let moments = state.moments.as_ref();
+            let moments = moments.ok_or_else(|| ExportError::NoModel(found.task.name.clone()))?;
             let trained = u64::from(state.trained(&Plan::new(&found.task)));
             let content = safetensors(&found.task, trained, moments, values.to_vec())?;
             folder.write(format.file(), mode, &content)?;

@@ -83,12 +83,7 @@ pub(super) fn markdown(card: &Card) -> String {
     say(&format!("\n## Data, schema version {}\n", data.schema_version));
     say("| column | what is read of it |\n| --- | --- |");
     for column in &data.columns {
-        say(&format!(
-            "| {} | {}: {} |",
-            cell(&column.name),
-            column.kind,
-            cell(&column.words)
-        ));
+        say(&format!("| {} | {} |", cell(&column.name), cell(&column.words)));
     }
     say(&format!(
         "| {} | the label: {} |\n",

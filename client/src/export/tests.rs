@@ -61,7 +61,10 @@ impl Case {
             .zip(expected)
             .map(|(found, expected)| (unit(*found) - unit(*expected)).abs());
         // Not `max` of floats, which passes over NaN.
-        off.fold(0.0, |most: f64, off| if off <= most { most } else { off })
+        off.fold(
+            0.0,
+            |most: f64, off| if most.is_nan() || off <= most { most } else { off },
+        )
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn recurrent(
 /// How many steps are missing at the beginning of each row, shape `[rows, 1]`. A sequence of zeros alone misses none.
 fn missing(graph: &mut Graph, sequence: &Value) -> Value {
     let present = graph.is_set(sequence);
-    let present = graph.to_float(&present);
+    let present = graph.number(&present);
     let present = graph.greatest(&present, 2);
     // The first of equal greatest values.
     let attributes = vec![

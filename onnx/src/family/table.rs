@@ -22,7 +22,7 @@ pub(super) fn mlp(
         for at in 0..categories.len() {
             let index = graph.columns(rows, numbers + at, numbers + at + 1);
             let index = graph.squeeze(&index, 1);
-            let index = graph.to_index(&index);
+            let index = graph.index(&index);
             let vectors = arrays.value(graph);
             parts.push(graph.embedding(&vectors, &index));
         }

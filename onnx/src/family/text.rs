@@ -40,10 +40,10 @@ pub(super) fn text_cnn(graph: &mut Graph, spec: &TextCnn, arrays: &mut Arrays<'_
 /// Embedded tokens with zeros for padding, shape `[rows, tokens, dimension]`, and 1 where there is a token, shape `[rows, tokens, 1]`.
 fn words(graph: &mut Graph, arrays: &mut Arrays<'_>, rows: &Value) -> (Value, Value) {
     let vectors = arrays.value(graph);
-    let tokens = graph.to_index(rows);
+    let tokens = graph.index(rows);
     let words = graph.embedding(&vectors, &tokens);
     let present = graph.is_set(rows);
-    let present = graph.to_float(&present);
+    let present = graph.number(&present);
     let present = graph.unsqueeze(&present, &[2]);
     (graph.multiply(&words, &present), present)
 }

@@ -32,7 +32,7 @@ pub(super) fn transformer(
     let values = arrays.layer_norm(graph, &values);
     let mean = match &present {
         Some(present) => {
-            let present = graph.to_float(present);
+            let present = graph.number(present);
             let present = graph.unsqueeze(&present, &[2]);
             let kept = graph.multiply(&values, &present);
             let sum = graph.sum(&kept, 1);
@@ -59,7 +59,7 @@ impl Tokens {
         match shape {
             InputShape::Text { tokens: count, .. } => {
                 let vectors = arrays.value(graph);
-                let tokens = graph.to_index(rows);
+                let tokens = graph.index(rows);
                 let words = graph.embedding(&vectors, &tokens);
                 let position = arrays.value(graph);
                 let present = graph.is_set(rows);
@@ -74,7 +74,7 @@ impl Tokens {
             InputShape::Sequence { steps, width } => {
                 let sequence = graph.reshape(rows, &[0, to_i64(*steps), to_i64(*width)]);
                 let present = graph.is_set(&sequence);
-                let present = graph.to_float(&present);
+                let present = graph.number(&present);
                 let present = graph.greatest(&present, 2);
                 // Of the steps behind the first that is there, none is missing.
                 let axis = graph.int(1);
@@ -112,7 +112,7 @@ impl Tokens {
                     });
                     let starts: Vec<i64> = starts.collect();
                     let values = graph.columns(rows, numbers, numbers + categories.len());
-                    let values = graph.to_index(&values);
+                    let values = graph.index(&values);
                     let starts = graph.ints(&starts);
                     let values = graph.add(&values, &starts);
                     let vectors = arrays.value(graph);

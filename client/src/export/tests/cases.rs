@@ -99,8 +99,14 @@ fn case(name: &'static str, spec: ModelSpec, shape: InputShape, answer: Answer) 
     let seed = |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte));
     let mut random = Random(name.bytes().fold(7, seed));
     let total = spec.manifest(&shape, answer.target()).total();
+    let mut parameters: Vec<f32> = (0..total).map(|_| random.number()).collect();
+    if let (Answer::Number { .. }, Some((bias, others))) = (answer, parameters.split_last_mut()) {
+        // Around the middle of the unit scale, whose ends cut off what lies beyond.
+        others.iter_mut().for_each(|value| *value *= 0.3);
+        *bias = 0.5;
+    }
     Case {
-        parameters: (0..total).map(|_| random.number()).collect(),
+        parameters,
         rows: (0..ROWS).flat_map(|at| random.row(&shape, at)).collect(),
         name,
         spec,
