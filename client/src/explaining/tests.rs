@@ -15,7 +15,7 @@ const TABLE_TASK: &str = r#"
     version = 1
     label = "late"
     column = [
-        { name = "income", type = "number", min = 0, max = 99, integer = true, when_missing = "mean" },
+        { name = "income", type = "integer", min = 0, max = 99, when_missing = "mean" },
         { name = "age", type = "number", min = 18, max = 98 },
         { name = "home", type = "category", values = ["own", "rent", "other"] },
     ]
