@@ -12,6 +12,7 @@ use crate::command::model::ModelCommand;
 use crate::command::monitor::Watched;
 use crate::command::preflight::Preflight;
 use crate::command::roster::RosterCommand;
+use crate::command::score::Score;
 use crate::command::task::TaskCommand;
 
 /// A bank's daemon: trains on the bank's own table and sends nothing but masked updates.
@@ -115,6 +116,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: ModelCommand,
     },
+    /// Score the rows of a file, on all processors: a file of scores, in the order of the rows
+    Score(Score),
     /// Say why a model gives rows their scores: what each column added, and reasons in words
     Explain(Explain),
     /// Serve the models to the bank's own applications, by the Open Inference Protocol v2, until stopped; beside the daemon or without it

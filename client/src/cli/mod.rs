@@ -22,7 +22,7 @@ use crate::command::roster::RosterCommand;
 use crate::command::task::TaskCommand;
 use crate::command::{
     backup, columns, config, data, decisions, enrol, explain, merges, model, monitor, page, preflight,
-    roster, status, table, task, watch,
+    roster, score, status, table, task, watch,
 };
 use crate::enrol::folder::Wishes;
 use crate::enrol::init;
@@ -186,6 +186,10 @@ fn execute(cli: &Cli) -> Result<u8, Failure> {
             let report = model::execute(command, &say)?;
             print(cli.json, &report, || report.text())?;
             return Ok(report.exit_code());
+        }
+        Command::Score(command) => {
+            let report = score::execute(command)?;
+            print(cli.json, &report, || report.text())?;
         }
         Command::Explain(command) => {
             let report = explain::execute(command, &say)?;

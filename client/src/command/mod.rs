@@ -13,6 +13,7 @@ pub(crate) mod monitor;
 pub(crate) mod page;
 pub(crate) mod preflight;
 pub(crate) mod roster;
+pub(crate) mod score;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod task;

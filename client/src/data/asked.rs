@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use csv::StringRecord;
-use veilsum_protocol::task::{LabelKind, Schema};
+use veilsum_protocol::task::Schema;
 
 use super::dataset::{Cells, Dataset, Rows};
 use super::error::At;
@@ -30,10 +30,8 @@ pub(crate) struct Asked {
     rules: Rules,
     /// What a row has to hold.
     columns: Vec<String>,
-    /// Those, and the label behind them.
+    /// The same as a header.
     header: StringRecord,
-    /// A label, which nothing reads.
-    label: String,
     /// Under the rules.
     positions: Positions,
     tokens: Option<Tokens>,
@@ -61,8 +59,7 @@ impl Asked {
         let rules = rules.of_columns(|name| schema.reads(name) && name != schema.label);
         rules.shifts_by().for_each(&mut add);
 
-        let mut header: StringRecord = columns.iter().collect();
-        header.push_field(&schema.label);
+        let header: StringRecord = columns.iter().collect();
         let file = PathBuf::from(NAME);
         // Nothing is drawn.
         let hold_out = HoldOut::new([0; 32], 0.0);
@@ -73,11 +70,10 @@ impl Asked {
         let under_rules = Guard::new(&rules, &file, &header, &schema, None)?
             .header()
             .clone();
-        let positions = place.positions(&under_rules, &hold_out, None)?;
+        let positions = place.positions_of_asked(&under_rules)?;
         Ok(Self {
             layout: Layout::of(&schema),
             tokens: schema.text().map(Tokens::new),
-            label: a_label(&schema.label_kind),
             file,
             schema,
             rules,
@@ -96,6 +92,16 @@ impl Asked {
     /// The bank's rules for them.
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// A draw in which no row is held out.
+    pub(super) fn hold_out(&self) -> &HoldOut {
+        &self.hold_out
+    }
+
+    /// How texts become tokens, in a schema of texts.
+    pub(super) fn tokens(&self) -> Option<&Tokens> {
+        self.tokens.as_ref()
     }
 
     /// The schema, with the values that the banks have found.
@@ -124,11 +130,8 @@ impl Asked {
             text: self.tokens.as_ref(),
         };
         let mut read = Records::default();
-        let mut with_label = StringRecord::new();
         for (at, record) in (1..).zip(records) {
-            with_label.clone_from(record);
-            with_label.push_field(&self.label);
-            read.push(At::Row(at), &with_label);
+            read.push(At::Row(at), record);
         }
         let mut rows = Rows::default();
         Parser::new(&context, guard).rows(read.batch(), &mut rows)?;
@@ -154,7 +157,8 @@ impl Asked {
         })
     }
 
-    fn kept(&self, rows: Rows) -> Result<(Dataset, Vec<u32>), DataError> {
+    /// Rows as a table of their own, and which of them are asked about.
+    pub(super) fn kept(&self, rows: Rows) -> Result<(Dataset, Vec<u32>), DataError> {
         let mut kept = KeptRows::new(&self.schema, &self.layout, &Room::in_memory());
         kept.push(&rows)?;
         let sequence = self.schema.sequence.as_ref();
@@ -175,14 +179,5 @@ impl Asked {
             rows.cells.labels,
         );
         Ok((dataset, asked))
-    }
-}
-
-/// Some label that fits.
-fn a_label(kind: &LabelKind) -> String {
-    match kind {
-        LabelKind::Binary => "0".to_owned(),
-        LabelKind::Classes(classes) => classes.values.first().cloned().unwrap_or_default(),
-        LabelKind::Number(number) => number.min.to_string(),
     }
 }

@@ -5,6 +5,7 @@
 //! consortium's moments are known. Errors quote the bank's cells: they are for its own operator alone.
 
 mod asked;
+mod asked_file;
 mod byte_pairs;
 mod cell;
 mod dataset;
@@ -37,6 +38,7 @@ mod token;
 mod windows;
 
 pub(crate) use asked::Asked;
+pub(crate) use asked_file::{AskedFile, Making};
 pub(crate) use byte_pairs::{BytePairs, pieces};
 pub(crate) use cell::{quoted, trimmed};
 pub use dataset::{ColumnValues, Dataset};
@@ -48,7 +50,7 @@ pub use room::Room;
 pub(crate) use row_values::RowReader;
 pub use row_values::{EncodedRows, RowValues};
 pub use schema::read_schema;
-pub(crate) use source::{Idx, Row, Short, Table, is_of_images, times};
+pub(crate) use source::{Batch, Idx, Row, Short, Table, is_of_images, times};
 pub use split::HoldOut;
 pub use statistics::Statistics;
 pub(crate) use token::count_words;

@@ -101,42 +101,12 @@ impl Place<'_> {
         hold_out: &HoldOut,
         group: Option<&str>,
     ) -> Result<Positions, DataError> {
-        let mut found = BTreeMap::new();
-        for (position, name) in header.iter().enumerate() {
-            if found.insert(name, position).is_some() {
-                let twice = format!("the column {name:?} twice in the header");
-                return Err(self.whole(&twice, "each column once", "rename or remove one of them"));
-            }
-        }
         let schema = self.schema;
-        let wanted = schema
-            .columns
-            .iter()
-            .flat_map(|column| column.cells())
-            .map(String::as_str)
-            .chain([schema.label.as_str()])
+        let more = [schema.label.as_str()]
+            .into_iter()
             .chain(hold_out.column())
-            .chain(
-                schema
-                    .sequence
-                    .iter()
-                    .flat_map(|of| [of.key.as_str(), of.time.as_str()]),
-            )
             .chain(group);
-        let missing: Vec<_> = wanted
-            .filter(|name| !found.contains_key(name))
-            .map(|n| format!("{n:?}"))
-            .collect();
-        if !missing.is_empty() {
-            let advice = match header.get(0) {
-                Some(only) if header.len() == 1 && only.contains([';', '\t', '|']) => {
-                    "the header is a single column: export the file with commas between the columns"
-                }
-                _ => "add it, or check its spelling: upper and lower case differ",
-            };
-            let absent = format!("no column {} in the header", missing.join(", "));
-            return Err(self.whole(&absent, "every column of the schema", advice));
-        }
+        let found = self.places(header, more)?;
         let known = |name: &str| schema.reads(name) || schema.leave_out.iter().any(|left| left == name);
         let extra: Vec<_> = header
             .iter()
@@ -151,21 +121,87 @@ impl Place<'_> {
                 "remove it from the file, or agree on a schema that names it in leave_out",
             ));
         }
-        let position = |name: &str| *found.get(name).expect("no column is missing, by the check above");
+        let place = |name: &str| found.get(name).copied();
         Ok(Positions {
+            label: place(&schema.label),
+            split: hold_out.column().and_then(place),
+            group: group.and_then(place),
+            ..self.of_inputs(&found)
+        })
+    }
+
+    /// The same of rows that are asked about: they have no label, and what the schema does not know is not read.
+    pub(super) fn positions_of_asked(&self, header: &StringRecord) -> Result<Positions, DataError> {
+        Ok(self.of_inputs(&self.places(header, [])?))
+    }
+
+    /// Where each column of the header stands, if all that are read are there: the schema's inputs, and `more`.
+    fn places<'h>(
+        &self,
+        header: &'h StringRecord,
+        more: impl IntoIterator<Item = &'h str>,
+    ) -> Result<BTreeMap<&'h str, usize>, DataError>
+    where
+        Self: 'h,
+    {
+        let mut found = BTreeMap::new();
+        for (position, name) in header.iter().enumerate() {
+            if found.insert(name, position).is_some() {
+                let twice = format!("the column {name:?} twice in the header");
+                return Err(self.whole(&twice, "each column once", "rename or remove one of them"));
+            }
+        }
+        let schema = self.schema;
+        let wanted = schema
+            .columns
+            .iter()
+            .flat_map(|column| column.cells())
+            .map(String::as_str)
+            .chain(
+                schema
+                    .sequence
+                    .iter()
+                    .flat_map(|of| [of.key.as_str(), of.time.as_str()]),
+            )
+            .chain(more);
+        let missing: Vec<_> = wanted
+            .filter(|name| !found.contains_key(name))
+            .map(|n| format!("{n:?}"))
+            .collect();
+        if !missing.is_empty() {
+            let advice = match header.get(0) {
+                Some(only) if header.len() == 1 && only.contains([';', '\t', '|']) => {
+                    "the header is a single column: export the file with commas between the columns"
+                }
+                _ => "add it, or check its spelling: upper and lower case differ",
+            };
+            let absent = format!("no column {} in the header", missing.join(", "));
+            return Err(self.whole(&absent, "every column of the schema", advice));
+        }
+        Ok(found)
+    }
+
+    fn of_inputs(&self, found: &BTreeMap<&str, usize>) -> Positions {
+        let position = |name: &str| {
+            *found
+                .get(name)
+                .expect("no column is missing, by the check of all places")
+        };
+        Positions {
             cells: (0..)
-                .zip(&schema.columns)
+                .zip(&self.schema.columns)
                 .flat_map(|(index, column)| column.cells().iter().map(move |cell| (index, cell)))
                 .map(|(index, cell)| (index, position(cell)))
                 .collect(),
-            label: position(&schema.label),
-            split: hold_out.column().map(position),
-            group: group.map(position),
-            series: schema
+            label: None,
+            split: None,
+            group: None,
+            series: self
+                .schema
                 .sequence
                 .as_ref()
                 .map(|of| (position(&of.key), position(&of.time))),
-        })
+        }
     }
 
     pub(super) fn no_side(&self, at: At, hold_out: &HoldOut, found: String, expected: &str) -> DataError {
@@ -188,7 +224,8 @@ impl Place<'_> {
 pub(super) struct Positions {
     /// Of each cell that is read, the place of its column in the schema, and where it stands.
     pub(super) cells: Vec<(usize, usize)>,
-    pub(super) label: usize,
+    /// None of rows that are asked about: their labels are 0.
+    pub(super) label: Option<usize>,
     /// The column that tells which rows are held out.
     pub(super) split: Option<usize>,
     /// The column that tells a row's group.

@@ -40,7 +40,7 @@ pub(super) struct Parser<'a> {
     /// One for each of [`Positions::cells`].
     lanes: Vec<Lane>,
     label: CellParser<'a>,
-    label_lane: Lane,
+    label_lane: Option<Lane>,
     missing: Missing<'a>,
     sides: Sides<'a>,
     /// The first time that this thread saw.
@@ -135,7 +135,7 @@ impl<'a> Parser<'a> {
             let place = place.map_or(0, |place| place.first + before.count() * place.stride);
             lanes.push(Lane::new(position, place, claim(position)));
         }
-        let label_lane = Lane::new(positions.label, 0, claim(positions.label));
+        let label_lane = positions.label.map(|label| Lane::new(label, 0, claim(label)));
         Self {
             context,
             layout,
@@ -168,7 +168,8 @@ impl<'a> Parser<'a> {
         let of_columns = self.context.positions.cells.iter().map(|(column, _)| *column);
         let parsers = of_columns.map(|column| self.columns.get(column).unwrap_or(&self.label));
         let lanes = self.lanes.iter_mut().zip(parsers);
-        for (lane, parser) in lanes.chain([(&mut self.label_lane, &self.label)]) {
+        let of_label = self.label_lane.as_mut().map(|lane| (lane, &self.label));
+        for (lane, parser) in lanes.chain(of_label) {
             let watched = lane.watched.and_then(|at| self.guard.watched().get_mut(at));
             lane.finish(Reading {
                 parser,
@@ -259,7 +260,9 @@ impl<'a> Parser<'a> {
         let first = labels.len();
         labels.resize(first + rows.rows().len(), 0.0);
         let to = labels.iter_mut().skip(first);
-        let lane = &mut self.label_lane;
+        let Some(lane) = &mut self.label_lane else {
+            return Ok(());
+        };
         let reading = Reading {
             parser: &self.label,
             missing: &self.missing,
@@ -354,10 +357,13 @@ impl<'a> Parser<'a> {
             let parsed = parsed.map_err(|wrong| wrong.at(file, at, name()))?;
             self.columns[column].lay(parsed, &mut cells.numbers, &mut cells.categories);
         }
-        let parsed = self.label.parse(cell_of(row, positions.label), missing);
-        cells.labels.push(of_label(
-            parsed.map_err(|wrong| wrong.at(file, at, self.label.name()))?,
-        ));
+        cells.labels.push(match positions.label {
+            Some(label) => {
+                let parsed = self.label.parse(cell_of(row, label), missing);
+                of_label(parsed.map_err(|wrong| wrong.at(file, at, self.label.name()))?)
+            }
+            None => 0.0,
+        });
         let own = positions.split.map(|position| cell_of(row, position));
         let no_side = |expected: &str| place.no_side(at, hold_out, quoted(own.unwrap_or_default()), expected);
         let side = self.sides.side(own).map_err(no_side)?;

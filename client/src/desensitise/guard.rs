@@ -80,6 +80,15 @@ impl<'a> Guard<'a> {
         })
     }
 
+    /// The same without a look at the columns, for rows whose columns were looked at before.
+    #[must_use]
+    pub(crate) fn unwatched(self) -> Self {
+        Self {
+            watched: Vec::new(),
+            ..self
+        }
+    }
+
     /// The columns that are left.
     pub fn header(&self) -> &StringRecord {
         self.rules.header()

@@ -156,6 +156,11 @@ impl Scorer {
         self.asked.rules().policy().columns.contains_key(column)
     }
 
+    /// How rows that somebody asks about are read.
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
     /// What a model of it predicts.
     pub fn target(&self) -> Target {
         self.target

@@ -4,12 +4,14 @@
 //! [`Shelf`] finds the models and what proves them, [`Column`]s are what a request has to hold, and [`run`] keeps the newest of each task in service.
 
 mod answer;
+mod answer_table;
 mod asking;
 mod column;
 pub(crate) mod decision_key;
 mod grounds;
 mod kept;
 mod key_file;
+mod score_file;
 mod served;
 mod service;
 mod shelf;
@@ -19,6 +21,7 @@ pub(crate) use answer::{Answer, CLASS, PREDICTION, PROBABILITIES, PROBABILITY};
 pub(crate) use asking::Asking;
 pub use column::Column;
 pub(crate) use column::text_of;
+pub use score_file::{ScoreFileError, score_file};
 pub use served::ServedModel;
 pub use service::{ServeError, run};
 pub use shelf::{Found, Listed, Shelf, ShelfError};
