@@ -56,6 +56,9 @@ function why(explanations) {
     const part = element("section");
     part.append(element("h4", "Row " + (at + 1) + ": score " + digits(row.score) + ", where the rows compared with have " + digits(row.base)));
     const table = element("table");
+    const caption = element("caption", "What each feature added to the score");
+    caption.className = "unseen";
+    table.append(caption);
     const body = element("tbody");
     const shown = row.features.slice(0, MOST);
     const largest = Math.max(...shown.map((feature) => Math.abs(feature.amount)), 0);

@@ -103,6 +103,7 @@ fn specs(what: &str, specs: &[TensorSpec], asked: bool) -> Markup {
         // A wide table scrolls by itself, with the keyboard too.
         div.wide tabindex="0" role="region" aria-label=(what) {
             table {
+                caption.unseen { (what) }
                 thead { tr { th scope="col" { "name" } th scope="col" { "datatype" } th scope="col" { "shape" } @if asked { th scope="col" { "may be missing" } } } }
                 tbody {
                     @for spec in specs {

@@ -11,4 +11,5 @@ mod explained;
 mod exported;
 mod http;
 mod monitored;
+mod paged;
 mod proven;
