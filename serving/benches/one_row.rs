@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark stops where something is wrong")]
 
+mod load;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/serving/toy.rs"]
 mod toy;
@@ -12,15 +13,15 @@ mod toy;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use load::{asked, measured};
+use tokio::net::TcpListener;
 use veilsum_serving::{Callers, Server, Serving, Settings};
 
 const CONNECTIONS: [usize; 3] = [1, 8, 64];
@@ -93,70 +94,4 @@ async fn fixed(body: Bytes) -> SocketAddr {
         }
     });
     address
-}
-
-async fn measured(
-    address: SocketAddr,
-    request: &str,
-    connections: usize,
-    length: Duration,
-) -> (f64, u128, u128) {
-    let began = Instant::now();
-    let clients: Vec<_> = (0..connections)
-        .map(|_| tokio::spawn(asked(address, request.to_owned(), length)))
-        .collect();
-    let mut times = Vec::new();
-    for client in clients {
-        times.append(&mut client.await.unwrap().0);
-    }
-    let passed = began.elapsed().as_secs_f64();
-    times.sort_unstable();
-    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_micros();
-    #[allow(clippy::cast_precision_loss, reason = "a count of requests")]
-    let rate = times.len() as f64 / passed;
-    (rate, at(50), at(99))
-}
-
-/// How long each answer took on one connection, and the body of the last.
-async fn asked(address: SocketAddr, request: String, length: Duration) -> (Vec<Duration>, Bytes) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let (began, mut times, mut answer) = (Instant::now(), Vec::new(), Vec::new());
-    loop {
-        let sent = Instant::now();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        answer.clear();
-        let body = loop {
-            assert!(
-                stream.read_buf(&mut answer).await.unwrap() > 0,
-                "the server hung up"
-            );
-            if let Some(body) = whole(&answer) {
-                break body;
-            }
-        };
-        times.push(sent.elapsed());
-        if began.elapsed() >= length {
-            return (times, Bytes::copy_from_slice(&answer[body..]));
-        }
-    }
-}
-
-/// Where the body of a good answer begins that has come as a whole.
-fn whole(answer: &[u8]) -> Option<usize> {
-    let body = answer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let head = std::str::from_utf8(&answer[..body]).unwrap();
-    assert!(
-        head.starts_with("HTTP/1.1 200 "),
-        "{}",
-        String::from_utf8_lossy(answer)
-    );
-    let length = head
-        .split("content-length: ")
-        .nth(1)?
-        .split("\r\n")
-        .next()?
-        .parse::<usize>()
-        .unwrap();
-    (answer.len() - body == length).then_some(body)
 }
