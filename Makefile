@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := build
-.PHONY: all build dist demo demo-credit demo-scorecard demo-fraud demo-market demo-market-direction demo-messages demo-documents test lies soak abuse fuzz load bench bench-log bench-training audit fmt clean help libtorch machine
+.PHONY: all build dist demo demo-credit demo-scorecard demo-fraud demo-market demo-market-direction demo-messages demo-documents test lies soak abuse fuzz load bench bench-log bench-serving bench-training audit fmt clean help libtorch machine
 
 all: build
 
@@ -50,6 +50,9 @@ bench: libtorch ## what a round costs, against what the machine allows, into doc
 
 bench-log: machine ## what the log and its audit cost, against what disk and processor allow; a quiet machine, ten minutes
 	scripts/bench-log
+
+bench-serving: libtorch ## what serving costs, beside MLServer and FastAPI, into docs/performance.md; fetches those once (2.5 GB); a quiet machine, ten minutes
+	scripts/bench-serving
 
 bench-training: libtorch ## a bank's training beside the same training in PyTorch; fetches that once (2.4 GB); ten minutes
 	$(CARGO) bench --quiet --locked -p veilsum-client --bench training
