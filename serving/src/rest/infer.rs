@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::answer::{Answer, content, single};
+use super::answer::{Answer, content, single, whole};
 use super::metadata;
+use super::object::Object;
 use super::routes::Names;
 use crate::card::Card;
 use crate::explanation::{ExplainWishes, Explanation};
@@ -21,15 +22,15 @@ use crate::tensor::{Datatype, Limits, Tensor, from_binary, from_json, to_binary}
 /// How many bytes of the body are JSON, where binary data follows.
 const HEAD: &str = "inference-header-content-length";
 /// Inputs of a request at most, whatever the card says.
-const MOST_INPUTS: usize = 4096;
+pub(super) const MOST_INPUTS: usize = 4096;
 
 #[derive(Deserialize)]
 struct Body<'a> {
     id: Option<String>,
     parameters: Option<Map<String, Value>>,
     #[serde(borrow)]
-    inputs: Vec<Input<'a>>,
-    outputs: Option<Vec<Output>>,
+    inputs: Vec<Object<Input<'a>>>,
+    outputs: Option<Vec<Object<Output>>>,
     #[serde(borrow)]
     explain: Option<&'a RawValue>,
 }
@@ -69,8 +70,7 @@ pub(super) fn head_bytes(headers: &HeaderMap) -> Result<Option<usize>, Refusal> 
     let Some(text) = single(headers, HEAD)? else {
         return Ok(None);
     };
-    let bytes = text.trim().parse();
-    bytes.map(Some).map_err(|_| {
+    whole(text).map(Some).ok_or_else(|| {
         Refusal::invalid(format!(
             "found the header {HEAD} {text:?}, expected a number of bytes"
         ))
@@ -90,7 +90,7 @@ pub(super) fn is_media_type(headers: &HeaderMap, binary: bool) -> Result<(), Ref
         return Ok(());
     }
     let words = format!(
-        "found the content type {text:?}, expected application/json, or application/octet-stream with the header {HEAD}"
+        "found the content type {text:?}, expected application/json; for binary tensors application/octet-stream with the header {HEAD}"
     );
     Err(Refusal::new(Kind::MediaType, words))
 }
@@ -110,7 +110,7 @@ pub(super) fn read(
             body.len()
         ))
     })?;
-    let request: Body<'_> = serde_json::from_slice(text)
+    let Object(request): Object<Body<'_>> = serde_json::from_slice(text)
         .map_err(|error| Refusal::invalid(format!("the request is not as the protocol has it: {error}")))?;
     if request.inputs.len() > MOST_INPUTS {
         let words = format!(
@@ -120,7 +120,7 @@ pub(super) fn read(
         return Err(Refusal::invalid(words));
     }
     let mut tensors = Vec::with_capacity(request.inputs.len());
-    for input in &request.inputs {
+    for Object(input) in &request.inputs {
         tensors.push(tensor(input, &mut rest, limits)?);
     }
     if !rest.is_empty() {
@@ -134,7 +134,7 @@ pub(super) fn read(
     let binary = truth(&parameters, "binary_data_output")?.unwrap_or(false);
     let mut of = Vec::new();
     let mut outputs = Vec::new();
-    for output in request.outputs.unwrap_or_default() {
+    for Object(output) in request.outputs.unwrap_or_default() {
         if let Some(parameters) = &output.parameters
             && let Some(binary) = truth(parameters, "binary_data")?
         {
@@ -157,9 +157,12 @@ pub(super) fn read(
     };
     let explain = match request.explain {
         None => None,
-        Some(text) => Some(serde_json::from_str(text.get()).map_err(|error| {
-            Refusal::invalid(format!("explain is not as /openapi.json describes it: {error}"))
-        })?),
+        Some(text) => {
+            let Object(wishes) = serde_json::from_str(text.get()).map_err(|error| {
+                Refusal::invalid(format!("explain is not as /openapi.json describes it: {error}"))
+            })?;
+            Some(wishes)
+        }
     };
     Ok((ask, Form { binary, of, explain }))
 }

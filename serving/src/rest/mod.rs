@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 mod infer;
 pub(crate) mod metadata;
+mod object;
 mod openapi;
 mod openapi_explain;
 mod page;
