@@ -241,7 +241,8 @@ impl Asked<'_> {
         let body = self
             .read(body, self.serving.settings().max_body_bytes, until)
             .await?;
-        let (ask, form) = infer::read(&body, head, self.names, until, self.serving.settings().limits())?;
+        let request = infer::read_request(&body, head, self.serving.settings().limits())?;
+        let (ask, form) = request.of(self.names, until);
         if explain {
             // It is in no queue for scores.
             drop(coming);

@@ -8,3 +8,5 @@ mod openapi;
 mod openapi_explain;
 mod page;
 mod routes;
+
+pub use infer::{Request, WantedOutput, read_request};
