@@ -194,10 +194,9 @@ impl Draws {
 fn tried(bytes: &[u8]) -> Result<bool, String> {
     // Only the reading counts: what writes again is the test's own.
     let read = || {
-        let (head, body) = bytes.split_first_chunk().unwrap_or((&[255; 4], bytes));
-        let head = u32::from_le_bytes(*head);
-        let head = (head != u32::MAX).then(|| usize::try_from(head).unwrap());
-        drop(veilsum_serving::read_request(body, head, rewritten::LIMITS));
+        if let Some((head, body)) = rewritten::framed(bytes) {
+            drop(veilsum_serving::read_request(body, head, rewritten::LIMITS));
+        }
     };
     let (read, peak) = counting::peak_of(|| catch_unwind(AssertUnwindSafe(read)));
     if read.is_err() {

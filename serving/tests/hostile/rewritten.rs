@@ -14,18 +14,25 @@ pub fn most_bytes(body: usize) -> usize {
     24 * body + (64 << 10)
 }
 
-/// Tries bytes: the first four say how long the JSON part is, little-endian, all bits set that the header is not there. Gives whether they were
-/// taken.
+/// Header and body of what is tried: the first four bytes say how long the JSON part is, little-endian; with all bits set the header is not there.
+pub fn framed(bytes: &[u8]) -> Option<(Option<usize>, &[u8])> {
+    let (head, body) = bytes.split_first_chunk()?;
+    let head = u32::from_le_bytes(*head);
+    let head = if head == u32::MAX {
+        None
+    } else {
+        Some(usize::try_from(head).ok()?)
+    };
+    Some((head, body))
+}
+
+/// Gives whether what [`framed`] finds is taken.
 ///
 /// # Panics
 /// If what was read is another request when it is written and read again.
 pub fn try_all(bytes: &[u8]) -> bool {
-    let Some((head, body)) = bytes.split_first_chunk() else {
+    let Some((head, body)) = framed(bytes) else {
         return false;
-    };
-    let head = match u32::from_le_bytes(*head) {
-        u32::MAX => None,
-        bytes => usize::try_from(bytes).ok(),
     };
     let Ok(read) = read_request(body, head, LIMITS) else {
         return false;
