@@ -19,7 +19,8 @@ const MOST_CHANGES: usize = 8;
 
 /// How a score is shared out among the features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+// Not as serde reads a name by itself, which takes {"kernel": null} as well.
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum Method {
     /// Shapley values by kernel SHAP.
     #[default]
@@ -66,6 +67,14 @@ impl FromStr for Method {
     }
 }
 
+impl TryFrom<String> for Method {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        name.parse()
+    }
+}
+
 impl fmt::Display for Method {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(self.name())
@@ -74,13 +83,27 @@ impl fmt::Display for Method {
 
 /// Which way of the score is against the person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum AdverseScore {
     /// A higher one, as of a probability of default.
     #[default]
     Higher,
     /// A lower one.
     Lower,
+}
+
+impl TryFrom<String> for AdverseScore {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        match name.as_str() {
+            "higher" => Ok(Self::Higher),
+            "lower" => Ok(Self::Lower),
+            _ => Err(format!(
+                "found adverse {name:?}, expected \"higher\" or \"lower\""
+            )),
+        }
+    }
 }
 
 /// What is wanted of an explanation. What is left out has its default.
@@ -273,6 +296,8 @@ mod tests {
             r#"{"protcted": ["age"]}"#,
             r#"{"method": "guess"}"#,
             r#"{"adverse": 1}"#,
+            r#"{"method": {"kernel": null}}"#,
+            r#"{"adverse": {"higher": null}}"#,
         ] {
             assert!(serde_json::from_str::<ExplainWishes>(wrong).is_err(), "{wrong}");
         }

@@ -37,6 +37,7 @@ pub use meters::CONTENT_TYPE as METRICS_TYPE;
 pub use model::{Model, RowProblem};
 pub use refusal::{Kind, Refusal};
 pub use registry::{Registry, Share};
+pub use rest::{Request, WantedOutput, read_request};
 pub use server::{CallerOf, Server, Tls};
 pub use service::Serving;
 pub use settings::{Batching, Decisions, Explaining, OnFailure, Settings};

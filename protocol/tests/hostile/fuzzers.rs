@@ -76,8 +76,8 @@ fn every_group_has_a_fuzzer_and_every_fuzzer_a_group() {
     let mut targets: Vec<String> = stored(&fuzz().join("fuzz_targets")).into_keys().collect();
     targets.sort();
     let mut expected: Vec<String> = GROUPS.iter().map(|group| format!("{}.rs", group.name)).collect();
-    // The client's, of no value of the protocol.
-    expected.push("idx.rs".to_owned());
+    // The client's and serving's, of no value of the protocol.
+    expected.extend(["idx.rs", "requests.rs"].map(str::to_owned));
     expected.sort();
     assert_eq!(targets, expected);
 }

@@ -194,6 +194,10 @@ impl Asked<'_> {
                 None => Err(Refusal::new(Kind::Unknown, "found nobody who asks")),
             },
             Act::Index => {
+                // No body is one of any type.
+                if body.size_hint().exact() != Some(0) {
+                    infer::is_media_type(&self.parts.headers, false)?;
+                }
                 let body = self.read(body, INDEX_BYTES, self.until()?).await?;
                 json(&metadata::index(serving, &body)?)
             }
@@ -203,7 +207,7 @@ impl Asked<'_> {
                     text.map_err(|_| Refusal::new(Kind::Unavailable, "the counts could not be written"))?;
                 Ok(content(meters::CONTENT_TYPE, text))
             }
-            Act::OpenApi => json(&openapi::document(serving.settings())),
+            Act::OpenApi => json(&openapi::document(serving, caller.is_some())),
             Act::Page => Ok(page::page(serving, caller.is_some())),
             Act::Style => Ok(content("text/css; charset=utf-8", page::STYLE)),
             Act::Script => Ok(content("text/javascript; charset=utf-8", page::SCRIPT)),
@@ -237,7 +241,8 @@ impl Asked<'_> {
         let body = self
             .read(body, self.serving.settings().max_body_bytes, until)
             .await?;
-        let (ask, form) = infer::read(&body, head, self.names, until, self.serving.settings().limits())?;
+        let request = infer::read_request(&body, head, self.serving.settings().limits())?;
+        let (ask, form) = request.of(self.names, until);
         if explain {
             // It is in no queue for scores.
             drop(coming);
@@ -259,10 +264,7 @@ impl Asked<'_> {
         let wished = match self.parts.headers.get(TIMEOUT) {
             None => None,
             Some(value) => {
-                let millis = value
-                    .to_str()
-                    .ok()
-                    .and_then(|text| text.trim().parse::<u64>().ok());
+                let millis = value.to_str().ok().and_then(whole::<u64>);
                 let millis = millis.filter(|&millis| millis > 0).ok_or_else(|| {
                     Refusal::invalid(format!(
                         "found the header {TIMEOUT} {value:?}, expected milliseconds, at least 1"
@@ -346,6 +348,13 @@ pub(super) fn content(kind: &'static str, text: impl Into<Bytes>) -> Answer {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer
+}
+
+/// A whole number in digits alone: Rust would take one with a plus as well.
+pub(super) fn whole<N: std::str::FromStr>(text: &str) -> Option<N> {
+    let text = text.trim();
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
 }
 
 /// A header that must come once at most, as text.

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-use super::answer::{Answer, content, single};
+use super::answer::{Answer, content, single, whole};
 use super::metadata;
+use super::object::Object;
 use super::routes::Names;
 use crate::card::Card;
 use crate::explanation::{ExplainWishes, Explanation};
@@ -21,15 +22,17 @@ use crate::tensor::{Datatype, Limits, Tensor, from_binary, from_json, to_binary}
 /// How many bytes of the body are JSON, where binary data follows.
 const HEAD: &str = "inference-header-content-length";
 /// Inputs of a request at most, whatever the card says.
-const MOST_INPUTS: usize = 4096;
+pub(super) const MOST_INPUTS: usize = 4096;
 
 #[derive(Deserialize)]
 struct Body<'a> {
     id: Option<String>,
-    parameters: Option<Map<String, Value>>,
     #[serde(borrow)]
-    inputs: Vec<Input<'a>>,
-    outputs: Option<Vec<Output>>,
+    parameters: Option<Object<Parameters<'a>>>,
+    #[serde(borrow)]
+    inputs: Vec<Object<Input<'a>>>,
+    #[serde(borrow)]
+    outputs: Option<Vec<Object<Output<'a>>>>,
     #[serde(borrow)]
     explain: Option<&'a RawValue>,
 }
@@ -39,15 +42,63 @@ struct Input<'a> {
     name: String,
     datatype: String,
     shape: Vec<i64>,
-    parameters: Option<Map<String, Value>>,
+    #[serde(borrow)]
+    parameters: Option<Object<Parameters<'a>>>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Output {
+struct Output<'a> {
     name: String,
-    parameters: Option<Map<String, Value>>,
+    #[serde(borrow)]
+    parameters: Option<Object<Parameters<'a>>>,
+}
+
+/// The parameters that mean something, each where the protocol has it. Others are passed over as they are read: a tree of their values would take a
+/// hundred times the bytes that they came in.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parameters<'a> {
+    #[serde(borrow, deserialize_with = "there")]
+    routing_key: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "there")]
+    binary_data_output: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "there")]
+    binary_data: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "there")]
+    binary_data_size: Option<&'a RawValue>,
+}
+
+/// What is there, also null.
+fn there<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+/// What a body asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// By which name the request goes, if it has one.
+    pub id: Option<String>,
+    /// What always gets the same version where versions share the requests.
+    pub routing_key: Option<String>,
+    /// The rows, column by column.
+    pub tensors: Vec<Tensor>,
+    /// The outputs that are wanted; none means all.
+    pub outputs: Vec<WantedOutput>,
+    /// Whether outputs are wanted in binary form that do not say it themselves.
+    pub binary: bool,
+    /// What is wanted of an explanation, if one is.
+    pub explain: Option<ExplainWishes>,
+}
+
+/// An output by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedOutput {
+    /// Its name.
+    pub name: String,
+    /// Whether it is wanted in binary form, if that is said of it.
+    pub binary: Option<bool>,
 }
 
 /// In which form each output is wanted, and what of an explanation.
@@ -64,13 +115,38 @@ impl Form {
     }
 }
 
+impl Request {
+    /// What of it is asked of the model, and how it is answered.
+    pub(super) fn of(self, names: Names<'_>, until: Instant) -> (Ask, Form) {
+        let of = self
+            .outputs
+            .iter()
+            .filter_map(|output| Some((output.name.clone(), output.binary?)))
+            .collect();
+        let ask = Ask {
+            model: names.model.to_owned(),
+            version: names.version.map(str::to_owned),
+            id: self.id,
+            routing_key: self.routing_key,
+            tensors: self.tensors,
+            outputs: self.outputs.into_iter().map(|output| output.name).collect(),
+            until,
+        };
+        let form = Form {
+            binary: self.binary,
+            of,
+            explain: self.explain,
+        };
+        (ask, form)
+    }
+}
+
 /// The length of the JSON part, if binary data may follow.
 pub(super) fn head_bytes(headers: &HeaderMap) -> Result<Option<usize>, Refusal> {
     let Some(text) = single(headers, HEAD)? else {
         return Ok(None);
     };
-    let bytes = text.trim().parse();
-    bytes.map(Some).map_err(|_| {
+    whole(text).map(Some).ok_or_else(|| {
         Refusal::invalid(format!(
             "found the header {HEAD} {text:?}, expected a number of bytes"
         ))
@@ -90,19 +166,18 @@ pub(super) fn is_media_type(headers: &HeaderMap, binary: bool) -> Result<(), Ref
         return Ok(());
     }
     let words = format!(
-        "found the content type {text:?}, expected application/json, or application/octet-stream with the header {HEAD}"
+        "found the content type {text:?}, expected application/json; for binary tensors application/octet-stream with the header {HEAD}"
     );
     Err(Refusal::new(Kind::MediaType, words))
 }
 
-/// Reads a body.
-pub(super) fn read(
-    body: &[u8],
-    head: Option<usize>,
-    names: Names<'_>,
-    until: Instant,
-    limits: Limits,
-) -> Result<(Ask, Form), Refusal> {
+/// Reads the body of a request for scores or explanations: JSON, and behind its first `head` bytes, if so many are told, the binary data of its
+/// inputs in their order (Open Inference Protocol v2 with the extension for binary tensors). Whether a model takes these rows is not looked at.
+/// Memory is taken in proportion to the body, whatever lengths stand in it.
+///
+/// # Errors
+/// What is wrong, with the field.
+pub fn read_request(body: &[u8], head: Option<usize>, limits: Limits) -> Result<Request, Refusal> {
     let head = head.unwrap_or(body.len());
     let (text, mut rest) = body.split_at_checked(head).ok_or_else(|| {
         Refusal::invalid(format!(
@@ -110,7 +185,7 @@ pub(super) fn read(
             body.len()
         ))
     })?;
-    let request: Body<'_> = serde_json::from_slice(text)
+    let Object(request): Object<Body<'_>> = serde_json::from_slice(text)
         .map_err(|error| Refusal::invalid(format!("the request is not as the protocol has it: {error}")))?;
     if request.inputs.len() > MOST_INPUTS {
         let words = format!(
@@ -120,7 +195,7 @@ pub(super) fn read(
         return Err(Refusal::invalid(words));
     }
     let mut tensors = Vec::with_capacity(request.inputs.len());
-    for input in &request.inputs {
+    for Object(input) in &request.inputs {
         tensors.push(tensor(input, &mut rest, limits)?);
     }
     if !rest.is_empty() {
@@ -130,48 +205,43 @@ pub(super) fn read(
         );
         return Err(Refusal::invalid(words));
     }
-    let parameters = request.parameters.unwrap_or_default();
-    let binary = truth(&parameters, "binary_data_output")?.unwrap_or(false);
-    let mut of = Vec::new();
+    let parameters = request.parameters.map(|Object(own)| own).unwrap_or_default();
+    let binary = truth(parameters.binary_data_output, "binary_data_output")?.unwrap_or(false);
     let mut outputs = Vec::new();
-    for output in request.outputs.unwrap_or_default() {
-        if let Some(parameters) = &output.parameters
-            && let Some(binary) = truth(parameters, "binary_data")?
-        {
-            of.push((output.name.clone(), binary));
-        }
-        outputs.push(output.name);
+    for Object(output) in request.outputs.unwrap_or_default() {
+        let parameters = output.parameters.map(|Object(own)| own).unwrap_or_default();
+        outputs.push(WantedOutput {
+            name: output.name,
+            binary: truth(parameters.binary_data, "binary_data")?,
+        });
     }
-    let ask = Ask {
-        model: names.model.to_owned(),
-        version: names.version.map(str::to_owned),
-        id: request.id,
-        routing_key: match parameters.get("routing_key") {
-            None => None,
-            Some(Value::String(key)) => Some(key.clone()),
-            Some(_) => return Err(Refusal::invalid("the parameter routing_key must be a text")),
-        },
-        tensors,
-        outputs,
-        until,
-    };
+    let routing_key = parameters
+        .routing_key
+        .map(|key| serde_json::from_str(key.get()))
+        .transpose()
+        .map_err(|_| Refusal::invalid("the parameter routing_key must be a text"))?;
     let explain = match request.explain {
         None => None,
-        Some(text) => Some(serde_json::from_str(text.get()).map_err(|error| {
-            Refusal::invalid(format!("explain is not as /openapi.json describes it: {error}"))
-        })?),
+        Some(text) => {
+            let Object(wishes) = serde_json::from_str(text.get()).map_err(|error| {
+                Refusal::invalid(format!("explain is not as /openapi.json describes it: {error}"))
+            })?;
+            Some(wishes)
+        }
     };
-    Ok((ask, Form { binary, of, explain }))
+    Ok(Request {
+        id: request.id,
+        routing_key,
+        tensors,
+        outputs,
+        binary,
+        explain,
+    })
 }
 
-fn truth(parameters: &Map<String, Value>, name: &str) -> Result<Option<bool>, Refusal> {
-    match parameters.get(name) {
-        None => Ok(None),
-        Some(Value::Bool(truth)) => Ok(Some(*truth)),
-        Some(_) => Err(Refusal::invalid(format!(
-            "the parameter {name} must be true or false"
-        ))),
-    }
+fn truth(value: Option<&RawValue>, name: &str) -> Result<Option<bool>, Refusal> {
+    let truth = value.map(|value| serde_json::from_str(value.get())).transpose();
+    truth.map_err(|_| Refusal::invalid(format!("the parameter {name} must be true or false")))
 }
 
 fn tensor(input: &Input<'_>, rest: &mut &[u8], limits: Limits) -> Result<Tensor, Refusal> {
@@ -181,12 +251,12 @@ fn tensor(input: &Input<'_>, rest: &mut &[u8], limits: Limits) -> Result<Tensor,
     let size = input
         .parameters
         .as_ref()
-        .and_then(|parameters| parameters.get("binary_data_size"));
+        .and_then(|Object(parameters)| parameters.binary_data_size);
     match (input.data, size) {
         (Some(data), None) => from_json(name, datatype, &input.shape, data, limits),
         (None, Some(size)) => {
-            let size = size.as_u64().and_then(|size| usize::try_from(size).ok());
-            let size = size.ok_or_else(|| bad("binary_data_size must be a number of bytes".to_owned()))?;
+            let size: usize = serde_json::from_str(size.get())
+                .map_err(|_| bad("binary_data_size must be a number of bytes".to_owned()))?;
             let (own, after) = rest.split_at_checked(size).ok_or_else(|| {
                 bad(format!(
                     "binary_data_size says {size} bytes, {} are left of the body",

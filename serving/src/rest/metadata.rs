@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::object::Object;
 use crate::card::{Card, TensorSpec};
 use crate::refusal::Refusal;
 use crate::service::Serving;
@@ -59,9 +60,12 @@ struct Wanted {
 pub(super) fn index(serving: &Serving, body: &[u8]) -> Result<Value, Refusal> {
     let wanted = match body {
         [] => Wanted::default(),
-        body => serde_json::from_slice(body).map_err(|error| {
-            Refusal::invalid(format!("expected no body, or {{\"ready\": true}}: {error}"))
-        })?,
+        body => {
+            let Object(wanted) = serde_json::from_slice(body).map_err(|error| {
+                Refusal::invalid(format!("expected no body, or {{\"ready\": true}}: {error}"))
+            })?;
+            wanted
+        }
     };
     let mut index = Vec::new();
     let ready = serving.is_ready();

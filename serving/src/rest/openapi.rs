@@ -2,17 +2,21 @@
 
 use serde_json::{Map, Value, json};
 
+use super::infer::MOST_INPUTS;
+use super::page;
 use super::routes::{Act, ROUTES, Route};
-use crate::settings::Settings;
+use crate::service::Serving;
 use crate::tensor::Datatype;
 
-/// The document.
-pub(super) fn document(settings: &Settings) -> Value {
+/// The document. Examples are of the first model, for whoever may know of it.
+pub(super) fn document(serving: &Serving, known: bool) -> Value {
+    let settings = serving.settings();
+    let example = if known { Example::of_first(serving) } else { None };
     let mut paths = Map::new();
     for route in ROUTES {
         let method = if route.post { "post" } else { "get" };
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[method] = operation(route);
+        path[method] = operation(route, example.as_ref());
     }
     json!({
         "openapi": "3.1.0",
@@ -35,11 +39,52 @@ pub(super) fn document(settings: &Settings) -> Value {
     })
 }
 
-fn operation(route: &Route) -> Value {
+/// A model by name, a version of it, and a request of one row.
+struct Example {
+    model: String,
+    version: String,
+    request: Value,
+}
+
+impl Example {
+    fn of_first(serving: &Serving) -> Option<Self> {
+        let standing = serving.registry().standings().into_iter().next()?;
+        let card = standing
+            .cards
+            .iter()
+            .find(|card| card.version == standing.current)?;
+        Some(Self {
+            model: card.name.clone(),
+            version: card.version.clone(),
+            request: serde_json::from_str(&page::example(card)).ok()?,
+        })
+    }
+
+    /// The request as it is, and one that says what else is wanted.
+    fn requests(&self, act: Act) -> Value {
+        let mut more = self.request.clone();
+        let (name, summary) = if act == Act::Infer {
+            more["parameters"] = json!({ "binary_data_output": true });
+            ("binary-outputs", "Scores in binary form")
+        } else {
+            more["explain"] = json!({ "reasons": 2, "adverse": "lower" });
+            (
+                "two-reasons",
+                "No more than two reasons, of what made the score low",
+            )
+        };
+        json!({
+            "row": { "summary": "One row; what stands in it means nothing", "value": self.request },
+            name: { "summary": summary, "value": more },
+        })
+    }
+}
+
+fn operation(route: &Route, example: Option<&Example>) -> Value {
     let mut operation = json!({
         "summary": route.summary,
         "operationId": operation_id(route),
-        "parameters": parameters(route),
+        "parameters": parameters(route, example),
         "responses": responses(route),
         "security": if route.open { json!([{}]) } else { json!([{ "bearer": [] }, { "key": [] }, {}]) },
     });
@@ -59,6 +104,10 @@ fn operation(route: &Route) -> Value {
                     },
                 },
             });
+            if let Some(example) = example {
+                operation["requestBody"]["content"]["application/json"]["examples"] =
+                    example.requests(route.act);
+            }
         }
         Act::Index => {
             operation["requestBody"] = json!({
@@ -80,13 +129,17 @@ fn operation_id(route: &Route) -> String {
     format!("{:?}{version}", route.act)
 }
 
-fn parameters(route: &Route) -> Value {
+fn parameters(route: &Route, example: Option<&Example>) -> Value {
     let mut parameters = Vec::new();
-    for name in ["model", "version"] {
+    let real = example.map(|example| (&example.model, &example.version)).unzip();
+    for (name, real) in [("model", real.0), ("version", real.1)] {
         if route.path.contains(&format!("{{{name}}}")) {
-            parameters.push(
-                json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
-            );
+            let mut parameter =
+                json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } });
+            if let Some(real) = real {
+                parameter["example"] = json!(real);
+            }
+            parameters.push(parameter);
         }
     }
     let header = |name: &str, least: u64, what: &str| json!({ "name": name, "in": "header", "required": false, "schema": { "type": "integer", "minimum": least }, "description": what });
@@ -126,6 +179,9 @@ fn responses(route: &Route) -> Value {
         });
     }
     if route.act == Act::Infer {
+        good["content"]["application/octet-stream"] = json!({
+            "schema": { "description": "The same JSON, then the binary data of the outputs that are wanted so, in their order" }
+        });
         good["headers"]["Inference-Header-Content-Length"] = json!({
             "schema": { "type": "integer" },
             "description": "Bytes of the body that are JSON, where outputs follow in binary form",
@@ -165,7 +221,7 @@ fn errors(route: &Route) -> Vec<&'static (u16, &'static str)> {
         (500, "The model broke what its card promises"),
         (
             503,
-            "No requests are taken now, or the decision could not be written down",
+            "No requests are taken now, the bodies under way leave no room, or the decision could not be written down",
         ),
         (504, "The time that the request had is over"),
     ];
@@ -173,8 +229,8 @@ fn errors(route: &Route) -> Vec<&'static (u16, &'static str)> {
         403 | 405 => true,
         401 => !route.open,
         404 => route.path.contains('{'),
-        400 | 413 | 504 => route.post,
-        503 => takes_rows(route) || route.act == Act::Ready,
+        400 | 413 | 415 | 504 => route.post,
+        503 => route.post || route.act == Act::Ready,
         _ => takes_rows(route),
     };
     ERRORS.iter().filter(|(code, _)| fits(*code)).collect()
@@ -197,20 +253,24 @@ fn schemas() -> Value {
     let whole = json!({ "type": "integer", "minimum": 0 });
     let list = |of: Value| json!({ "type": "array", "items": of });
     let datatype = json!({ "type": "string", "enum": Datatype::ALL.map(Datatype::name) });
+    // Some clients write null for what they leave out, and get what who leaves it out gets.
+    let perhaps = |mut schema: Value| {
+        schema["type"] = json!([schema["type"], "null"]);
+        schema
+    };
     let data = json!({ "type": "array", "description": "Row-major order, flat or nested as the shape says; null is a missing element" });
-    let binary =
-        |name: &str, kind: &str| json!({ "type": "object", "properties": { name: { "type": kind } } });
+    let binary = |name: &str, schema: Value| json!({ "type": "object", "properties": { name: schema } });
     let provenance = json!({
         "type": "object",
         "properties": {
             "model_hash": text, "round": whole, "log_entry": whole, "checkpoint_size": whole, "task_hash": text,
         },
     });
-    let tensor = |shape: Value, parameters: Value| {
+    let tensor = |shape: Value, parameters: Value, data: Value| {
         json!({
             "type": "object",
             "properties": {
-                "name": text, "datatype": datatype, "shape": list(shape), "parameters": parameters, "data": data,
+                "name": text, "datatype": datatype, "shape": shape, "parameters": parameters, "data": data,
             },
             "required": ["name", "datatype", "shape"],
         })
@@ -220,10 +280,14 @@ fn schemas() -> Value {
         "properties": { "name": text, "datatype": datatype, "shape": list(json!({ "type": "integer", "minimum": -1 })) },
         "required": ["name", "datatype", "shape"],
     });
-    let inputs = list(tensor(
-        json!({ "type": "integer", "minimum": 1 }),
-        binary("binary_data_size", "integer"),
+    let mut shape = list(json!({ "type": "integer", "minimum": 1 }));
+    (shape["minItems"], shape["maxItems"]) = (1.into(), 8.into());
+    let mut inputs = list(tensor(
+        shape,
+        perhaps(binary("binary_data_size", whole.clone())),
+        perhaps(data.clone()),
     ));
+    (inputs["minItems"], inputs["maxItems"]) = (1.into(), MOST_INPUTS.into());
     let explained = super::openapi_explain::schemas(&inputs, &provenance);
     let mut schemas = json!({
         "Error": { "type": "object", "properties": { "error": text }, "required": ["error"] },
@@ -249,20 +313,20 @@ fn schemas() -> Value {
         "InferRequest": {
             "type": "object",
             "properties": {
-                "id": { "type": "string", "maxLength": 256 },
+                "id": { "type": ["string", "null"], "maxLength": 256 },
                 "parameters": {
-                    "type": "object",
+                    "type": ["object", "null"],
                     "properties": {
                         "routing_key": { "type": "string", "description": "What always gets the same version where versions share the requests" },
                         "binary_data_output": { "type": "boolean" },
                     },
                 },
                 "inputs": inputs,
-                "outputs": list(json!({
+                "outputs": perhaps(list(json!({
                     "type": "object",
-                    "properties": { "name": text, "parameters": binary("binary_data", "boolean") },
+                    "properties": { "name": text, "parameters": perhaps(binary("binary_data", json!({ "type": "boolean" }))) },
                     "required": ["name"],
-                })),
+                }))),
             },
             "required": ["inputs"],
         },
@@ -270,7 +334,7 @@ fn schemas() -> Value {
             "type": "object",
             "properties": {
                 "model_name": text, "model_version": text, "id": text, "parameters": provenance,
-                "outputs": list(tensor(json!({ "type": "integer", "minimum": 0 }), binary("binary_data_size", "integer"))),
+                "outputs": list(tensor(list(whole.clone()), binary("binary_data_size", whole.clone()), data.clone())),
             },
             "required": ["model_name", "model_version", "id", "outputs"],
         },

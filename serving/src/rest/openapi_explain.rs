@@ -11,7 +11,7 @@ pub(super) fn schemas(inputs: &Value, provenance: &Value) -> [(&'static str, Val
     let list = |of: Value| json!({ "type": "array", "items": of });
     let defaults = ExplainWishes::default();
     let explain = json!({
-        "type": "object",
+        "type": ["object", "null"],
         "additionalProperties": false,
         "properties": {
             "method": { "type": "string", "enum": Method::NAMES, "default": defaults.method.name(), "description": "Shapley values by kernel SHAP or by sampled orders, integrated gradients, or a local linear model" },
@@ -62,9 +62,9 @@ pub(super) fn schemas(inputs: &Value, provenance: &Value) -> [(&'static str, Val
     let request = json!({
         "type": "object",
         "properties": {
-            "id": { "type": "string", "maxLength": 256 },
+            "id": { "type": ["string", "null"], "maxLength": 256 },
             "parameters": {
-                "type": "object",
+                "type": ["object", "null"],
                 "properties": { "routing_key": { "type": "string" } },
             },
             "inputs": inputs,

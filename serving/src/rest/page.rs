@@ -138,7 +138,7 @@ fn attempt(card: &Card) -> Markup {
 }
 
 /// A request of one row that has the right form. What stands in it means nothing.
-fn example(card: &Card) -> String {
+pub(super) fn example(card: &Card) -> String {
     let input = |spec: &TensorSpec| {
         let shape: Vec<i64> = spec.shape.iter().map(|&length| length.max(1)).collect();
         let count = shape.iter().copied().fold(1, i64::saturating_mul).clamp(1, 4096);

@@ -66,7 +66,10 @@ async fn what_cannot_be_explained_is_told() {
             "explain.coalitions: found 1, expected 16 to 16384",
         ),
         (json!({ "output": "high" }), "found an output, expected none"),
-        (json!({ "method": "guess" }), "unknown variant `guess`"),
+        (
+            json!({ "method": "guess" }),
+            "found the method \"guess\", expected one of kernel, permutation",
+        ),
         (json!("please"), "invalid type"),
     ] {
         let mut body = one_row();
