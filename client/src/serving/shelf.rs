@@ -196,14 +196,22 @@ impl Shelf {
         Ok(Provenance::find(receipts, state, &consortium, &roster).map_err(Arc::new))
     }
 
-    /// The latest state of the task with this name, or whose hash begins so.
+    /// The latest state of the task with this name, or whose hash begins so; another task of its name may be in service.
     ///
     /// # Errors
-    /// If there is none, or the daemon's files cannot be read.
+    /// If there is none or several, or the daemon's files cannot be read.
     pub fn find(&self, wanted: &str) -> Result<Option<Found>, ShelfError> {
         let task = Home::tasks(&self.config.state)?.find(wanted)?;
-        let latest = self.latest()?;
-        Ok(latest.into_iter().find(|found| found.task.hash() == task.hash()))
+        let Some((step, state)) = Home::states(&self.config.state)?.latest(&task.hash())? else {
+            return Ok(None);
+        };
+        let proven = self.proof(&Home::receipts(&self.config.state), &state)?;
+        Ok(Some(Found {
+            task,
+            step,
+            state,
+            proven,
+        }))
     }
 
     /// A model that can be asked, if the log proves it or the bank's policy takes it without, with the state that holds it.
