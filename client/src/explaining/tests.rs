@@ -44,15 +44,23 @@ fn read(scorer: &Scorer, text: &str) -> (Dataset, Vec<u32>) {
     let (_folder, files) = files(text);
     let room = Room::in_memory();
     let hold_out = HoldOut::new([0; 32], 0.0);
-    let table =
-        Dataset::read_files(&files, scorer.schema(), &hold_out, None, &rules(""), &room).unwrap();
+    let table = Dataset::read_files(&files, scorer.schema(), &hold_out, None, &rules(""), &room).unwrap();
     let rows = (0..u32::try_from(table.len()).unwrap()).collect();
     (table, rows)
 }
 
-fn explained(scorer: &Scorer, grounds: &Grounds, rows: &[StringRecord], wishes: &ExplainWishes) -> Vec<Explanation> {
+fn explained(
+    scorer: &Scorer,
+    grounds: &Grounds,
+    rows: &[StringRecord],
+    wishes: &ExplainWishes,
+) -> Vec<Explanation> {
     let explained = Explainer::new(scorer, grounds).explain(rows, wishes, None);
-    explained.unwrap().into_iter().map(|row| row.explanation).collect()
+    explained
+        .unwrap()
+        .into_iter()
+        .map(|row| row.explanation)
+        .collect()
 }
 
 fn by(method: Method) -> ExplainWishes {
@@ -72,7 +80,11 @@ fn of_table() -> (Scorer, Grounds, Vec<StringRecord>) {
 }
 
 fn amount(row: &Explanation, name: &str) -> f64 {
-    row.features.iter().find(|feature| feature.name == name).unwrap().amount
+    row.features
+        .iter()
+        .find(|feature| feature.name == name)
+        .unwrap()
+        .amount
 }
 
 #[test]
@@ -95,7 +107,11 @@ fn amounts_sum_to_the_score_and_the_methods_agree() {
         // Of a smooth path the integral's error is small, and nothing but it is left.
         assert!(paths[at].residual.abs() < 2e-3, "{:?}", paths[at]);
     }
-    assert!(shapley.iter().any(|row| row.features.iter().any(|feature| feature.amount.abs() > 1e-3)));
+    assert!(
+        shapley
+            .iter()
+            .any(|row| row.features.iter().any(|feature| feature.amount.abs() > 1e-3))
+    );
 }
 
 #[test]
@@ -135,7 +151,9 @@ fn a_local_model_says_what_it_leaves() {
 fn what_would_have_to_change_brings_the_score_over_the_threshold() {
     let (scorer, grounds, records) = of_table();
     let scores = scorer.score(&records).unwrap();
-    let highest = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap();
+    let highest = (0..scores.len())
+        .max_by(|a, b| scores[*a].total_cmp(&scores[*b]))
+        .unwrap();
     let mut ordered = scores.clone();
     ordered.sort_by(f32::total_cmp);
     let threshold = f64::from(ordered[10]);
@@ -165,7 +183,10 @@ fn what_would_have_to_change_brings_the_score_over_the_threshold() {
         Search::NotFound => assert!(found.score > threshold && found.complete, "{found:?}"),
         Search::AlreadyMet => panic!("{found:?}"),
     }
-    assert!(found.changes.iter().all(|change| change.name != "age"), "{found:?}");
+    assert!(
+        found.changes.iter().all(|change| change.name != "age"),
+        "{found:?}"
+    );
     let met = ExplainWishes {
         threshold: Some(1.0),
         ..wishes
@@ -176,7 +197,8 @@ fn what_would_have_to_change_brings_the_score_over_the_threshold() {
 
 #[test]
 fn a_ruled_column_is_not_asked_to_change() {
-    let policy = "[[column]]\nname = \"home\"\nrule = \"generalise\"\ngroups = { flat = \"rent\" }\nother = \"own\"\n";
+    let policy =
+        "[[column]]\nname = \"home\"\nrule = \"generalise\"\ngroups = { flat = \"rent\" }\nother = \"own\"\n";
     let scorer = scorer(&task(TABLE_TASK), policy);
     assert!(scorer.is_ruled("home") && !scorer.is_ruled("income"));
     let (table, rows) = read(&scorer, &table());
@@ -232,7 +254,10 @@ fn the_words_of_a_text_sum_to_its_score() {
     assert!(page.contains("Row 2") && page.contains("without its words"));
     let told = |record: StringRecord, wishes: &ExplainWishes| {
         let explainer = Explainer::new(&scorer, &grounds);
-        explainer.explain(&[record], wishes, None).unwrap_err().to_string()
+        explainer
+            .explain(&[record], wishes, None)
+            .unwrap_err()
+            .to_string()
     };
     assert!(told(record(" ,."), &wishes).contains("row 1: found a text without a word"));
     let gradients = ExplainWishes {
@@ -252,7 +277,10 @@ fn what_does_not_fit_is_told_and_nobody_is_explained_to_who_has_gone() {
         ..ExplainWishes::default()
     };
     let told = explainer.explain(&records, &wrong, None).unwrap_err().to_string();
-    assert!(told.contains("\"agee\" among protected") && told.contains("income, age, home"), "{told}");
+    assert!(
+        told.contains("\"agee\" among protected") && told.contains("income, age, home"),
+        "{told}"
+    );
     let late = explainer.explain(&records, &ExplainWishes::default(), Some(Instant::now()));
     assert!(matches!(late, Err(ExplainError::Late)));
 

@@ -5,6 +5,7 @@
 
 mod answer;
 mod asking;
+mod certificates;
 mod column;
 pub(crate) mod decision_key;
 mod grounds;

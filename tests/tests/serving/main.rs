@@ -12,3 +12,4 @@ mod exported;
 mod http;
 mod monitored;
 mod proven;
+mod secured;
