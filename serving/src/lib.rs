@@ -40,7 +40,7 @@ pub use registry::{Registry, Share};
 pub use rest::{Request, WantedOutput, read_request};
 pub use server::{CallerOf, Server, Tls};
 pub use service::Serving;
-pub use settings::{Batching, Decisions, Explaining, OnFailure, Settings};
+pub use settings::{Batching, Decisions, Explaining, OnFailure, Settings, TlsFiles};
 pub use tensor::{Batch, Data, Datatype, Tensor};
 
 /// The messages of the protocol over gRPC, for whoever asks by it.

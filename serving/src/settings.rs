@@ -13,7 +13,7 @@ use crate::tensor::Limits;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Address of REST and of the page. Beyond loopback only with `keys` or client certificates. Default `127.0.0.1:8470`.
+    /// Address of REST and of the page. Beyond loopback only with `keys` or `tls.callers_ca`. Default `127.0.0.1:8470`.
     pub listen: SocketAddr,
     /// Address of gRPC, if it is served. Default none.
     pub grpc_listen: Option<SocketAddr>,
@@ -39,10 +39,26 @@ pub struct Settings {
     pub explaining: Explaining,
     /// File of the callers' keys, read by [`crate::Keys::read`]. Default none: anybody who reaches the address is let in.
     pub keys: Option<PathBuf>,
+    /// Files for TLS, on both addresses. Default none: connections are not encrypted.
+    pub tls: Option<TlsFiles>,
     /// Quota of callers that have none of their own. Default none: as much as can be scored.
     pub quota: Option<Quota>,
     /// Where decisions are written down. Default nowhere.
     pub decisions: Option<Decisions>,
+}
+
+/// By what a server shows itself, and callers show themselves. Whoever starts the server reads the files and makes a [`crate::Tls`] of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The server's certificate in PEM, then those between it and its authority.
+    pub certificate: PathBuf,
+    /// Its private key, PKCS #8 in PEM.
+    pub key: PathBuf,
+    /// Certificates of the authorities that name callers, in PEM. Default none: no certificate is asked for.
+    pub callers_ca: Option<PathBuf>,
+    /// Names that may ask. Default none: everybody whom those authorities name.
+    pub callers: Option<Vec<String>>,
 }
 
 /// How requests are joined into batches, for each version of a model by itself.
@@ -129,6 +145,7 @@ impl Default for Settings {
             batching: Batching::default(),
             explaining: Explaining::default(),
             keys: None,
+            tls: None,
             quota: None,
             decisions: None,
         }
@@ -227,6 +244,7 @@ impl Settings {
             within("decisions.file_bytes", decisions.file_bytes, 4_096, 1 << 40);
             within("decisions.keep_days", decisions.keep_days.into(), 1, 36_500);
         }
+        problems.extend(self.tls.as_ref().and_then(TlsFiles::problem));
         if self
             .grpc_listen
             .is_some_and(|grpc| grpc == self.listen && grpc.port() != 0)
@@ -253,9 +271,53 @@ impl Settings {
     }
 }
 
+impl TlsFiles {
+    fn problem(&self) -> Option<String> {
+        let callers = self.callers.as_ref()?;
+        if self.callers_ca.is_none() {
+            let words =
+                "tls.callers: found names, but no tls.callers_ca; expected the authority that gives them";
+            return Some(words.to_owned());
+        }
+        let (at, _) = callers
+            .iter()
+            .enumerate()
+            .find(|(at, name)| name.is_empty() || callers.iter().take(*at).any(|other| other == *name))?;
+        Some(format!(
+            "tls.callers: name {} is empty or comes twice, expected each caller once",
+            at + 1
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Settings;
+
+    #[test]
+    fn callers_by_certificate_need_their_authority() {
+        for (callers, part) in [
+            ("callers = [\"risk\"]", Some("no tls.callers_ca")),
+            (
+                "callers_ca = \"ca\"\ncallers = [\"risk\", \"risk\"]",
+                Some("name 2"),
+            ),
+            ("callers_ca = \"ca\"\ncallers = [\"\"]", Some("name 1")),
+            ("callers_ca = \"ca\"\ncallers = [\"risk\", \"sales\"]", None),
+            // Nobody may ask by certificate for now; that is a wish.
+            ("callers_ca = \"ca\"\ncallers = []", None),
+            ("callers_ca = \"ca\"", None),
+            ("", None),
+        ] {
+            let text = format!("[tls]\ncertificate = \"c\"\nkey = \"k\"\n{callers}");
+            let problems = toml::from_str::<Settings>(&text)
+                .expect("types are right")
+                .problems();
+            assert_eq!(problems.len(), usize::from(part.is_some()), "{problems:?}");
+            assert!(part.is_none_or(|part| problems[0].contains(part)), "{problems:?}");
+        }
+        assert!(toml::from_str::<Settings>("[tls]\ncertificate = \"c\"").is_err());
+    }
 
     #[test]
     fn defaults_are_in_order_and_every_key_has_its_range() {

@@ -6,6 +6,7 @@
 mod answer;
 mod answer_table;
 mod asking;
+mod certificates;
 mod column;
 pub(crate) mod decision_key;
 mod grounds;

@@ -13,6 +13,7 @@ use veilsum_admission::keyfile::KeyFileError;
 use veilsum_protocol::ids::Digest;
 use veilsum_serving::{Callers, DecisionLog, Server, Serving, Settings};
 
+use super::certificates::Certificates;
 use super::decision_key;
 use super::grounds::AllGrounds;
 use super::kept::{KEPT, Kept};
@@ -29,6 +30,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const STEERING: &str = "serve.toml";
 /// Likewise of the file of keys.
 const KEYS: &str = "keys";
+/// Likewise of the files for TLS.
+const CERTIFICATES: &str = "tls";
 
 /// Why nothing is served any more, or was served at all.
 #[derive(Debug, thiserror::Error)]
@@ -92,10 +95,18 @@ async fn serve(
         path: steering.path().to_owned(),
         problem,
     })?;
-    let server = Server::bind(&serving, None).map_err(ServeError::System)?;
+    let (certificates, tls) = serving
+        .settings()
+        .tls
+        .clone()
+        .map(Certificates::read)
+        .transpose()?
+        .unzip();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let server = Server::bind(&serving, tls).map_err(ServeError::System)?;
     let rest = server.rest_addr().map_err(ServeError::System)?;
     say(&format!(
-        "models are served at http://{rest}/v2 by the Open Inference Protocol v2; the page is http://{rest}/, the description http://{rest}/openapi.json"
+        "models are served at {scheme}://{rest}/v2 by the Open Inference Protocol v2; the page is {scheme}://{rest}/, the description {scheme}://{rest}/openapi.json"
     ));
     if let Some(grpc) = server.grpc_addr().map_err(ServeError::System)? {
         say(&format!("and at {grpc} over gRPC"));
@@ -105,6 +116,7 @@ async fn serve(
         shelf: Arc::new(shelf),
         kept: Arc::new(Kept::of(dir)),
         key_file,
+        certificates,
         grounds,
         runtime,
         taken: BTreeMap::new(),
@@ -142,6 +154,7 @@ struct Known {
     shelf: Arc<Shelf>,
     kept: Arc<Kept>,
     key_file: Option<KeyFile>,
+    certificates: Option<Certificates>,
     grounds: Arc<AllGrounds>,
     runtime: Runtime,
     /// The state of each task's model that is served, by the task's name.
@@ -175,7 +188,15 @@ impl Known {
             None | Some(Ok(())) => drop(self.told.remove(KEYS)),
             Some(Err(problem)) => self.tell(KEYS, problem, say),
         }
-        match steering.again().and_then(|()| steering.apply(serving.registry())) {
+        match self.certificates.as_mut().map(Certificates::again) {
+            None | Some(Ok(())) => drop(self.told.remove(CERTIFICATES)),
+            Some(Err(problem)) => self.tell(CERTIFICATES, problem, say),
+        }
+        let again = steering.again();
+        if let Some(certificates) = &self.certificates {
+            certificates.let_in(steering.tls());
+        }
+        match again.and_then(|()| steering.apply(serving.registry())) {
             Ok(()) => drop(self.told.remove(STEERING)),
             Err(problem) => self.tell(STEERING, problem, say),
         }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use veilsum_serving::{Registry, Settings, Share};
+use veilsum_serving::{Registry, Settings, Share, TlsFiles};
 
 use super::ServeError;
 
@@ -38,6 +38,7 @@ pub(crate) struct Steering {
     path: PathBuf,
     text: String,
     wanted: BTreeMap<String, Wanted>,
+    tls: Option<TlsFiles>,
 }
 
 impl Steering {
@@ -57,6 +58,14 @@ impl Steering {
         if let Some(keys) = &mut settings.keys {
             *keys = dir.join(&keys);
         }
+        if let Some(tls) = &mut settings.tls {
+            for file in [&mut tls.certificate, &mut tls.key]
+                .into_iter()
+                .chain(&mut tls.callers_ca)
+            {
+                *file = dir.join(&file);
+            }
+        }
         if let Some(decisions) = &mut settings.decisions {
             decisions.folder = dir.join(&decisions.folder);
         }
@@ -64,6 +73,7 @@ impl Steering {
             path: path.clone(),
             text,
             wanted,
+            tls: settings.tls.clone(),
         };
         Ok((steering, settings))
     }
@@ -73,16 +83,21 @@ impl Steering {
         &self.path
     }
 
-    /// Reads the file again. What it says of the server itself counts from the next start on.
+    /// What the file says of certificates by now.
+    pub(super) fn tls(&self) -> Option<&TlsFiles> {
+        self.tls.as_ref()
+    }
+
+    /// Reads the file again. What it says of the server itself counts from the next start on, but for the callers whose certificates let them in.
     ///
     /// # Errors
     /// What is wrong with it; the wishes before hold on then.
     pub(super) fn again(&mut self) -> Result<(), String> {
         let text = text(&self.path)?;
         if text != self.text {
-            let (wanted, _) =
+            let (wanted, settings) =
                 parse(&text).map_err(|problem| format!("{}: {problem}", self.path.display()))?;
-            (self.text, self.wanted) = (text, wanted);
+            (self.text, self.wanted, self.tls) = (text, wanted, settings.tls);
         }
         Ok(())
     }

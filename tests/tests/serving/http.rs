@@ -53,8 +53,9 @@ impl Served {
             said,
             address: String::new(),
         };
-        let told = served.says("models are served at http://");
-        let (_, rest) = told.split_once("models are served at http://").unwrap();
+        let told = served.says("models are served at http");
+        let (_, rest) = told.split_once("models are served at http").unwrap();
+        let (_, rest) = rest.split_once("://").unwrap();
         served.address = rest.split_once('/').unwrap().0.to_owned();
         served
     }

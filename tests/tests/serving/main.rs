@@ -13,3 +13,4 @@ mod http;
 mod monitored;
 mod paged;
 mod proven;
+mod secured;
