@@ -8,7 +8,7 @@ use veilsum_serving::{ExplainWishes, Explanation, Method, Search};
 use super::{ExplainError, Explainer, Grounds, RowExplained};
 use crate::data::{Dataset, HoldOut, Room};
 use crate::scoring::Scorer;
-use crate::scoring::tests::{asked, files, rules, scorer, task};
+use crate::scoring::tests::{TEXT_TASK, asked, files, rules, scorer, task};
 
 const TABLE_TASK: &str = r#"
     [schema]
@@ -214,21 +214,6 @@ fn a_ruled_column_is_not_asked_to_change() {
     assert_eq!((found.outcome, found.complete), (Search::NotFound, true));
     assert!((found.score - row.score).abs() < 1e-9);
 }
-
-const TEXT_TASK: &str = r#"
-    [schema]
-    version = 1
-    label = "about"
-    label_classes = ["card", "fee", "app"]
-    [[schema.column]]
-    name = "message"
-    type = "text"
-    tokens = 8
-    vocabulary = ["card", "lost", "my", "fee"]
-    [model]
-    family = "embedding-bag"
-    dimension = 3
-"#;
 
 #[test]
 fn the_words_of_a_text_sum_to_its_score() {

@@ -16,7 +16,9 @@ use super::outcomes::Outcomes;
 use super::reference::of_table;
 use crate::data::{Dataset, HoldOut, Room};
 use crate::scoring::Scorer;
-use crate::scoring::tests::{POLICY, TABLE, TABLE_TASK, asked, files, rules, scorer, task};
+use crate::scoring::tests::{
+    POLICY, SEQUENCE_TASK, TABLE, TABLE_TASK, TEXT_TASK, asked, files, rules, scorer, task,
+};
 use crate::serving::{Answer, Asking};
 
 /// A request as the log has it. `shape`: of each tensor; `cells`: of each feature but the key, row-major.
@@ -209,26 +211,7 @@ fn rows_of_a_table_come_back_through_the_log_under_the_banks_rules() {
 
 #[test]
 fn the_last_step_of_a_sequence_is_what_is_compared() {
-    let task = task(
-        r#"
-        [schema]
-        version = 1
-        label = "y"
-        [schema.sequence]
-        key = "card"
-        time = "at"
-        steps = 3
-        examples = "last"
-        [[schema.column]]
-        name = "amount"
-        type = "number"
-        min = 0
-        max = 9
-        [model]
-        family = "gru"
-        units = 3
-        "#,
-    );
+    let task = task(&SEQUENCE_TASK.replace("\"every\"", "\"last\""));
     let text = "y,card,at,amount\n0,a,1,1\n1,b,5,8\n0,a,4,4\n1,a,3,2\n";
     let scorer = scorer(&task, "");
     let (_folder, own) = table(&task, text, "");
@@ -261,23 +244,7 @@ fn the_last_step_of_a_sequence_is_what_is_compared() {
 
 #[test]
 fn texts_have_no_columns_and_classes_a_probability_of_the_chosen_one() {
-    let task = task(
-        r#"
-        [schema]
-        version = 1
-        label = "about"
-        label_classes = ["card", "fee", "app"]
-        missing = ["", "NA"]
-        [[schema.column]]
-        name = "message"
-        type = "text"
-        tokens = 4
-        vocabulary = ["card", "lost", "my"]
-        [model]
-        family = "embedding-bag"
-        dimension = 3
-        "#,
-    );
+    let task = task(TEXT_TASK);
     let text = "about,message\ncard,my card!\nfee,NA\napp,what a lost card it is\n";
     let scorer = scorer(&task, "");
     let (_folder, own) = table(&task, text, "");

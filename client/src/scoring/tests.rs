@@ -111,6 +111,41 @@ pub(crate) const TABLE_TASK: &str = r#"
     hidden = [4]
 "#;
 
+pub(crate) const TEXT_TASK: &str = r#"
+    [schema]
+    version = 1
+    label = "about"
+    label_classes = ["card", "fee", "app"]
+    missing = ["", "NA"]
+    [[schema.column]]
+    name = "message"
+    type = "text"
+    tokens = 4
+    vocabulary = ["card", "lost", "my"]
+    [model]
+    family = "embedding-bag"
+    dimension = 3
+"#;
+
+pub(crate) const SEQUENCE_TASK: &str = r#"
+    [schema]
+    version = 1
+    label = "y"
+    [schema.sequence]
+    key = "card"
+    time = "at"
+    steps = 3
+    examples = "every"
+    [[schema.column]]
+    name = "amount"
+    type = "number"
+    min = 0
+    max = 9
+    [model]
+    family = "gru"
+    units = 3
+"#;
+
 pub(crate) const POLICY: &str = r#"
     [[column]]
     name = "customer"
@@ -226,23 +261,7 @@ fn the_last_step_of_a_sequence_is_scored_with_those_before_it() {
 
 #[test]
 fn a_text_and_an_image_are_what_they_are_in_training() {
-    let texts = task(
-        r#"
-        [schema]
-        version = 1
-        label = "about"
-        label_classes = ["card", "fee", "app"]
-        missing = ["", "NA"]
-        [[schema.column]]
-        name = "message"
-        type = "text"
-        tokens = 4
-        vocabulary = ["card", "lost", "my"]
-        [model]
-        family = "embedding-bag"
-        dimension = 3
-        "#,
-    );
+    let texts = task(TEXT_TASK);
     let table = "about,message\ncard,my card!\nfee,NA\napp,what a lost card it is\n";
     let (_folder, files) = files(table);
     let of_texts = scorer(&texts, "");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{ScoreFileError, score_file};
 use crate::scoring::Scorer;
-use crate::scoring::tests::{POLICY, TABLE_TASK, asked, files, scorer, task};
+use crate::scoring::tests::{POLICY, SEQUENCE_TASK, TABLE_TASK, TEXT_TASK, asked, files, scorer, task};
 
 fn scored(scorer: &Scorer, table: &str, keep: &[&str]) -> Result<(u64, String), ScoreFileError> {
     let (_folder, files) = files(table);
@@ -85,25 +85,7 @@ fn what_does_not_fit_is_told_with_file_line_and_column() {
 
 #[test]
 fn classes_have_the_likeliest_and_each_and_of_a_sequence_the_last_row_is_scored() {
-    let texts = scorer(
-        &task(
-            r#"
-            [schema]
-            version = 1
-            label = "about"
-            label_classes = ["card", "fee", "app"]
-            [[schema.column]]
-            name = "message"
-            type = "text"
-            tokens = 4
-            vocabulary = ["card", "lost", "my"]
-            [model]
-            family = "embedding-bag"
-            dimension = 3
-            "#,
-        ),
-        "",
-    );
+    let texts = scorer(&task(TEXT_TASK), "");
     let (rows, found) = scored(&texts, "message\nmy card!\nwhat a lost card it is\n", &[]).unwrap();
     let lines: Vec<&str> = found.lines().collect();
     assert_eq!(
@@ -116,29 +98,7 @@ fn classes_have_the_likeliest_and_each_and_of_a_sequence_the_last_row_is_scored(
     let best = (0..3).max_by(|a, b| each[*a].total_cmp(&each[*b])).unwrap();
     assert_eq!(cells[0], ["card", "fee", "app"][best]);
 
-    let steps = scorer(
-        &task(
-            r#"
-            [schema]
-            version = 1
-            label = "y"
-            [schema.sequence]
-            key = "card"
-            time = "at"
-            steps = 3
-            examples = "every"
-            [[schema.column]]
-            name = "amount"
-            type = "number"
-            min = 0
-            max = 9
-            [model]
-            family = "gru"
-            units = 3
-            "#,
-        ),
-        "",
-    );
+    let steps = scorer(&task(SEQUENCE_TASK), "");
     let table =
         "card,at,amount,id\na,2024-01-01,1,r0\nb,2024-01-05,8,r1\na,2024-01-09,5,r2\na,2024-01-03,2,r3\n";
     let (rows, found) = scored(&steps, table, &["id"]).unwrap();
