@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::http::Served;
+use crate::http::{Served, proven};
 use crate::scene::{Scene, has};
 
 const INCOMES: [f64; 3] = [0.0, 120.0, 870.0];
@@ -66,7 +66,7 @@ fn encoded(model: &Value) -> Vec<Vec<f64>> {
 fn an_exported_model_gives_the_scores_of_the_server_and_says_where_it_comes_from() {
     let scene = Scene::enrolled(3, 60);
     scene.run();
-    scene.proven();
+    proven(&scene, 5);
     scene.finish();
     let served = Served::start(&scene, "bank-1");
     served.says("model tiny: version 5 is in service");

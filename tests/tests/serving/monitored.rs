@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::http::Served;
+use crate::http::{Served, proven};
 use crate::scene::{Scene, has, told};
 
 /// Rows of a request.
@@ -77,7 +77,7 @@ fn log_files(folder: &Path) -> Vec<PathBuf> {
 fn decisions_are_read_again_and_drift_is_told() {
     let scene = Scene::enrolled(4, 60);
     scene.run();
-    scene.proven();
+    proven(&scene, 6);
     scene.finish();
     let bank = scene.folder("bank-1");
     let client =
