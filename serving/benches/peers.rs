@@ -134,7 +134,7 @@ async fn peers(serve: &str) {
                 found.push(measured(one.address, &one.request, connections, TURN).await);
             }
         }
-        let medians: Vec<_> = found.iter_mut().map(median).collect();
+        let medians: Vec<_> = found.iter_mut().map(|turns| median(turns)).collect();
         let ours = medians[0];
         for (one, (rate, p50, p99)) in all.iter().zip(medians) {
             #[allow(clippy::cast_precision_loss, reason = "microseconds")]
@@ -150,7 +150,7 @@ async fn peers(serve: &str) {
 }
 
 /// By the rate.
-fn median(turns: &mut Vec<(f64, u128, u128)>) -> (f64, u128, u128) {
+fn median(turns: &mut [(f64, u128, u128)]) -> (f64, u128, u128) {
     turns.sort_by(|a, b| a.0.total_cmp(&b.0));
     turns[turns.len() / 2]
 }

@@ -97,7 +97,7 @@ impl<'a> AskedFile<'a> {
             place.ok_or_else(|| {
                 DataError::whole(
                     file,
-                    &format!("no column {name:?} in the header"),
+                    format!("no column {name:?} in the header"),
                     "every column that the model reads",
                     "add it, or check its spelling: upper and lower case differ",
                 )
