@@ -43,7 +43,7 @@ impl From<DataError> for ScoreFileError {
 }
 
 /// Scores every row of `file`, a table whose columns the scorer's features are among, and writes a CSV file to `to`: the columns `keep` as they are in the
-/// file, then what [`AnswerTable`] says of the scores. Rows come in the order of the file; where they are steps of sequences, the last of each.
+/// file, then the scores under the names by which the server answers them. Rows come in the order of the file; where they are steps of sequences, the last of each.
 /// `scored` hears now and then how many rows are done. Gives how many there were.
 ///
 /// # Errors
