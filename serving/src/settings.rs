@@ -304,7 +304,7 @@ mod tests {
             ),
             ("callers_ca = \"ca\"\ncallers = [\"\"]", Some("name 1")),
             ("callers_ca = \"ca\"\ncallers = [\"risk\", \"sales\"]", None),
-            // Nobody may ask by certificate for now; that is a wish.
+            // An empty list lets nobody in by certificate.
             ("callers_ca = \"ca\"\ncallers = []", None),
             ("callers_ca = \"ca\"", None),
             ("", None),

@@ -15,6 +15,9 @@ use super::output::Output;
 use super::{ExplainError, page};
 use crate::scoring::Scorer;
 
+/// Said where a threshold is given for anything else.
+const TABLES_ALONE: &str = "what would have to change is searched for rows of tables alone";
+
 /// A row's explanation, with what the pictures need beside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowExplained {
@@ -132,8 +135,7 @@ impl<'a> Explainer<'a> {
             explanation.remarks.clone_from(&reasons.remarks);
         }
         if record.is_none() && wishes.threshold.is_some() {
-            let words = "what would have to change is searched for rows of tables alone";
-            explanation.remarks.push(words.to_owned());
+            explanation.remarks.push(TABLES_ALONE.to_owned());
         }
         explanation.counterfactual = otherwise
             .as_ref()
@@ -218,8 +220,12 @@ fn of_words(
     });
     let cells: Vec<Option<String>> = times.map(Some).collect();
     let values = cells.iter().flatten().cloned().map(Value::Category).collect();
+    let mut explanation = told(&amounts, wishes.method, &features, &cells);
+    if wishes.threshold.is_some() {
+        explanation.remarks.push(TABLES_ALONE.to_owned());
+    }
     Ok(RowExplained {
-        explanation: told(&amounts, wishes.method, &features, &cells),
+        explanation,
         attribution: amounts.attribution,
         features,
         values,

@@ -55,7 +55,11 @@ pub(super) fn page(
         Method::Gradients => "Integrated gradients",
         Method::Lime => "A local linear model",
     };
-    let method = format!("{how}, {against}. The amounts add up to the score.");
+    let sum = match method {
+        Method::Gradients => "add up to the score but for the error of integration",
+        Method::Kernel | Method::Permutation | Method::Lime => "add up to the score",
+    };
+    let method = format!("{how}, {against}. The amounts {sum}.");
     let attributions: Vec<Attribution> = rows.iter().map(|row| row.attribution.clone()).collect();
     let values: Vec<Vec<Value>> = rows.iter().map(|row| row.values.clone()).collect();
     let many = match columns.filter(|_| rows.len() > 1) {

@@ -230,6 +230,15 @@ fn the_words_of_a_text_sum_to_its_score() {
     assert!((row.score - score("my card, my lost card!")).abs() < 1e-6);
     assert!((row.base - score(", !")).abs() < 1e-6);
     assert!(row.exact && row.residual.abs() < 1e-6);
+    let with_threshold = ExplainWishes {
+        threshold: Some(0.5),
+        ..wishes.clone()
+    };
+    let told_so = &explained(&scorer, &grounds, &[record("my card")], &with_threshold)[0];
+    assert_eq!(
+        told_so.remarks,
+        ["what would have to change is searched for rows of tables alone"]
+    );
     let my = row.features.iter().find(|feature| feature.name == "my").unwrap();
     assert_eq!((my.value.as_deref(), row.features.len()), (Some("2 times"), 3));
     let page = Explainer::new(&scorer, &grounds)

@@ -128,9 +128,12 @@ impl Model for ServedModel {
         let refused = |error: ExplainError| match error {
             ExplainError::Scorer(error) => NotExplained::Row(told(&error, &of)),
             ExplainError::Late => NotExplained::Late,
-            error @ ExplainError::Table(_) => NotExplained::Unable(format!(
-                "the rows to compare with cannot be read, and the bank's operator must look at them: {error}"
-            )),
+            ExplainError::Table(error) => {
+                // It quotes the table's cells, which are for the bank's operator alone.
+                tracing::error!(%error, "the rows to compare with cannot be read");
+                let words = "the rows to compare with cannot be read; the bank's operator finds the reason in the server's trace";
+                NotExplained::Unable(words.to_owned())
+            }
             other => NotExplained::Wish(other.to_string()),
         };
         let grounds = why.grounds(&self.scorer).map_err(&refused)?;

@@ -81,6 +81,23 @@ fn what_the_columns_did_adds_up_to_the_score_and_reasons_are_in_words() {
         &["incom", "income, home"],
     );
     assert_eq!(served.stop(), Some(0));
+    // A table that cannot be read is told to the application without a cell of it.
+    let table = scene.folder("bank-1/data.csv");
+    let good = fs::read_to_string(&table).unwrap();
+    fs::write(&table, format!("{good}7654321,own,0\n")).unwrap();
+    let served = Served::start(&scene, "bank-1");
+    served.says("version 6 is in service");
+    let refused = served.ask("POST", "/v2/models/tiny/explain", body);
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let words = refused.body["error"].as_str().unwrap();
+    has(words, &["cannot be read", "the server's trace"]);
+    assert!(
+        !words.contains("7654321") && refused.head.contains("retry-after"),
+        "{refused:?}"
+    );
+    served.says("7654321");
+    assert_eq!(served.stop(), Some(0));
+    fs::write(&table, good).unwrap();
     for method in ["permutation", "gradients", "lime"] {
         has(&explain(&["--method", method], 0), &["row 1: score 0.", "income"]);
     }
