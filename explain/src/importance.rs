@@ -1,4 +1,4 @@
-//! What features did over many rows: their importance, a form of it that banks can add up, and how an attribution hangs on the feature's value.
+//! What features did over many rows: their importance, and how an attribution hangs on the feature's value.
 
 use crate::attribution::{Attribution, sound};
 use crate::distribution::Distribution;
@@ -27,83 +27,6 @@ fn features(attributions: &[Attribution]) -> Result<usize, Invalid> {
     })?;
     sound(attributions, first.values.len())?;
     Ok(first.values.len())
-}
-
-/// The form in which importances of several banks can be added up: a vector of one length for all of them, whose entries are from 0 to 1, so that a
-/// masked sum can carry it. Limits are the same at every bank.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Contribution {
-    /// The most that one row's attribution counts for, in the score's unit; more is cut. Above 0.
-    pub clip: f64,
-    /// A bank with more rows than this weighs as one with so many; at least 1.
-    pub most_rows: u32,
-}
-
-impl Contribution {
-    fn check(&self) -> Result<(), Invalid> {
-        if !(self.clip.is_finite() && self.clip > 0.0) {
-            return Err(Invalid::range("clip", self.clip, "a finite number above 0"));
-        }
-        if self.most_rows == 0 {
-            return Err(Invalid::range("most rows", 0.0, "at least 1"));
-        }
-        Ok(())
-    }
-
-    /// One number for each of `features` features, which is the mean of its cut amounts by the clip, times the bank's weight; and last the weight, which
-    /// is the bank's share of the most rows. A bank without rows gives zeros. One row moves an entry by at most 1 by the larger of its rows and the most
-    /// rows. The caller masks.
-    ///
-    /// # Errors
-    /// Limits out of their range; attributions that are not of so many features or not finite.
-    pub fn vector(&self, attributions: &[Attribution], features: usize) -> Result<Vec<f64>, Invalid> {
-        self.check()?;
-        sound(attributions, features)?;
-        let mut vector = vec![0.0; features + 1];
-        if attributions.is_empty() {
-            return Ok(vector);
-        }
-        let rows = attributions.len() as f64;
-        let weight = (rows / f64::from(self.most_rows)).min(1.0);
-        for attribution in attributions {
-            for (entry, value) in vector.iter_mut().zip(&attribution.values) {
-                *entry += (value.abs() / self.clip).min(1.0);
-            }
-        }
-        // Rounding must not lift a sum of ones over 1.
-        vector
-            .iter_mut()
-            .for_each(|entry| *entry = (*entry / rows * weight).min(weight));
-        vector[features] = weight;
-        Ok(vector)
-    }
-
-    /// The importances that a sum of such vectors stands for, in the score's unit; what a quantiser's rounding left below 0 is 0.
-    ///
-    /// # Errors
-    /// Limits out of their range; a sum that is not of so many features, is not finite, or has no rows.
-    pub fn importance(&self, sum: &[f64], features: usize) -> Result<Vec<f64>, Invalid> {
-        self.check()?;
-        Invalid::size(
-            ("sum of contributions", "numbers"),
-            sum.len(),
-            features.saturating_add(1),
-            "one number for each feature, and the weight",
-        )?;
-        if let Some(found) = sum.iter().find(|value| !value.is_finite()) {
-            return Err(Invalid::range("sum of contributions", *found, "finite numbers"));
-        }
-        match sum.split_last() {
-            Some((weight, sums)) if *weight > 0.0 => Ok(sums
-                .iter()
-                .map(|sum| (sum / weight).clamp(0.0, 1.0) * self.clip)
-                .collect()),
-            _ => Err(Invalid::Empty {
-                field: "rows in the sum of contributions",
-                remedy: "wait for a sum with a bank that explained rows",
-            }),
-        }
-    }
 }
 
 /// How one feature's attribution hangs on its value.
@@ -199,47 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn importances_of_banks_add_up() {
-        let (one, two) = ([of(&[1.0, -0.5]), of(&[-3.0, 0.5])], [of(&[0.0, 1.0])]);
-        assert_eq!(importance(&one).unwrap(), [2.0, 0.5]);
-        // One bank's 3 is cut to 2: (1 + 2 + 0) / 3 and (0.5 + 0.5 + 1) / 3 over both banks' three rows.
-        let contribution = Contribution {
-            clip: 2.0,
-            most_rows: 100,
-        };
-        let vectors = [
-            contribution.vector(&one, 2).unwrap(),
-            contribution.vector(&two, 2).unwrap(),
-            contribution.vector(&[], 2).unwrap(),
-        ];
-        let sum: Vec<f64> = (0..3)
-            .map(|at| vectors.iter().map(|vector| vector[at]).sum())
-            .collect();
-        let together = contribution.importance(&sum, 2).unwrap();
-        assert!(
-            (together[0] - 1.0).abs() < 1e-12 && (together[1] - 2.0 / 3.0).abs() < 1e-12,
-            "{together:?}"
+    fn importance_by_hand() {
+        assert_eq!(
+            importance(&[of(&[1.0, -0.5]), of(&[-3.0, 0.5])]),
+            Ok(vec![2.0, 0.5])
         );
-        // A bank of many rows weighs as the most rows do, and no entry leaves its range.
-        let many = vec![of(&[9.0, 0.0]); 1_000];
-        assert_eq!(contribution.vector(&many, 2).unwrap(), [1.0, 0.0, 1.0]);
-        assert!(
-            contribution
-                .importance(&[0.0; 3], 2)
-                .unwrap_err()
-                .to_string()
-                .contains("found none")
-        );
-        assert!(contribution.importance(&[0.0; 2], 2).is_err());
-        assert!(
-            Contribution {
-                clip: f64::NAN,
-                ..contribution
-            }
-            .vector(&one, 2)
-            .is_err()
-        );
-        assert!(contribution.vector(&[of(&[f64::NAN, 0.0])], 2).is_err());
         assert!(importance(&[]).is_err() && importance(&[of(&[1.0]), of(&[])]).is_err());
     }
 

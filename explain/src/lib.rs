@@ -5,7 +5,7 @@
 //!
 //! * Attributions that sum to the score: [`Kernel`], [`Permutation`], [`Linear`], [`Integrated`] and [`Expected`] give an [`Attribution`].
 //! * Local models: [`Lime`] for rows of a table, texts and sequences.
-//! * Over many rows: [`importance()`], [`Contribution`], [`Dependence`].
+//! * Over many rows: [`importance()`], [`Dependence`].
 //! * For people: [`Notice`] gives reasons in sentences, [`Counterfactual`] the smallest change that another decision needs.
 //! * For pages: [`draw`] has pictures of all this, [`report`] a page with them.
 //!
@@ -65,7 +65,7 @@ pub use error::{Error, Invalid};
 pub use feature::{Feature, Kind, Value};
 pub use game::{Background, Game};
 pub use gradients::{Expected, Integrated};
-pub use importance::{Contribution, Dependence, importance};
+pub use importance::{Dependence, importance};
 pub use kernel::{Fitted, Kernel};
 pub use lime::{Condition, Lime, Local, LocalTable, Masked, Words};
 pub use linear::Linear;

@@ -6,9 +6,9 @@ use std::convert::Infallible;
 use proptest::prelude::*;
 use veilsum_explain::report::{ExplainedRow, ManyRows, Report};
 use veilsum_explain::{
-    Adverse, Attribution, Background, Contribution, Counterfactual, Dependence, Direction, Distribution,
-    Expected, Feature, Goal, Gradients, Groups, Integrated, Kernel, Lime, Moves, Notice, Permutation, Rows,
-    Scorer, Value, draw, importance,
+    Adverse, Attribution, Background, Counterfactual, Dependence, Direction, Distribution, Expected, Feature,
+    Goal, Gradients, Groups, Integrated, Kernel, Lime, Moves, Notice, Permutation, Rows, Scorer, Value, draw,
+    importance,
 };
 
 /// Gives listed scores in turn, whatever the rows are, and the inputs themselves as gradients.
@@ -95,10 +95,6 @@ proptest! {
             .collect();
         let columns: Vec<Option<Distribution>> = (0..width).map(|at| Distribution::new(raw[at..at + 9].to_vec()).ok()).collect();
         let _ = importance(&attributions);
-        let contribution = Contribution { clip: amounts[23], most_rows: most as u32 };
-        if let Ok(vector) = contribution.vector(&attributions, width) {
-            prop_assert!(vector.iter().all(|entry| (0.0..=1.0).contains(entry)), "{:?}", vector);
-        }
         let numbers: Vec<Option<f64>> = raw[..rows].iter().copied().map(Some).collect();
         if let Ok(found) = Dependence::of(&attributions, 0, &numbers)
             && let Ok(picture) = draw::dependence(&found, &features[0], "score")

@@ -1,6 +1,7 @@
 //! Pictures of how good a model is, from the sums that the consortium published: nobody has the rows, and none is needed.
 //!
-//! * [`of`]: what one judgement shows; by the kind of label in `distribution`, `ranking`, `calibration`, `confusion`, `numbers`, and `fairness` by group.
+//! * [`of`]: what one judgement shows; by the kind of label in `distribution`, `ranking`, `calibration`, `confusion`, `numbers`, and `fairness` by group;
+//!   `importance` of columns.
 //! * [`by_step`]: each figure of the log by step; [`beside`]: those of one side beside another's.
 //! * [`frame`] and [`bars`]: axes, lines and words, and bars below each other, for pictures of other crates too.
 //!
@@ -14,15 +15,17 @@ mod confusion;
 mod distribution;
 mod fairness;
 pub mod frame;
+mod importance;
 mod learning;
 mod numbers;
 mod ranking;
 
 use maud::{Markup, PreEscaped, html};
-use veilsum_protocol::model::{Metrics, ScoreSums};
+use veilsum_protocol::model::{Judgement, Metrics, ScoreSums};
 use veilsum_protocol::task::Task;
 
 pub use beside::{Beside, beside};
+pub use importance::importance;
 
 /// The colours and sizes of all pictures, for a page's style sheet.
 pub const STYLE: &str = include_str!("pictures.css");
@@ -62,8 +65,14 @@ impl Picture {
     }
 }
 
-/// What the sums of one judgement of `task`'s model show; nothing without rows, or of sums that contradict themselves.
-pub fn of(task: &Task, scores: &ScoreSums) -> Vec<Picture> {
+/// What one judgement of `task`'s model shows; nothing without rows, or of sums that contradict themselves.
+pub fn of(task: &Task, judgement: &Judgement) -> Vec<Picture> {
+    let mut pictures = of_scores(task, &judgement.scores);
+    pictures.extend(importance::of(task, judgement.importance.as_ref()));
+    pictures
+}
+
+fn of_scores(task: &Task, scores: &ScoreSums) -> Vec<Picture> {
     let Some(metrics) = scores.metrics().ok().filter(|metrics| metrics.rows > 0) else {
         return Vec::new();
     };

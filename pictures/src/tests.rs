@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use std::fmt::Write as _;
 
-use veilsum_protocol::model::{BinarySums, ClassSums, GroupSums, NumberSums};
+use veilsum_protocol::model::{BinarySums, ClassSums, GroupSums, ImportanceSums, NumberSums, Target};
 
 use super::*;
 
@@ -144,8 +144,8 @@ fn titles(pictures: &[Picture]) -> Vec<&str> {
     pictures.iter().map(|picture| picture.title.as_str()).collect()
 }
 
-fn drawn(task: &Task, scores: ScoreSums) -> Vec<Picture> {
-    let pictures = of(task, &scores);
+fn drawn(task: &Task, scores: impl Into<Judgement>) -> Vec<Picture> {
+    let pictures = of(task, &scores.into());
     pictures.iter().for_each(check);
     pictures
 }
@@ -201,17 +201,71 @@ fn each_kind_of_label_has_its_pictures() {
             "Calibration error"
         ]
     );
+    let important = drawn(&explained(), judged(&[0.142]));
+    assert_eq!(titles(&important)[6..], ["Importance of columns"]);
     if let Some(folder) = std::env::var_os("VEILSUM_PAGES") {
         let mut page = format!(
             "<!DOCTYPE html><meta charset=utf-8><meta name=viewport content='width=device-width'><meta name=color-scheme content='light dark'>\
              <style>body{{font:1rem/1.55 system-ui,sans-serif;max-width:64rem;margin:auto;padding:1rem}}figure{{border:1px solid #8884;\
              border-radius:.75rem}}{STYLE}</style>"
         );
-        for pictures in [&with_groups, &numbers, &learned].into_iter().chain(&classes) {
+        for pictures in [&with_groups, &numbers, &learned, &important]
+            .into_iter()
+            .chain(&classes)
+        {
             write!(page, "{}", gallery(pictures).into_string()).unwrap();
         }
         std::fs::write(std::path::Path::new(&folder).join("pictures.html"), page).unwrap();
     }
+}
+
+fn explained() -> Task {
+    task("", "importance = {}")
+}
+
+/// The usual scores, and the importance of columns over four rows.
+fn judged(means: &[f64]) -> Judgement {
+    let mut sums = ImportanceSums::new(means.len());
+    (0..4).for_each(|_| sums.add(means.iter().copied()));
+    Judgement {
+        scores: ScoreSums::Binary(scored(usual().negatives, usual().positives)),
+        importance: Some(sums),
+    }
+}
+
+#[test]
+fn the_most_important_column_comes_first() {
+    let names: Vec<String> = explained()
+        .explained_columns()
+        .into_iter()
+        .map(|column| column.name)
+        .collect();
+    let mut means = vec![0.01; names.len()];
+    *means.last_mut().unwrap() = 0.25;
+    let pictures = drawn(&explained(), judged(&means));
+    let picture = pictures.last().unwrap();
+    assert!(
+        picture.caption.contains("over 4 held-out rows of all banks"),
+        "{}",
+        picture.caption
+    );
+    let spoken = format!("Importance of columns: {} 0.2500", names.last().unwrap());
+    assert!(picture.svg.contains(&spoken), "{}", picture.svg);
+    let many: Vec<(String, f64)> = (0..23)
+        .map(|at| (format!("c{at}"), f64::from(at) / 100.0))
+        .collect();
+    let picture = importance(Target::Number, &many, 9).unwrap();
+    check(&picture);
+    assert!(
+        picture.caption.ends_with("3 more columns move less."),
+        "{}",
+        picture.caption
+    );
+    let none = Judgement {
+        importance: Some(ImportanceSums::new(names.len())),
+        ..judged(&means)
+    };
+    assert_eq!(drawn(&explained(), none).len(), 6);
 }
 
 #[test]
@@ -295,12 +349,12 @@ fn many_classes_name_what_is_taken_for_what() {
 #[test]
 fn extremes_are_drawn_without_a_number_that_is_none() {
     let none = scored(vec![0; 64], vec![0; 64]);
-    assert!(of(&binary(), &ScoreSums::Binary(none)).is_empty());
-    assert!(of(&number(), &ScoreSums::Number(NumberSums::default())).is_empty());
+    assert!(of(&binary(), &ScoreSums::Binary(none).into()).is_empty());
+    assert!(of(&number(), &ScoreSums::Number(NumberSums::default()).into()).is_empty());
     assert!(
         of(
             &of_classes(3),
-            &ScoreSums::Classes(ClassSums::new(0, 0.0, vec![0; 9]))
+            &ScoreSums::Classes(ClassSums::new(0, 0.0, vec![0; 9])).into()
         )
         .is_empty()
     );
@@ -351,7 +405,7 @@ fn extremes_are_drawn_without_a_number_that_is_none() {
     // Sums that contradict themselves have no pictures.
     let mut wrong = usual();
     wrong.groups[0].negatives[0] += 1;
-    assert!(of(&grouped(), &ScoreSums::Binary(wrong)).is_empty());
+    assert!(of(&grouped(), &ScoreSums::Binary(wrong).into()).is_empty());
     let mut all_alike = NumberSums::default();
     all_alike.add(0.5, 0.5);
     let pictures = drawn(&number(), ScoreSums::Number(all_alike));

@@ -54,7 +54,7 @@ fn one(page: &Page<'_>, at: usize, task: &TaskFact<'_>) -> Markup {
         (pictures::gallery(&pictures::by_step(&task.measured)))
         @if let Some(judged) = page.audited.judged.get(&task.hash) {
             p.note { "From the sum of step " (judged.step) ", of the model from which it began:" }
-            (pictures::gallery(&pictures::of(&judged.task, &judged.scores)))
+            (pictures::gallery(&pictures::of(&judged.task, &judged.judgement)))
         }
         details {
             summary { "Figures of " (counted(task.measured.len(), "step", "steps")) }

@@ -1,6 +1,6 @@
-//! What a replayed sum says of a model's predictions.
+//! What a replayed sum says of a model's answers.
 
-use veilsum_protocol::model::ScoreSums;
+use veilsum_protocol::model::Judgement;
 use veilsum_protocol::task::Task;
 
 /// The last judgement of a task's model whose sum gave what the log says.
@@ -10,6 +10,6 @@ pub struct Judged {
     pub task: Task,
     /// The step that began from the model.
     pub step: u32,
-    /// The sums over the held-out rows of all banks in it.
-    pub scores: ScoreSums,
+    /// What the sum says.
+    pub judgement: Judgement,
 }

@@ -44,7 +44,7 @@ use self::archive::{Archive, ArchiveError};
 use self::history::{History, Stage};
 pub use self::judged::Judged;
 use self::prepared::Prepared;
-pub use self::published::published_scores;
+pub use self::published::published_judgement;
 use self::record::RoundRecord;
 use self::replay::Replayed;
 use self::report::{Check, CheckReport, Ledger, Place, Report};

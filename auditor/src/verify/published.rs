@@ -3,27 +3,26 @@
 use std::path::Path;
 
 use veilsum_protocol::ids::Digest;
-use veilsum_protocol::model::ScoreSums;
+use veilsum_protocol::model::Judgement;
 use veilsum_protocol::model::plan::Plan;
-use veilsum_protocol::model::state::scores;
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::secagg::pack;
 use veilsum_protocol::task::Task;
 
 use super::archive::{Archive, ArchiveError, blob_path};
 
-/// The scores in the sum with SHA-256 `sum`, from the archive in `folder`. `banks`: of the round's opening, survivors or not. The sum is hashed, not
+/// How the model did by the sum with SHA-256 `sum`, from the archive in `folder`. `banks`: of the round's opening, survivors or not. The sum is hashed, not
 /// replayed: that is the audit's part.
 ///
 /// # Errors
 /// If the sum is not there, or is not one of a round of `kind` of this task.
-pub fn published_scores(
+pub fn published_judgement(
     folder: &Path,
     task: &Task,
     kind: RoundKind,
     banks: u16,
     sum: &Digest,
-) -> Result<ScoreSums, ArchiveError> {
+) -> Result<Judgement, ArchiveError> {
     let plan = Plan::new(task);
     let layout = plan.layout(kind);
     let unfit = |problem: String| ArchiveError::Form {
@@ -37,5 +36,5 @@ pub fn published_scores(
     let mut lanes = Vec::with_capacity(layout.lanes());
     pack::unpack(ring, &packed, layout.lanes(), |lane| lanes.push(lane))
         .map_err(|error| unfit(error.to_string()))?;
-    scores(task.target(), layout, &lanes).map_err(|error| unfit(error.to_string()))
+    Judgement::of_sum(task.target(), layout, &lanes).map_err(|error| unfit(error.to_string()))
 }

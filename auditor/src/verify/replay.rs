@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use veilsum_protocol::crypto::signing::VerifyingKey;
 use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::log::entry::{AbortReason, RoundOpen, RoundResult};
-use veilsum_protocol::model::ScoreSums;
+use veilsum_protocol::model::Judgement;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::{TaskState, Turnout};
 use veilsum_protocol::round::context::Context;
@@ -62,8 +62,8 @@ struct Derivation {
     plan: Plan,
     /// None once a sum could not be had, or did not give the published state.
     state: Option<TaskState>,
-    /// The last sums of scores, with their step.
-    scores: Option<(u32, ScoreSums)>,
+    /// How the model did the last time, with the step.
+    judgement: Option<(u32, Judgement)>,
 }
 
 /// What a round's sum is made of.
@@ -116,9 +116,14 @@ impl<'a> Replay<'a> {
     /// Tells of the rounds whose files are gone by the rule, and what came of the replay.
     pub(crate) fn finish(self, ledger: &mut Ledger) -> Replayed {
         let judged = self.tasks.into_iter().filter_map(|(hash, derivation)| {
-            let Derivation { task, scores, .. } = derivation?;
-            let (step, scores) = scores?;
-            Some((hash, Judged { task, step, scores }))
+            let Derivation { task, judgement, .. } = derivation?;
+            let (step, judgement) = judgement?;
+            let judged = Judged {
+                task,
+                step,
+                judgement,
+            };
+            Some((hash, judged))
         });
         Replayed {
             sums: self.replayed,
@@ -234,7 +239,7 @@ impl<'a> Replay<'a> {
                 Some(Derivation {
                     plan: Plan::new(&task),
                     state: Some(TaskState::initial(&task)),
-                    scores: None,
+                    judgement: None,
                     task,
                 })
             }
@@ -461,7 +466,7 @@ impl<'a> Replay<'a> {
             ));
             return;
         };
-        let mut scores = None;
+        let mut judgement = None;
         let mut problems = Problems::new();
         problems.unless_equal("a round from state", parts.open.state, state.hash());
         problems.unless_equal("step", parts.open.step, state.step);
@@ -491,11 +496,11 @@ impl<'a> Replay<'a> {
                     || format!("{:?}", outcome.metrics),
                 );
                 derivation.state = Some(next);
-                scores = outcome.scores.map(|scores| (published.step, scores));
+                judgement = outcome.judgement.map(|judgement| (published.step, judgement));
             }
         }
         if ledger.settle(Check::DerivedState, place, problems.into_vec()) {
-            derivation.scores = scores.or(derivation.scores.take());
+            derivation.judgement = judgement.or(derivation.judgement.take());
             if let Some(state) = &derivation.state
                 && let Some(counts) = &state.preparation
                 && parts.open.kind == RoundKind::Statistics

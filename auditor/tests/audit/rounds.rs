@@ -283,7 +283,7 @@ impl World {
                 plan.train(&mut update, 10 * u32::from(me.get()), &scores, entropy)
                     .unwrap()
             }
-            RoundKind::Evaluate => plan.evaluate(&scores).unwrap(),
+            RoundKind::Evaluate => plan.evaluate(&scores, None).unwrap(),
         }
     }
 

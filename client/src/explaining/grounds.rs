@@ -49,7 +49,7 @@ impl Grounds {
     /// A model of texts or images, whose inputs are no columns; rows that cannot be read back.
     pub fn of_table(scorer: &Scorer, table: &Dataset, rows: &[u32]) -> Result<Self, ExplainError> {
         let schema = scorer.schema();
-        let groups = groups(schema, scorer.shape()).ok_or(ExplainError::Images)??;
+        let groups = groups(schema, scorer.spec().embeds_categories()).ok_or(ExplainError::Images)??;
         let features = groups.names().iter().map(|name| feature(schema, name)).collect();
         let place = |name: &String| schema.columns.iter().position(|column| column.name == *name);
         let mut numbers = Vec::with_capacity(groups.len());

@@ -28,6 +28,11 @@ impl<'a> Output<'a> {
         Ok(Self { scorer, at })
     }
 
+    /// All of them.
+    pub(super) fn all(scorer: &'a Scorer) -> impl Iterator<Item = Self> {
+        (0..scorer.outputs()).map(move |at| Self { scorer, at })
+    }
+
     /// This output of scores of shape `[rows, outputs]`.
     pub(super) fn pick(&self, scores: &[f32]) -> Vec<f64> {
         let rows = scores.chunks_exact(self.scorer.outputs());

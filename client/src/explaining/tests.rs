@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use csv::StringRecord;
+use veilsum_protocol::task::ImportanceSpec;
 use veilsum_serving::{ExplainWishes, Explanation, Method, Search};
 
-use super::{ExplainError, Explainer, Grounds, RowExplained};
+use super::{ExplainError, Explainer, Grounds, RowExplained, importance, spread};
 use crate::data::{Dataset, HoldOut, Room};
 use crate::scoring::Scorer;
 use crate::scoring::tests::{TEXT_TASK, asked, files, rules, scorer, task};
@@ -260,6 +261,78 @@ fn the_words_of_a_text_sum_to_its_score() {
     };
     assert!(told(record("my"), &gradients).contains("take kernel, permutation or lime"));
     assert!(told(record("my"), &ExplainWishes::default()).contains("expected one of card, fee, app"));
+}
+
+fn measured(schema_and_model: &str, importance: &str) -> ImportanceSpec {
+    let task = task(&format!(
+        "{schema_and_model}\n[evaluation]\nimportance = {{ {importance} }}\n"
+    ));
+    task.evaluation.importance.unwrap()
+}
+
+/// The amounts of each row's explanation by itself, against the same background.
+#[test]
+fn importance_is_the_mean_amount_over_rows() {
+    let (scorer, _, records) = of_table();
+    let (table, rows) = read(&scorer, &table());
+    let spec = measured(TABLE_TASK, "rows = 8, background = 5");
+    let (training, held_out) = rows.split_at(24);
+    let sums = importance(&scorer, &table, training, held_out, &spec).unwrap();
+    let grounds = Grounds::of_table(&scorer, &table, &spread(training, 5)).unwrap();
+    let explained_rows: Vec<StringRecord> = spread(held_out, 8)
+        .into_iter()
+        .map(|row| records[row as usize].clone())
+        .collect();
+    let rows = explained(&scorer, &grounds, &explained_rows, &by(Method::Kernel));
+    let means = sums.means().unwrap().unwrap();
+    assert_eq!((sums.rows, rows.len()), (8, 8));
+    for (name, mean) in ["income", "age", "home"].iter().zip(means) {
+        let expected = rows.iter().map(|row| amount(row, name).abs()).sum::<f64>() / 8.0;
+        assert!(
+            (mean - expected).abs() < 1e-6 && mean > 1e-4,
+            "{name}: {mean} {expected}"
+        );
+    }
+    let none = importance(&scorer, &table, &[], held_out, &spec).unwrap();
+    assert_eq!((none.rows, none.means()), (0, Ok(None)));
+}
+
+/// Of classes: half of what all probabilities move by, each explained by itself.
+#[test]
+fn importance_of_classes_is_what_goes_from_some_to_others() {
+    let of_classes = TABLE_TASK.replace(
+        "label = \"late\"",
+        "label = \"late\"\nlabel_classes = [\"0\", \"1\", \"2\"]",
+    );
+    let scorer = scorer(&task(&of_classes), "");
+    let text = table();
+    let (table, rows) = read(&scorer, &text);
+    let spec = measured(&of_classes, "rows = 1, background = 7");
+    let (training, held_out) = rows.split_at(30);
+    let means = importance(&scorer, &table, training, held_out, &spec)
+        .unwrap()
+        .means()
+        .unwrap()
+        .unwrap();
+    let grounds = Grounds::of_table(&scorer, &table, &spread(training, 7)).unwrap();
+    let record = asked(&scorer, &text)[held_out[0] as usize].clone();
+    let mut expected = [0.0; 3];
+    for class in ["0", "1", "2"] {
+        let wishes = ExplainWishes {
+            output: Some(class.to_owned()),
+            ..ExplainWishes::default()
+        };
+        let row = &explained(&scorer, &grounds, std::slice::from_ref(&record), &wishes)[0];
+        for (sum, name) in expected.iter_mut().zip(["income", "age", "home"]) {
+            *sum += 0.5 * amount(row, name).abs();
+        }
+    }
+    for (mean, expected) in means.iter().zip(expected) {
+        assert!(
+            (mean - expected).abs() < 1e-6 && *mean > 1e-4,
+            "{means:?} {expected:?}"
+        );
+    }
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub struct Card {
     pub training: Training,
     /// How good it is; `null` if the bank knows no figures of it.
     pub metrics: Option<Measured>,
+    /// What moves its answers; `null` where that was not measured, or this bank knows nothing of it.
+    pub importance: Option<Importance>,
     /// Whether it treats groups of people alike.
     pub fairness: Fairness,
     /// What protects the rows that it was trained on.
@@ -189,6 +191,19 @@ pub struct Measured {
     pub rows: u64,
     /// By key; `null` where a figure is not defined.
     pub figures: BTreeMap<String, Option<f64>>,
+}
+
+/// How much each column moves a model's answers: the mean amounts of Shapley values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Importance {
+    /// Where the amounts come from.
+    pub source: String,
+    /// What they are amounts of.
+    pub unit: String,
+    /// Held-out rows of all banks in the sum that were explained.
+    pub rows: u64,
+    /// By column.
+    pub columns: BTreeMap<String, f64>,
 }
 
 /// Whether it treats groups of people alike.

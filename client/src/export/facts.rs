@@ -9,7 +9,8 @@ use veilsum_protocol::round::params::{RoundKind, Thresholds};
 use veilsum_protocol::task::{self, ColumnKind, LabelKind, Split, Task};
 
 use super::card::{
-    Card, Column, Data, FORMAT, Fairness, Identity, Interface, Measured, Privacy, Proof, Tensor, Training,
+    Card, Column, Data, FORMAT, Fairness, Identity, Importance, Interface, Measured, Privacy, Proof, Tensor,
+    Training,
 };
 use super::layout::Layout;
 use super::sentences::{intended_use, limits};
@@ -55,6 +56,7 @@ impl Facts<'_> {
             interface: self.interface(),
             data: data(task, self.scorer),
             training: self.training(&plan, trained),
+            importance: self.importance(),
             fairness: fairness(task, metrics.as_ref()),
             metrics,
             privacy: privacy(task, self.thresholds),
@@ -181,6 +183,30 @@ impl Facts<'_> {
         }
     }
 
+    /// By the bank's record of the round that judged the last model: the log names the sum, and the amounts are in that.
+    fn importance(&self) -> Option<Importance> {
+        let (round, found) = self
+            .led_here()
+            .filter_map(|round| Some((round.round, round.importance.as_ref()?)))
+            .last()?;
+        let unit = match self.answer {
+            Answer::Probability => "probability",
+            Answer::Probabilities(_) => "probability that goes from some classes to others",
+            Answer::Number { .. } => "the label's scale from 0 to 1",
+        };
+        Some(Importance {
+            source: format!("this bank's record of round {round}"),
+            unit: unit.to_owned(),
+            rows: found.rows,
+            columns: found.columns.clone(),
+        })
+    }
+
+    /// Rounds that led to this state.
+    fn led_here(&self) -> impl Iterator<Item = &RoundSeen> {
+        self.of_task().filter(|round| round.step == Some(self.found.step))
+    }
+
     /// By the log's entry that is proven; else by the bank's record of the round.
     fn measured(&self) -> Option<Measured> {
         let of = |evaluates: bool| if evaluates { THIS } else { BEFORE }.to_owned();
@@ -197,8 +223,7 @@ impl Facts<'_> {
                     .collect(),
             });
         }
-        let led_here = |round: &&RoundSeen| round.step == Some(self.found.step);
-        let round = self.of_task().filter(led_here).last()?;
+        let round = self.led_here().last()?;
         let all = round.all.as_ref()?;
         Some(Measured {
             of: of(round.kind == RoundKind::Evaluate.name()),

@@ -152,6 +152,21 @@ pub(super) fn markdown(card: &Card) -> String {
             }
         }
     }
+    if let Some(importance) = &card.importance {
+        say("\n## Importance of columns\n");
+        say(&format!(
+            "The mean amount of each column's Shapley value over {} held-out rows of all banks in the sum ({}). Source: {}.\n",
+            importance.rows,
+            plain(&importance.unit),
+            importance.source
+        ));
+        say("| column | mean amount |\n| --- | --- |");
+        let mut columns: Vec<_> = importance.columns.iter().collect();
+        columns.sort_by(|one, other| other.1.total_cmp(one.1));
+        for (name, amount) in columns {
+            say(&format!("| {} | {amount:.4} |", cell(name)));
+        }
+    }
     let fairness = &card.fairness;
     say("\n## Fairness\n");
     if let Some(column) = &fairness.column {

@@ -1,7 +1,7 @@
 //! How each model did on this bank's own held-out rows, beside all banks'.
 
 use maud::{Markup, html};
-use veilsum_pictures::{Beside, beside, gallery};
+use veilsum_pictures::{Beside, Picture, beside, gallery, importance};
 
 use super::office::View;
 use crate::participant::RoundSeen;
@@ -30,6 +30,7 @@ pub(super) fn section(view: &View) -> Markup {
             h3 { (rounds.last().map_or("", |round| round.name.as_str())) }
             (last(&rounds))
             (gallery(&beside("this bank", "all banks", &drawn(&rounds))))
+            (gallery(&important(view, &rounds)))
         }
     }
 }
@@ -53,6 +54,17 @@ fn drawn(rounds: &[&RoundSeen]) -> Vec<Beside> {
         })
     });
     points.collect()
+}
+
+/// What moves the last model's answers, of all banks.
+fn important(view: &View, rounds: &[&RoundSeen]) -> Vec<Picture> {
+    let picture = || {
+        let last = rounds.iter().rev().find(|round| round.importance.is_some())?;
+        let (task, found) = (view.offered.get(&last.task)?, last.importance.as_ref()?);
+        let columns: Vec<(String, f64)> = found.columns.clone().into_iter().collect();
+        importance(task.target(), &columns, found.rows)
+    };
+    picture().into_iter().collect()
 }
 
 /// The last step that both sides are known of, in figures.

@@ -6,7 +6,7 @@ use veilsum_protocol::crypto::entropy::Entropy;
 use veilsum_protocol::ids::Digest;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::model::{ModelSpec, Moments, Preparation, ScoreSums, Vocabularies};
+use veilsum_protocol::model::{ImportanceSums, ModelSpec, Moments, Preparation, ScoreSums, Vocabularies};
 use veilsum_protocol::round::params::RoundKind;
 use veilsum_protocol::secagg::quantise::{Digits, QuantiseError};
 use veilsum_protocol::task::{Task, Weighting};
@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::data::{DataError, DataFiles, Dataset, EncodeError, EncodedData, HoldOut, Room, read_schema};
 use crate::desensitise::{PolicySource, Rules};
+use crate::explaining::{ExplainError, importance};
+use crate::scoring::{Scorer, ScorerError};
 use crate::train::{
     ByGroup, Progress, Runtime, Start, TrainError, Trained, TrainingJob, evaluate_by_group, train_from,
 };
@@ -34,6 +36,12 @@ pub enum ContributionError {
     /// Training or scoring failed.
     #[error(transparent)]
     Train(TrainError),
+    /// There is no scorer of the model.
+    #[error(transparent)]
+    Score(#[from] ScorerError),
+    /// Rows could not be explained.
+    #[error(transparent)]
+    Explain(ExplainError),
     /// What the bank keeps to itself could not be written.
     #[error(transparent)]
     Own(#[from] FileError),
@@ -53,6 +61,15 @@ impl From<TrainError> for ContributionError {
         match error {
             TrainError::Rows(error) => Self::Data(error),
             error => Self::Train(error),
+        }
+    }
+}
+
+impl From<ExplainError> for ContributionError {
+    fn from(error: ExplainError) -> Self {
+        match error {
+            ExplainError::Table(error) => Self::Data(*error),
+            error => Self::Explain(error),
         }
     }
 }
@@ -246,7 +263,8 @@ impl Workbench {
         )?;
         *judged = Some(scores.clone());
         if step.kind == RoundKind::Evaluate {
-            return Ok(plan.evaluate(&scores)?);
+            let importance = loaded.importance(step, &parameters, runtime)?;
+            return Ok(plan.evaluate(&scores, importance.as_ref())?);
         }
         let mut seed = [0; 8];
         entropy.fill(&mut seed);
@@ -350,6 +368,24 @@ fn train_kept(
 }
 
 impl Loaded {
+    /// How much each column moves the answers of the step's model, of a task that measures it.
+    fn importance(
+        &self,
+        step: &Step<'_>,
+        parameters: &[f32],
+        runtime: Runtime,
+    ) -> Result<Option<ImportanceSums>, ContributionError> {
+        let Some(spec) = &step.task.evaluation.importance else {
+            return Ok(None);
+        };
+        let personal = step.plan.shared().take_personal(parameters);
+        let personal = (!personal.is_empty()).then_some(&personal[..]);
+        // It is asked about rows that are read already, which no rule concerns any more.
+        let scorer = Scorer::new(step.task, step.state, personal, Rules::none(), runtime)?;
+        let sums = importance(&scorer, &self.rows, &self.training, &self.held_out, spec)?;
+        Ok(Some(sums))
+    }
+
     fn encode(
         &mut self,
         model: &ModelSpec,

@@ -531,10 +531,11 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         Ok(())
     }
 
-    fn derived(&mut self, derivation: Derivation) {
+    fn derived(&mut self, mut derivation: Derivation) {
         self.held = false;
         let round = derivation.result.round;
-        self.saw_result(&derivation.result, derivation.task);
+        let importance = derivation.importance.take();
+        self.saw_result(&derivation.result, derivation.task, importance);
         let known = self.tasks.get_mut(&derivation.task);
         if let (Some(known), Some(next), Some(state)) = (known, derivation.next, derivation.state) {
             let hash = next.hash;

@@ -10,7 +10,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use veilsum_protocol::model::{Figure, Metrics};
+use veilsum_protocol::model::{Figure, ImportanceSums, Metrics};
+use veilsum_protocol::task::Task;
 
 use super::durable::{FileError, PRIVATE, replace};
 
@@ -45,6 +46,27 @@ impl Judged {
     pub fn known(&self) -> impl Iterator<Item = (Figure, f64)> {
         let known = self.figures.iter();
         known.filter_map(|(key, value)| Some((Figure::from_key(key)?, *value)))
+    }
+}
+
+/// How much each column moves the last model's answers, on the rows of all banks in a sum that were explained.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Importance {
+    /// On so many held-out rows.
+    pub rows: u64,
+    /// The mean amount of each column, on the scale of the probability or from 0 to 1 on that of the label.
+    pub columns: BTreeMap<String, f64>,
+}
+
+impl Importance {
+    /// Of a judgement of the task's model; `None` where nothing was explained.
+    pub(super) fn of(task: &Task, sums: &ImportanceSums) -> Option<Self> {
+        let means = sums.means().ok().flatten()?;
+        let names = task.explained_columns().into_iter().map(|column| column.name);
+        Some(Self {
+            rows: sums.rows,
+            columns: names.zip(means).collect(),
+        })
     }
 }
 
@@ -115,6 +137,9 @@ pub struct RoundSeen {
     /// The same model on the held-out rows of all banks in the sum, as published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all: Option<Judged>,
+    /// What moved that model's answers, of a round that measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub importance: Option<Importance>,
 }
 
 impl RoundSeen {
@@ -141,6 +166,7 @@ impl RoundSeen {
             why,
             own,
             all,
+            importance,
         } = later;
         self.opened = self.opened.or(opened);
         self.ended = ended.or(self.ended);
@@ -159,6 +185,7 @@ impl RoundSeen {
         self.why = why.or(self.why.take());
         self.own = own.or(self.own.take());
         self.all = all.or(self.all.take());
+        self.importance = importance.or(self.importance.take());
     }
 }
 

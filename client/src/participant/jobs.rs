@@ -24,6 +24,7 @@ use crate::transport::{FetchError, UploadError};
 use super::channel::Channel;
 use super::digits_file::DigitsFileError;
 use super::error::DriverError;
+use super::history::Importance;
 use super::own;
 use super::own_files::OwnFiles;
 use super::round_files::{MaskedFile, RoundFiles};
@@ -61,6 +62,8 @@ pub(super) struct Derivation {
     pub(super) state: Option<Arc<TaskState>>,
     /// The bank's personal parameters, for the model of its own use.
     pub(super) personal: Option<Zeroizing<Vec<f32>>>,
+    /// What moves the last model's answers, if the sum says so.
+    pub(super) importance: Option<Importance>,
     /// What else is wrong, in words.
     pub(super) objection: Option<String>,
 }
@@ -196,6 +199,7 @@ impl Base {
             next: None,
             state: None,
             personal: None,
+            importance: None,
             objection: Some(format!("the published sum is not one of this step: {problem}")),
         }
     }
@@ -212,6 +216,7 @@ impl Base {
             }),
             state: None,
             personal: None,
+            importance: None,
             objection: None,
         };
         if hash != self.result.next_state {
@@ -220,6 +225,9 @@ impl Base {
         self.states.save_form(&state, &form, &hash)?;
         self.own.settle(&self.open.task, self.result.round, self.in_sum)?;
         derivation.personal = own::personal(&self.plan, &state, &self.own);
+        let importance = outcome.judgement.as_ref();
+        let importance = importance.and_then(|judgement| judgement.importance.as_ref());
+        derivation.importance = importance.and_then(|sums| Importance::of(&self.task, sums));
         if outcome.metrics != self.result.metrics || outcome.weight != self.result.weight {
             let problem =
                 "the log's metrics or weight are not those of the published sum; the model is right";

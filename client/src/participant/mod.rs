@@ -40,7 +40,7 @@ pub use driver::{Driver, Parts};
 pub use durable::FileError;
 pub use error::DriverError;
 pub use evidence::EvidenceFiles;
-pub use history::{Judged, Part, RoundHistory, RoundSeen};
+pub use history::{Importance, Judged, Part, RoundHistory, RoundSeen};
 pub use home::Home;
 pub use lock::{FolderLock, LockError};
 pub use model_files::{ModelFileError, ModelFiles};

@@ -261,7 +261,7 @@ impl Bank {
                 plan.statistics(&[sums])
             }
             RoundKind::Train => plan.train(&mut [0.01 * own, -0.02 * own], 100, &scores, &mut self.entropy),
-            RoundKind::Evaluate => plan.evaluate(&scores),
+            RoundKind::Evaluate => plan.evaluate(&scores, None),
             RoundKind::Support | RoundKind::Vocabulary => panic!("no step of this task"),
         };
         self.digits = Some(digits.unwrap());

@@ -1,6 +1,6 @@
 //! What the log and its last sum show of the federated model, on the banks' own held-out rows.
 
-use veilsum_auditor::verify::published_scores;
+use veilsum_auditor::verify::published_judgement;
 use veilsum_pictures as pictures;
 use veilsum_protocol::model::Metrics;
 use veilsum_protocol::round::params::RoundKind;
@@ -22,9 +22,8 @@ pub(super) fn pictures(played: &Played<'_>) -> Result<Published, DemoError> {
         measured.extend(metrics.clone().map(|metrics| (story.step, metrics)));
         if story.kind == RoundKind::Evaluate {
             let archive = played.consortium.archive();
-            let scores =
-                published_scores(&archive, task, story.kind, story.banks, sum).map_err(DemoError::trial)?;
-            last = pictures::of(task, &scores);
+            let judgement = published_judgement(&archive, task, story.kind, story.banks, sum);
+            last = pictures::of(task, &judgement.map_err(DemoError::trial)?);
         }
     }
     Ok(Published {

@@ -3,6 +3,7 @@
 //! every machine, so that banks and auditors can derive it for themselves.
 
 pub mod initialise;
+mod judgement;
 mod manifest;
 mod metrics;
 mod moments;
@@ -16,10 +17,11 @@ pub mod state;
 mod stopping;
 mod vocabulary;
 
+pub use judgement::Judgement;
 pub use manifest::{Initial, Manifest, Parameter};
 pub use metrics::{
-    Better, BinarySums, ClassSums, Decision, Figure, GroupFigures, GroupSums, LEAST_GROUP_ROWS, Metrics,
-    MetricsError, NumberSums, ScoreSums, Share, Spread,
+    Better, BinarySums, ClassSums, Decision, Figure, GroupFigures, GroupSums, ImportanceSums,
+    LEAST_GROUP_ROWS, Metrics, MetricsError, NumberSums, ScoreSums, Share, Spread,
 };
 pub use moments::{ColumnSums, MAX_ROWS, Moments, MomentsError};
 pub use preparation::{

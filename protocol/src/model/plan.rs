@@ -4,7 +4,7 @@ use crate::crypto::entropy::Entropy;
 use crate::ids::Digest;
 use crate::model::state::AdvanceError;
 use crate::model::vocabulary::Table;
-use crate::model::{ColumnSums, Preparation, ScoreSums, Shared, Support, Target};
+use crate::model::{ColumnSums, ImportanceSums, Preparation, ScoreSums, Shared, Support, Target};
 use crate::round::params::RoundKind;
 use crate::secagg::layout::{Layout, Segment, SegmentKind, limbs_for};
 use crate::secagg::quantise::{Digits, QuantiseError, clip_l2, real_sum};
@@ -16,6 +16,9 @@ const COUNT_BITS: u32 = 24;
 const SUM_BITS: u32 = 56;
 /// The segment of the changes of the banks' controls.
 pub(super) const CONTROLS: &str = "controls";
+/// The segments of how many rows were explained, and of how much each column moved their answers.
+pub(super) const EXPLAINED: &str = "explained";
+pub(super) const IMPORTANCE: &str = "importance";
 /// Bits of a weight.
 const WEIGHT_BITS: u32 = 32;
 
@@ -97,6 +100,12 @@ impl Plan {
             let counts = bins * count(groups.count());
             evaluate.push(integers("group-negatives", counts, COUNT_BITS));
             evaluate.push(integers("group-positives", counts, COUNT_BITS));
+        }
+        // Like groups of the last model alone: explaining a row costs as much as judging thousands.
+        let explained = task.explained_columns();
+        if !explained.is_empty() {
+            evaluate.push(integers(EXPLAINED, 1, COUNT_BITS));
+            evaluate.push(integers(IMPORTANCE, count(explained.len()), SUM_BITS));
         }
         let encoding = &task.encoding;
         let controls = encoding.control_range.map(|range| {
@@ -347,11 +356,16 @@ impl Plan {
         Ok(digits)
     }
 
-    /// A bank's part of an evaluate round. The groups of `scores` are those of the task, in its order.
+    /// A bank's part of an evaluate round. The groups of `scores` are those of the task, in its order; `importance` is of
+    /// [`Task::explained_columns`], and left out where there are none.
     ///
     /// # Errors
-    /// If a count is too large.
-    pub fn evaluate(&self, scores: &ScoreSums) -> Result<Digits, QuantiseError> {
+    /// If a count is too large, or the importance is not of these columns.
+    pub fn evaluate(
+        &self,
+        scores: &ScoreSums,
+        importance: Option<&ImportanceSums>,
+    ) -> Result<Digits, QuantiseError> {
         let mut digits = self.digits(RoundKind::Evaluate);
         self.push_scores(&mut digits, scores)?;
         if let ScoreSums::Binary(scores) = scores {
@@ -361,7 +375,16 @@ impl Plan {
                 digits.push_integer(*count, self.evaluate.limbs_for(COUNT_BITS))?;
             }
         }
-        Ok(digits)
+        if let Some(importance) = importance {
+            digits.push_integer(importance.rows, self.evaluate.limbs_for(COUNT_BITS))?;
+            for amount in &importance.amounts {
+                digits.push_integer(*amount, self.evaluate.limbs_for(SUM_BITS))?;
+            }
+        }
+        match (digits.lanes().len(), self.evaluate.lanes()) {
+            (found, expected) if found != expected => Err(QuantiseError::Length { found, expected }),
+            _ => Ok(digits),
+        }
     }
 
     /// An average of honest updates keeps the range and the clip norm that each of them keeps, up to the rounding of its digits.

@@ -6,10 +6,7 @@ use crate::ids::Digest;
 use crate::model::initialise::initialise;
 use crate::model::optimiser::OptimiserState;
 use crate::model::plan::{CONTROLS, Plan};
-use crate::model::{
-    BinarySums, ClassSums, ColumnSums, GroupSums, Metrics, Moments, NumberSums, Preparation, ScoreSums,
-    Stopping, Target, Vocabularies,
-};
+use crate::model::{ColumnSums, Judgement, Metrics, Moments, Preparation, Stopping, Vocabularies};
 use crate::round::params::RoundKind;
 use crate::secagg::layout::Layout;
 use crate::secagg::quantise::real_sum;
@@ -65,7 +62,7 @@ pub struct Outcome {
     /// Metrics of the model before the step.
     pub metrics: Option<Metrics>,
     /// The sums from which they follow.
-    pub scores: Option<ScoreSums>,
+    pub judgement: Option<Judgement>,
 }
 
 /// The sum is not one of honest contributions to this state's step.
@@ -175,7 +172,7 @@ impl TaskState {
                 Outcome {
                     weight: 0,
                     metrics: None,
-                    scores: None,
+                    judgement: None,
                 }
             }
             RoundKind::Statistics => {
@@ -185,18 +182,19 @@ impl TaskState {
                 Outcome {
                     weight: 0,
                     metrics: None,
-                    scores: None,
+                    judgement: None,
                 }
             }
             RoundKind::Evaluate => {
                 let evaluation = &task.evaluation;
                 let groups = evaluation.groups.as_ref();
                 let decision = groups.and_then(|groups| groups.decision(evaluation.bins));
-                let scores = scores(task.target(), layout, sum)?;
+                let judgement = Judgement::of_sum(task.target(), layout, sum)?;
+                let metrics = judgement.scores.metrics_under(decision);
                 Outcome {
                     weight: 0,
-                    metrics: Some(scores.metrics_under(decision).map_err(contradiction)?),
-                    scores: Some(scores),
+                    metrics: Some(metrics.map_err(contradiction)?),
+                    judgement: Some(judgement),
                 }
             }
             RoundKind::Train => {
@@ -219,8 +217,8 @@ impl TaskState {
                 plan.check_average(&average, survivors, share)?;
                 next.move_by(task, plan, &average);
                 next.move_control(plan, sum, turnout)?;
-                let scores = scores(task.target(), layout, sum)?;
-                let metrics = scores.metrics().map_err(contradiction)?;
+                let judgement = Judgement::of_sum(task.target(), layout, sum)?;
+                let metrics = judgement.scores.metrics().map_err(contradiction)?;
                 if let (Some(rules), Some(stopping)) = (&task.early_stopping, &mut next.stopping) {
                     let is_over = stopping.judge(
                         rules,
@@ -237,7 +235,7 @@ impl TaskState {
                 Outcome {
                     weight,
                     metrics: Some(metrics),
-                    scores: Some(scores),
+                    judgement: Some(judgement),
                 }
             }
         };
@@ -286,13 +284,13 @@ impl TaskState {
     }
 }
 
-fn integers(layout: &Layout, sum: &[u32], name: &str) -> Result<Vec<u128>, AdvanceError> {
+pub(super) fn integers(layout: &Layout, sum: &[u32], name: &str) -> Result<Vec<u128>, AdvanceError> {
     layout
         .integers(sum, name)
         .ok_or_else(|| AdvanceError::Sums(format!("the layout has no segment {name}")))
 }
 
-fn small(values: Vec<u128>) -> Result<Vec<u64>, AdvanceError> {
+pub(super) fn small(values: Vec<u128>) -> Result<Vec<u64>, AdvanceError> {
     let narrow = |value| {
         u64::try_from(value).map_err(|_| AdvanceError::Sums(format!("the count {value} is impossible")))
     };
@@ -358,59 +356,7 @@ fn preparation(
     Ok(Some(counts))
 }
 
-/// What a sum says of the model's predictions, from the segments that [`Plan`] lays out for the target. The figures are
-/// [`ScoreSums::metrics`], which checks the counts against each other.
-///
-/// # Errors
-/// If the sum is not of this layout, or the layout has no scores, as that of a statistics round.
-pub fn scores(target: Target, layout: &Layout, sum: &[u32]) -> Result<ScoreSums, AdvanceError> {
-    let many = |name| small(integers(layout, sum, name)?);
-    let one = |name| Ok::<_, AdvanceError>(many(name)?.first().copied().unwrap_or(0));
-    Ok(match target {
-        Target::Binary => ScoreSums::Binary(BinarySums {
-            rows: one("rows")?,
-            loss: one("loss")?,
-            negatives: many("negatives")?,
-            positives: many("positives")?,
-            groups: groups(layout, sum)?,
-        }),
-        Target::Classes(_) => ScoreSums::Classes(ClassSums {
-            rows: one("rows")?,
-            loss: one("loss")?,
-            confusion: many("confusion")?,
-        }),
-        Target::Number => ScoreSums::Number(NumberSums {
-            rows: one("rows")?,
-            labels: one("labels")?,
-            label_squares: one("label-squares")?,
-            absolute: one("absolute-errors")?,
-            squared: one("squared-errors")?,
-        }),
-    })
-}
-
-/// The histograms of each group, where the layout has them.
-fn groups(layout: &Layout, sum: &[u32]) -> Result<Vec<GroupSums>, AdvanceError> {
-    let Some(negatives) = layout.integers(sum, "group-negatives") else {
-        return Ok(Vec::new());
-    };
-    let (negatives, positives) = (
-        small(negatives)?,
-        small(integers(layout, sum, "group-positives")?)?,
-    );
-    let bins = integers(layout, sum, "negatives")?.len().max(1);
-    let of_group = |(negatives, positives): (&[u64], &[u64])| GroupSums {
-        negatives: negatives.to_vec(),
-        positives: positives.to_vec(),
-    };
-    Ok(negatives
-        .chunks(bins)
-        .zip(positives.chunks(bins))
-        .map(of_group)
-        .collect())
-}
-
-fn contradiction(error: impl std::fmt::Display) -> AdvanceError {
+pub(super) fn contradiction(error: impl std::fmt::Display) -> AdvanceError {
     AdvanceError::Sums(error.to_string())
 }
 

@@ -1,7 +1,10 @@
 use crate::ids::Digest;
 use crate::model::{InputShape, Manifest, ModelSpec, Shared, Target};
 
-use super::{Changes, EarlyStopping, Groups, Schema, TaskError, TrainingSpec, canonical, describe, file};
+use super::{
+    Changes, EarlyStopping, ExplainedColumn, Groups, ImportanceSpec, Schema, TaskError, TrainingSpec,
+    canonical, describe, file,
+};
 
 /// What the consortium trains, with every range proved. Only [`Task::parse`] makes one.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +131,8 @@ pub struct Evaluation {
     pub bins: u32,
     /// The groups of people by which the last model is judged.
     pub groups: Option<Groups>,
+    /// How the importance of columns to the last model is measured.
+    pub importance: Option<ImportanceSpec>,
 }
 
 /// How a bank parts its rows into those that it trains on and those that the model is judged by.
@@ -237,6 +242,14 @@ impl Task {
     pub fn archives(&self, age: usize) -> bool {
         self.archive_rounds
             .is_none_or(|rounds| usize::try_from(rounds).map_or(true, |rounds| age < rounds))
+    }
+
+    /// The columns whose importance to the last model is measured; none where it is not.
+    pub fn explained_columns(&self) -> Vec<ExplainedColumn> {
+        let columns = self.schema.explained_columns(self.model.embeds_categories());
+        columns
+            .filter(|_| self.evaluation.importance.is_some())
+            .unwrap_or_default()
     }
 
     /// What the task's model is given of a row.

@@ -223,6 +223,15 @@ pub(super) fn task(task: &Task) -> String {
             groups.column
         ));
     }
+    if let Some(importance) = &task.evaluation.importance {
+        say(format!(
+            "  once, of the last model: by how much each column moves its answers, summed over at most {} held-out rows, each compared with at most {} \
+             training rows; it takes your machine up to {} answers of the model",
+            importance.rows,
+            importance.background,
+            u64::from(importance.rows) * u64::from(importance.answers())
+        ));
+    }
     say("  no row, no cell and no figure of your bank alone leaves it".to_owned());
 
     say("\nWhat everybody in the consortium can read".to_owned());

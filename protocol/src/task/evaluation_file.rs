@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::groups_file::GroupsFile;
+use super::importance::ImportanceFile;
 use super::ranges::{integer, length, real, trimmed, unique, unused, words};
 use super::schema_file::NAME;
 use super::{Evaluation, Schema, Split, TaskError};
@@ -17,6 +18,7 @@ pub(super) struct EvaluationFile {
     held_out: Option<Vec<String>>,
     time_column: Option<String>,
     groups: Option<GroupsFile>,
+    importance: Option<ImportanceFile>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -80,7 +82,13 @@ impl EvaluationFile {
         };
         let bins = integer("evaluation.bins", self.bins.unwrap_or(256), 2..=4096)?;
         let groups = self.groups.map(|groups| groups.check(schema, bins)).transpose()?;
-        Ok(Evaluation { split, bins, groups })
+        let importance = self.importance.map(|importance| importance.check(schema));
+        Ok(Evaluation {
+            split,
+            bins,
+            groups,
+            importance: importance.transpose()?,
+        })
     }
 }
 

@@ -18,6 +18,7 @@ mod evaluation_file;
 mod file;
 mod groups;
 mod groups_file;
+mod importance;
 mod model_file;
 mod preparation_file;
 mod ranges;
@@ -36,10 +37,12 @@ pub use definition::{
 pub use early_stopping::{EarlyStopping, Keep};
 pub use error::TaskError;
 pub use groups::Groups;
+pub use importance::ImportanceSpec;
 pub use scale::Scale;
 pub use schema::{
-    CategoryColumn, Column, ColumnEncoding, ColumnKind, ImageColumn, Input, InputKind, LabelKind, Merges,
-    NumberColumn, Outside, Schema, TextColumn, Tokeniser, VocabularySpec, WhenMissing, WrongMerge,
+    CategoryColumn, Column, ColumnEncoding, ColumnKind, ExplainedColumn, ImageColumn, Input, InputKind,
+    LabelKind, Merges, NumberColumn, Outside, Schema, TextColumn, Tokeniser, VocabularySpec, WhenMissing,
+    WrongMerge,
 };
 pub use sequence::{Examples, Sequence};
 pub use training::{LocalOptimiser, Loss, Schedule, TrainingSpec};

@@ -1,3 +1,4 @@
+mod explained;
 mod image;
 mod merges;
 mod text;
@@ -8,6 +9,7 @@ use crate::model::{InputShape, Target, Vocabularies};
 
 use super::{Cycle, DateColumn, Scale, Sequence, TaskError, canonical, describe, schema_file};
 
+pub use explained::ExplainedColumn;
 pub use image::ImageColumn;
 pub use merges::{Merges, WrongMerge};
 pub use text::{TextColumn, Tokeniser};

@@ -435,7 +435,7 @@ impl Node {
                         weight,
                         scores,
                     } => plan.train(&mut update, weight, &scores, &mut self.entropy),
-                    Contribution::Evaluate(scores) => plan.evaluate(&scores),
+                    Contribution::Evaluate(scores) => plan.evaluate(&scores, None),
                 };
                 self.computed.push(open.round);
                 let lanes = digits.unwrap().lanes().to_vec();

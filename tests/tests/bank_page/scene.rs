@@ -91,7 +91,7 @@ impl Scene {
         let schema = SCHEMA.replace("[[column]]", "[[schema.column]]");
         let text = format!(
             "name = \"{name}\"\nrounds = {rounds}\nseed = 5\n[schema]\n{schema}[model]\nfamily = \"logistic\"\n\
-             [training]\noptimiser = \"sgd\"\nlearning_rate = 0.5\nbatch_size = 16\nlocal_epochs = 1\n[evaluation]\nbins = 16\n"
+             [training]\noptimiser = \"sgd\"\nlearning_rate = 0.5\nbatch_size = 16\nlocal_epochs = 1\n[evaluation]\nbins = 16\nimportance = {{}}\n"
         );
         fs::write(self.consortium.setup().dir.join(&file), text).unwrap();
         let hash = self.consortium.create_task(&file).unwrap();

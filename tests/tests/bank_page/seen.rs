@@ -27,6 +27,7 @@ fn the_page_is_whole_at_every_size_follows_by_itself_and_asks_nobody_else() {
         "AUC",
         "This bank",
         "All banks",
+        "Importance of columns",
         "masked-vector",
         "in the sum",
         "income",

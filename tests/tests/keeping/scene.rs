@@ -49,6 +49,7 @@ local_epochs = 1
 [evaluation]
 hold_out = 0.2
 bins = 16
+importance = {{ rows = 20 }}
 [deadlines]
 collect_s = 20
 attempts = 5

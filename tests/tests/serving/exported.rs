@@ -129,6 +129,13 @@ fn an_exported_model_gives_the_scores_of_the_server_and_says_where_it_comes_from
             card["metrics"]["figures"]["auc"].as_f64().unwrap() > 0.5,
             "{card}"
         );
+        // About a fifth of 60 rows is held out in each bank.
+        let importance = &card["importance"];
+        let explained = importance["rows"].as_u64().unwrap();
+        assert!((3..=60).contains(&explained), "{importance}");
+        let columns = importance["columns"].as_object().unwrap();
+        assert_eq!(columns.keys().collect::<Vec<_>>(), ["home", "income"]);
+        assert!(columns["income"].as_f64().unwrap() > 0.0, "{importance}");
         assert_eq!(
             (
                 &card["privacy"]["differential_privacy"],

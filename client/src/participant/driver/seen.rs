@@ -13,7 +13,7 @@ use veilsum_protocol::wire::message::ToCoordinator;
 
 use super::Driver;
 use crate::participant::channel::Channel;
-use crate::participant::history::{Judged, Part, RoundSeen};
+use crate::participant::history::{Importance, Judged, Part, RoundSeen};
 use crate::participant::wait::Wait;
 
 /// The round that is open, as far as this bank knows.
@@ -87,7 +87,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
         }
     }
 
-    pub(super) fn saw_result(&mut self, result: &RoundResult, task: Digest) {
+    pub(super) fn saw_result(&mut self, result: &RoundResult, task: Digest, importance: Option<Importance>) {
         let round = result.round;
         let why = self
             .open
@@ -109,6 +109,7 @@ impl<C: Channel, E: Entropy> Driver<C, E> {
             survivors: Some(result.survivors),
             why: why.map(str::to_owned),
             all: result.metrics.as_ref().map(Judged::from),
+            importance,
             ..RoundSeen::new(round.0)
         };
         self.note_last(news);

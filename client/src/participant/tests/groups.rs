@@ -112,7 +112,8 @@ fn the_last_model_is_judged_by_the_groups_of_held_out_rows() {
         (state, last) = (next, Some(outcome));
     }
     let outcome = last.unwrap();
-    let (metrics, Some(ScoreSums::Binary(sums))) = (outcome.metrics.unwrap(), outcome.scores) else {
+    let metrics = outcome.metrics.unwrap();
+    let Some(ScoreSums::Binary(sums)) = outcome.judgement.map(|judgement| judgement.scores) else {
         panic!("the last round judges a label of 0 or 1");
     };
     let counted: Vec<u64> = sums

@@ -6,6 +6,7 @@ mod consents;
 mod contributions;
 mod following;
 mod groups;
+mod importances;
 mod own_parts;
 mod rosters;
 mod scene;

@@ -7,18 +7,23 @@ mod binary;
 mod classes;
 mod figure;
 mod groups;
+mod importance;
 mod number;
 
 pub use binary::BinarySums;
 pub use classes::ClassSums;
 pub use figure::{Better, Figure};
 pub use groups::{Decision, GroupFigures, GroupSums, LEAST_GROUP_ROWS, Share, Spread};
+pub use importance::ImportanceSums;
 pub use number::NumberSums;
 
 use thiserror::Error;
 
 /// Fraction bits of a summed loss in nats.
 const LOSS_FRACTION_BITS: u32 = 24;
+
+/// Parts of 1 in a fixed-point sum of values on `[0, 1]`.
+const UNIT: f64 = 4_294_967_296.0;
 
 /// More rows than any consortium has, and few enough that every product in this module fits.
 const MAX_ROWS: u64 = 1 << 48;

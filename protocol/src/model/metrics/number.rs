@@ -1,7 +1,4 @@
-use super::{Figure, MAX_ROWS, Metrics, MetricsError};
-
-/// Parts of 1 in the fixed-point sums.
-const ONE: f64 = 4_294_967_296.0;
+use super::{Figure, MAX_ROWS, Metrics, MetricsError, UNIT};
 
 /// What is known of predicted numbers on held-out rows, of one bank or summed over all. Labels and predictions are on the label's agreed scale, from
 /// 0 to 1; a prediction outside counts as the nearer end. All sums are in units of `2^-32`.
@@ -24,7 +21,7 @@ impl NumberSums {
     pub fn add(&mut self, label: f64, prediction: f64) {
         let (label, prediction) = (label.clamp(0.0, 1.0), prediction.clamp(0.0, 1.0));
         let off = (prediction - label).abs();
-        let units = |value: f64| (value * ONE).round() as u64;
+        let units = |value: f64| (value * UNIT).round() as u64;
         self.rows += 1;
         self.labels += units(label);
         self.label_squares += units(label * label);
@@ -49,7 +46,7 @@ impl NumberSums {
             }
         }
         let rows = self.rows as f64;
-        let mean = |sum: u64| (self.rows > 0).then(|| sum as f64 / ONE / rows);
+        let mean = |sum: u64| (self.rows > 0).then(|| sum as f64 / UNIT / rows);
         let variance = mean(self.label_squares)
             .zip(mean(self.labels))
             .map(|(squares, mean)| squares - mean * mean);

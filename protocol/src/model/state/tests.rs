@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::crypto::entropy::SeededEntropy;
+use crate::model::ScoreSums;
 use crate::secagg::quantise::Digits;
 use crate::wire::canonical::Canonical as _;
 

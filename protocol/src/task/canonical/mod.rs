@@ -92,6 +92,12 @@ fn evaluation_body(out: &mut Form, evaluation: &Evaluation) {
         out.line("threshold", real(groups.threshold));
         out.line("favourable", groups.favourable);
     }
+    if let Some(importance) = &evaluation.importance {
+        out.table("evaluation.importance");
+        out.line("rows", importance.rows);
+        out.line("coalitions", importance.coalitions);
+        out.line("background", importance.background);
+    }
 }
 
 /// The lines of a task's table `model`.

@@ -158,6 +158,11 @@ const KEYS: &[(&str, Area, &str)] = &[
         "groups by which the last model is judged",
     ),
     ("evaluation.groups.other", Area::Reads, "rows of no such group"),
+    (
+        "evaluation.importance.",
+        Area::Leaves,
+        "how much each column moves the last model's answers",
+    ),
     ("evaluation.", Area::Judged, ""),
     ("early_stopping.", Area::Length, ""),
     ("deadlines.attempts", Area::Length, "tries of a failed step"),

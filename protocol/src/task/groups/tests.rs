@@ -179,7 +179,7 @@ fn bank(groups: [[[u64; 4]; 2]; 3]) -> ScoreSums {
 fn sum(plan: &Plan, banks: &[ScoreSums]) -> Vec<u32> {
     let mut sum = vec![0; plan.layout(RoundKind::Evaluate).lanes()];
     for bank in banks {
-        let digits = plan.evaluate(bank).unwrap();
+        let digits = plan.evaluate(bank, None).unwrap();
         assert_eq!(digits.lanes().len(), sum.len());
         sum.iter_mut()
             .zip(digits.lanes())
@@ -195,7 +195,7 @@ fn judged(task: &Task, sum: &[u32]) -> Result<(Metrics, ScoreSums), AdvanceError
         ..TaskState::initial(task)
     };
     let (_, outcome) = last.advance(task, &Plan::new(task), sum, 2)?;
-    Ok((outcome.metrics.unwrap(), outcome.scores.unwrap()))
+    Ok((outcome.metrics.unwrap(), outcome.judgement.unwrap().scores))
 }
 
 #[test]
