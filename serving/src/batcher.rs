@@ -2,10 +2,13 @@
 //!
 //! Scoring is arithmetic that blocks, so it has threads of its own. A worker that finds a lone request scores it at once; one that comes back to
 //! several joins what fits, and waits for more only while others are on their way ([`Coming`]), and no longer than the oldest may be held.
+//!
+//! To wake a worker and to be woken by it takes longer than a small model's answer: a lone request of a model that was fast lately is scored where it
+//! was read, in a worker's place.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -17,6 +20,12 @@ use crate::model::Model;
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Batching;
 use crate::tensor::{Batch, Tensor, part};
+
+/// Rows that a model is expected to have scored in this time keep no thread of the runtime from its connections.
+const AT_ONCE: Duration = Duration::from_micros(250);
+
+/// Most bytes of such rows: how long a text or an image takes hangs on its length, and what is known is the time of others.
+const SMALL: usize = 16 << 10;
 
 /// What a worker says to a request.
 pub(crate) type Scored = Result<Vec<Tensor>, Refusal>;
@@ -42,6 +51,11 @@ impl Coming {
     fn any(&self) -> bool {
         self.0.load(Ordering::Relaxed) > 0
     }
+
+    /// Whether there is but the one that asks.
+    fn is_one(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 1
+    }
 }
 
 /// A request that is on its way to a queue.
@@ -57,6 +71,8 @@ impl Drop for OneComing {
 struct Waiting {
     jobs: VecDeque<Job>,
     rows: usize,
+    /// Batches that are being scored, by workers or in their places.
+    scoring: usize,
     closed: bool,
 }
 
@@ -67,6 +83,47 @@ struct Queue {
     coming: Coming,
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    pace: Pace,
+}
+
+/// How long a row takes, in nanoseconds: half of what it was and half of the last batch.
+struct Pace(AtomicU64);
+
+impl Pace {
+    fn unknown() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+
+    fn saw(&self, took: Duration, rows: usize) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let row = took / u64::try_from(rows.max(1)).unwrap_or(u64::MAX);
+        let before = match self.0.load(Ordering::Relaxed) {
+            u64::MAX => row,
+            before => before,
+        };
+        self.0.store(row / 2 + before / 2, Ordering::Relaxed);
+    }
+
+    fn keeps(&self, limit: Duration, rows: usize) -> bool {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        let all = self.0.load(Ordering::Relaxed).saturating_mul(rows);
+        u128::from(all) <= limit.as_nanos()
+    }
+}
+
+/// A worker's place, which is free again when this is dropped.
+struct Place<'a>(&'a Queue);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.scoring -= 1;
+        let more = !waiting.jobs.is_empty() || waiting.closed;
+        drop(waiting);
+        if more {
+            self.0.changed.notify_one();
+        }
+    }
 }
 
 /// The queue and workers of a version. Dropped, it scores what still waits and ends its threads.
@@ -90,6 +147,7 @@ impl Batcher {
             coming,
             waiting: Mutex::default(),
             changed: Condvar::new(),
+            pace: Pace::unknown(),
         });
         let mut batcher = Self {
             queue,
@@ -101,6 +159,27 @@ impl Batcher {
             batcher.workers.push(worker.spawn(move || queue.work())?);
         }
         Ok(batcher)
+    }
+
+    /// Scores a few rows here and now, if nobody else waits or is on the way, a worker is idle, and the model was fast lately. `_coming` is that of
+    /// these rows.
+    pub(crate) fn at_once(&self, batch: &Batch, until: Instant, _coming: &OneComing) -> Option<Scored> {
+        let queue = &self.queue;
+        let quick = queue.pace.keeps(AT_ONCE, batch.rows()) && batch.bytes() <= SMALL;
+        if !quick || !queue.coming.is_one() || until <= Instant::now() {
+            return None;
+        }
+        let place = {
+            let mut waiting = queue.lock();
+            if !waiting.jobs.is_empty() || waiting.scoring >= queue.settings.workers.max(1) {
+                return None;
+            }
+            waiting.scoring += 1;
+            Place(queue)
+        };
+        let scored = queue.ask(batch);
+        drop(place);
+        Some(scored)
     }
 
     /// Puts rows into the queue, where they are on their way no more. Whoever drops the receiver takes them out again, as does `until`.
@@ -189,16 +268,22 @@ impl Queue {
     }
 
     fn work(&self) {
-        while let Some(jobs) = self.next() {
+        while let Some((jobs, place)) = self.next() {
             self.score(jobs);
+            drop(place);
         }
     }
 
     /// What is scored next, as one batch; nothing once the queue is closed and empty.
-    fn next(&self) -> Option<Vec<Job>> {
+    fn next(&self) -> Option<(Vec<Job>, Place<'_>)> {
         let mut waiting = self.lock();
         let mut was_idle = false;
         let first = loop {
+            if waiting.scoring >= self.settings.workers.max(1) {
+                // Somebody is in this worker's place, and wakes it when it is free.
+                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
             match waiting.pop() {
                 Some(job) if job.is_over(Instant::now()) => refuse_late(job),
                 Some(job) => break job,
@@ -209,6 +294,8 @@ impl Queue {
                 }
             }
         };
+        waiting.scoring += 1;
+        let place = Place(self);
         let hold = first.since + Duration::from_micros(self.settings.hold_us);
         let mut rows = first.batch.rows();
         let mut jobs = vec![first];
@@ -253,7 +340,8 @@ impl Queue {
         if !waiting.jobs.is_empty() {
             self.changed.notify_one();
         }
-        Some(jobs)
+        drop(waiting);
+        Some((jobs, place))
     }
 
     fn score(&self, mut jobs: Vec<Job>) {
@@ -304,7 +392,10 @@ impl Queue {
             );
             Refusal::new(Kind::Model, words)
         };
-        let outputs = match catch_unwind(AssertUnwindSafe(|| self.model.score(batch))) {
+        let began = Instant::now();
+        let answer = catch_unwind(AssertUnwindSafe(|| self.model.score(batch)));
+        self.pace.saw(began.elapsed(), batch.rows());
+        let outputs = match answer {
             Err(_) => return Err(broken("stopped in the middle of a batch".to_owned())),
             Ok(Err(problem)) => return Err(Refusal::invalid(problem.to_string())),
             Ok(Ok(outputs)) => outputs,

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
+use tokio::sync::oneshot::Receiver;
 use tokio::time::timeout_at;
 
 use crate::batcher::{Coming, OneComing, Scored};
@@ -59,6 +60,14 @@ struct Begun {
     batch: Arc<Batch>,
     outputs: Vec<String>,
     until: Instant,
+}
+
+/// Where a request's scores come from.
+enum Answer {
+    /// They are there already.
+    Here(Scored),
+    /// A worker has still to give them.
+    Waits(Receiver<Scored>),
 }
 
 /// What a request for explanations gets.
@@ -167,22 +176,32 @@ impl Serving {
         let card = chosen.served.card();
         let rows = batch.rows();
         caller.spend(rows, Instant::now())?;
-        let answered = chosen.served.batcher.put(Arc::clone(&batch), until, coming)?;
+        let batcher = &chosen.served.batcher;
+        let answer = match batcher.at_once(&batch, until, &coming) {
+            Some(scored) => {
+                drop(coming);
+                Answer::Here(scored)
+            }
+            None => Answer::Waits(batcher.put(Arc::clone(&batch), until, coming)?),
+        };
         // The shadow has until the same moment, and a queue of its own: it takes nothing from the version that answers but the processor.
         let beside = chosen.shadow.map(|shadow| {
             let scored = shadow.batcher.put(Arc::clone(&batch), until, self.coming());
             (shadow, scored)
         });
-        let outputs = match timeout_at(until.into(), answered).await {
-            Err(_) => {
-                let words = "the time that the request had is over; give it more by x-request-timeout-ms, or ask when fewer do";
-                Err(Refusal::new(Kind::Late, words))
-            }
-            Ok(Err(_)) => Err(Refusal::new(
-                Kind::Model,
-                format!("model {:?} gave no answer", card.name),
-            )),
-            Ok(Ok(scored)) => scored,
+        let outputs = match answer {
+            Answer::Here(scored) => scored,
+            Answer::Waits(answered) => match timeout_at(until.into(), answered).await {
+                Err(_) => {
+                    let words = "the time that the request had is over; give it more by x-request-timeout-ms, or ask when fewer do";
+                    Err(Refusal::new(Kind::Late, words))
+                }
+                Ok(Err(_)) => Err(Refusal::new(
+                    Kind::Model,
+                    format!("model {:?} gave no answer", card.name),
+                )),
+                Ok(Ok(scored)) => scored,
+            },
         }?;
         if let Some((shadow, scored)) = beside {
             let (meters, outputs) = (self.0.meters.clone(), outputs.clone());

@@ -67,7 +67,7 @@ impl Asked {
             file: &file,
             schema: &schema,
         };
-        let under_rules = Guard::new(&rules, &file, &header, &schema, None)?
+        let under_rules = Guard::unwatched(&rules, &file, &header, &schema)?
             .header()
             .clone();
         let positions = place.positions_of_asked(&under_rules)?;
@@ -119,7 +119,7 @@ impl Asked {
             file: &self.file,
             schema: &self.schema,
         };
-        let guard = Guard::new(&self.rules, &self.file, &self.header, &self.schema, None)?;
+        let guard = Guard::unwatched(&self.rules, &self.file, &self.header, &self.schema)?;
         let header = guard.header().clone();
         let context = Context {
             place: &place,
@@ -134,7 +134,7 @@ impl Asked {
             read.push(At::Row(at), record);
         }
         let mut rows = Rows::default();
-        Parser::new(&context, guard).rows(read.batch(), &mut rows)?;
+        Parser::of_few(&context, guard).rows(read.batch(), &mut rows)?;
         self.kept(rows)
     }
 

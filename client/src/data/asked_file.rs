@@ -58,9 +58,12 @@ impl<'a> AskedFile<'a> {
         };
         // Whether a column looks like an identifier was found out of the bank's own table.
         let guard = || {
-            Ok::<_, DataError>(
-                Guard::new(asked.rules(), file, table.header(), asked.schema(), None)?.unwatched(),
-            )
+            Ok::<_, DataError>(Guard::unwatched(
+                asked.rules(),
+                file,
+                table.header(),
+                asked.schema(),
+            )?)
         };
         let header = guard()?.header().clone();
         let positions = place.positions_of_asked(&header)?;

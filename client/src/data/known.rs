@@ -49,6 +49,15 @@ impl KnownCells {
         }
     }
 
+    /// Of so few cells that it cannot pay.
+    pub(super) fn none() -> Self {
+        Self {
+            places: Vec::new(),
+            asked: 0,
+            unknown: 0,
+        }
+    }
+
     /// Whether it still pays.
     pub(super) fn pays(&self) -> bool {
         !self.places.is_empty()

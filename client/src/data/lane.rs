@@ -106,12 +106,12 @@ impl Reading<'_, '_> {
 }
 
 impl Lane {
-    pub(super) fn new(position: usize, place: usize, watched: Option<usize>) -> Self {
+    pub(super) fn new(position: usize, place: usize, watched: Option<usize>, known: KnownCells) -> Self {
         Self {
             position,
             place,
             watched,
-            known: KnownCells::new(),
+            known,
             dividends: Vec::new(),
             divisors: Vec::new(),
             others: Vec::new(),

@@ -8,6 +8,7 @@ use super::cell::{CellParser, Parsed, quoted, trimmed};
 use super::dataset::Rows;
 use super::error::At;
 use super::groups::group;
+use super::known::KnownCells;
 use super::lane::{Lane, Missing, Reading, Unfit};
 use super::layout::{Layout, PlaceKind};
 use super::moment::Moment;
@@ -121,6 +122,15 @@ impl Worker for Parser<'_> {
 
 impl<'a> Parser<'a> {
     pub(super) fn new(context: &'a Context<'a>, guard: Guard<'a>) -> Self {
+        Self::knowing(context, guard, KnownCells::new)
+    }
+
+    /// For a few rows, of which nothing need be known again.
+    pub(super) fn of_few(context: &'a Context<'a>, guard: Guard<'a>) -> Self {
+        Self::knowing(context, guard, KnownCells::none)
+    }
+
+    fn knowing(context: &'a Context<'a>, guard: Guard<'a>, known: fn() -> KnownCells) -> Self {
         let (schema, positions) = (context.place.schema, context.positions);
         let layout = Layout::of(schema);
         let mut unclaimed: Vec<Option<usize>> =
@@ -133,9 +143,11 @@ impl<'a> Parser<'a> {
             // A text lies in no row of cells.
             let place = layout.columns.get(column);
             let place = place.map_or(0, |place| place.first + before.count() * place.stride);
-            lanes.push(Lane::new(position, place, claim(position)));
+            lanes.push(Lane::new(position, place, claim(position), known()));
         }
-        let label_lane = positions.label.map(|label| Lane::new(label, 0, claim(label)));
+        let label_lane = positions
+            .label
+            .map(|label| Lane::new(label, 0, claim(label), known()));
         Self {
             context,
             layout,

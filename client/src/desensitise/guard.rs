@@ -41,24 +41,9 @@ impl<'a> Guard<'a> {
         schema: &'a Schema,
         also: Option<&str>,
     ) -> Result<Self, DataError> {
-        let reads = |name: &str| schema.reads(name) || also == Some(name);
+        let mut guard = Self::blind(rules, table, header, schema, also)?;
         let rule = |name: &str| rules.policy().columns.get(name);
-        if let Some(name) = header
-            .iter()
-            .find(|name| reads(name) && rule(name) == Some(&Rule::Drop))
-        {
-            return Err(DataError::File {
-                file: rules.file().to_owned(),
-                found: format!("rule \"drop\" for column {name:?}"),
-                expected: format!(
-                    "it to be read, as the {} says",
-                    if schema.reads(name) { "schema" } else { "task" }
-                ),
-                advice: "take part only in tasks that do not read it, or choose another rule",
-            });
-        }
-        let applied = rules.for_header(header)?;
-        let watched = applied
+        guard.watched = guard
             .header()
             .iter()
             .enumerate()
@@ -71,22 +56,49 @@ impl<'a> Guard<'a> {
                 pseudonyms: rule(name) == Some(&Rule::Hash),
             })
             .collect();
-        Ok(Self {
-            rules: applied,
-            table,
-            policy_file: rules.file(),
-            schema,
-            watched,
-        })
+        Ok(guard)
     }
 
     /// The same without a look at the columns, for rows whose columns were looked at before.
-    #[must_use]
-    pub(crate) fn unwatched(self) -> Self {
-        Self {
-            watched: Vec::new(),
-            ..self
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn unwatched(
+        rules: &'a Rules,
+        table: &'a Path,
+        header: &StringRecord,
+        schema: &'a Schema,
+    ) -> Result<Self, DataError> {
+        Self::blind(rules, table, header, schema, None)
+    }
+
+    fn blind(
+        rules: &'a Rules,
+        table: &'a Path,
+        header: &StringRecord,
+        schema: &'a Schema,
+        also: Option<&str>,
+    ) -> Result<Self, DataError> {
+        let reads = |name: &str| schema.reads(name) || also == Some(name);
+        let drops = |name: &str| rules.policy().columns.get(name) == Some(&Rule::Drop);
+        if let Some(name) = header.iter().find(|name| reads(name) && drops(name)) {
+            return Err(DataError::File {
+                file: rules.file().to_owned(),
+                found: format!("rule \"drop\" for column {name:?}"),
+                expected: format!(
+                    "it to be read, as the {} says",
+                    if schema.reads(name) { "schema" } else { "task" }
+                ),
+                advice: "take part only in tasks that do not read it, or choose another rule",
+            });
         }
+        Ok(Self {
+            rules: rules.for_header(header)?,
+            table,
+            policy_file: rules.file(),
+            schema,
+            watched: Vec::new(),
+        })
     }
 
     /// The columns that are left.

@@ -23,7 +23,7 @@ impl Chain {
         let mut outputs: Vec<Tensor> = Vec::with_capacity(layers.len());
         for (index, [weight, bias]) in layers.iter().enumerate() {
             let before = outputs.last().unwrap_or(inputs);
-            let mut values = bias.f_addmm(before, &weight.f_tr()?)?;
+            let mut values = before.f_linear(weight, Some(bias))?;
             if index + 1 < layers.len() {
                 let _ = match self.activation {
                     Some(Activation::Relu) => values.f_relu_()?,

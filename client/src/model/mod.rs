@@ -5,6 +5,7 @@ mod chain;
 mod cnn;
 mod dropout;
 mod embedding_bag;
+mod few;
 mod mlp;
 mod network;
 mod recurrent;
@@ -13,6 +14,7 @@ mod text_cnn;
 mod transformer;
 
 pub(crate) use dropout::Dropout;
+pub(crate) use few::FewRows;
 pub(crate) use network::{Network, Parameters, to_i64};
 pub use snapshot::{Snapshot, SnapshotError};
 

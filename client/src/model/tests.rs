@@ -9,6 +9,7 @@ use veilsum_protocol::model::{
 };
 
 use super::*;
+use crate::train::{predict_batch, predicted};
 
 fn numbers(count: usize, salt: i64) -> Vec<f32> {
     let number = |at: usize| ((to_i64(at) * 7919 + salt * 104_729) as f64).sin() as f32;
@@ -248,6 +249,49 @@ fn gradients_are_those_of_finite_differences() {
             "{name}: {found} {expected}"
         );
     }
+}
+
+/// Without libtorch, against it; what is predicted, too.
+#[test]
+fn a_few_rows_of_a_small_network_get_the_scores_of_libtorch() {
+    let mlp = |activation, dropout| {
+        let mut mlp = Mlp::new(vec![9, 5], activation);
+        mlp.dropout = dropout;
+        ModelSpec::Mlp(mlp)
+    };
+    let specs = [
+        ModelSpec::Logistic,
+        mlp(Activation::Relu, 0.0),
+        mlp(Activation::Tanh, 0.4),
+    ];
+    for spec in specs {
+        for target in [Target::Binary, Target::Classes(4), Target::Number] {
+            let (width, rows) = (7, 6);
+            let network = Network::new(&spec, &InputShape::numbers(width), target);
+            let values = numbers(network.manifest().total(), 5);
+            let inputs: Vec<f32> = numbers(rows * width, 6).iter().map(|value| 4.0 * value).collect();
+            let few = FewRows::new(&spec, network.manifest(), &values).unwrap();
+            assert!(few.takes(rows) && !few.takes(1 << 18));
+            let found = predicted(target, few.outputs(&inputs, width)).unwrap();
+            let parameters = network.parameters(&values, Device::Cpu).unwrap();
+            let tensor = Tensor::from_slice(&inputs).view([-1, to_i64(width)]);
+            let mut expected = Vec::new();
+            predict_batch(&network, &parameters, &tensor, target, &mut expected).unwrap();
+            assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!(
+                    (found - expected).abs() < 2e-6,
+                    "{spec:?} {target:?}: {found} {expected}"
+                );
+            }
+            let spoiled: Vec<f32> = inputs.iter().map(|_| f32::NAN).collect();
+            assert!(predicted(target, few.outputs(&spoiled, width)).is_err());
+        }
+    }
+    let large = ModelSpec::Mlp(Mlp::new(vec![512, 256], Activation::Relu));
+    let network = Network::new(&large, &InputShape::numbers(7), Target::Binary);
+    let values = vec![0.0; network.manifest().total()];
+    assert!(FewRows::new(&large, network.manifest(), &values).is_none());
 }
 
 /// Against libtorch's autograd, which builds the same network from its own operations.

@@ -179,11 +179,39 @@ pub(crate) fn predict_batch(
         Target::Number => outputs,
     };
     append(&predicted, scores)?;
+    check(target, scores.get(before..).unwrap_or_default())
+}
+
+/// What a model of `target` predicts by its `outputs`, shape `[rows, outputs]`, as [`predict_batch`] has it of tensors.
+///
+/// # Errors
+/// An output that is not a number.
+pub(crate) fn predicted(target: Target, mut outputs: Vec<f32>) -> Result<Vec<f32>, TrainError> {
+    match target {
+        Target::Binary => outputs
+            .iter_mut()
+            .for_each(|output| *output = 1.0 / (1.0 + (-*output).exp())),
+        Target::Classes(classes) => {
+            for row in outputs.chunks_exact_mut(usize::from(classes).max(1)) {
+                let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                row.iter_mut().for_each(|output| *output = (*output - most).exp());
+                let sum: f32 = row.iter().sum();
+                row.iter_mut().for_each(|output| *output /= sum);
+            }
+        }
+        Target::Number => {}
+    }
+    check(target, &outputs)?;
+    Ok(outputs)
+}
+
+/// Refuses scores that no model of the target gives.
+fn check(target: Target, scores: &[f32]) -> Result<(), TrainError> {
     let wrong = |score: &&f32| match target {
         Target::Binary | Target::Classes(_) => !(0.0..=1.0).contains(*score),
         Target::Number => !score.is_finite(),
     };
-    match scores.iter().skip(before).find(wrong) {
+    match scores.iter().find(wrong) {
         Some(&score) => Err(TrainError::Score(score)),
         None => Ok(()),
     }

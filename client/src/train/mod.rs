@@ -14,8 +14,8 @@ mod shuffle;
 
 pub use checkpoint::{Between, Checkpoint};
 pub use error::TrainError;
-pub(crate) use evaluate::predict_batch;
 pub use evaluate::{ByGroup, evaluate, evaluate_by_group, predict};
+pub(crate) use evaluate::{predict_batch, predicted};
 pub use job::{Keep, Progress, Start, Trained, TrainingJob, train, train_from};
 pub(crate) use rows::append;
 pub use runtime::{DeviceChoice, Runtime, RuntimeError};

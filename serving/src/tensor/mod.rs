@@ -326,6 +326,15 @@ impl Batch {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 
+    /// Bytes of all elements; of a text those of its letters.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |tensor: &Tensor| match &tensor.data {
+            Data::Bytes(texts) => texts.iter().map(String::len).sum(),
+            data => data.datatype().width().unwrap_or(0) * data.len(),
+        };
+        self.tensors.iter().map(of).sum()
+    }
+
     /// Whether the rows of both can stand in one batch: each request chooses lengths that the card leaves open.
     pub(crate) fn fits(&self, other: &Self) -> bool {
         self.tensors

@@ -8,6 +8,7 @@ mod decisions;
 mod errors;
 mod explained;
 mod grpc;
+mod lone;
 mod openapi;
 mod pages;
 mod scores;
