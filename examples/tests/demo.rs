@@ -78,7 +78,10 @@ fn the_demo_keeps_its_promises() {
     assert!(report.contains("<svg"), "the report has no picture");
     let audit = fs::read_to_string(dir.join("audit.html")).unwrap();
     for page in [&report, &audit] {
-        assert!(page.contains("Importance of columns: "), "no picture of what moves the model");
+        assert!(
+            page.contains("Importance of columns: "),
+            "no picture of what moves the model"
+        );
     }
     // Nothing is fetched when it is opened.
     for elsewhere in ["src=\"http", "href=\"http", "url(http", "@import"] {

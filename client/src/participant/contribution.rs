@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::data::{DataError, DataFiles, Dataset, EncodeError, EncodedData, HoldOut, Room, read_schema};
 use crate::desensitise::{PolicySource, Rules};
 use crate::explaining::{ExplainError, importance};
-use crate::scoring::{Scorer, ScorerError};
+use crate::scoring::Scorer;
 use crate::train::{
     ByGroup, Progress, Runtime, Start, TrainError, Trained, TrainingJob, evaluate_by_group, train_from,
 };
@@ -36,9 +36,6 @@ pub enum ContributionError {
     /// Training or scoring failed.
     #[error(transparent)]
     Train(TrainError),
-    /// There is no scorer of the model.
-    #[error(transparent)]
-    Score(#[from] ScorerError),
     /// Rows could not be explained.
     #[error(transparent)]
     Explain(ExplainError),
@@ -381,7 +378,8 @@ impl Loaded {
         let personal = step.plan.shared().take_personal(parameters);
         let personal = (!personal.is_empty()).then_some(&personal[..]);
         // It is asked about rows that are read already, which no rule concerns any more.
-        let scorer = Scorer::new(step.task, step.state, personal, Rules::none(), runtime)?;
+        let scorer = Scorer::new(step.task, step.state, personal, Rules::none(), runtime);
+        let scorer = scorer.map_err(ExplainError::from)?;
         let sums = importance(&scorer, &self.rows, &self.training, &self.held_out, spec)?;
         Ok(Some(sums))
     }

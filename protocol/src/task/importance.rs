@@ -4,10 +4,13 @@ use serde::Deserialize;
 
 use super::ranges::integer;
 use super::{Schema, TaskError};
+use crate::model::Target;
 
 const KEY: &str = "evaluation.importance";
-/// A bank holds them for one row at a time, one for each class.
+/// Answers of the model for one row, which a bank holds meanwhile.
 const ANSWERS: u32 = 1 << 20;
+/// The same by classes, each of which is a number of every answer.
+const NUMBERS: u32 = 1 << 24;
 
 /// By how many rows, and how closely, the importance of columns is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,16 +60,19 @@ impl ImportanceFile {
                 .unwrap_or(u32::MAX),
             background: integer(&key("background"), self.background.unwrap_or(10), 1..=1_000)?,
         };
-        if spec.answers() > ANSWERS {
+        let classes = match schema.target() {
+            Target::Classes(classes) => u32::from(classes),
+            Target::Binary | Target::Number => 1,
+        };
+        let most = ANSWERS.min(NUMBERS / classes.max(1));
+        if spec.answers() > most {
             return Err(TaskError::invalid(
                 KEY,
                 format!(
                     "{} coalitions times {} rows of background",
                     spec.coalitions, spec.background
                 ),
-                format!(
-                    "at most {ANSWERS} together: so many answers of the model it takes to explain one row"
-                ),
+                format!("at most {most} together: so many answers of the model it takes to explain one row"),
             ));
         }
         Ok(spec)

@@ -87,6 +87,13 @@ fn each_mistake_is_named() {
         let error = Task::parse(&with(importance)).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
+    let labels: Vec<String> = (0..32).map(|class| format!("\"c{class}\"")).collect();
+    let of_classes = with("importance = { coalitions = 1024, background = 1000 }").replace(
+        "label = \"y\"",
+        &format!("label = \"y\"\nlabel_classes = [{}]", labels.join(", ")),
+    );
+    let error = Task::parse(&of_classes).unwrap_err().to_string();
+    assert!(error.contains("expected at most 524288 together"), "{error}");
     let column = TASK.find("[[schema.column]]").unwrap()..TASK.find("[model]").unwrap();
     let mut text = with("importance = {}").replace(
         "family = \"logistic\"",
