@@ -11,6 +11,8 @@ const BOTTOM: f64 = 46.0;
 const RIGHT: f64 = 24.0;
 /// Of a letter, about.
 const LETTER: f64 = 7.6;
+/// Of a name's letter, which must not be cut where fonts are wide.
+const WIDE_LETTER: f64 = 8.4;
 const LONGEST: usize = 18;
 
 /// A bar.
@@ -40,7 +42,7 @@ pub fn draw(bars: &[Bar], end: f64, axis: &Axis<'_>, mark: Option<(f64, &str)>) 
         .map(|bar| short(&bar.name).chars().count())
         .max()
         .unwrap_or(0);
-    let left = (LETTER * longest as f64 + 16.0).max(52.0);
+    let left = (WIDE_LETTER * longest as f64 + 14.0).max(52.0);
     let x = Scale::new((0.0, end), (left, WIDTH - RIGHT));
     let (right, bottom) = (WIDTH - RIGHT, TOP + STEP * bars.len() as f64);
     let (values, decimals) = ticks(x, axis);

@@ -67,7 +67,7 @@ impl Asked {
             file: &file,
             schema: &schema,
         };
-        let under_rules = Guard::unwatched(&rules, &file, &header, &schema)?
+        let under_rules = Guard::unwatched(&rules, &file, &header, &schema, None)?
             .header()
             .clone();
         let positions = place.positions_of_asked(&under_rules)?;
@@ -119,7 +119,7 @@ impl Asked {
             file: &self.file,
             schema: &self.schema,
         };
-        let guard = Guard::unwatched(&self.rules, &self.file, &self.header, &self.schema)?;
+        let guard = Guard::unwatched(&self.rules, &self.file, &self.header, &self.schema, None)?;
         let header = guard.header().clone();
         let context = Context {
             place: &place,

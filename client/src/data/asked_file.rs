@@ -57,7 +57,7 @@ impl<'a> AskedFile<'a> {
             schema: asked.schema(),
         };
         // Whether a column looks like an identifier was found out of the bank's own table.
-        let guard = || Guard::unwatched(asked.rules(), file, table.header(), asked.schema());
+        let guard = || Guard::unwatched(asked.rules(), file, table.header(), asked.schema(), None);
         let header = guard()?.header().clone();
         let positions = place.positions_of_asked(&header)?;
         let context = Context {

@@ -41,7 +41,7 @@ impl<'a> Guard<'a> {
         schema: &'a Schema,
         also: Option<&str>,
     ) -> Result<Self, DataError> {
-        let mut guard = Self::blind(rules, table, header, schema, also)?;
+        let mut guard = Self::unwatched(rules, table, header, schema, also)?;
         let rule = |name: &str| rules.policy().columns.get(name);
         guard.watched = guard
             .header()
@@ -64,15 +64,6 @@ impl<'a> Guard<'a> {
     /// # Errors
     /// As [`new`](Self::new).
     pub(crate) fn unwatched(
-        rules: &'a Rules,
-        table: &'a Path,
-        header: &StringRecord,
-        schema: &'a Schema,
-    ) -> Result<Self, DataError> {
-        Self::blind(rules, table, header, schema, None)
-    }
-
-    fn blind(
         rules: &'a Rules,
         table: &'a Path,
         header: &StringRecord,

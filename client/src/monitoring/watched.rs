@@ -12,6 +12,7 @@ use super::reference;
 use crate::app::{self, AppError};
 use crate::data::DataError;
 use crate::decisions::{Ledger, LedgerError, TimeSpan, Wanted, time_text};
+use crate::explaining::spread;
 use crate::scoring::ScorerError;
 use crate::serving::{Shelf, ShelfError};
 
@@ -335,14 +336,6 @@ impl LeftOut {
         }
         words
     }
-}
-
-/// Some of the rows, evenly from the first to the last: the same ones each time.
-fn spread(rows: &[u32], count: usize) -> Vec<u32> {
-    let count = count.min(rows.len());
-    (0..count)
-        .filter_map(|nth| rows.get(nth * rows.len() / count.max(1)).copied())
-        .collect()
 }
 
 /// Limits of a bank's folder, or of a file that was named; without either those by default.

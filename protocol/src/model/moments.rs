@@ -5,7 +5,7 @@ use thiserror::Error;
 pub const MAX_ROWS: u32 = 1 << 23;
 
 /// Parts of 1 in the fixed-point sums.
-const ONE: f64 = 4_294_967_296.0;
+pub(super) const ONE: f64 = 4_294_967_296.0;
 
 /// Below this a variance is no more than what the rounding of fixed-point sums can make of a constant.
 const LEAST_VARIANCE: f64 = 1.0 / (1_u64 << 30) as f64;

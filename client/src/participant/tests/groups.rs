@@ -47,7 +47,8 @@ fn bank(folder: &std::path::Path, rows: u32) -> Source {
     source
 }
 
-fn advance(benches: &mut [Workbench], task: &Task, state: &TaskState) -> (TaskState, Outcome) {
+/// The state after a step of these banks, and what the sum says.
+pub(super) fn advance(benches: &mut [Workbench], task: &Task, state: &TaskState) -> (TaskState, Outcome) {
     let plan = Plan::new(task);
     let kind = plan.kind(state.step).unwrap();
     let step = Step {

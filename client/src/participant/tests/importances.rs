@@ -2,17 +2,16 @@
 
 use std::fs;
 
-use veilsum_protocol::crypto::entropy::SystemEntropy;
 use veilsum_protocol::model::ImportanceSums;
 use veilsum_protocol::model::plan::Plan;
 use veilsum_protocol::model::state::TaskState;
-use veilsum_protocol::secagg::quantise::Digits;
 use veilsum_protocol::task::Task;
 
+use super::groups::advance;
 use super::scene::source;
 use crate::desensitise::Rules;
 use crate::explaining::importance;
-use crate::participant::contribution::{Source, Step, Workbench};
+use crate::participant::contribution::{Source, Workbench};
 use crate::scoring::Scorer;
 
 const SCHEMA: &str = "version = 1\nlabel = \"y\"\n[[column]]\nname = \"a\"\ntype = \"number\"\nmin = 0\nmax = 10\n\
@@ -55,24 +54,8 @@ fn played(task: &Task, sources: &[Source]) -> (TaskState, ImportanceSums) {
     let mut benches: Vec<_> = sources.iter().cloned().map(Workbench::new).collect();
     let mut state = TaskState::initial(task);
     loop {
-        let kind = plan.kind(state.step).unwrap();
-        let step = Step {
-            task,
-            plan: &plan,
-            kind,
-            state: &state,
-        };
-        let mut sum = vec![0; plan.layout(kind).lanes()];
-        for bench in &mut benches {
-            let digits: Digits = bench
-                .contribute(&step, &mut SystemEntropy::new(), &mut |_| {})
-                .unwrap();
-            sum.iter_mut()
-                .zip(digits.lanes())
-                .for_each(|(sum, digit)| *sum += digit);
-        }
-        let (next, outcome) = state.advance(task, &plan, &sum, 3).unwrap();
-        if step.state.step == plan.last_step() {
+        let (next, outcome) = advance(&mut benches, task, &state);
+        if state.step == plan.last_step() {
             return (state, outcome.judgement.unwrap().importance.unwrap());
         }
         assert!(

@@ -1,4 +1,5 @@
-use super::{MAX_ROWS, MetricsError, UNIT};
+use super::super::moments::ONE;
+use super::{MAX_ROWS, MetricsError};
 
 /// How much each column of the banks' tables moves a model's answers, of one bank or summed over all: sums over explained rows of the amounts of
 /// Shapley values (Lundberg and Lee 2017), whose mean over the rows is a column's global importance.
@@ -24,7 +25,7 @@ impl ImportanceSums {
     pub fn add(&mut self, amounts: impl IntoIterator<Item = f64>) {
         self.rows += 1;
         for (sum, amount) in self.amounts.iter_mut().zip(amounts) {
-            *sum += (amount.clamp(0.0, 1.0) * UNIT).round() as u64;
+            *sum += (amount.clamp(0.0, 1.0) * ONE).round() as u64;
         }
     }
 
@@ -42,7 +43,7 @@ impl ImportanceSums {
                 rows: self.rows,
             });
         }
-        let mean = |amount: &u64| *amount as f64 / UNIT / self.rows as f64;
+        let mean = |amount: &u64| *amount as f64 / ONE / self.rows as f64;
         Ok((self.rows > 0).then(|| self.amounts.iter().map(mean).collect()))
     }
 }

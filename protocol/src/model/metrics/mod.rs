@@ -22,9 +22,6 @@ use thiserror::Error;
 /// Fraction bits of a summed loss in nats.
 const LOSS_FRACTION_BITS: u32 = 24;
 
-/// Parts of 1 in a fixed-point sum of values on `[0, 1]`.
-const UNIT: f64 = 4_294_967_296.0;
-
 /// More rows than any consortium has, and few enough that every product in this module fits.
 const MAX_ROWS: u64 = 1 << 48;
 

@@ -1,4 +1,5 @@
-use super::{Figure, MAX_ROWS, Metrics, MetricsError, UNIT};
+use super::super::moments::ONE;
+use super::{Figure, MAX_ROWS, Metrics, MetricsError};
 
 /// What is known of predicted numbers on held-out rows, of one bank or summed over all. Labels and predictions are on the label's agreed scale, from
 /// 0 to 1; a prediction outside counts as the nearer end. All sums are in units of `2^-32`.
@@ -21,7 +22,7 @@ impl NumberSums {
     pub fn add(&mut self, label: f64, prediction: f64) {
         let (label, prediction) = (label.clamp(0.0, 1.0), prediction.clamp(0.0, 1.0));
         let off = (prediction - label).abs();
-        let units = |value: f64| (value * UNIT).round() as u64;
+        let units = |value: f64| (value * ONE).round() as u64;
         self.rows += 1;
         self.labels += units(label);
         self.label_squares += units(label * label);
@@ -46,7 +47,7 @@ impl NumberSums {
             }
         }
         let rows = self.rows as f64;
-        let mean = |sum: u64| (self.rows > 0).then(|| sum as f64 / UNIT / rows);
+        let mean = |sum: u64| (self.rows > 0).then(|| sum as f64 / ONE / rows);
         let variance = mean(self.label_squares)
             .zip(mean(self.labels))
             .map(|(squares, mean)| squares - mean * mean);
