@@ -13,3 +13,13 @@ pub struct Judged {
     /// What the sum says.
     pub judgement: Judgement,
 }
+
+impl Judged {
+    pub(super) fn new(task: Task, (step, judgement): (u32, Judgement)) -> Self {
+        Self {
+            task,
+            step,
+            judgement,
+        }
+    }
+}

@@ -117,13 +117,7 @@ impl<'a> Replay<'a> {
     pub(crate) fn finish(self, ledger: &mut Ledger) -> Replayed {
         let judged = self.tasks.into_iter().filter_map(|(hash, derivation)| {
             let Derivation { task, judgement, .. } = derivation?;
-            let (step, judgement) = judgement?;
-            let judged = Judged {
-                task,
-                step,
-                judgement,
-            };
-            Some((hash, judged))
+            Some((hash, Judged::new(task, judgement?)))
         });
         Replayed {
             sums: self.replayed,
