@@ -73,6 +73,8 @@ struct Waiting {
     rows: usize,
     /// Batches that are being scored, by workers or in their places.
     scoring: usize,
+    /// Workers that hold a batch for what is on its way.
+    holding: usize,
     closed: bool,
 }
 
@@ -86,28 +88,39 @@ struct Queue {
     pace: Pace,
 }
 
-/// How long a row takes, in nanoseconds: half of what it was and half of the last batch.
-struct Pace(AtomicU64);
+/// How long the model takes, in nanoseconds: half of what it was and half of the last batch that it scored.
+struct Pace {
+    /// Of a batch, however few rows it has.
+    batch: AtomicU64,
+    /// Of a row.
+    row: AtomicU64,
+}
 
 impl Pace {
     fn unknown() -> Self {
-        Self(AtomicU64::new(u64::MAX))
+        Self {
+            batch: AtomicU64::new(u64::MAX),
+            row: AtomicU64::new(u64::MAX),
+        }
     }
 
     fn saw(&self, took: Duration, rows: usize) {
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let row = took / u64::try_from(rows.max(1)).unwrap_or(u64::MAX);
-        let before = match self.0.load(Ordering::Relaxed) {
-            u64::MAX => row,
-            before => before,
-        };
-        self.0.store(row / 2 + before / 2, Ordering::Relaxed);
+        let of_row = took / u64::try_from(rows.max(1)).unwrap_or(u64::MAX);
+        for (known, last) in [(&self.batch, took), (&self.row, of_row)] {
+            let before = match known.load(Ordering::Relaxed) {
+                u64::MAX => last,
+                before => before,
+            };
+            known.store(last / 2 + before / 2, Ordering::Relaxed);
+        }
     }
 
     fn keeps(&self, limit: Duration, rows: usize) -> bool {
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-        let all = self.0.load(Ordering::Relaxed).saturating_mul(rows);
-        u128::from(all) <= limit.as_nanos()
+        let of_rows = self.row.load(Ordering::Relaxed).saturating_mul(rows);
+        let expected = self.batch.load(Ordering::Relaxed).max(of_rows);
+        u128::from(expected) <= limit.as_nanos()
     }
 }
 
@@ -171,7 +184,9 @@ impl Batcher {
         }
         let place = {
             let mut waiting = queue.lock();
-            if !waiting.jobs.is_empty() || waiting.scoring >= queue.settings.workers.max(1) {
+            // What others are held for goes where they are.
+            let is_free = waiting.scoring < queue.settings.workers.max(1) && waiting.holding == 0;
+            if !waiting.jobs.is_empty() || !is_free {
                 return None;
             }
             waiting.scoring += 1;
@@ -295,7 +310,6 @@ impl Queue {
             }
         };
         waiting.scoring += 1;
-        let place = Place(self);
         let hold = first.since + Duration::from_micros(self.settings.hold_us);
         let mut rows = first.batch.rows();
         let mut jobs = vec![first];
@@ -329,11 +343,13 @@ impl Queue {
                 break;
             }
             self.told(&waiting);
+            waiting.holding += 1;
             waiting = self
                 .changed
                 .wait_timeout(waiting, hold - now)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
+            waiting.holding -= 1;
         }
         self.told(&waiting);
         // Whoever put what is left has woken this worker alone.
@@ -341,7 +357,7 @@ impl Queue {
             self.changed.notify_one();
         }
         drop(waiting);
-        Some((jobs, place))
+        Some((jobs, Place(self)))
     }
 
     fn score(&self, mut jobs: Vec<Job>) {
@@ -394,12 +410,14 @@ impl Queue {
         };
         let began = Instant::now();
         let answer = catch_unwind(AssertUnwindSafe(|| self.model.score(batch)));
-        self.pace.saw(began.elapsed(), batch.rows());
+        let took = began.elapsed();
         let outputs = match answer {
             Err(_) => return Err(broken("stopped in the middle of a batch".to_owned())),
             Ok(Err(problem)) => return Err(Refusal::invalid(problem.to_string())),
             Ok(Ok(outputs)) => outputs,
         };
+        // A row that is refused is refused before the model's own work.
+        self.pace.saw(took, batch.rows());
         if outputs.len() != card.outputs.len() {
             let (found, expected) = (outputs.len(), card.outputs.len());
             return Err(broken(format!(

@@ -15,6 +15,9 @@ use crate::scoring::{Scorer, ScorerError};
 /// The same coalitions in every bank.
 const SEED: u64 = 0;
 
+/// Numbers that the model is given at once, so that wide rows take no more memory than narrow ones.
+const NUMBERS_AT_ONCE: usize = 1 << 20;
+
 /// Explains rows out of `held_out` by kernel SHAP against rows out of `training`, both evenly from the first to the last, and sums up the amounts. The
 /// amount of a column for a row is that of its Shapley value: of the probability of label 1, or of the number on the label's scale from 0 to 1; of
 /// classes half the sum over their probabilities, which is how much probability the column moves from some classes to others and is the former for two.
@@ -69,7 +72,8 @@ fn amounts(
             answers: &answers,
             asked: Cell::new(0),
         };
-        let game = Background::new(output, row, &columns.background, &columns.groups)?;
+        let game = Background::new(output, row, &columns.background, &columns.groups)?
+            .batch(NUMBERS_AT_ONCE / row.len().max(1));
         let values = kernel.explain(&game)?.attribution.values;
         for (amount, value) in amounts.iter_mut().zip(values) {
             *amount += share * value.abs();

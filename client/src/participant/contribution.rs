@@ -375,7 +375,7 @@ impl Loaded {
         let Some(spec) = &step.task.evaluation.importance else {
             return Ok(None);
         };
-        let personal = step.plan.shared().take_personal(parameters);
+        let personal = Zeroizing::new(step.plan.shared().take_personal(parameters));
         let personal = (!personal.is_empty()).then_some(&personal[..]);
         // It is asked about rows that are read already, which no rule concerns any more.
         let scorer = Scorer::new(step.task, step.state, personal, Rules::none(), runtime);

@@ -313,6 +313,22 @@ impl Scorer {
         if let Some(few) = few.filter(|few| few.takes(inputs.len() / width)) {
             return Ok(predicted(self.target, few.outputs(inputs, width))?);
         }
+        self.by_libtorch(inputs)
+    }
+
+    /// Scores nothing of anybody, so that the first rows do not wait for libtorch.
+    ///
+    /// # Errors
+    /// What keeps the model from scoring at all.
+    pub fn warm_up(&self) -> Result<(), ScorerError> {
+        let row = vec![0.0; self.width()];
+        self.score_inputs(&row)?;
+        self.by_libtorch(&row).map(drop)
+    }
+
+    /// Whole rows of inputs, however many.
+    fn by_libtorch(&self, inputs: &[f32]) -> Result<Vec<f32>, ScorerError> {
+        let width = self.width();
         self.runtime.enter();
         let parameters = self.take()?;
         let mut scores = Vec::with_capacity(inputs.len() / width * self.outputs());

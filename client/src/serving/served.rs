@@ -61,9 +61,7 @@ impl ServedModel {
     /// # Errors
     /// What keeps the model from scoring at all.
     pub fn warm_up(&self) -> Result<(), ScorerError> {
-        self.scorer
-            .score_inputs(&vec![0.0; self.scorer.width()])
-            .map(drop)
+        self.scorer.warm_up()
     }
 
     fn scores(&self, batch: &Batch) -> Result<Vec<f32>, RowProblem> {

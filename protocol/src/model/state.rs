@@ -191,9 +191,14 @@ impl TaskState {
                 let decision = groups.and_then(|groups| groups.decision(evaluation.bins));
                 let judgement = Judgement::of_sum(task.target(), layout, sum)?;
                 let metrics = judgement.scores.metrics_under(decision);
+                let metrics = metrics.map_err(contradiction)?;
+                if let (Some(spec), Some(importance)) = (&evaluation.importance, &judgement.importance) {
+                    let most = u64::from(survivors) * u64::from(spec.rows);
+                    importance.check(most.min(metrics.rows)).map_err(contradiction)?;
+                }
                 Outcome {
                     weight: 0,
-                    metrics: Some(metrics.map_err(contradiction)?),
+                    metrics: Some(metrics),
                     judgement: Some(judgement),
                 }
             }

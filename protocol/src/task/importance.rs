@@ -7,6 +7,10 @@ use super::{Schema, TaskError};
 use crate::model::Target;
 
 const KEY: &str = "evaluation.importance";
+/// Columns: what it takes to weigh them against each other grows by their cube.
+const COLUMNS: usize = 256;
+/// Columns times coalitions: who is in each set is held for one row at a time.
+const MEMBERS: u32 = 1 << 22;
 /// Answers of the model for one row, which a bank holds meanwhile.
 const ANSWERS: u32 = 1 << 20;
 /// The same by classes, each of which is a number of every answer.
@@ -50,12 +54,20 @@ impl ImportanceFile {
                 "none: the importance is of columns, and texts and images have none; leave the table out",
             ));
         };
+        if columns.len() > COLUMNS {
+            return Err(TaskError::invalid(
+                KEY,
+                format!("a table, and {} columns", columns.len()),
+                format!("at most {COLUMNS} columns with it; leave the table out"),
+            ));
+        }
         let key = |name: &str| format!("{KEY}.{name}");
+        let most_coalitions = MEMBERS / u32::try_from(columns.len().max(64)).unwrap_or(u32::MAX);
         let least = i64::try_from(2 * columns.len()).unwrap_or(i64::MAX).max(2);
         let coalitions = self.coalitions.unwrap_or_else(|| least.max(512));
         let spec = ImportanceSpec {
             rows: integer(&key("rows"), self.rows.unwrap_or(100), 1..=10_000)?,
-            coalitions: integer(&key("coalitions"), coalitions, least..=65_536)?
+            coalitions: integer(&key("coalitions"), coalitions, least..=i64::from(most_coalitions))?
                 .try_into()
                 .unwrap_or(u32::MAX),
             background: integer(&key("background"), self.background.unwrap_or(10), 1..=1_000)?,

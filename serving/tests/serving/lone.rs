@@ -48,10 +48,11 @@ impl Model for Watched {
         let name = std::thread::current().name().unwrap_or_default().to_owned();
         self.threads.lock().unwrap().push(name);
         let until = Instant::now() + self.takes * u32::try_from(rows.rows()).unwrap();
-        while Instant::now() < until {
+        let scored = self.model.score(rows);
+        // A row that is refused never comes to the work.
+        while scored.is_ok() && Instant::now() < until {
             std::hint::spin_loop();
         }
-        let scored = self.model.score(rows);
         self.inside.fetch_sub(1, Ordering::SeqCst);
         scored
     }
@@ -83,7 +84,13 @@ async fn a_slow_model_keeps_no_thread_from_its_connections() {
     for _ in 0..4 {
         assert_eq!(running.infer(&one_row()).await.scores(), [51.0]);
     }
-    assert_eq!(model.by_workers(), [true; 4]);
+    // What is refused fast says nothing of what is scored.
+    for _ in 0..20 {
+        let refused = running.infer(&request(&[(2.0, None, "nowhere")])).await;
+        assert_eq!(refused.status, 400);
+    }
+    assert_eq!(running.infer(&one_row()).await.scores(), [51.0]);
+    assert_eq!(model.by_workers(), [true; 25]);
     running.end().await;
 }
 

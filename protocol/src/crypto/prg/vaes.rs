@@ -85,9 +85,13 @@ impl Keys {
 
     /// By registers of this width.
     pub(super) fn by(width: Width, seed: &Secret) -> Self {
+        let mut keys = Self {
+            schedule: [[0; 16]; ROUNDS + 1],
+            width,
+        };
         // SAFETY: the processor has the features, for there is a width.
-        let schedule = unsafe { expand(seed.expose()) };
-        Self { schedule, width }
+        unsafe { expand(seed.expose(), &mut keys.schedule) };
+        keys
     }
 
     /// Folds the encrypted `counters` into `words`.
@@ -120,8 +124,7 @@ impl Keys {
 
 /// FIPS 197, section 5.2, for eight words of key.
 #[target_feature(enable = "aes,avx2")]
-fn expand(seed: &[u8; 32]) -> [[u8; 16]; ROUNDS + 1] {
-    let mut keys = [[0; 16]; ROUNDS + 1];
+fn expand(seed: &[u8; 32], keys: &mut [[u8; 16]; ROUNDS + 1]) {
     let (first, second) = seed.as_chunks::<16>().0.split_at(1);
     let (mut even, mut odd) = (load(&first[0]), load(&second[0]));
     store(even, &mut keys[0]);
@@ -147,7 +150,6 @@ fn expand(seed: &[u8; 32]) -> [[u8; 16]; ROUNDS + 1] {
     next!(10, 0x10, 11);
     next!(12, 0x20, 13);
     next!(14, 0x40);
-    keys
 }
 
 /// Each of the four words xored with all before it.

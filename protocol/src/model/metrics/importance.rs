@@ -29,6 +29,21 @@ impl ImportanceSums {
         }
     }
 
+    /// Holds the number of explained rows against the greatest that there can be.
+    ///
+    /// # Errors
+    /// When it is greater.
+    pub(crate) fn check(&self, most: u64) -> Result<(), MetricsError> {
+        if self.rows <= most {
+            return Ok(());
+        }
+        Err(MetricsError::Impossible {
+            what: "number of explained rows",
+            found: self.rows,
+            rows: most,
+        })
+    }
+
     /// The mean amount of each column; `None` without rows.
     ///
     /// # Errors

@@ -94,6 +94,19 @@ fn each_mistake_is_named() {
     );
     let error = Task::parse(&of_classes).unwrap_err().to_string();
     assert!(error.contains("expected at most 524288 together"), "{error}");
+    let wide = TASK.replace(
+        "[model]",
+        &(0..256)
+            .map(|at| format!("[[schema.column]]\nname = \"c{at}\"\ntype = \"number\"\nmin = 0\nmax = 1\n"))
+            .chain(["[model]".to_owned()])
+            .collect::<String>(),
+    );
+    let error = Task::parse(&wide.replace("bins = 4\n", "bins = 4\nimportance = {}\n"));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("found a table, and 258 columns, expected at most 256"),
+        "{error}"
+    );
     let column = TASK.find("[[schema.column]]").unwrap()..TASK.find("[model]").unwrap();
     let mut text = with("importance = {}").replace(
         "family = \"logistic\"",
@@ -113,7 +126,7 @@ fn each_mistake_is_named() {
 fn judge(task: &Task, parts: &[ImportanceSums]) -> Result<Outcome, AdvanceError> {
     let plan = Plan::new(task);
     let mut sum = vec![0; plan.layout(RoundKind::Evaluate).lanes()];
-    let scores = ScoreSums::binary(1, 0.5, vec![1, 0, 0, 0], vec![0; 4]);
+    let scores = ScoreSums::binary(2, 0.5, vec![2, 0, 0, 0], vec![0; 4]);
     for part in parts {
         let digits = plan.evaluate(&scores, Some(part)).unwrap();
         for (lane, digit) in sum.iter_mut().zip(digits.lanes()) {
@@ -148,6 +161,21 @@ fn a_bank_that_says_more_than_its_rows_can_is_found_in_the_sum() {
     };
     let error = judge(&explained(), &[lying]).unwrap_err().to_string();
     assert!(error.contains("sum of a column's amounts of 1 rows"), "{error}");
+}
+
+#[test]
+fn no_bank_counts_for_more_rows_than_it_explains() {
+    let few = Task::parse(&with("importance = { rows = 3 }")).unwrap();
+    let part = |rows| ImportanceSums {
+        rows,
+        amounts: vec![0, 0],
+    };
+    assert!(judge(&few, &[part(2), part(2)]).is_ok());
+    // More than were scored, and more than the task lets two banks explain.
+    for (task, rows) in [(&explained(), 3), (&few, 5)] {
+        let error = judge(task, &[part(rows), part(2)]).unwrap_err().to_string();
+        assert!(error.contains("number of explained rows"), "{error}");
+    }
 }
 
 #[test]

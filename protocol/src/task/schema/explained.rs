@@ -57,6 +57,10 @@ impl Schema {
             }
             InputShape::Sequence { steps, width } => {
                 let inputs = self.inputs();
+                let mut length = LENGTH.to_owned();
+                while columns.iter().any(|column| column.name == length) {
+                    length.insert_str(0, "number of ");
+                }
                 for step in 0..steps {
                     for (at, input) in inputs.iter().enumerate() {
                         if let Some(column) = columns.get_mut(input.column) {
@@ -66,7 +70,7 @@ impl Schema {
                 }
                 if width > inputs.len() {
                     columns.push(ExplainedColumn {
-                        name: LENGTH.to_owned(),
+                        name: length,
                         inputs: (0..steps).map(|step| step * width + inputs.len()).collect(),
                     });
                 }
@@ -134,6 +138,12 @@ mod tests {
         assert_eq!(
             explained(rows, false),
             [named("a", &[0, 2]), named(LENGTH, &[1, 3])]
+        );
+        let taken = rows.replace("\"a\"", &format!("{LENGTH:?}"));
+        let other = format!("number of {LENGTH}");
+        assert_eq!(
+            explained(&taken, false),
+            [named(LENGTH, &[0, 2]), named(&other, &[1, 3])]
         );
     }
 
