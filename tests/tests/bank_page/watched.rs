@@ -9,7 +9,7 @@ use crate::scene::{BANK, Scene};
 #[test]
 fn watch_tells_a_task_from_its_offer_to_its_end_in_three_forms() {
     // The last bank takes its time, so that this one waits for it until a deadline.
-    let scene = Scene::with_rows(|bank| if bank == 3 { 40_000 } else { 80 });
+    let scene = Scene::with_rows(|bank| if bank == 3 { 250_000 } else { 80 });
     scene.until("a connection", |status| status.connection.is_some());
     let spawn = |words: &[&str]| {
         scene
