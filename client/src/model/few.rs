@@ -4,7 +4,7 @@ use veilsum_protocol::model::{Activation, Manifest, ModelSpec};
 
 /// Most parameters of a chain that is computed here.
 const SMALL: usize = 1 << 16;
-/// Most multiplications: beyond them libtorch's own are as fast or faster.
+/// Most multiplications for some rows together; of more work what libtorch takes to begin is a small part.
 const MOST: usize = 1 << 18;
 
 /// Logistic regression, or a multilayer perceptron without embeddings, on the CPU.
