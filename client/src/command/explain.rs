@@ -291,6 +291,7 @@ impl From<ExplainError> for Failure {
             | ExplainError::Images
             | ExplainError::Method { .. }
             | ExplainError::Column { .. }
+            | ExplainError::NoColumns { .. }
             | ExplainError::NoWords { .. }
             | ExplainError::Invalid(_) => Self::usage(error),
             ExplainError::Table(_) | ExplainError::Late => Self::finding(error),

@@ -41,6 +41,16 @@ pub enum ExplainError {
         /// What there is.
         expected: Vec<String>,
     },
+    /// A column that is named where a text's words are explained.
+    #[error(
+        "found the column {found:?} among {list}, expected none: this model reads a text, of whose words none is a column; leave the list out"
+    )]
+    NoColumns {
+        /// Which list names it.
+        list: &'static str,
+        /// What was found.
+        found: String,
+    },
     /// A text without a word.
     #[error("row {row}: found a text without a word, expected at least one")]
     NoWords {

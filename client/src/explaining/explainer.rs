@@ -74,13 +74,16 @@ impl<'a> Explainer<'a> {
                     })
                     .collect()
             }
-            grounds::Kind::Words(column) => (1..)
-                .zip(records)
-                .map(|(row, record)| {
-                    in_time()?;
-                    of_words(output, (row, record), *column, wishes)
-                })
-                .collect(),
+            grounds::Kind::Words(column) => {
+                no_columns(wishes)?;
+                (1..)
+                    .zip(records)
+                    .map(|(row, record)| {
+                        in_time()?;
+                        of_words(output, (row, record), *column, wishes)
+                    })
+                    .collect()
+            }
         }
     }
 
@@ -175,10 +178,28 @@ impl<'a> Explainer<'a> {
     }
 }
 
+/// The lists of columns that somebody may name, with what they are called.
+fn lists(wishes: &ExplainWishes) -> [(&'static str, &[String]); 2] {
+    [("protected", &wishes.protected), ("fixed", &wishes.fixed)]
+}
+
+/// Refuses columns where there are words: whoever named one believes that it is held back.
+fn no_columns(wishes: &ExplainWishes) -> Result<(), ExplainError> {
+    let named = lists(wishes)
+        .into_iter()
+        .find_map(|(list, wanted)| Some((list, wanted.first()?)));
+    named.map_or(Ok(()), |(list, found)| {
+        Err(ExplainError::NoColumns {
+            list,
+            found: found.clone(),
+        })
+    })
+}
+
 /// Refuses columns that are none: one that is written wrongly would be given as a reason.
 fn known(columns: &Columns, wishes: &ExplainWishes) -> Result<(), ExplainError> {
     let names = columns.groups.names();
-    for (list, wanted) in [("protected", &wishes.protected), ("fixed", &wishes.fixed)] {
+    for (list, wanted) in lists(wishes) {
         if let Some(found) = wanted.iter().find(|name| !names.contains(name)) {
             return Err(ExplainError::Column {
                 list,

@@ -255,6 +255,15 @@ fn the_words_of_a_text_sum_to_its_score() {
             .to_string()
     };
     assert!(told(record(" ,."), &wishes).contains("row 1: found a text without a word"));
+    for list in ["protected", "fixed"] {
+        let mut named = wishes.clone();
+        match list {
+            "protected" => named.protected.push("age".to_owned()),
+            _ => named.fixed.push("age".to_owned()),
+        }
+        let expected = format!("found the column \"age\" among {list}, expected none");
+        assert!(told(record("my"), &named).contains(&expected));
+    }
     let gradients = ExplainWishes {
         method: Method::Gradients,
         ..wishes
