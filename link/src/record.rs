@@ -30,12 +30,26 @@ pub(crate) enum Kind {
 /// A whole record. `content` has at most [`PAYLOAD`] bytes; more are left out.
 pub(crate) fn record(kind: Kind, content: &[u8]) -> Vec<u8> {
     let content = content.get(..PAYLOAD).unwrap_or(content);
-    let length = u32::try_from(content.len()).unwrap_or(0);
     let mut record = Vec::with_capacity(HEADER + content.len());
-    record.extend_from_slice(&length.to_be_bytes());
-    record[0] = kind as u8;
-    record.extend_from_slice(content);
+    append(kind, content, &mut record);
     record
+}
+
+fn append(kind: Kind, content: &[u8], to: &mut Vec<u8>) {
+    let [_, length @ ..] = u32::try_from(content.len()).unwrap_or(0).to_be_bytes();
+    to.push(kind as u8);
+    to.extend_from_slice(&length);
+    to.extend_from_slice(content);
+}
+
+/// Bytes as data records, one behind the other, all but the last of them full.
+pub(crate) fn records(bytes: &[u8]) -> Vec<u8> {
+    let count = bytes.len().div_ceil(PAYLOAD);
+    let mut records = Vec::with_capacity(count * HEADER + bytes.len());
+    for part in bytes.chunks(PAYLOAD) {
+        append(Kind::Data, part, &mut records);
+    }
+    records
 }
 
 /// A close record, with the reason cut at a character boundary.
@@ -77,6 +91,17 @@ mod tests {
         assert_eq!(record(Kind::Data, b"abc"), *b"\0\0\0\x03abc");
         assert_eq!(record(Kind::End, b""), [1, 0, 0, 0]);
         assert_eq!(close(2, "no"), *b"\x03\0\0\x06\0\0\0\x02no");
+    }
+
+    #[test]
+    fn much_is_full_records_and_the_rest_in_the_last() {
+        let bytes: Vec<u8> = (0..2 * PAYLOAD + 3).map(|at| (at % 251) as u8).collect();
+        let one_by_one: Vec<u8> = bytes
+            .chunks(PAYLOAD)
+            .flat_map(|part| record(Kind::Data, part))
+            .collect();
+        assert_eq!(records(&bytes), one_by_one);
+        assert_eq!(records(&[]), []);
     }
 
     #[test]

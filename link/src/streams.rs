@@ -2,6 +2,7 @@
 
 use bytes::{Buf as _, Bytes};
 use quinn::{RecvStream, SendStream};
+use tokio::io::AsyncReadExt as _;
 
 use crate::tcp::{TcpRecv, TcpSend};
 
@@ -93,6 +94,22 @@ impl RecvHalf {
                 Err(error) => Err(StreamError::of(error)),
             },
             Self::Tcp(stream) => stream.read_chunk(most).await,
+        }
+    }
+
+    /// Appends what has come to `bytes`, at most `most` bytes (at least 1), and waits for the first of them alone. Gives how many they are: none
+    /// after the peer's end of the stream.
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn read_more(&mut self, bytes: &mut Vec<u8>, most: usize) -> Result<usize, StreamError> {
+        match self {
+            Self::Quic(stream) => {
+                bytes.reserve(most);
+                let mut limited = stream.take(u64::try_from(most).unwrap_or(u64::MAX));
+                limited.read_buf(bytes).await.map_err(StreamError::of)
+            }
+            Self::Tcp(stream) => stream.read_more(bytes, most).await,
         }
     }
 

@@ -1,8 +1,8 @@
 //! A stream over a TLS connection on TCP.
 //!
 //! [`open`] takes the connection over and gives it two halves, a [`Tcp`] to close it with, and the work that drives it. Whatever the
-//! halves do, the work reads what the peer sends, so that a close or a silence is noticed; it holds at most two records each way
-//! beside the one that is read or written, and then lets the peer wait.
+//! halves do, the work reads what the peer sends, so that a close or a silence is noticed; it holds at most [`ARRIVED`] records beside the one that
+//! is read, and two blocks of [`BLOCK`] that are to be sent, and then lets the peer, or who sends, wait.
 
 use std::future::Future;
 use std::io;
@@ -18,11 +18,14 @@ use tokio::time::{sleep, timeout};
 use veilsum_protocol::wire::stream::CloseCode;
 
 use crate::connection::End;
-use crate::record::{CODE, HEADER, Kind, PAYLOAD, close, parse, record};
+use crate::record::{CODE, HEADER, Kind, PAYLOAD, close, parse, record, records};
 use crate::streams::StreamError;
 
-/// Records that wait in each direction.
-const WAITING: usize = 2;
+/// Records that came and wait to be taken.
+const ARRIVED: usize = 4;
+
+/// Records that are handed on together to be sent: whoever has much to send is woken once for so many.
+const BLOCK: usize = 4;
 
 /// How often a side that has nothing to say gives a sign of life: a third of the shortest `idle_s` that a configuration may ask for, so
 /// that it suits every peer.
@@ -122,8 +125,8 @@ impl TcpSend {
     }
 
     pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        for part in bytes.chunks(PAYLOAD) {
-            self.queue(Some(record(Kind::Data, part))).await?;
+        for part in bytes.chunks(BLOCK * PAYLOAD) {
+            self.queue(Some(records(part))).await?;
         }
         Ok(())
     }
@@ -141,6 +144,33 @@ impl TcpSend {
 }
 
 impl TcpRecv {
+    pub(crate) async fn read_more(&mut self, bytes: &mut Vec<u8>, most: usize) -> Result<usize, StreamError> {
+        let Some(first) = self.read_chunk(most).await? else {
+            return Ok(0);
+        };
+        bytes.extend_from_slice(&first);
+        let mut count = first.len();
+        while count < most && self.has_more() {
+            let more = self.rest.split_to((most - count).min(self.rest.len()));
+            bytes.extend_from_slice(&more);
+            count += more.len();
+        }
+        Ok(count)
+    }
+
+    /// Whether there are bytes that need not be waited for.
+    fn has_more(&mut self) -> bool {
+        if self.rest.is_empty() && !self.finished {
+            match self.arrived.try_recv() {
+                Ok(Some(bytes)) => self.rest = bytes,
+                Ok(None) => self.finished = true,
+                // Nothing yet, or never again: who asks next is told which.
+                Err(_) => {}
+            }
+        }
+        !self.rest.is_empty()
+    }
+
     pub(crate) async fn read_chunk(&mut self, most: usize) -> Result<Option<Bytes>, StreamError> {
         if self.finished {
             return Ok(None);
@@ -173,8 +203,9 @@ where
         remote,
         state: watch::Sender::new(State::default()),
     }));
-    let (queue, queued) = mpsc::channel(WAITING);
-    let (arrives, arrived) = mpsc::channel(WAITING);
+    // One block waits while another is written.
+    let (queue, queued) = mpsc::channel(1);
+    let (arrives, arrived) = mpsc::channel(ARRIVED);
     let send = TcpSend {
         tcp: tcp.clone(),
         queue,
@@ -331,18 +362,11 @@ async fn transmit<S: AsyncWrite>(
             }
             () = sleep(ALIVE) => record(Kind::Alive, &[]),
         };
-        // A record is written as a whole, even if the connection is closed meanwhile: what follows it must be understood.
-        let write = async {
-            writer.write_all(&bytes).await?;
-            writer.flush().await
-        };
-        let late = async {
-            tcp.closed().await;
-            sleep(FAREWELL).await;
-        };
-        tokio::select! {
-            written = write => written?,
-            () = late => return Err(io::ErrorKind::TimedOut.into()),
+        for record in bytes.chunks(HEADER + PAYLOAD) {
+            write(writer, record, tcp).await?;
+            if tcp.end().is_some() {
+                break;
+            }
         }
     }
     // The sender that stands for the receiving half must not keep it open.
@@ -358,6 +382,23 @@ async fn transmit<S: AsyncWrite>(
     timeout(FAREWELL, farewell)
         .await
         .map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+/// A record is written as a whole, even if the connection is closed meanwhile: what follows it must be understood.
+async fn write<S: AsyncWrite>(writer: &mut WriteHalf<S>, record: &[u8], tcp: &Tcp) -> io::Result<()> {
+    let write = async {
+        writer.write_all(record).await?;
+        writer.flush().await
+    };
+    let late = async {
+        tcp.closed().await;
+        sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        biased;
+        written = write => written,
+        () = late => Err(io::ErrorKind::TimedOut.into()),
+    }
 }
 
 async fn nobody_reads(arrives: &Option<mpsc::Sender<Option<Bytes>>>) {

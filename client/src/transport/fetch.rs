@@ -73,19 +73,16 @@ pub(super) async fn attempt(
     let Some(whole) = usize::try_from(length).ok().filter(|whole| *whole <= limit) else {
         return Err(FetchError::TooLarge { hash, length, limit });
     };
-    // Memory is taken as bytes arrive, not on the coordinator's word.
-    let mut blob = Vec::new();
+    // Room for what the bank itself expects at most; the system gives the memory as bytes arrive.
+    let mut blob = Vec::with_capacity(whole);
     // Hashed as it arrives, beside what decrypts the next part.
     let mut context = Context::new(&SHA256);
     while blob.len() < whole {
-        let most = CHUNK.min(whole - blob.len());
-        match moving(stall, "a fetch", stream.recv.read_chunk(most)).await? {
-            Some(chunk) => {
-                context.update(&chunk);
-                blob.extend_from_slice(&chunk);
-            }
-            None => return Err(FetchError::Broken("the blob ended early".to_owned())),
+        let (before, most) = (blob.len(), CHUNK.min(whole - blob.len()));
+        if moving(stall, "a fetch", stream.recv.read_more(&mut blob, most)).await? == 0 {
+            return Err(FetchError::Broken("the blob ended early".to_owned()));
         }
+        context.update(&blob[before..]);
     }
     let mut found = Digest([0; 32]);
     found.0.copy_from_slice(context.finish().as_ref());

@@ -131,11 +131,12 @@ impl<M: Send, O: Send> Upload<'_, M, O> {
         let most = usize::try_from(missing).unwrap_or(CHUNK).min(CHUNK);
         let mut chunk = Vec::with_capacity(most);
         while chunk.len() < most {
-            match moving(self.stall, "an upload", recv.read_chunk(most - chunk.len())).await? {
-                Some(more) => chunk.extend_from_slice(&more),
+            let missing = most - chunk.len();
+            match moving(self.stall, "an upload", recv.read_more(&mut chunk, missing)).await? {
                 // What came stays in the spool for the next try.
-                None if chunk.is_empty() => return Err(StreamEnd::lost("the bank ended the upload early")),
-                None => break,
+                0 if chunk.is_empty() => return Err(StreamEnd::lost("the bank ended the upload early")),
+                0 => break,
+                _ => {}
             }
         }
         Ok(chunk)

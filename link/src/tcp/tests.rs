@@ -50,6 +50,30 @@ async fn bytes_and_their_end_arrive_and_both_sides_part_in_peace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_come_is_taken_together_and_never_more_than_is_asked_for() {
+    let ((_here, mut send, _recv), (_there, _back, mut arriving)) = pair(1 << 20);
+    send.write_all(&[1; 3 * PAYLOAD]).await.unwrap();
+    // Nothing is ready but what has come: all tasks rest before time goes on.
+    sleep(ALIVE / 2).await;
+    let mut bytes = vec![9];
+    assert_eq!(
+        arriving.read_more(&mut bytes, 2 * PAYLOAD + 5).await,
+        Ok(2 * PAYLOAD + 5)
+    );
+    assert_eq!(bytes.len(), 2 * PAYLOAD + 6);
+    assert!(bytes[0] == 9 && bytes[1..].iter().all(|byte| *byte == 1));
+    send.write_all(&[2; 7]).await.unwrap();
+    send.finish().await.unwrap();
+    sleep(ALIVE / 2).await;
+    bytes.clear();
+    assert_eq!(arriving.read_more(&mut bytes, 1 << 20).await, Ok(PAYLOAD - 5 + 7));
+    assert!(bytes.ends_with(&[1, 2, 2, 2, 2, 2, 2, 2]));
+    // The end was heard with the rest, and is the end however often it is asked for.
+    assert_eq!(arriving.read_more(&mut bytes, 1).await, Ok(0));
+    assert_eq!(arriving.read_more(&mut bytes, 1).await, Ok(0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_close_is_heard_by_a_peer_that_is_writing_and_reads_nothing() {
     let ((here, _send, _recv), (there, mut flood, _unread)) = pair(64 << 10);
     let flooding = tokio::spawn(async move {
@@ -126,5 +150,5 @@ async fn a_side_that_reads_nothing_lets_its_peer_wait() {
         }
     };
     assert!(timeout(IDLE * 2, flood).await.is_err());
-    assert_eq!(taken, WAITING + 1);
+    assert_eq!(taken, ARRIVED + 1);
 }
