@@ -4,6 +4,7 @@ mod bank;
 mod coordinator;
 mod growth;
 mod limits;
+mod machines;
 mod memory;
 mod pace;
 mod shares;
@@ -11,6 +12,7 @@ mod shares;
 use std::path::Path;
 
 pub use growth::Growth;
+pub use machines::small_round;
 pub use memory::measured;
 use pace::Row;
 

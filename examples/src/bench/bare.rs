@@ -1,10 +1,14 @@
-//! A stream of bytes from memory to nowhere, with TLS 1.3 and nothing else on top.
+//! A stream of bytes from memory, with TLS 1.3 and nothing else on top.
 
-use std::path::Path;
+use std::fs::File;
+use std::hint::black_box;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use ring::digest::{Context, SHA256};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -13,31 +17,86 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use veilsum_coordinator::transport::ServerIdentity;
 
+use super::Way;
 use crate::demo::DemoError;
-
-/// By which transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Quic,
-    Tcp,
-}
 
 /// Bytes that are written and read at once.
 const PART: usize = 64 << 10;
+
+/// What becomes of the bytes where they arrive.
+#[derive(Clone, Debug)]
+pub(super) enum Sink {
+    /// They are read and dropped.
+    Nowhere,
+    /// They are hashed and kept in memory.
+    Kept,
+    /// They are hashed and written to this file, which is durable before the sender hears of it.
+    Stored(PathBuf),
+}
+
+/// A sink at work.
+enum Drain {
+    Nowhere,
+    Kept(Context, Vec<u8>),
+    Stored(Context, File),
+}
+
+impl Sink {
+    fn open(&self) -> io::Result<Drain> {
+        Ok(match self {
+            Self::Nowhere => Drain::Nowhere,
+            Self::Kept => Drain::Kept(Context::new(&SHA256), Vec::new()),
+            Self::Stored(path) => Drain::Stored(Context::new(&SHA256), File::create(path)?),
+        })
+    }
+}
+
+impl Drain {
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Nowhere => Ok(()),
+            Self::Kept(hash, kept) => {
+                hash.update(bytes);
+                kept.extend_from_slice(bytes);
+                Ok(())
+            }
+            Self::Stored(hash, file) => {
+                hash.update(bytes);
+                file.write_all(bytes)
+            }
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Nowhere => Ok(()),
+            Self::Kept(hash, kept) => {
+                black_box((hash.finish(), kept));
+                Ok(())
+            }
+            Self::Stored(hash, file) => {
+                black_box(hash.finish());
+                file.sync_all()
+            }
+        }
+    }
+}
 
 fn failed(error: impl ToString) -> DemoError {
     DemoError::Trial(format!("the bare transport: {}", error.to_string()))
 }
 
-/// Sends so many bytes from a client to a server, after the handshake, and gives the seconds until the server has read them all and the client
-/// has heard of it.
+/// Sends so many bytes from a client to a server, after the handshake, and gives the seconds until the server has done with them what `sink` says
+/// and the client has heard of it.
 pub(super) async fn transfer(
     identity: &ServerIdentity,
     ca: &str,
     name: &str,
     way: Way,
     bytes: u64,
+    sink: &Sink,
 ) -> Result<f64, DemoError> {
+    let drain = sink.open().map_err(failed)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&identity.certificate)
         .collect::<Result<_, _>>()
@@ -60,12 +119,18 @@ pub(super) async fn transfer(
     server.alpn_protocols = vec![b"bare".to_vec()];
     client.alpn_protocols = vec![b"bare".to_vec()];
     match way {
-        Way::Quic => quic(server, client, name, bytes).await,
-        Way::Tcp => tcp(server, client, name, bytes).await,
+        Way::Quic => quic(server, client, name, bytes, drain).await,
+        Way::Tcp => tcp(server, client, name, bytes, drain).await,
     }
 }
 
-async fn quic(server: ServerConfig, client: ClientConfig, name: &str, bytes: u64) -> Result<f64, DemoError> {
+async fn quic(
+    server: ServerConfig,
+    client: ClientConfig,
+    name: &str,
+    bytes: u64,
+    mut drain: Drain,
+) -> Result<f64, DemoError> {
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let crypto = QuicServerConfig::try_from(server).map_err(failed)?;
     let there = quinn::Endpoint::server(quinn::ServerConfig::with_crypto(Arc::new(crypto)), local)
@@ -75,12 +140,14 @@ async fn quic(server: ServerConfig, client: ClientConfig, name: &str, bytes: u64
         let incoming = there.accept().await.ok_or("no connection")?;
         let connection = incoming.await.map_err(|error| error.to_string())?;
         let (mut send, mut recv) = connection.accept_bi().await.map_err(|error| error.to_string())?;
-        while recv
+        while let Some(chunk) = recv
             .read_chunk(PART, true)
             .await
             .map_err(|error| error.to_string())?
-            .is_some()
-        {}
+        {
+            drain.take(&chunk.bytes).map_err(|error| error.to_string())?;
+        }
+        drain.finish().map_err(|error| error.to_string())?;
         send.write_all(b"!").await.map_err(|error| error.to_string())?;
         send.finish().map_err(|error| error.to_string())?;
         // Until the client has it.
@@ -112,7 +179,13 @@ async fn quic(server: ServerConfig, client: ClientConfig, name: &str, bytes: u64
     Ok(took)
 }
 
-async fn tcp(server: ServerConfig, client: ClientConfig, name: &str, bytes: u64) -> Result<f64, DemoError> {
+async fn tcp(
+    server: ServerConfig,
+    client: ClientConfig,
+    name: &str,
+    bytes: u64,
+    mut drain: Drain,
+) -> Result<f64, DemoError> {
     let there = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
     let address = there.local_addr().map_err(failed)?;
     let acceptor = TlsAcceptor::from(Arc::new(server));
@@ -126,8 +199,10 @@ async fn tcp(server: ServerConfig, client: ClientConfig, name: &str, bytes: u64)
             if count == 0 {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
+            drain.take(&part[..count])?;
             left -= count as u64;
         }
+        drain.finish()?;
         stream.write_all(b"!").await?;
         stream.shutdown().await
     });

@@ -1,11 +1,13 @@
 //! What whole rounds cost: a coordinator and its banks as real processes, with a table so small that training is next to nothing.
 //!
 //! * [`play`] runs rounds, directly over loopback or through a network that delays and counts.
+//! * [`masks`] plays rounds with masks and without in turns.
 //! * [`trace`] reads from the coordinator's trace when each phase began.
 //! * [`transfer`] measures uploads and downloads against the bare transport.
 //! * [`usage`] tells what the processes used.
 
 mod bare;
+pub mod masks;
 mod network;
 mod preparation;
 mod report;
@@ -44,19 +46,39 @@ const STALL: Duration = Duration::from_secs(120);
 /// Steps before measuring begins: the statistics and one round of training.
 const WARM_UP: u32 = 2;
 
+/// By which way banks go to the coordinator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Way {
+    /// QUIC on UDP.
+    Quic,
+    /// TLS on TCP.
+    Tcp,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Quic => "QUIC",
+            Self::Tcp => "TCP",
+        }
+    }
+}
+
 /// What is played.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The folder; what an earlier run left there is replaced.
     pub dir: PathBuf,
+    /// Who plays.
+    pub programs: Programs,
     /// Banks, each a process of its own.
     pub banks: u16,
     /// Parameters of the model, about.
     pub parameters: u64,
     /// Rounds of training that are measured.
     pub rounds: u32,
-    /// Over TCP instead of QUIC.
-    pub tcp: bool,
+    /// By which way.
+    pub way: Way,
     /// Through a network that counts bytes and delays each by so much in each direction. None: banks and coordinator meet directly.
     pub delay: Option<Duration>,
 }
@@ -74,14 +96,14 @@ pub fn play(options: &Options) -> Result<Report, DemoError> {
     let consortium = load::enrol(
         &options.dir,
         options.banks,
-        Programs::beside_this_one()?,
+        options.programs.clone(),
         keeper,
         &narrator,
     )?;
     for bank in &consortium.setup().banks {
         let path = consortium.bank_folder(&bank.name).join("bank.toml");
-        let way = if options.tcp { "\"tcp\"" } else { "\"quic\"" };
-        network::replace_once(&path, "transport = \"auto\"", &format!("transport = {way}"))?;
+        let way = options.way.name().to_lowercase();
+        network::replace_once(&path, "transport = \"auto\"", &format!("transport = \"{way}\""))?;
     }
     let network = options
         .delay
@@ -130,6 +152,7 @@ pub fn play(options: &Options) -> Result<Report, DemoError> {
     Ok(Report {
         options: options.clone(),
         lanes: layout.lanes(),
+        packed: packed as u64,
         seconds: last.at.duration_since(first.at).as_secs_f64() / rounds,
         usage: last.usage.since(&first.usage).per(rounds),
         traffic: network.is_some().then(|| Traffic {

@@ -11,6 +11,7 @@ const MIB: f64 = (1 << 20) as f64;
 pub struct Report {
     pub(super) options: Options,
     pub(super) lanes: usize,
+    pub(super) packed: u64,
     /// A round, on the average.
     pub(super) seconds: f64,
     /// Of a round, on the average.
@@ -34,20 +35,37 @@ pub struct Traffic {
 }
 
 impl Report {
+    /// Seconds of a round without the phase in which banks train and write digits: the median.
+    pub fn without_training(&self) -> f64 {
+        let rounds = self.phases.iter();
+        let mut seconds: Vec<f64> = rounds
+            .filter_map(|round| Some(round.whole? - (round.ready - round.prepare)))
+            .collect();
+        seconds.sort_by(f64::total_cmp);
+        seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Bytes of an update.
+    pub fn packed(&self) -> u64 {
+        self.packed
+    }
+
+    /// Seconds that all processes computed for a round, their training threads left out: the average.
+    pub fn cpu_without_training(&self) -> f64 {
+        self.usage.all() - self.usage.training
+    }
+
     /// Head and line of a table.
     pub fn table(&self) -> String {
         let Options {
-            banks, tcp, delay, ..
+            banks, way, delay, ..
         } = &self.options;
         let part = |of: fn(&Phases) -> Option<f64>| spread(self.phases.iter().filter_map(of).collect());
         let delay = delay.map_or("-".to_owned(), |delay| format!("{} ms", delay.as_millis()));
         let limit = 4.0 * self.lanes as f64 + (2.0 * f64::from(*banks) + 256.0) * MIB;
         let mut rows = vec![
             ("banks, digits", format!("{banks}, {}", self.lanes)),
-            (
-                "way, delay each way",
-                format!("{}, {delay}", if *tcp { "TCP" } else { "QUIC" }),
-            ),
+            ("way, delay each way", format!("{}, {delay}", way.name())),
             ("rounds", self.phases.len().to_string()),
             (
                 "whole round, s: median (least to most)",

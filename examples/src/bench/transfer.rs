@@ -25,8 +25,8 @@ use veilsum_protocol::ids::{BankIndex, Digest, Round};
 use veilsum_protocol::wire::message::ToCoordinator;
 use veilsum_protocol::wire::stream::Rejected;
 
-use super::bare::{self, Way};
-use super::{MARKER, network};
+use super::bare::{self, Sink};
+use super::{MARKER, Way, network};
 use crate::demo::consortium::Consortium;
 use crate::demo::{DemoError, Keeper, Narrator, Programs, folder};
 use crate::load;
@@ -45,8 +45,12 @@ pub struct TransferOptions {
 }
 
 /// Seconds for one vector of one bank, and for one of every bank at once.
-#[derive(Clone, Copy, Debug)]
 struct Took {
+    name: &'static str,
+    /// What is done with the bytes, and with those that the bare transport carries beside.
+    work: &'static str,
+    /// Seconds of the bare transport with that.
+    bare: f64,
     one: f64,
     all: f64,
 }
@@ -67,20 +71,27 @@ pub fn measure(options: &TransferOptions) -> Result<String, DemoError> {
     )?;
     let runtime = Runtime::new().map_err(DemoError::file(Path::new("the runtime")))?;
     let mut table = format!(
-        "| vector of {:.1} MB, MB/s in all | one bank | of the bare transport | {} banks at once | of one bank |\n| --- | --- | --- | --- | --- |\n",
+        "| vector of {:.1} MB, MB/s in all | one bank | of the bare transport | of bare with the same hash and file | {} banks at once | of one bank |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
         options.bytes as f64 / 1e6,
         options.banks
     );
-    for (way, name) in [(Way::Quic, "QUIC"), (Way::Tcp, "TCP")] {
+    for way in [Way::Quic, Way::Tcp] {
+        let name = way.name();
         let found = runtime.block_on(one_way(options, &consortium, way))?;
         let rate = |seconds: f64, banks: u16| options.bytes as f64 * f64::from(banks) / seconds / 1e6;
-        let (bare, rest) = found;
-        table += &format!("| {name}, bare | {:.0} | 1 | | |\n", rate(bare, 1));
-        for (what, took) in rest {
-            let (one, all) = (rate(took.one, 1), rate(took.all, options.banks));
+        let bare = rate(found.bare, 1);
+        table += &format!("| {name}, bare | {bare:.0} | 1 | | | |\n");
+        for task in found.tasks {
+            let (one, all) = (rate(task.one, 1), rate(task.all, options.banks));
+            let same = rate(task.bare, 1);
             table += &format!(
-                "| {name}, {what} | {one:.0} | {:.2} | {all:.0} | {:.2} |\n",
-                one / rate(bare, 1),
+                "| {name}, bare, {} | {same:.0} | {:.2} | 1 | | |\n| {name}, {} | {one:.0} | {:.2} | {:.2} | {all:.0} | {:.2} |\n",
+                task.work,
+                same / bare,
+                task.name,
+                one / bare,
+                one / same,
                 all / one
             );
         }
@@ -88,60 +99,80 @@ pub fn measure(options: &TransferOptions) -> Result<String, DemoError> {
     Ok(table)
 }
 
-async fn one_way(
-    options: &TransferOptions,
-    consortium: &Consortium,
-    way: Way,
-) -> Result<(f64, [(&'static str, Took); 2]), DemoError> {
+/// What was measured of one way, as medians.
+struct Found {
+    /// Seconds of the bare transport.
+    bare: f64,
+    tasks: [Took; 2],
+}
+
+async fn one_way(options: &TransferOptions, consortium: &Consortium, way: Way) -> Result<Found, DemoError> {
     let hall = Hall::open(options, consortium, way).await?;
     let file = options.dir.join("vector");
     let vector: Vec<u8> = (0..options.bytes)
         .map(|at| (at.wrapping_mul(0x9e37_79b9) >> 13) as u8)
         .collect();
     fs::write(&file, &vector).map_err(DemoError::file(&file))?;
-    let hash = Digest::of(&vector);
-    let (mut bare, mut up, mut down) = (Vec::new(), [Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    let (hash, limit) = (Digest::of(&vector), vector.len());
+    let sinks = [Sink::Nowhere, Sink::Stored(options.dir.join("bare")), Sink::Kept];
+    let mut bare: [Vec<f64>; 3] = Default::default();
+    let [mut up, mut down]: [[Vec<f64>; 2]; 2] = Default::default();
     let mut round = 0;
     // In turns, so that whatever else the machine does meets all of them.
     for _ in 0..options.times {
-        bare.push(bare::transfer(&hall.identity, &hall.ca, &hall.name, way, options.bytes).await?);
-        for (at, banks) in [1, hall.links.len()].into_iter().enumerate() {
+        for (times, sink) in bare.iter_mut().zip(&sinks) {
+            times.push(bare::transfer(&hall.identity, &hall.ca, &hall.name, way, options.bytes, sink).await?);
+        }
+        for (times, banks) in up.iter_mut().zip([1, hall.links.len()]) {
             round += 1;
-            let begun = Instant::now();
-            let mut work = JoinSet::new();
-            for link in hall.first(banks) {
+            let upload = |link: Link<ToCoordinator>| {
                 let file = file.clone();
-                work.spawn(async move { link.upload(Round(round), &file, b"trailer").await });
-            }
-            while let Some(done) = work.join_next().await {
-                done.map_err(|error| DemoError::Trial(error.to_string()))?
-                    .map_err(|error| DemoError::Trial(error.to_string()))?;
-            }
-            up[at].push(begun.elapsed().as_secs_f64());
+                async move { link.upload(Round(round), &file, b"trailer").await }
+            };
+            times.push(side_by_side(hall.first(banks), upload).await?);
             clear(&hall.spool)?;
         }
-        for (at, banks) in [1, hall.links.len()].into_iter().enumerate() {
-            let begun = Instant::now();
-            let mut work = JoinSet::new();
-            for link in hall.first(banks) {
-                let limit = vector.len();
-                work.spawn(async move { link.fetch(hash, limit).await.map(drop) });
-            }
-            while let Some(done) = work.join_next().await {
-                done.map_err(|error| DemoError::Trial(error.to_string()))?
-                    .map_err(|error| DemoError::Trial(error.to_string()))?;
-            }
-            down[at].push(begun.elapsed().as_secs_f64());
+        for (times, banks) in down.iter_mut().zip([1, hall.links.len()]) {
+            let fetch = |link: Link<ToCoordinator>| async move { link.fetch(hash, limit).await.map(drop) };
+            times.push(side_by_side(hall.first(banks), fetch).await?);
         }
     }
-    let took = |[one, all]: [Vec<f64>; 2]| Took {
-        one: median(one),
-        all: median(all),
+    let [bare, stored, kept] = bare.map(median);
+    let took = |name, work, bare, times: [Vec<f64>; 2]| {
+        let [one, all] = times.map(median);
+        Took {
+            name,
+            work,
+            bare,
+            one,
+            all,
+        }
     };
-    Ok((
-        median(bare),
-        [("upload, durable", took(up)), ("download, checked", took(down))],
-    ))
+    Ok(Found {
+        bare,
+        tasks: [
+            took("upload, durable", "hashed and made durable", stored, up),
+            took("download, checked", "hashed and kept in memory", kept, down),
+        ],
+    })
+}
+
+/// Seconds until all of these have done it.
+async fn side_by_side<F, E>(
+    links: Vec<Link<ToCoordinator>>,
+    work: impl Fn(Link<ToCoordinator>) -> F,
+) -> Result<f64, DemoError>
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: ToString + Send + 'static,
+{
+    let begun = Instant::now();
+    let mut all: JoinSet<_> = links.into_iter().map(work).collect();
+    while let Some(done) = all.join_next().await {
+        done.map_err(|error| DemoError::Trial(error.to_string()))?
+            .map_err(|error| DemoError::Trial(error.to_string()))?;
+    }
+    Ok(begun.elapsed().as_secs_f64())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
-use veilsum_examples::bench::{Options, play};
+use clap::Parser;
+use veilsum_examples::bench::{Options, Way, play};
+use veilsum_examples::demo::Programs;
 
 /// Whole rounds with next to no training: wall time, CPU of all processes, memory, bytes. Prints a Markdown table.
 #[derive(Debug, Parser)]
@@ -32,23 +33,20 @@ struct Cli {
     delay_ms: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Way {
-    Quic,
-    Tcp,
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let options = Options {
-        dir: cli.dir,
-        banks: cli.banks,
-        parameters: cli.parameters,
-        rounds: cli.rounds,
-        tcp: cli.way == Way::Tcp,
-        delay: cli.delay_ms.map(Duration::from_millis),
-    };
-    match play(&options) {
+    let played = Programs::beside_this_one().and_then(|programs| {
+        play(&Options {
+            dir: cli.dir,
+            programs,
+            banks: cli.banks,
+            parameters: cli.parameters,
+            rounds: cli.rounds,
+            way: cli.way,
+            delay: cli.delay_ms.map(Duration::from_millis),
+        })
+    });
+    match played {
         Ok(report) => {
             let _ = write!(std::io::stdout(), "{}", report.table());
             ExitCode::SUCCESS

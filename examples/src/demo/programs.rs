@@ -25,18 +25,36 @@ impl Programs {
             Some(above) if folder.ends_with("deps") => above,
             _ => folder,
         };
-        let find = |name: &str| {
-            let path = folder.join(name);
-            if path.is_file() {
-                Ok(path)
-            } else {
-                Err(DemoError::NoProgram { path })
-            }
-        };
+        let find = |name: &str| there(folder.join(name));
         Ok(Self {
             coordinator: find("veilsum-coordinator")?,
             client: find("veilsum-client")?,
             auditor: find("veilsum-auditor")?,
         })
+    }
+
+    /// Another coordinator and another client, which lie beside these under these names with something behind.
+    ///
+    /// # Errors
+    /// [`DemoError::NoProgram`].
+    pub fn with_suffix(&self, suffix: &str) -> Result<Self, DemoError> {
+        let find = |path: &Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            there(PathBuf::from(name))
+        };
+        Ok(Self {
+            coordinator: find(&self.coordinator)?,
+            client: find(&self.client)?,
+            auditor: self.auditor.clone(),
+        })
+    }
+}
+
+fn there(path: PathBuf) -> Result<PathBuf, DemoError> {
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(DemoError::NoProgram { path })
     }
 }
