@@ -13,5 +13,6 @@ pub mod mask;
 pub mod pack;
 pub mod quantise;
 pub mod ring;
+mod rounding;
 pub mod shamir;
 pub mod unmask;
