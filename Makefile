@@ -45,7 +45,7 @@ load: libtorch ## a hundred banks as real processes that drop out all the time, 
 	target/release/veilsum-load rounds
 	target/release/veilsum-load idle
 
-bench: libtorch ## what a round costs, against what the machine allows, into docs/performance.md; a quiet machine, half an hour
+bench: libtorch ## what a round costs, against what the machine allows, into docs/performance.md; a quiet machine, forty minutes
 	scripts/bench
 
 bench-log: machine ## what the log and its audit cost, against what disk and processor allow; a quiet machine, ten minutes

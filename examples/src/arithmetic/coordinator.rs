@@ -62,10 +62,10 @@ pub(super) fn rows(show: &mut dyn FnMut(Row)) {
         let took = beside(
             5,
             &mut || {
+                let make = || Keystream::new().make(bytes / threads);
                 thread::scope(|scope| {
-                    for _ in 0..threads {
-                        scope.spawn(|| Keystream::new().make(bytes / threads));
-                    }
+                    (1..threads).for_each(|_| drop(scope.spawn(make)));
+                    make();
                 });
             },
             &mut || strip(&mut accumulator, &masks, threads),

@@ -1,9 +1,10 @@
 //! What the machine allows: keystream, memory, hash.
 //!
-//! The keystream's limit is what one core encrypts in a buffer that stays in its first-level cache, with nothing else to do: by the
-//! processor's 256-bit AES where it has that, else by the `aes` crate.
+//! The keystream's limit is what one core encrypts in a buffer that stays in its first-level cache, with nothing else to do: by 256-bit
+//! registers or by the `aes` crate, which takes 512-bit ones where it finds them, whichever is faster here.
 
 use std::hint::black_box;
+use std::sync::OnceLock;
 
 use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
 use aes::{Aes256Enc, Block};
@@ -14,6 +15,8 @@ use super::pace::{Row, beside, middle, seconds};
 /// Counter blocks of 8 KiB.
 const BLOCKS: usize = 512;
 const BUFFER: usize = 16 * BLOCKS;
+/// Bytes by which it is found out what is faster.
+const TRIED: usize = 16 << 20;
 /// Lanes of the vectors that are added: 40 MB each, more than any cache holds.
 pub(super) const ADDED_LANES: usize = 10_000_000;
 
@@ -40,6 +43,22 @@ impl Keystream {
 
     /// So many bytes, by the fastest instructions.
     pub(super) fn make(&mut self, bytes: usize) {
+        static BY_LIBRARY: OnceLock<bool> = OnceLock::new();
+        let by_library = BY_LIBRARY.get_or_init(|| {
+            let took = beside(5, &mut || Self::new().make_by_library(TRIED), &mut || {
+                Self::new().make_by_pairs(TRIED)
+            });
+            took.ratio < 1.0
+        });
+        if *by_library {
+            self.make_by_library(bytes);
+        } else {
+            self.make_by_pairs(bytes);
+        }
+    }
+
+    /// So many bytes, by 256-bit registers, or by the `aes` crate where there are none that encrypt.
+    fn make_by_pairs(&mut self, bytes: usize) {
         for _ in 0..bytes.div_ceil(BUFFER) {
             if !wide::encrypt(black_box(&self.counters), black_box(&mut self.out)) {
                 self.by_library();
