@@ -61,24 +61,31 @@ impl Width {
     }
 }
 
-/// Whether a processor with both is faster by 512-bit registers.
+/// Whether a processor with both is faster by 512-bit registers. AMD's are where the data path is as wide; Zen 4's is not.
 fn prefers_wide() -> bool {
     let maker = __cpuid(0);
     let maker = [maker.ebx, maker.edx, maker.ecx].map(u32::to_le_bytes);
     match maker.as_flattened() {
         b"GenuineIntel" => true,
-        // Zen 4 makes two operations of each, Zen 5 (family 1Ah) does not.
-        b"AuthenticAMD" => family(__cpuid(1).eax) >= 0x1a,
+        b"AuthenticAMD" => says_path_is_wide() || is_zen_5_of_servers(__cpuid(1).eax),
         _ => false,
     }
 }
 
-/// The processor's family, of CPUID's leaf 1 (AMD64 Architecture Programmer's Manual, volume 3, appendix E.3.2).
-fn family(signature: u32) -> u32 {
-    match signature >> 8 & 0xf {
+/// FP512 of CPUID's leaf 8000_001Ah (AMD64 Architecture Programmer's Manual, volume 3, appendix E.4.18). Hypervisors may hide it.
+fn says_path_is_wide() -> bool {
+    const LEAF: u32 = 0x8000_001a;
+    __cpuid(0x8000_0000).eax >= LEAF && __cpuid(LEAF).eax & 1 << 3 != 0
+}
+
+/// Family 1Ah, models 00h to 1Fh, of CPUID's leaf 1. Zen 5 of laptops, with other models, has a path half as wide.
+fn is_zen_5_of_servers(signature: u32) -> bool {
+    let family = match signature >> 8 & 0xf {
         0xf => 0xf + (signature >> 20 & 0xff),
         base => base,
-    }
+    };
+    let model = signature >> 12 & 0xf0 | signature >> 4 & 0xf;
+    family == 0x1a && model <= 0x1f
 }
 
 /// The key schedule of a seed.
@@ -300,11 +307,12 @@ unsafe fn fold_registers<W: Word, const MINUS: bool, const COUNT: usize>(
 mod tests {
     use super::*;
 
-    /// Signatures as InstLatx64 lists them: EPYC 9654 (Zen 4), EPYC 9755 (Zen 5), Xeon Platinum 8481C.
+    /// Signatures of EPYC 9755, the only one of Zen 5 for servers; EPYC 9654 (Zen 4), Ryzen AI 9 HX 370 (Zen 5 of laptops), a Xeon.
     #[test]
-    fn the_family_is_told_from_the_signature() {
-        assert_eq!(family(0x00a1_0f11), 0x19);
-        assert_eq!(family(0x00b0_0f21), 0x1a);
-        assert_eq!(family(0x0008_06f8), 6);
+    fn zen_5_of_servers_is_told_from_others_by_the_signature() {
+        assert!(is_zen_5_of_servers(0x00b0_0f21));
+        for other in [0x00a1_0f11, 0x00b2_0f40, 0x0008_06f8] {
+            assert!(!is_zen_5_of_servers(other), "{other:x}");
+        }
     }
 }
