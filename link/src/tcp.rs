@@ -2,7 +2,7 @@
 //!
 //! [`open`] takes the connection over and gives it two halves, a [`Tcp`] to close it with, and the work that drives it. Whatever the
 //! halves do, the work reads what the peer sends, so that a close or a silence is noticed; it holds at most [`ARRIVED`] records beside the one that
-//! is read, and two blocks of [`BLOCK`] that are to be sent, and then lets the peer, or who sends, wait.
+//! is read and the one that is taken in parts, and two blocks of [`BLOCK`] that are to be sent, and then lets the peer, or who sends, wait.
 
 use std::future::Future;
 use std::io;
@@ -120,19 +120,17 @@ pub struct TcpRecv {
 }
 
 impl TcpSend {
-    async fn queue(&self, what: Option<Vec<u8>>) -> Result<(), StreamError> {
-        self.queue.send(what).await.map_err(|_| self.tcp.broken())
-    }
-
     pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         for part in bytes.chunks(BLOCK * PAYLOAD) {
-            self.queue(Some(records(part))).await?;
+            // Made when there is room for it.
+            let room = self.queue.reserve().await.map_err(|_| self.tcp.broken())?;
+            room.send(Some(records(part)));
         }
         Ok(())
     }
 
     pub(crate) async fn finish(&mut self) -> Result<(), StreamError> {
-        self.queue(None).await
+        self.queue.send(None).await.map_err(|_| self.tcp.broken())
     }
 
     pub(crate) async fn stopped(&mut self) -> Result<(), StreamError> {

@@ -69,7 +69,7 @@ pub struct Identity {
 /// and one that is being written, messages of `message_bytes` in all that wait for the engine (up to ten times that once they are decoded),
 /// 320 KiB for each of `streams`, and the messages that the engine has queued for it. One more connection
 /// of its may wait for admission, which pins a few KiB. Over TCP both windows are divided among the connections that it can have: one for
-/// its messages, one for each of `streams`, and as many at the door; each takes some 200 KiB beside its share, and as many may be on their
+/// its messages, one for each of `streams`, and as many at the door; each takes some 270 KiB beside its share, and as many may be on their
 /// way out.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
