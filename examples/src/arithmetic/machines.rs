@@ -13,13 +13,21 @@ const TRAINS: usize = 3;
 /// heads and cosignatures, certificate and releases. The stage that plays it copies and compares what passes, so it is rather more than less.
 ///
 /// `banks`: at least 3.
+///
+/// # Panics
+/// If a round has no result.
 pub fn small_round(banks: u16) -> f64 {
     let mut times: Vec<f64> = (0..CONSORTIA)
         .flat_map(|seed| {
             let mut world = World::new(banks, seed);
             world.round();
             (0..TRAINS)
-                .map(|_| seconds(&mut || drop(world.round())))
+                .map(|_| {
+                    seconds(&mut || {
+                        let outcome = world.round();
+                        assert!(outcome.end.is_ok(), "{:?}", outcome.end);
+                    })
+                })
                 .collect::<Vec<_>>()
         })
         .collect();

@@ -23,7 +23,7 @@ use crate::demo::DemoError;
 /// Bytes that are written and read at once.
 const PART: usize = 64 << 10;
 
-/// What becomes of the bytes where they arrive.
+/// What becomes of the bytes where they arrive, one thing after the other, as a plain program does it.
 #[derive(Clone, Debug)]
 pub(super) enum Sink {
     /// They are read and dropped.
@@ -42,10 +42,11 @@ enum Drain {
 }
 
 impl Sink {
-    fn open(&self) -> io::Result<Drain> {
+    fn open(&self, bytes: u64) -> io::Result<Drain> {
+        let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
         Ok(match self {
             Self::Nowhere => Drain::Nowhere,
-            Self::Kept => Drain::Kept(Context::new(&SHA256), Vec::new()),
+            Self::Kept => Drain::Kept(Context::new(&SHA256), Vec::with_capacity(bytes)),
             Self::Stored(path) => Drain::Stored(Context::new(&SHA256), File::create(path)?),
         })
     }
@@ -96,7 +97,7 @@ pub(super) async fn transfer(
     bytes: u64,
     sink: &Sink,
 ) -> Result<f64, DemoError> {
-    let drain = sink.open().map_err(failed)?;
+    let drain = sink.open(bytes).map_err(failed)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&identity.certificate)
         .collect::<Result<_, _>>()

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 use crate::arithmetic;
-use crate::demo::{DemoError, Programs};
+use crate::demo::{DemoError, Keeper, Programs};
 
 use super::{Options, Report, Way, play};
 
@@ -39,11 +39,29 @@ struct Turn {
     cpu: [f64; 2],
 }
 
+impl Turn {
+    fn of(with: &Report, without: &Report) -> Result<Self, DemoError> {
+        let wall = |report: &Report| {
+            report.without_training().ok_or_else(|| {
+                DemoError::Usage(
+                    "--rounds: found no round with another one behind it, expected some".to_owned(),
+                )
+            })
+        };
+        Ok(Self {
+            wall: [wall(with)?, wall(without)?],
+            cpu: [with.cpu_without_training(), without.cpu_without_training()],
+        })
+    }
+}
+
 /// Plays both in turns, and gives lines of a Markdown table.
 ///
 /// # Errors
 /// What kept it from its end, also that the programs without masks are not built.
 pub fn compare(options: &MasksOptions) -> Result<String, DemoError> {
+    let keeper = Keeper::default();
+    keeper.kill_all_when_interrupted()?;
     let masked = Programs::beside_this_one()?;
     let unmasked = masked.with_suffix("-unmasked").map_err(|error| match error {
         DemoError::NoProgram { path } => DemoError::Usage(format!(
@@ -56,25 +74,33 @@ pub fn compare(options: &MasksOptions) -> Result<String, DemoError> {
         .map(|turn| {
             // In the other order every second time: what an earlier one leaves to the disk meets both.
             let (with, without) = if turn % 2 == 0 {
-                let with = play_with(options, &masked, true)?;
-                (with, play_with(options, &unmasked, false)?)
+                let with = play_with(options, &masked, true, &keeper)?;
+                (with, play_with(options, &unmasked, false, &keeper)?)
             } else {
-                let without = play_with(options, &unmasked, false)?;
-                (play_with(options, &masked, true)?, without)
+                let without = play_with(options, &unmasked, false, &keeper)?;
+                (play_with(options, &masked, true, &keeper)?, without)
             };
-            Ok(Turn {
-                wall: [with.without_training(), without.without_training()],
-                cpu: [with.cpu_without_training(), without.cpu_without_training()],
-            })
+            Turn::of(&with, &without)
         })
         .collect::<Result<Vec<_>, DemoError>>()?;
     // Whatever in memory a round is made of that is not its vector: keys, shares, parcels, signatures, the log.
     let rest = arithmetic::small_round(options.banks);
+    if let Some(turn) = turns.iter().find(|turn| turn.cpu[1] <= rest) {
+        return Err(DemoError::Usage(format!(
+            "a round without masks took {:.3} s of processor, and the machines alone take {rest:.3} s in memory: expected more, so take more parameters",
+            turn.cpu[1]
+        )));
+    }
     Ok(table(options, &turns, rest))
 }
 
-fn play_with(options: &MasksOptions, programs: &Programs, masked: bool) -> Result<Report, DemoError> {
-    let report = play(&Options {
+fn play_with(
+    options: &MasksOptions,
+    programs: &Programs,
+    masked: bool,
+    keeper: &Keeper,
+) -> Result<Report, DemoError> {
+    let options_of_turn = Options {
         dir: options.dir.clone(),
         programs: programs.clone(),
         banks: options.banks,
@@ -82,7 +108,8 @@ fn play_with(options: &MasksOptions, programs: &Programs, masked: bool) -> Resul
         rounds: options.rounds,
         way: options.way,
         delay: None,
-    })?;
+    };
+    let report = play(&options_of_turn, keeper.clone())?;
     let kept = kept_by_compression(&options.dir.join("coordinator/data/blobs"), report.packed())?;
     if (kept > NOISE) != masked {
         return Err(DemoError::Trial(format!(

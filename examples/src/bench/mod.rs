@@ -83,15 +83,13 @@ pub struct Options {
     pub delay: Option<Duration>,
 }
 
-/// Runs it.
+/// Runs it, with daemons that `keeper` keeps.
 ///
 /// # Errors
 /// What kept it from its end.
-pub fn play(options: &Options) -> Result<Report, DemoError> {
+pub fn play(options: &Options, keeper: Keeper) -> Result<Report, DemoError> {
     let narrator = Narrator::new();
     let (text, task) = load::task(options.parameters, options.rounds.saturating_add(WARM_UP))?;
-    let keeper = Keeper::default();
-    keeper.kill_all_when_interrupted()?;
     folder::make_anew(&options.dir, MARKER)?;
     let consortium = load::enrol(
         &options.dir,

@@ -35,14 +35,14 @@ pub struct Traffic {
 }
 
 impl Report {
-    /// Seconds of a round without the phase in which banks train and write digits: the median.
-    pub fn without_training(&self) -> f64 {
+    /// Seconds of a round without the phase in which banks train and write digits: the median; none if no round had another one behind it.
+    pub fn without_training(&self) -> Option<f64> {
         let rounds = self.phases.iter();
         let mut seconds: Vec<f64> = rounds
             .filter_map(|round| Some(round.whole? - (round.ready - round.prepare)))
             .collect();
         seconds.sort_by(f64::total_cmp);
-        seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
+        seconds.get(seconds.len() / 2).copied()
     }
 
     /// Bytes of an update.

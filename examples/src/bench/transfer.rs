@@ -1,5 +1,5 @@
 //! Uploads and downloads of a large vector over loopback, against the bare transport in the same run: a QUIC stream, or TLS on TCP, that
-//! carries bytes from memory to nowhere.
+//! carries bytes from memory to nowhere, and the same with a plain program behind it that hashes and keeps them.
 //!
 //! An upload here is what a bank's daemon and the coordinator do with it: read from a file, hashed, written and made durable in the spool,
 //! and answered. A download is read from a file, held in memory and hashed.
@@ -71,7 +71,7 @@ pub fn measure(options: &TransferOptions) -> Result<String, DemoError> {
     )?;
     let runtime = Runtime::new().map_err(DemoError::file(Path::new("the runtime")))?;
     let mut table = format!(
-        "| vector of {:.1} MB, MB/s in all | one bank | of the bare transport | of bare with the same hash and file | {} banks at once | of one bank |\n\
+        "| vector of {:.1} MB, MB/s in all | one bank | of the bare transport | of a plain program that hashes and keeps it | {} banks at once | of one bank |\n\
          | --- | --- | --- | --- | --- | --- |\n",
         options.bytes as f64 / 1e6,
         options.banks

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use veilsum_examples::bench::{Options, Way, play};
-use veilsum_examples::demo::Programs;
+use veilsum_examples::demo::{Keeper, Programs};
 
 /// Whole rounds with next to no training: wall time, CPU of all processes, memory, bytes. Prints a Markdown table.
 #[derive(Debug, Parser)]
@@ -35,17 +35,22 @@ struct Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let played = Programs::beside_this_one().and_then(|programs| {
-        play(&Options {
-            dir: cli.dir,
-            programs,
-            banks: cli.banks,
-            parameters: cli.parameters,
-            rounds: cli.rounds,
-            way: cli.way,
-            delay: cli.delay_ms.map(Duration::from_millis),
-        })
-    });
+    let keeper = Keeper::default();
+    let played = keeper
+        .kill_all_when_interrupted()
+        .and_then(|()| Programs::beside_this_one())
+        .and_then(|programs| {
+            let options = Options {
+                dir: cli.dir,
+                programs,
+                banks: cli.banks,
+                parameters: cli.parameters,
+                rounds: cli.rounds,
+                way: cli.way,
+                delay: cli.delay_ms.map(Duration::from_millis),
+            };
+            play(&options, keeper)
+        });
     match played {
         Ok(report) => {
             let _ = write!(std::io::stdout(), "{}", report.table());

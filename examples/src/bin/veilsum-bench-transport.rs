@@ -8,7 +8,7 @@ use clap::Parser;
 use veilsum_examples::bench::transfer::{TransferOptions, measure};
 
 /// Uploads and downloads of one vector by one bank and by many at once, over QUIC and over TCP, against the same transport with nothing on
-/// top. Prints a Markdown table.
+/// top, and with a plain program that hashes and keeps what comes. Prints a Markdown table.
 #[derive(Debug, Parser)]
 #[command(name = "veilsum-bench-transport", version)]
 struct Cli {
