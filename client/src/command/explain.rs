@@ -54,13 +54,13 @@ pub(crate) struct Explain {
     /// Which way of the score is against the person
     #[arg(long, value_enum, default_value_t = Adverse::Higher)]
     adverse: Adverse,
-    /// Columns that are never given as a reason, such as age; between commas
+    /// Columns that are never given as a reason, such as age; between commas; not for texts
     #[arg(long, value_delimiter = ',')]
     protected: Vec<String>,
     /// The score where the decision turns: what would have to change for the other decision is searched
     #[arg(long)]
     threshold: Option<f64>,
-    /// Columns that cannot change, such as the age of an account; between commas
+    /// Columns that cannot change, such as the age of an account; between commas; not for texts
     #[arg(long, value_delimiter = ',')]
     fixed: Vec<String>,
     /// Most columns that are changed at once

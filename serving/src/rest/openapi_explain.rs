@@ -18,10 +18,10 @@ pub(super) fn schemas(inputs: &Value, provenance: &Value) -> [(&'static str, Val
             "output": { "type": ["string", "null"], "description": "The class whose probability is explained, for a model of classes" },
             "coalitions": { "type": "integer", "minimum": 16, "default": defaults.coalitions, "description": "Sets of features that the model is asked about; all of them where there are no more" },
             "adverse": { "type": "string", "enum": ["higher", "lower"], "default": "higher", "description": "Which way of the score is against the person" },
-            "protected": { "type": "array", "items": text, "description": "Features that are never given as a reason and never asked to change" },
+            "protected": { "type": "array", "items": text, "description": "Columns that are never given as a reason and never asked to change; none for a model of texts" },
             "reasons": { "type": "integer", "minimum": 0, "maximum": 20, "default": defaults.reasons },
             "threshold": { "type": ["number", "null"], "description": "The score where the decision turns: what would have to change for the other one is searched" },
-            "fixed": { "type": "array", "items": text, "description": "Features that cannot change" },
+            "fixed": { "type": "array", "items": text, "description": "Columns that cannot change; none for a model of texts" },
             "changes": { "type": "integer", "minimum": 1, "maximum": 8, "default": defaults.changes, "description": "Most features that are changed at once" },
         },
     });
