@@ -185,3 +185,55 @@ fn table(options: &MasksOptions, turns: &[Turn], rest: f64) -> String {
         spread(&|turn| turn.cpu[0] / (turn.cpu[1] - rest)),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use veilsum_protocol::crypto::entropy::{Entropy as _, SeededEntropy};
+
+    use super::*;
+
+    #[test]
+    fn noise_cannot_be_compressed_and_digits_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("ab");
+        fs::create_dir(&inner).unwrap();
+        let mut noise = vec![0; 40_000];
+        SeededEntropy::new(1).fill(&mut noise);
+        fs::write(inner.join("noise"), &noise).unwrap();
+        fs::write(inner.join("another length"), [0; 7]).unwrap();
+        assert!(kept_by_compression(folder.path(), 40_000).unwrap() > NOISE);
+        // The median: two of three.
+        let digits: Vec<u8> = noise.iter().map(|byte| byte & 15).collect();
+        fs::write(inner.join("digits"), &digits).unwrap();
+        fs::write(inner.join("digits again"), &digits).unwrap();
+        assert!(kept_by_compression(folder.path(), 40_000).unwrap() < NOISE);
+        assert!(kept_by_compression(folder.path(), 5).is_err());
+    }
+
+    #[test]
+    fn a_ratio_is_that_of_its_turn() {
+        let options = MasksOptions {
+            dir: PathBuf::new(),
+            banks: 10,
+            parameters: 1000,
+            rounds: 4,
+            turns: 3,
+            way: Way::Tcp,
+        };
+        let turn = |with: f64, without: f64| Turn {
+            wall: [with, without],
+            cpu: [2.0 * with, 2.0 * without],
+        };
+        let table = table(&options, &[turn(0.5, 0.4), turn(0.9, 0.6), turn(0.3, 0.3)], 0.1);
+        let expected = [
+            "| 10 banks, 1000 parameters, TCP, 3 turns of 4 rounds, s | masked | unmasked | ratio |",
+            "| whole round without training | 0.500 | 0.400 | 1.25 (1.00 to 1.50) |",
+            "| CPU of a round without training | 1.000 | 0.800 | 1.25 (1.00 to 1.50) |",
+            "| CPU of a round, that work counted as masking too | | | 1.43 (1.20 to 1.64) |",
+        ];
+        for line in expected {
+            assert!(table.lines().any(|found| found == line), "{line}\n{table}");
+        }
+    }
+}
