@@ -3,8 +3,12 @@
 use bytes::{Buf as _, Bytes};
 use quinn::{RecvStream, SendStream};
 use tokio::io::AsyncReadExt as _;
+use veilsum_protocol::wire::frame::{FrameError, HEADER, body_length};
 
 use crate::tcp::{TcpRecv, TcpSend};
+
+/// Bytes of a frame that room is made for before they are there.
+const PART: usize = 16 << 10;
 
 /// Why a stream ended, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,6 +115,32 @@ impl RecvHalf {
             }
             Self::Tcp(stream) => stream.read_more(bytes, most).await,
         }
+    }
+
+    /// Reads the rest of a frame whose first byte is there already, and gives its body, or what is wrong with its length. Memory is taken as bytes
+    /// arrive.
+    ///
+    /// # Errors
+    /// [`StreamError`], also when the stream ends within the frame.
+    pub async fn read_frame(
+        &mut self,
+        first: u8,
+        limit: usize,
+    ) -> Result<Result<Vec<u8>, FrameError>, StreamError> {
+        let mut header = [first; HEADER];
+        self.read_exact(&mut header[1..]).await?;
+        let length = match body_length(header, limit) {
+            Ok(length) => length,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut body = Vec::new();
+        while body.len() < length {
+            let most = PART.min(length - body.len());
+            if self.read_more(&mut body, most).await? == 0 {
+                return Err(StreamError::of("the stream ended within a frame"));
+            }
+        }
+        Ok(Ok(body))
     }
 
     /// Fills `bytes`.

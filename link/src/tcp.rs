@@ -1,8 +1,8 @@
 //! A stream over a TLS connection on TCP.
 //!
 //! [`open`] takes the connection over and gives it two halves, a [`Tcp`] to close it with, and the work that drives it. Whatever the
-//! halves do, the work reads what the peer sends, so that a close or a silence is noticed; it holds at most [`ARRIVED`] records beside the one that
-//! is read and the one that is taken in parts, and two blocks of [`BLOCK`] that are to be sent, and then lets the peer, or who sends, wait.
+//! halves do, the work reads what the peer sends, so that a close or a silence is noticed; it holds four records beside the one that is read and the
+//! one that is taken in parts, and two blocks of four that are to be sent, and then lets the peer, or who sends, wait.
 
 use std::future::Future;
 use std::io;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use veilsum_link::RecvHalf;
-use veilsum_protocol::wire::frame::{FrameError, HEADER, body_length, decode, encode_frame};
+use veilsum_protocol::wire::frame::{FrameError, decode, encode_frame};
 use veilsum_protocol::wire::outbound::Departure;
 
 use super::exit::Exit;
@@ -65,30 +65,10 @@ pub(super) async fn read_message<T: DeserializeOwned>(
         Some(deadline) => moving(deadline, "the coordinator's answer", begin).await?,
         None => begin.await.map_err(StreamEnd::broken)?,
     }
-    let body = moving(stall, "a message of the coordinator", async {
-        let mut header = [0; HEADER];
-        let (first_byte, rest) = header.split_at_mut(1);
-        first_byte.copy_from_slice(&start);
-        recv.read_exact(rest).await.map_err(|error| error.to_string())?;
-        let length = match body_length(header, limit) {
-            Ok(length) => length,
-            Err(error) => return Ok(Err(error)),
-        };
-        let mut body = Vec::new();
-        while body.len() < length {
-            let chunk = recv
-                .read_chunk(length - body.len())
-                .await
-                .map_err(|error| error.to_string())?;
-            let Some(chunk) = chunk else {
-                return Err("the stream ended within a message".to_owned());
-            };
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Ok(body))
-    })
-    .await?
-    .map_err(StreamEnd::offence)?;
+    let rest = recv.read_frame(start[0], limit);
+    let body = moving(stall, "a message of the coordinator", rest)
+        .await?
+        .map_err(StreamEnd::offence)?;
     decode(&body, limit).map_err(StreamEnd::offence)
 }
 

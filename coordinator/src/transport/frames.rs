@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use veilsum_link::{RecvHalf, SendHalf};
-use veilsum_protocol::wire::frame::{FrameError, HEADER, body_length, decode, encode_frame};
+use veilsum_protocol::wire::frame::{FrameError, decode, encode_frame};
 use veilsum_protocol::wire::stream::CloseCode;
 
 /// Why a stream ended before its work was done.
@@ -74,29 +74,7 @@ pub(super) async fn read_body(
         Some(deadline) => moving(deadline, "the first frame", begin).await?,
         None => begin.await.map_err(StreamEnd::lost)?,
     }
-    moving(stall, "a frame", async {
-        let mut header = [0; HEADER];
-        let (first_byte, rest) = header.split_at_mut(1);
-        first_byte.copy_from_slice(&start);
-        recv.read_exact(rest).await.map_err(|error| error.to_string())?;
-        let length = match body_length(header, limit) {
-            Ok(length) => length,
-            Err(error) => return Ok(Err(error)),
-        };
-        let mut body = Vec::new();
-        while body.len() < length {
-            let chunk = recv
-                .read_chunk(length - body.len())
-                .await
-                .map_err(|error| error.to_string())?;
-            let Some(chunk) = chunk else {
-                return Err("it ended within a frame".to_owned());
-            };
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Ok(body))
-    })
-    .await
+    moving(stall, "a frame", recv.read_frame(start[0], limit)).await
 }
 
 /// Reads and decodes one message. Anything else is an offence.
