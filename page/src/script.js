@@ -18,15 +18,34 @@
       }
     }
   };
-  // A section takes the place of its last form; what has the focus, and what was opened, stays so.
+  // Elements of a section by what tells each from the others, in its next form as well; the second of a name is another than the first.
+  const told = (section, selector) => {
+    const named = new Map();
+    for (const element of section.querySelectorAll(selector)) {
+      const words = element.getAttribute('aria-label') || element.textContent.trim();
+      const name = element.id || [element.tagName, element.getAttribute('href') || '', words].join(' ');
+      let times = 1;
+      while (named.has(`${name} ${times}`)) times += 1;
+      named.set(`${name} ${times}`, element);
+    }
+    return named;
+  };
+  const STOPS = 'a[href], button, input, select, summary, textarea, [tabindex]';
+
+  // A section takes the place of its last form; what has the focus, and what was opened or closed, stays so.
   const replace = (id, html) => {
     const section = byId(id);
     if (!section) return;
-    const focused = section.contains(document.activeElement) ? document.activeElement.id : '';
+    const [focused] = [...told(section, STOPS)].find(([, element]) => element === document.activeElement) || [];
     const scrolled = [...section.querySelectorAll('.scroll')].map((box) => box.scrollLeft);
+    const open = [...told(section, 'summary')].map(([name, summary]) => [name, summary.parentElement.open]);
     section.innerHTML = html;
     section.querySelectorAll('.scroll').forEach((box, at) => { box.scrollLeft = scrolled[at] || 0; });
-    if (focused && byId(focused)) byId(focused).focus({ preventScroll: true });
+    const summaries = told(section, 'summary');
+    for (const [name, was] of open) {
+      if (summaries.has(name)) summaries.get(name).parentElement.open = was;
+    }
+    told(section, STOPS).get(focused)?.focus({ preventScroll: true });
   };
 
   const said = () => document.querySelector('[data-said]')?.dataset.said || '';

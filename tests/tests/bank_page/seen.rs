@@ -120,6 +120,16 @@ fn the_page_is_whole_at_every_size_follows_by_itself_and_asks_nobody_else() {
         "{stops:?}"
     );
 
+    // A section that is replaced keeps the focus, and what was closed, also where no id tells it.
+    let summary = "document.querySelector('#left summary')";
+    browser.eval(&format!(
+        "(() => {{ window.before = {summary}; before.focus(); before.click(); }})()"
+    ));
+    assert_eq!(
+        browser.eval("document.activeElement === before && !before.parentElement.open"),
+        true
+    );
+
     // What happens comes by itself: a new task that this bank has not approved, and the word of it.
     let second = scene.offer("fraud", 4, &[BANK, "bank-2", "bank-3"]).to_hex();
     browser.until("[...document.querySelectorAll('#tasks h3')].some((head) => head.textContent === 'fraud')");
@@ -134,6 +144,9 @@ fn the_page_is_whole_at_every_size_follows_by_itself_and_asks_nobody_else() {
     browser.until("document.querySelector('#scores').textContent.includes('fraud')");
     browser.until("document.getElementById('said').textContent !== ''");
     scene.finished();
+    browser.until(&format!("{summary} !== before"));
+    let kept = format!("document.activeElement === {summary} && !{summary}.parentElement.open");
+    assert_eq!(browser.eval(&kept), true);
     // And so does a break.
     scene.consortium.kill_coordinator();
     browser

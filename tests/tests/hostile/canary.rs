@@ -178,8 +178,9 @@ fn nothing_of_a_bank_is_anywhere_else() {
         "hold-out.salt",
         "desensitise.key",
         "participant.state",
-        // What is left where a bank was stopped in the middle of a write; the next write replaces it.
+        // What is left where a bank was stopped in the middle of a write; the next start ends the overwriting.
         "participant.state.new",
+        "participant.state.old",
         ".digits",
     ];
     let elsewhere: Vec<_> = own
