@@ -51,6 +51,8 @@ hold_out = 0.2
 bins = 16
 importance = {{ rows = 20 }}
 [deadlines]
+# A bank that is lost between its bundle and its word holds a round up for so long, where three are too few without it.
+ready_s = 60
 collect_s = 20
 attempts = 5
 "#
